@@ -1,0 +1,26 @@
+package schema
+
+import (
+	"entgo.io/ent"
+	"entgo.io/ent/schema"
+	"entgo.io/ent/schema/field"
+)
+
+// Account is an owner's counter row. Every write of that owner locks it first
+// and keeps it locked to commit.
+type Account struct{ ent.Schema }
+
+// Annotations of an Account.
+func (Account) Annotations() []schema.Annotation { return table("accounts") }
+
+// Fields of an Account.
+func (Account) Fields() []ent.Field {
+	return []ent.Field{
+		field.Bytes("id").StorageKey("owner"),
+		field.Int64("head").Default(0).Comment("the newest revision"),
+		field.Int64("floor").Default(0).Comment("tombstones at or below it are purged"),
+		field.Int64("record_count").Default(0).Comment("live records"),
+		field.Int64("stored_bytes").Default(0).Comment("data bytes of live records"),
+		field.Int64("fence_token").Default(0).Comment("the newest token taken for any lock"),
+	}
+}

@@ -1,0 +1,191 @@
+package record
+
+import "time"
+
+// State is what a store holds of all that one Request touches, read under the
+// owner's lock.
+type State struct {
+	Account
+	// Base is the revision that every new one must exceed: 0, or that of the
+	// newest restore.
+	Base Revision
+	// Mutation is what is remembered of the request's mutation id; nil if nothing.
+	Mutation *Mutation
+	// Fence is the newest token granted of the lock that the request's fence
+	// names; 0 if it was never granted.
+	Fence FenceToken
+	// Records are those of the request's ids that are stored, tombstones too.
+	Records map[string]Record
+}
+
+// Mutation is what is remembered of an accepted request with a mutation id.
+type Mutation struct {
+	Digest    Digest     // of the content
+	Revisions []Revision // of each write, in order
+}
+
+// Verdict is what a request does.
+type Verdict struct {
+	Result Result
+	// Changed are the records to store, in ascending order of revision; empty
+	// if the request changes nothing.
+	Changed []Record
+	// Account is what the owner's data adds up to afterwards.
+	Account Account
+	// Mutation is to be remembered under the request's mutation id; nil if
+	// there is nothing to remember.
+	Mutation *Mutation
+}
+
+// Judge says what a valid request does to a state, or with which error it is
+// refused: ErrMutationIDReused, ErrFenced or an *InvalidError. It judges in the
+// order of the contract: mutation id, fence, revisions. It changes nothing.
+func Judge(state State, request Request, now time.Time) (Verdict, error) {
+	unchanged := Verdict{Account: state.Account}
+	if state.Mutation != nil {
+		if state.Mutation.Digest != request.Digest() {
+			return unchanged, ErrMutationIDReused
+		}
+		unchanged.Result = replay(state, request)
+		return unchanged, nil
+	}
+	if err := checkFence(state.Fence, request.Fence); err != nil {
+		return unchanged, err
+	}
+	if result, ok := findConflicts(state, request); ok {
+		unchanged.Result = result
+		return unchanged, nil
+	}
+	return apply(state, request, now), nil
+}
+
+func replay(state State, request Request) Result {
+	result := Result{Status: Success, Replayed: true, Results: make([]WriteResult, len(request.Writes))}
+	for i, w := range request.Writes {
+		result.Results[i] = WriteResult{
+			Status:      Success,
+			NewRevision: state.Mutation.Revisions[i],
+			Record:      state.record(w.ID),
+		}
+	}
+	return result
+}
+
+func checkFence(granted FenceToken, fence *Fence) error {
+	switch {
+	case fence == nil || fence.Token == granted && granted > 0:
+		return nil
+	case granted == 0:
+		return invalid("fence.lock", "this lock was never granted")
+	case fence.Token > granted:
+		return invalid("fence.token", "this token was never granted")
+	default:
+		return ErrFenced
+	}
+}
+
+func findConflicts(state State, request Request) (Result, bool) {
+	result := Result{Status: Success, Results: make([]WriteResult, len(request.Writes))}
+	for i, w := range request.Writes {
+		current := state.record(w.ID)
+		if w.matches(current) {
+			result.Results[i].Status = Skipped
+			continue
+		}
+		result.Status = Conflict
+		result.Results[i] = WriteResult{Status: Conflict, Record: current}
+	}
+	return result, result.Status == Conflict
+}
+
+// matches tells whether the write saw the present state.
+func (w Write) matches(current *Record) bool {
+	switch {
+	case w.Delete:
+		return current != nil && w.Revision > 0 && w.Revision == current.Revision
+	case current == nil:
+		return w.Revision == 0
+	case current.Deleted && w.Revision == 0:
+		return true
+	default:
+		return w.Revision == current.Revision
+	}
+}
+
+func apply(state State, request Request, now time.Time) Verdict {
+	v := Verdict{
+		Account: state.Account,
+		Result:  Result{Status: Success, Results: make([]WriteResult, len(request.Writes))},
+	}
+	next := max(state.Head, state.Base) + 1
+	for i, w := range request.Writes {
+		current := state.record(w.ID)
+		if w.Delete && current.Deleted {
+			v.Result.Results[i] = WriteResult{Status: Success, NewRevision: current.Revision, Record: current}
+			continue
+		}
+		after := w.after(current, next, request.ClientID, now)
+		next++
+		v.Changed = append(v.Changed, after)
+		v.Account.count(current, after)
+		v.Result.Results[i] = WriteResult{Status: Success, NewRevision: after.Revision, Record: &after}
+	}
+	v.Result.Head = v.Account.Head
+	if len(v.Changed) == 0 {
+		v.Result.Head = 0
+	}
+	v.Mutation = request.remember(v.Result)
+	return v
+}
+
+func (w Write) after(current *Record, revision Revision, clientID *string, now time.Time) Record {
+	after := Record{
+		ID:            w.ID,
+		Revision:      revision,
+		SchemaVersion: w.SchemaVersion,
+		UpdatedAt:     now.UTC().Truncate(time.Microsecond),
+	}
+	if clientID != nil {
+		after.ClientID = *clientID
+	}
+	if w.Delete {
+		after.Deleted = true
+		after.SchemaVersion = current.SchemaVersion
+		return after
+	}
+	after.Data = w.Data
+	if after.Data == nil {
+		after.Data = []byte{}
+	}
+	return after
+}
+
+func (a *Account) count(before *Record, after Record) {
+	a.Head = after.Revision
+	if before != nil && !before.Deleted {
+		a.RecordCount--
+		a.StoredBytes -= int64(len(before.Data))
+	}
+	if !after.Deleted {
+		a.RecordCount++
+		a.StoredBytes += int64(len(after.Data))
+	}
+}
+
+func (s State) record(id string) *Record {
+	if r, ok := s.Records[id]; ok {
+		return &r
+	}
+	return nil
+}
+
+func (r Request) remember(result Result) *Mutation {
+	if r.MutationID == nil {
+		return nil
+	}
+	m := &Mutation{Digest: r.Digest(), Revisions: make([]Revision, len(result.Results))}
+	for i, w := range result.Results {
+		m.Revisions[i] = w.NewRevision
+	}
+	return m
+}
