@@ -1,0 +1,148 @@
+// Package config reads the server's configuration from the environment.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+)
+
+// Config is how a server is to run. The README's table says what each variable
+// means to an operator.
+type Config struct {
+	ListenAddress        string `env:"LISTEN_ADDRESS" envDefault:":8080"`
+	MetricsListenAddress string `env:"METRICS_LISTEN_ADDRESS"`
+
+	SQLiteDirPath string `env:"SQLITE_DIR_PATH" envDefault:"db"`
+	DatabaseURL   string `env:"DATABASE_URL"`
+	RedisURL      string `env:"REDIS_URL"`
+
+	CACert string `env:"CA_CERT"`
+	CRLURL string `env:"CRL_URL"`
+
+	AllowedOrigins    []string `env:"ALLOWED_ORIGINS" envDefault:"*"`
+	PublicAuthorities []string `env:"PUBLIC_AUTHORITIES"`
+
+	Playground    bool `env:"PLAYGROUND" envDefault:"true"`
+	Introspection bool `env:"INTROSPECTION" envDefault:"true"`
+
+	// FeedPollInterval bounds how late a live feed may be when a hint was lost.
+	FeedPollInterval time.Duration `env:"FEED_POLL_INTERVAL"`
+	// ConnectionMaxAge is when a WebSocket is closed, so that its client signs anew.
+	ConnectionMaxAge           time.Duration `env:"CONNECTION_MAX_AGE" envDefault:"24h"`
+	MaxOperationsPerConnection int           `env:"MAX_OPERATIONS_PER_CONNECTION" envDefault:"100"`
+	NonceMemory                int           `env:"NONCE_MEMORY" envDefault:"4000000"`
+
+	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT" envDefault:"20s"`
+	LogLevel        slog.Level    `env:"LOG_LEVEL" envDefault:"info"`
+	LogFormat       LogFormat     `env:"LOG_FORMAT" envDefault:"text"`
+}
+
+// LogFormat is how log lines look.
+type LogFormat string
+
+// The formats of log lines.
+const (
+	LogText LogFormat = "text"
+	LogJSON LogFormat = "json"
+)
+
+// Load reads the configuration from environ, lines of NAME=value as os.Environ
+// gives them. The error is one line that names the first bad variable.
+func Load(environ []string) (Config, error) {
+	var c Config
+	if err := env.ParseWithOptions(&c, env.Options{Environment: env.ToMap(environ)}); err != nil {
+		return Config{}, oneLine(err)
+	}
+	c.AllowedOrigins = trim(c.AllowedOrigins)
+	c.PublicAuthorities = trim(c.PublicAuthorities)
+	if c.FeedPollInterval == 0 {
+		c.FeedPollInterval = defaultPollInterval(c)
+	}
+	return c, c.check()
+}
+
+// defaultPollInterval is short where no broker tells one instance of another's writes.
+func defaultPollInterval(c Config) time.Duration {
+	if c.DatabaseURL != "" && c.RedisURL == "" {
+		return time.Second
+	}
+	return 15 * time.Second
+}
+
+func (c Config) check() error {
+	for _, a := range []struct{ name, address string }{
+		{"LISTEN_ADDRESS", c.ListenAddress},
+		{"METRICS_LISTEN_ADDRESS", c.MetricsListenAddress},
+	} {
+		if _, _, err := net.SplitHostPort(a.address); a.address != "" && err != nil {
+			return fmt.Errorf("%s: %q is not host:port or :port", a.name, a.address)
+		}
+	}
+	for _, d := range []struct {
+		name    string
+		value   time.Duration
+		minimum time.Duration
+	}{
+		{"FEED_POLL_INTERVAL", c.FeedPollInterval, 10 * time.Millisecond},
+		{"CONNECTION_MAX_AGE", c.ConnectionMaxAge, time.Second},
+		{"SHUTDOWN_TIMEOUT", c.ShutdownTimeout, time.Second},
+	} {
+		if d.value < d.minimum {
+			return fmt.Errorf("%s: must be at least %s", d.name, d.minimum)
+		}
+	}
+	return c.checkRest()
+}
+
+func (c Config) checkRest() error {
+	switch {
+	case c.MaxOperationsPerConnection < 1:
+		return errors.New("MAX_OPERATIONS_PER_CONNECTION: must be at least 1")
+	case c.NonceMemory < 1:
+		return errors.New("NONCE_MEMORY: must be at least 1")
+	case c.LogFormat != LogText && c.LogFormat != LogJSON:
+		return fmt.Errorf("LOG_FORMAT: %q is neither text nor json", c.LogFormat)
+	case c.CRLURL != "" && c.CACert == "":
+		return errors.New("CRL_URL: has no meaning without CA_CERT")
+	case c.CRLURL != "" && !isHTTP(c.CRLURL):
+		return errors.New("CRL_URL: must be an http or https URL")
+	case c.RedisURL != "":
+		return errors.New("REDIS_URL: this version runs as a single instance and cannot use Redis yet; unset it")
+	}
+	return nil
+}
+
+func isHTTP(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
+}
+
+// oneLine names the variable before the reason, as operators look for it.
+func oneLine(err error) error {
+	var all env.AggregateError
+	if errors.As(err, &all) && len(all.Errors) > 0 {
+		err = all.Errors[0]
+	}
+	var parse env.ParseError
+	if errors.As(err, &parse) {
+		return fmt.Errorf("%s: %w", variable(parse.Name), parse.Err)
+	}
+	return errors.New(strings.ReplaceAll(err.Error(), "\n", " "))
+}
+
+func trim(list []string) []string {
+	var kept []string
+	for _, s := range list {
+		if s = strings.TrimSpace(s); s != "" {
+			kept = append(kept, s)
+		}
+	}
+	return kept
+}

@@ -1,0 +1,95 @@
+package config_test
+
+import (
+	"log/slog"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"syncline/internal/config"
+)
+
+func TestDefaults(t *testing.T) {
+	c, err := config.Load(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.ListenAddress != ":8080" || c.SQLiteDirPath != "db" || c.MetricsListenAddress != "" {
+		t.Errorf("addresses and paths: %+v", c)
+	}
+	if !c.Playground || !c.Introspection || c.LogLevel != slog.LevelInfo {
+		t.Errorf("switches: %+v", c)
+	}
+	if len(c.AllowedOrigins) != 1 || c.AllowedOrigins[0] != "*" || len(c.PublicAuthorities) != 0 {
+		t.Errorf("lists: %q %q", c.AllowedOrigins, c.PublicAuthorities)
+	}
+	if c.FeedPollInterval != 15*time.Second || c.ConnectionMaxAge != 24*time.Hour {
+		t.Errorf("durations: %+v", c)
+	}
+}
+
+func TestPostgresWithoutBrokerPollsFaster(t *testing.T) {
+	c, err := config.Load([]string{"DATABASE_URL=postgres://localhost/x"})
+	if err != nil || c.FeedPollInterval != time.Second {
+		t.Errorf("poll interval %s, error %v; want 1s", c.FeedPollInterval, err)
+	}
+	c, err = config.Load([]string{"DATABASE_URL=postgres://localhost/x", "FEED_POLL_INTERVAL=3s"})
+	if err != nil || c.FeedPollInterval != 3*time.Second {
+		t.Errorf("poll interval %s, error %v; want the one that was set", c.FeedPollInterval, err)
+	}
+}
+
+func TestListsAreTrimmed(t *testing.T) {
+	c, err := config.Load([]string{"PUBLIC_AUTHORITIES= a.example , b.example:8443,", "ALLOWED_ORIGINS=https://app.example"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(c.PublicAuthorities, "|"); got != "a.example|b.example:8443" {
+		t.Errorf("authorities %q", got)
+	}
+}
+
+// A bad value stops the start with one line that names its variable.
+func TestBadValues(t *testing.T) {
+	for _, line := range []string{
+		"LISTEN_ADDRESS=8080",
+		"METRICS_LISTEN_ADDRESS=nowhere",
+		"PLAYGROUND=perhaps",
+		"INTROSPECTION=2",
+		"FEED_POLL_INTERVAL=fast",
+		"FEED_POLL_INTERVAL=-1s",
+		"CONNECTION_MAX_AGE=0s",
+		"SHUTDOWN_TIMEOUT=1ms",
+		"MAX_OPERATIONS_PER_CONNECTION=0",
+		"NONCE_MEMORY=many",
+		"NONCE_MEMORY=0",
+		"LOG_LEVEL=loud",
+		"LOG_FORMAT=xml",
+		"CRL_URL=https://ca.example/revoked",
+		"REDIS_URL=redis://localhost",
+	} {
+		name, _, _ := strings.Cut(line, "=")
+		_, err := config.Load([]string{line})
+		if err == nil {
+			t.Errorf("%s: accepted", line)
+			continue
+		}
+		if !strings.HasPrefix(err.Error(), name+": ") || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %q; want one line that begins with the variable", line, err)
+		}
+	}
+}
+
+// The README's table is what operators read: it has every variable.
+func TestReadmeHasEveryVariable(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range config.Variables() {
+		if !strings.Contains(string(readme), "`"+name+"`") {
+			t.Errorf("README.md does not mention %s", name)
+		}
+	}
+}

@@ -1,0 +1,20 @@
+package config
+
+import "reflect"
+
+// variable is the environment variable that fills a field.
+func variable(field string) string {
+	if f, ok := reflect.TypeFor[Config]().FieldByName(field); ok {
+		return f.Tag.Get("env")
+	}
+	return field
+}
+
+// Variables lists the names of all variables, in the order of Config.
+func Variables() []string {
+	var names []string
+	for f := range reflect.TypeFor[Config]().Fields() {
+		names = append(names, f.Tag.Get("env"))
+	}
+	return names
+}

@@ -1,0 +1,220 @@
+// Package testservers starts real servers for tests: Syncline itself as a
+// process of its own, and the databases beside it. Each listens on a free
+// loopback port, keeps its files in the test's temporary directory and ends
+// with the test.
+package testservers
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// binary is the server that Main built.
+var binary string
+
+// Main builds the server, runs the package's tests and cleans up. A package
+// whose tests call StartSyncline has
+//
+//	func TestMain(m *testing.M) { os.Exit(testservers.Main(m)) }
+func Main(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "syncline-test-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	binary = filepath.Join(dir, "syncline")
+	if err := build(binary); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
+}
+
+// build compiles the server, with the race detector where the tests run with it.
+func build(target string) error {
+	args := []string{"build", "-o", target}
+	if raceDetector {
+		args = append(args, "-race")
+	}
+	cmd := exec.Command("go", append(args, "syncline")...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("build the server: %w\n%s", err, out)
+	}
+	return nil
+}
+
+// Syncline is a server process. It can be killed, stopped and started again on
+// the same port and files.
+type Syncline struct {
+	Address string // host:port
+	Dir     string // of its database
+	t       testing.TB
+	env     []string
+	process *process
+}
+
+type process struct {
+	cmd  *exec.Cmd
+	log  *logTail
+	done chan struct{} // closed when the process ended
+	err  error         // of the process, once done
+}
+
+// StartSyncline starts a server with these variables set, lines of NAME=value,
+// and waits until it is ready.
+func StartSyncline(t testing.TB, env ...string) *Syncline {
+	t.Helper()
+	s := &Syncline{Address: FreeAddress(t), Dir: t.TempDir(), t: t, env: env}
+	t.Cleanup(s.Kill)
+	s.Start()
+	return s
+}
+
+// FreeAddress is a loopback address whose port nobody listened on a moment ago.
+func FreeAddress(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// URL is where the server answers GraphQL.
+func (s *Syncline) URL() string { return "http://" + s.Address + "/graphql" }
+
+// Start starts the process again after Kill or Stop, and waits until it is ready.
+func (s *Syncline) Start() {
+	s.t.Helper()
+	if binary == "" {
+		s.t.Fatal("the package needs a TestMain that calls testservers.Main")
+	}
+	cmd := exec.Command(binary)
+	cmd.Env = append(os.Environ(), "LISTEN_ADDRESS="+s.Address, "SQLITE_DIR_PATH="+s.Dir, "LOG_LEVEL=warn")
+	cmd.Env = append(cmd.Env, s.env...)
+	s.process = launch(s.t, cmd)
+	s.waitReady()
+}
+
+func launch(t testing.TB, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{cmd: cmd, log: &logTail{}, done: make(chan struct{})}
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		p.log.read(stderr)
+		p.err = cmd.Wait()
+		close(p.done)
+	}()
+	return p
+}
+
+func (s *Syncline) waitReady() {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if ready(ctx, "http://"+s.Address+"/readyz") {
+			return
+		}
+		select {
+		case <-s.process.done:
+			s.t.Fatalf("the server ended: %v\n%s", s.process.err, s.Log())
+		case <-ctx.Done():
+			s.t.Fatalf("the server is not ready after 30 s\n%s", s.Log())
+		case <-tick.C:
+		}
+	}
+}
+
+func ready(ctx context.Context, url string) bool {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return false
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return false
+	}
+	res.Body.Close()
+	return res.StatusCode == http.StatusOK
+}
+
+// Kill ends the process at once, as a power cut would, and waits for its end.
+func (s *Syncline) Kill() {
+	if s.process == nil {
+		return
+	}
+	_ = s.process.cmd.Process.Kill()
+	<-s.process.done
+}
+
+// Signal sends the process a signal and returns at once.
+func (s *Syncline) Signal(sig syscall.Signal) error { return s.process.cmd.Process.Signal(sig) }
+
+// Stop asks the process to end and waits for it. The error is nil if it ended
+// with code 0 within a minute.
+func (s *Syncline) Stop() error {
+	if err := s.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	select {
+	case <-s.process.done:
+		return s.process.err
+	case <-time.After(time.Minute):
+		return errors.New("the server did not stop within a minute")
+	}
+}
+
+// PID is the process id of the running server.
+func (s *Syncline) PID() int { return s.process.cmd.Process.Pid }
+
+// Log is what the present process wrote to its log last.
+func (s *Syncline) Log() string { return s.process.log.String() }
+
+// logTail keeps the last lines of a log.
+type logTail struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+const maxLogLines = 200
+
+func (l *logTail) read(r io.Reader) {
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		l.mu.Lock()
+		l.lines = append(l.lines, lines.Text())
+		l.lines = l.lines[max(0, len(l.lines)-maxLogLines):]
+		l.mu.Unlock()
+	}
+}
+
+func (l *logTail) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Join(l.lines, "\n")
+}
