@@ -211,6 +211,7 @@ func (l *logTail) read(r io.Reader) {
 		l.lines = l.lines[max(0, len(l.lines)-maxLogLines):]
 		l.mu.Unlock()
 	}
+	_, _ = io.Copy(io.Discard, r) // after an overlong line: a full pipe would stop the process
 }
 
 func (l *logTail) String() string {

@@ -1,0 +1,74 @@
+// Package health tells orchestrators and load balancers how a server is.
+package health
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+// checkTimeout bounds a probe, so that one that hangs counts as failed.
+const checkTimeout = 2 * time.Second
+
+// Check is a dependency without which the server cannot serve.
+type Check struct {
+	Name  string
+	Probe func(context.Context) error // nil: it answers
+}
+
+// Health answers whether the server is alive, and ready for requests. It is
+// safe for concurrent use.
+type Health struct {
+	checks   []Check
+	draining atomic.Bool
+}
+
+// New is ready as long as every check succeeds.
+func New(checks ...Check) *Health { return &Health{checks: checks} }
+
+// Drain makes the server not ready for good: it is about to stop.
+func (h *Health) Drain() { h.draining.Store(true) }
+
+// Live answers 200 while the process serves at all.
+func (h *Health) Live(w http.ResponseWriter, _ *http.Request) {
+	write(w, http.StatusOK, report{Status: "live"})
+}
+
+// Ready answers 200 when every check succeeds, else 503 with the names of those
+// that failed. It turns 200 again by itself.
+func (h *Health) Ready(w http.ResponseWriter, r *http.Request) {
+	if h.draining.Load() {
+		write(w, http.StatusServiceUnavailable, report{Status: "draining"})
+		return
+	}
+	status, answer := http.StatusOK, report{Status: "ready", Checks: map[string]string{}}
+	for _, c := range h.checks {
+		answer.Checks[c.Name] = "ok"
+		if err := probe(r.Context(), c); err != nil {
+			answer.Checks[c.Name] = "down"
+			answer.Status = "not ready"
+			status = http.StatusServiceUnavailable
+		}
+	}
+	write(w, status, answer)
+}
+
+func probe(ctx context.Context, c Check) error {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	return c.Probe(ctx)
+}
+
+type report struct {
+	Status string            `json:"status"`
+	Checks map[string]string `json:"checks,omitempty"`
+}
+
+func write(w http.ResponseWriter, status int, answer report) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(answer)
+}

@@ -1,0 +1,51 @@
+package health_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"syncline/internal/health"
+)
+
+func get(handler http.HandlerFunc) (int, string) {
+	w := httptest.NewRecorder()
+	handler(w, httptest.NewRequest(http.MethodGet, "/", nil))
+	return w.Code, strings.TrimSpace(w.Body.String())
+}
+
+func TestReadyFollowsItsChecksAndHeals(t *testing.T) {
+	var down error
+	h := health.New(
+		health.Check{Name: "database", Probe: func(context.Context) error { return down }},
+		health.Check{Name: "revocations", Probe: func(context.Context) error { return nil }},
+	)
+	for _, step := range []struct {
+		down error
+		code int
+		body string
+	}{
+		{nil, 200, `{"status":"ready","checks":{"database":"ok","revocations":"ok"}}`},
+		{errors.New("secret host refused"), 503, `{"status":"not ready","checks":{"database":"down","revocations":"ok"}}`},
+		{nil, 200, `{"status":"ready","checks":{"database":"ok","revocations":"ok"}}`},
+	} {
+		down = step.down
+		if code, body := get(h.Ready); code != step.code || body != step.body {
+			t.Errorf("database %v: %d %s; want %d %s", step.down, code, body, step.code, step.body)
+		}
+	}
+}
+
+func TestDrainingIsAliveButNotReady(t *testing.T) {
+	h := health.New()
+	h.Drain()
+	if code, body := get(h.Ready); code != 503 || body != `{"status":"draining"}` {
+		t.Errorf("ready: %d %s", code, body)
+	}
+	if code, _ := get(h.Live); code != 200 {
+		t.Errorf("live: %d", code)
+	}
+}
