@@ -1,0 +1,188 @@
+package feed
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+
+	"syncline/pubsub"
+	"syncline/record"
+)
+
+// EventKind tells what an Event means.
+type EventKind uint8
+
+// The kinds of an Event.
+const (
+	// Changed brings a record, or its tombstone, in its latest state.
+	Changed EventKind = iota + 1
+	// CaughtUp comes once: the reader now knows the owner's records as they were
+	// at one instant after Follow. What comes later is live.
+	CaughtUp
+)
+
+// Event is one step of a feed.
+type Event struct {
+	Kind   EventKind
+	Record *record.Record // of Changed; else nil. It belongs to the receiver
+	Cursor record.Cursor  // resumes right after this event
+}
+
+// Follower is one reader's place in an owner's feed. Next is for one goroutine
+// at a time; Close may be called from any.
+type Follower struct {
+	feed  *Feed
+	owner record.Owner
+	hints pubsub.Subscription
+
+	woken  chan struct{} // holds one word from Run that the store has moved
+	closed chan struct{}
+	close  sync.Once
+
+	// position is the revision up to which everything is read, if nothing was
+	// left then; else reading. Run looks at it.
+	position atomic.Int64
+
+	cursor   record.Cursor // where the next page begins
+	page     record.Page   // read and not yet handed out; empty while idle
+	taken    int           // records of the page that were handed out
+	size     int           // records to ask for
+	behind   bool          // the store may hold more than was read
+	caughtUp bool          // CaughtUp was handed out
+}
+
+// reading is the position of a follower that knows that it is behind.
+const reading = -1
+
+func newFollower(feed *Feed, owner record.Owner, hints pubsub.Subscription) *Follower {
+	return &Follower{
+		feed:   feed,
+		owner:  owner,
+		hints:  hints,
+		woken:  make(chan struct{}, 1),
+		closed: make(chan struct{}),
+		size:   firstPageSize,
+	}
+}
+
+func (f *Follower) startAfter(since record.Cursor) {
+	f.cursor = since
+	f.behind = true
+	f.position.Store(reading)
+}
+
+func (f *Follower) startAt(account record.Account) {
+	f.cursor = record.CursorAt(account.Epoch, account.Head)
+	f.position.Store(int64(account.Head))
+}
+
+// Next waits for the next event. Records come in ascending order of revision,
+// without holes, each in its latest state: states in between may be left out.
+//
+// Errors are ErrClosed, the context's, and those of record.Service.Changes:
+// *record.CursorTooOldError also when the floor overtakes a slow reader. A
+// store that is unavailable is tried again for a while before its
+// *record.UnavailableError is returned. No error loses the reader's place:
+// calling Next again goes on from there.
+func (f *Follower) Next(ctx context.Context) (Event, error) {
+	for {
+		if err := f.ended(ctx); err != nil {
+			return Event{}, err
+		}
+		if event, ok := f.take(); ok {
+			return event, nil
+		}
+		if err := f.awaitChange(ctx); err != nil {
+			return Event{}, err
+		}
+		if err := f.read(ctx); err != nil {
+			return Event{}, err
+		}
+	}
+}
+
+// Close ends the follower, and a Next that waits. It may be called more than once.
+func (f *Follower) Close() {
+	f.close.Do(func() {
+		close(f.closed)
+		f.feed.remove(f)
+		f.hints.Close()
+	})
+}
+
+func (f *Follower) ended(ctx context.Context) error {
+	select {
+	case <-f.closed:
+		return ErrClosed
+	default:
+		return ctx.Err()
+	}
+}
+
+// take hands out what is at hand.
+func (f *Follower) take() (Event, bool) {
+	if f.taken < len(f.page.Records) {
+		return f.takeRecord(), true
+	}
+	if !f.behind && !f.caughtUp {
+		f.caughtUp = true
+		return Event{Kind: CaughtUp, Cursor: f.cursor}, true
+	}
+	return Event{}, false
+}
+
+func (f *Follower) takeRecord() Event {
+	r := f.page.Records[f.taken]
+	f.page.Records[f.taken] = record.Record{} // whoever keeps r does not keep the page
+	event := Event{Kind: Changed, Record: &r, Cursor: f.page.Cursors[f.taken]}
+	f.taken++
+	if f.taken == len(f.page.Records) {
+		f.page = record.Page{}
+		f.taken = 0
+	}
+	return event
+}
+
+// awaitChange returns when the store may hold more than was read.
+func (f *Follower) awaitChange(ctx context.Context) error {
+	for !f.behind {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-f.closed:
+			return ErrClosed
+		case hint, ok := <-f.hints.Hints():
+			if !ok {
+				return ErrClosed
+			}
+			f.heed(hint)
+		case <-f.woken:
+			f.behind = true
+		}
+	}
+	return nil
+}
+
+func (f *Follower) heed(hint pubsub.Hint) {
+	switch {
+	case hint.Revision == 0: // hints were lost, likely everyone's: one query answers all
+		f.feed.pollSoon()
+	case hint.Revision > f.position.Load():
+		f.behind = true
+	}
+}
+
+// rouse tells a follower that the store has moved. It never waits.
+func (f *Follower) rouse() {
+	select {
+	case f.woken <- struct{}{}:
+	default:
+	}
+}
+
+// idleAt is the revision up to which the follower has read everything; false if
+// it knows that there is more.
+func (f *Follower) idleAt() (record.Revision, bool) {
+	position := f.position.Load()
+	return record.Revision(position), position != reading
+}

@@ -1,0 +1,92 @@
+package feed
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"syncline/record"
+)
+
+// The size of pages. Readers that are slow hold one each, so it follows the
+// size of the records: about pageBytes, whatever a page may have at most.
+const (
+	firstPageSize = 32
+	minPageSize   = 4
+	pageBytes     = 256 << 10
+)
+
+// How an unavailable store is tried again. Giving up after a while lets the
+// client hear of it, and resume where another instance may serve it.
+const (
+	firstRetryDelay = 100 * time.Millisecond
+	maxRetryDelay   = 5 * time.Second
+	patience        = 30 * time.Second
+)
+
+// read fetches the page after the cursor. Every page is read after the hint
+// subscription stood, so the one that leaves nothing over has shown a head that
+// later hints exceed.
+func (f *Follower) read(ctx context.Context) error {
+	page, err := f.fetch(ctx)
+	if err != nil {
+		return err
+	}
+	f.page, f.taken = page, 0
+	f.cursor = page.Cursor
+	f.behind = page.HasMore
+	f.size = nextPageSize(f.size, page)
+	if page.HasMore {
+		f.position.Store(reading)
+	} else {
+		f.position.Store(int64(page.Cursor.Position()))
+	}
+	return nil
+}
+
+func (f *Follower) fetch(ctx context.Context) (record.Page, error) {
+	deadline := time.Now().Add(patience)
+	delay := firstRetryDelay
+	for {
+		page, err := f.feed.source.Changes(ctx, f.owner, f.cursor, f.size)
+		var unavailable *record.UnavailableError
+		if !errors.As(err, &unavailable) || time.Now().After(deadline) {
+			return page, err
+		}
+		if err := f.pause(ctx, max(delay, min(unavailable.RetryAfter, maxRetryDelay))); err != nil {
+			return record.Page{}, err
+		}
+		delay = min(2*delay, maxRetryDelay)
+	}
+}
+
+// pause waits for d and up to half as long again, so that the readers that an
+// outage stopped do not all come back at once.
+func (f *Follower) pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d + rand.N(d/2)) //nolint:gosec // spreads load, guards nothing
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-f.closed:
+		return ErrClosed
+	case <-timer.C:
+		return nil
+	}
+}
+
+func nextPageSize(size int, page record.Page) int {
+	held := 0
+	for _, r := range page.Records {
+		held += len(r.Data)
+	}
+	switch {
+	case held > pageBytes:
+		return max(size/2, minPageSize)
+	case held < pageBytes/4 && page.HasMore:
+		return min(2*size, record.MaxPage)
+	default:
+		return size
+	}
+}

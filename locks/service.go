@@ -1,0 +1,108 @@
+package locks
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"syncline/internal/input"
+	"syncline/pubsub"
+)
+
+// Service is the use of locks: it validates, lets the Locker decide, then tells
+// those who watch.
+type Service struct {
+	locker       Locker
+	bus          pubsub.Bus
+	pollInterval time.Duration
+	log          *slog.Logger
+
+	mu       sync.Mutex
+	watchers map[*Watcher]struct{}
+}
+
+// NewService puts a locker and a bus to use. It depends on Run for hints that
+// the bus loses.
+func NewService(locker Locker, bus pubsub.Bus, pollInterval time.Duration, log *slog.Logger) *Service {
+	return &Service{
+		locker:       locker,
+		bus:          bus,
+		pollInterval: pollInterval,
+		log:          log,
+		watchers:     make(map[*Watcher]struct{}),
+	}
+}
+
+// Acquire takes, renews, upgrades or downgrades a lock. That others hold it is
+// an answer, not an error. A TTL above MaxTTL is capped. Errors are
+// *InvalidError, *UnavailableError or the context's.
+func (s *Service) Acquire(ctx context.Context, owner Owner, request Request) (Grant, error) {
+	if err := validate(request); err != nil {
+		return Grant{}, err
+	}
+	request.TTL = min(request.TTL, MaxTTL)
+	grant, err := s.locker.Acquire(ctx, owner, request)
+	if grant.Acquired || err != nil { // an error may hide that it was granted
+		s.tell(ctx, owner, request.Name)
+	}
+	return grant, err
+}
+
+// Release ends the instance's hold, if it has one, and answers the state after.
+// Errors are *InvalidError, *UnavailableError or the context's.
+func (s *Service) Release(ctx context.Context, owner Owner, name, instanceID string) (Lock, error) {
+	if err := validateKey(name, instanceID); err != nil {
+		return Lock{}, err
+	}
+	lock, err := s.locker.Release(ctx, Key{Owner: owner, Name: name}, instanceID)
+	s.tell(ctx, owner, name)
+	return lock, err
+}
+
+// Read reads a lock. A lock that was never taken is free. Errors are
+// *InvalidError, *UnavailableError or the context's.
+func (s *Service) Read(ctx context.Context, owner Owner, name string) (Lock, error) {
+	if err := validateName(name); err != nil {
+		return Lock{}, err
+	}
+	return s.read(ctx, Key{Owner: owner, Name: name})
+}
+
+func (s *Service) read(ctx context.Context, key Key) (Lock, error) {
+	found, err := s.locker.Read(ctx, []Key{key})
+	if err != nil {
+		return Lock{}, err
+	}
+	return found[0], nil
+}
+
+// tell publishes that a lock may have changed. The change stands whatever
+// becomes of the hint, so a caller that has gone away must not hold it back.
+func (s *Service) tell(ctx context.Context, owner Owner, name string) {
+	hint := pubsub.Hint{Owner: owner, Topic: pubsub.LockTopic(name)}
+	if err := s.bus.Publish(context.WithoutCancel(ctx), hint); err != nil {
+		s.log.WarnContext(ctx, "hint not published; watchers of the lock learn by polling", "owner", owner.Short(), "error", err)
+	}
+}
+
+func validate(request Request) error {
+	if err := validateKey(request.Name, request.InstanceID); err != nil {
+		return err
+	}
+	if request.TTL < MinTTL {
+		return input.Errorf("ttlSeconds", "must be at least %d", int(MinTTL/time.Second))
+	}
+	return nil
+}
+
+func validateKey(name, instanceID string) error {
+	if err := validateName(name); err != nil {
+		return err
+	}
+	return input.Text("instanceId", instanceID, 1, MaxInstanceIDBytes)
+}
+
+func validateName(name string) error {
+	return input.Text("name", name, 1, MaxNameBytes)
+}
