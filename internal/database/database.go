@@ -1,0 +1,57 @@
+// Package database opens the databases that Syncline keeps its data in, and
+// brings their tables up to date.
+package database
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"entgo.io/ent/dialect"
+	entsql "entgo.io/ent/dialect/sql"
+
+	"syncline/ent"
+)
+
+// DB is an open database.
+type DB struct {
+	// Write is for transactions that write. On SQLite it has one connection,
+	// and its transactions take the write lock as they begin.
+	Write *ent.Client
+	// Read is for everything else. On SQLite its connections cannot write.
+	Read *ent.Client
+	// Dialect is Ent's name of the kind of database: dialect.SQLite or dialect.Postgres.
+	Dialect string
+
+	write, read *sql.DB
+	place       string       // names the database in errors, without secrets
+	release     func() error // lets go of the database for other processes; may be nil
+}
+
+func newDB(name, place string, write, read *sql.DB) *DB {
+	db := &DB{Dialect: name, place: place, write: write, read: read}
+	db.Write = ent.NewClient(ent.Driver(entsql.OpenDB(name, write)))
+	db.Read = db.Write
+	if read != write {
+		db.Read = ent.NewClient(ent.Driver(entsql.OpenDB(name, read)))
+	}
+	return db
+}
+
+// Ping tells whether the database answers readers. It does not wait for writers.
+func (db *DB) Ping(ctx context.Context) error { return db.read.PingContext(ctx) }
+
+// Close ends all connections and lets other processes open the database. It
+// waits for queries in progress.
+func (db *DB) Close() error {
+	errs := []error{db.read.Close()}
+	if db.write != db.read { // the writer last: it folds the write-ahead log into the file
+		errs = append(errs, db.write.Close())
+	}
+	if db.release != nil {
+		errs = append(errs, db.release())
+	}
+	return errors.Join(errs...)
+}
+
+func (db *DB) postgres() bool { return db.Dialect == dialect.Postgres }

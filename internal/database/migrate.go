@@ -1,0 +1,85 @@
+package database
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+
+	"syncline/ent"
+	"syncline/ent/epoch"
+	"syncline/ent/migrations"
+)
+
+const migrationsTable = "syncline_migrations"
+
+// ErrNewer says that a newer version of this program changed the tables.
+var ErrNewer = errors.New("the database was brought up to date by a newer version of syncline; use that version or a newer one")
+
+// Migrate brings the tables up to date and, in a new database, begins the first
+// epoch. Several processes may call it at once on PostgreSQL. Errors are one
+// line meant for the operator; errors.Is knows ErrNewer.
+func (db *DB) Migrate(ctx context.Context) error {
+	if err := db.migrate(ctx); err != nil {
+		return fmt.Errorf("cannot bring the database %s up to date: %w", db.place, explainSQLite(err))
+	}
+	return nil
+}
+
+func (db *DB) migrate(ctx context.Context) error {
+	provider, err := db.provider()
+	if err != nil {
+		return err
+	}
+	if err := provider.Ping(ctx); err != nil {
+		return err
+	}
+	if _, err := provider.Up(ctx); err != nil {
+		return err
+	}
+	current, known, err := provider.GetVersions(ctx)
+	if err != nil {
+		return err
+	}
+	if current > known {
+		return fmt.Errorf("%w (its tables have version %d, this program knows %d)", ErrNewer, current, known)
+	}
+	return beginFirstEpoch(ctx, db.Write, time.Now())
+}
+
+func (db *DB) provider() (*goose.Provider, error) {
+	options := []goose.ProviderOption{
+		goose.WithTableName(migrationsTable),
+		goose.WithDisableGlobalRegistry(true),
+	}
+	name, files := goose.DialectSQLite3, migrations.SQLite()
+	if db.postgres() {
+		name, files = goose.DialectPostgres, migrations.Postgres()
+		locker, err := lock.NewPostgresTableLocker(lock.WithTableName("syncline_migrations_lock"))
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, goose.WithLocker(locker))
+	}
+	return goose.NewProvider(name, db.write, files, options...)
+}
+
+// beginFirstEpoch does nothing if there is an epoch already.
+func beginFirstEpoch(ctx context.Context, client *ent.Client, now time.Time) error {
+	exists, err := client.Epoch.Query().Exist(ctx)
+	if err != nil || exists {
+		return err
+	}
+	create := client.Epoch.Create().SetID(1).SetEpoch(randomEpoch()).SetBase(0).SetBeganAt(now.UnixMicro())
+	return create.OnConflictColumns(epoch.FieldID).Ignore().Exec(ctx)
+}
+
+func randomEpoch() []byte {
+	b := make([]byte, 8)
+	rand.Read(b) //nolint:errcheck // it never fails: crypto/rand ends the program instead
+	return b
+}

@@ -1,0 +1,36 @@
+package database
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"entgo.io/ent/dialect"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+)
+
+// postgresConns bounds the connections of one instance.
+const postgresConns = 16
+
+// OpenPostgres opens a PostgreSQL database by its URL (or keyword string).
+// Errors are one line meant for the operator and carry no password.
+func OpenPostgres(ctx context.Context, url string) (*DB, error) {
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		return nil, fmt.Errorf("the PostgreSQL address is not valid: %w", err)
+	}
+	if config.RuntimeParams["application_name"] == "" {
+		config.RuntimeParams["application_name"] = "syncline"
+	}
+	pool := stdlib.OpenDB(*config)
+	pool.SetMaxOpenConns(postgresConns)
+	pool.SetMaxIdleConns(postgresConns)
+	pool.SetConnMaxIdleTime(5 * time.Minute)
+	place := fmt.Sprintf("%s on %s:%d", config.Database, config.Host, config.Port)
+	if err := pool.PingContext(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("cannot open the PostgreSQL database %s: %w", place, err), pool.Close())
+	}
+	return newDB(dialect.Postgres, place, pool, pool), nil
+}

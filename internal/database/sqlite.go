@@ -1,0 +1,137 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"syscall"
+
+	"entgo.io/ent/dialect"
+	"github.com/gofrs/flock"
+	"modernc.org/sqlite"
+	sqlitelib "modernc.org/sqlite/lib"
+)
+
+// Names of the files in the directory of an SQLite database.
+const (
+	sqliteFile = "syncline.db"
+	lockFile   = "syncline.lock"
+)
+
+// ErrInUse says that another process has the database open.
+var ErrInUse = errors.New("another process has it open")
+
+// OpenSQLite opens the database in a directory, and makes both if they are not
+// there. The directory belongs to this process until Close. Errors are one
+// line meant for the operator; errors.Is knows ErrInUse and those of fs.
+func OpenSQLite(ctx context.Context, dir string) (*DB, error) {
+	db, err := openSQLite(ctx, dir)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open the SQLite database in %q: %w", dir, explainSQLite(err))
+	}
+	return db, nil
+}
+
+func openSQLite(ctx context.Context, dir string) (_ *DB, err error) {
+	dir, err = filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err = os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	release, err := lockDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.Join(dir, sqliteFile)
+	if err = makePrivate(path); err != nil {
+		return nil, errors.Join(err, release())
+	}
+	db, err := openSQLiteFile(ctx, path)
+	if err != nil {
+		return nil, errors.Join(err, release())
+	}
+	db.release = release
+	return db, nil
+}
+
+// lockDir keeps other processes out. SQLite itself would let them in, and two
+// servers on one file would not hear of each other's writes.
+func lockDir(dir string) (release func() error, err error) {
+	lock := flock.New(filepath.Join(dir, lockFile), flock.SetPermissions(0o600))
+	got, err := lock.TryLock()
+	if err != nil {
+		return nil, err
+	}
+	if !got {
+		return nil, ErrInUse
+	}
+	return lock.Close, nil
+}
+
+// makePrivate makes the file, if it is not there, so that only this user can
+// read it. SQLite's own files beside it get the same mode.
+func makePrivate(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+func openSQLiteFile(ctx context.Context, path string) (*DB, error) {
+	write, err := sql.Open("sqlite", sqliteURL(path, "_txlock=immediate"))
+	if err != nil {
+		return nil, err
+	}
+	write.SetMaxOpenConns(1)
+	if err := write.PingContext(ctx); err != nil { // makes the file a WAL one, before readers come
+		return nil, errors.Join(err, write.Close())
+	}
+	read, err := sql.Open("sqlite", sqliteURL(path, "_query_only=1"))
+	if err != nil {
+		return nil, errors.Join(err, write.Close())
+	}
+	readers := max(4, runtime.GOMAXPROCS(0))
+	read.SetMaxOpenConns(readers)
+	read.SetMaxIdleConns(readers)
+	return newDB(dialect.SQLite, path, write, read), nil
+}
+
+// sqliteURL names the file. A commit returns when the disk has it: synchronous
+// FULL. The busy timeout matters only when an operator's tool has the file open.
+func sqliteURL(path, query string) string {
+	u := url.URL{Scheme: "file", Path: path, RawQuery: query +
+		"&_journal_mode=WAL&_synchronous=FULL&_foreign_keys=1&_busy_timeout=10000&_dqs=0&_error_rc=1"}
+	return u.String()
+}
+
+// explainSQLite says in an operator's words what SQLite calls otherwise.
+func explainSQLite(err error) error {
+	if e, ok := errors.AsType[*sqlite.Error](err); ok {
+		switch e.Code() & 0xff {
+		case sqlitelib.SQLITE_NOTADB, sqlitelib.SQLITE_CORRUPT:
+			return fmt.Errorf("%s is damaged, or not an SQLite database; restore it from a backup: %w", sqliteFile, err)
+		case sqlitelib.SQLITE_FULL:
+			return fmt.Errorf("the disk is full: %w", err)
+		case sqlitelib.SQLITE_READONLY, sqlitelib.SQLITE_PERM, sqlitelib.SQLITE_CANTOPEN:
+			return fmt.Errorf("this user may not write there: %w", err)
+		}
+	}
+	switch {
+	case errors.Is(err, syscall.ENOSPC):
+		return fmt.Errorf("the disk is full: %w", err)
+	case errors.Is(err, syscall.ENOTDIR):
+		return fmt.Errorf("this is not a directory: %w", err)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("this user may not write there: %w", err)
+	}
+	return err
+}
