@@ -1,0 +1,50 @@
+# Everything a contributor runs. `make help` lists it.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+TOOLS       := $(CURDIR)/.cache/bin
+GOLANGCI    := $(TOOLS)/golangci-lint
+GOLANGCI_VERSION := v2.15.0
+FUZZTIME    ?= 20s
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list these targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | while IFS=$$'\t' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
+
+.PHONY: setup
+setup: ## install what the tests need: Debian packages, Go modules, npm packages
+	@scripts/setup.sh
+
+.PHONY: build
+build: ## build the server and syncctl into bin/
+	go build -o bin/ . ./cmd/syncctl
+
+.PHONY: test
+test: setup ## run all tests; up to 10 minutes on a fresh machine
+	go test -timeout 10m ./...
+
+.PHONY: verify
+verify: setup ## run all tests under the race detector and at full length, then the fuzz targets
+	SYNCLINE_VERIFY=1 go test -race -timeout 40m ./...
+	@scripts/fuzz.sh $(FUZZTIME)
+
+.PHONY: lint
+lint: $(GOLANGCI) ## check formatting, style and who may import whom
+	$(GOLANGCI) config verify
+	$(GOLANGCI) fmt --diff
+	$(GOLANGCI) run ./...
+	go mod tidy -diff
+
+.PHONY: fmt
+fmt: $(GOLANGCI) ## format the code
+	$(GOLANGCI) fmt
+
+.PHONY: generate
+generate: ## write generated code anew
+	go generate ./...
+
+$(GOLANGCI):
+	@echo "building golangci-lint $(GOLANGCI_VERSION) into .cache/bin (a few minutes, once)"
+	GOBIN=$(TOOLS) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
