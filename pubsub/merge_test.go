@@ -1,0 +1,18 @@
+package pubsub_test
+
+import (
+	"testing"
+
+	"syncline/pubsub"
+)
+
+func TestMerge(t *testing.T) {
+	for _, c := range []struct{ a, b, want int64 }{
+		{1, 2, 2}, {2, 1, 2}, {3, 3, 3}, {0, 3, 0}, {3, 0, 0}, {0, 0, 0},
+	} {
+		got := pubsub.Hint{Topic: pubsub.Records, Revision: c.a}.Merge(pubsub.Hint{Topic: pubsub.Records, Revision: c.b})
+		if want := (pubsub.Hint{Topic: pubsub.Records, Revision: c.want}); got != want {
+			t.Errorf("merging %d and %d: %v, want %v", c.a, c.b, got, want)
+		}
+	}
+}
