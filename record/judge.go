@@ -15,7 +15,14 @@ type State struct {
 	// names; 0 if it was never granted.
 	Fence FenceToken
 	// Records are those of the request's ids that are stored, tombstones too.
-	Records map[string]Record
+	Records map[string]Stored
+}
+
+// Stored is a record as a State holds it. Its Data may be left out: Judge needs
+// only the length.
+type Stored struct {
+	Record
+	DataBytes int64
 }
 
 // Mutation is what is remembered of an accepted request with a mutation id.
@@ -26,6 +33,8 @@ type Mutation struct {
 
 // Verdict is what a request does.
 type Verdict struct {
+	// Result may show records of the state, on a conflict or a replay. Where the
+	// state left out their data, it is to be added.
 	Result Result
 	// Changed are the records to store, in ascending order of revision; empty
 	// if the request changes nothing.
@@ -127,7 +136,7 @@ func apply(state State, request Request, now time.Time) Verdict {
 		after := w.after(current, next, request.ClientID, now)
 		next++
 		v.Changed = append(v.Changed, after)
-		v.Account.count(current, after)
+		v.Account.count(state.Records[w.ID], after)
 		v.Result.Results[i] = WriteResult{Status: Success, NewRevision: after.Revision, Record: &after}
 	}
 	v.Result.Head = v.Account.Head
@@ -160,11 +169,12 @@ func (w Write) after(current *Record, revision Revision, clientID *string, now t
 	return after
 }
 
-func (a *Account) count(before *Record, after Record) {
+// count takes a change into account. The zero value of before stands for none.
+func (a *Account) count(before Stored, after Record) {
 	a.Head = after.Revision
-	if before != nil && !before.Deleted {
+	if before.Revision > 0 && !before.Deleted {
 		a.RecordCount--
-		a.StoredBytes -= int64(len(before.Data))
+		a.StoredBytes -= before.DataBytes
 	}
 	if !after.Deleted {
 		a.RecordCount++
@@ -174,7 +184,7 @@ func (a *Account) count(before *Record, after Record) {
 
 func (s State) record(id string) *Record {
 	if r, ok := s.Records[id]; ok {
-		return &r
+		return &r.Record
 	}
 	return nil
 }

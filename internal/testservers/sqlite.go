@@ -1,4 +1,3 @@
-// Package testservers starts the databases that tests run on.
 package testservers
 
 import (

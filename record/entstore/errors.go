@@ -1,0 +1,133 @@
+package entstore
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"modernc.org/sqlite"
+	sqlitelib "modernc.org/sqlite/lib"
+
+	"syncline/ent"
+	"syncline/record"
+)
+
+// How long a client is asked to wait.
+const (
+	retryAfter         = time.Second
+	retryAfterFullDisk = 30 * time.Second
+)
+
+// attempts bounds how often a transaction that the database gave up for
+// another's sake is run.
+const attempts = 6
+
+
+// retry runs f until it does not fail by a clash of transactions.
+func retry(ctx context.Context, f func() error) error {
+	for attempt := 1; ; attempt++ {
+		err := f()
+		if !gaveWay(err) || attempt == attempts {
+			return err
+		}
+		pause := time.NewTimer(time.Duration(attempt) * rand.N(10*time.Millisecond))
+		select {
+		case <-ctx.Done():
+			pause.Stop()
+			return ctx.Err()
+		case <-pause.C:
+		}
+	}
+}
+
+// gaveWay tells whether PostgreSQL rolled the transaction back for the sake of
+// another one. It says so in an answer, so the outcome is known.
+func gaveWay(err error) bool {
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && (e.Code == "40001" || e.Code == "40P01")
+}
+
+// commit ends a transaction. Its error is an *record.UnavailableError that says
+// honestly whether the transaction may stand.
+func commit(ctx context.Context, tx *ent.Tx) error {
+	if ctx.Err() != nil { // rolled back already
+		return &record.UnavailableError{RetryAfter: retryAfter, Err: ctx.Err()}
+	}
+	err := tx.Commit()
+	if err == nil {
+		return nil
+	}
+	return &record.UnavailableError{RetryAfter: pause(err), OutcomeUnknown: !refused(err), Err: err}
+}
+
+// refused tells whether the database answered a commit with a plain no.
+func refused(err error) bool {
+	if e, ok := errors.AsType[*sqlite.Error](err); ok {
+		// Any other failure, above all of a sync, may leave the commit in the
+		// log, for the next start to find.
+		code := e.Code() & 0xff
+		return code == sqlitelib.SQLITE_FULL || code == sqlitelib.SQLITE_BUSY
+	}
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && e.SeverityUnlocalized == "ERROR" && e.Code != "40003" // statement_completion_unknown
+}
+
+// unavailable turns the failure of a statement into an *record.UnavailableError
+// if the database is at fault and nothing was committed. Other errors pass.
+func unavailable(err error) error {
+	if err == nil || !atFault(err) {
+		return err
+	}
+	return &record.UnavailableError{RetryAfter: pause(err), Err: err}
+}
+
+func atFault(err error) bool {
+	if _, ok := errors.AsType[*sqlite.Error](err); ok {
+		return !ent.IsConstraintError(err)
+	}
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return postgresAtFault(e.Code)
+	}
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[net.Error](err); ok {
+		return true
+	}
+	for _, lost := range []error{
+		context.DeadlineExceeded, context.Canceled, // of the transaction's own context
+		driver.ErrBadConn, sql.ErrConnDone, sql.ErrTxDone, io.EOF, io.ErrUnexpectedEOF,
+	} {
+		if errors.Is(err, lost) {
+			return true
+		}
+	}
+	return err.Error() == "sql: database is closed"
+}
+
+// postgresAtFault goes by the class of an error: connection, clash of
+// transactions, lack of resources, not now, the operator, the system, and a
+// server that became a standby.
+func postgresAtFault(code string) bool {
+	switch code[:min(2, len(code))] {
+	case "08", "40", "53", "55", "57", "58", "XX":
+		return true
+	}
+	return code == "25006"
+}
+
+func pause(err error) time.Duration {
+	if e, ok := errors.AsType[*sqlite.Error](err); ok && e.Code()&0xff == sqlitelib.SQLITE_FULL {
+		return retryAfterFullDisk
+	}
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == "53100" {
+		return retryAfterFullDisk
+	}
+	return retryAfter
+}

@@ -1,0 +1,106 @@
+package entstore
+
+// The statements that Ent's typed queries cannot say: a page that the database
+// itself bounds by bytes, and the length of data without the data.
+
+import (
+	"context"
+
+	"entgo.io/ent/dialect"
+	entsql "entgo.io/ent/dialect/sql"
+
+	"syncline/ent"
+	entrecord "syncline/ent/record"
+	"syncline/record"
+)
+
+// recordColumns are those of a record in the order of scanRecord, the data last.
+var recordColumns = []string{
+	entrecord.FieldID,
+	entrecord.FieldRevision,
+	entrecord.FieldDeleted,
+	entrecord.FieldSchemaVersion,
+	entrecord.FieldClientID,
+	entrecord.FieldUpdatedAt,
+	entrecord.FieldData,
+}
+
+// feedQuery selects a span's records in order of revision, and the next one if
+// there is any.
+func feedQuery(name string, owner record.Owner, span record.Span) (string, []any) {
+	where := spanPredicate(owner, span)
+	if name == dialect.Postgres {
+		where = entsql.And(where, withinBytes(owner, span))
+	}
+	return entsql.Dialect(name).
+		Select(recordColumns...).
+		From(entsql.Table(entrecord.Table)).
+		Where(where).
+		OrderBy(entrecord.FieldRevision).
+		Limit(span.Limit + 1).
+		Query()
+}
+
+func spanPredicate(owner record.Owner, span record.Span) *entsql.Predicate {
+	where := entsql.And(
+		entsql.EQ(entrecord.FieldOwner, owner[:]),
+		entsql.GT(entrecord.FieldRevision, int64(span.After)),
+	)
+	if span.SkipTombstones > span.After {
+		where = entsql.And(where, entsql.Or(
+			entsql.EQ(entrecord.FieldDeleted, false),
+			entsql.GT(entrecord.FieldRevision, int64(span.SkipTombstones)),
+		))
+	}
+	return where
+}
+
+// withinBytes holds for the records that begin within the span's bytes. SQLite
+// makes each row as it is asked for, and the reader just stops; PostgreSQL
+// sends all that the statement selects, so it must know where to stop. The
+// inner statement reads lengths only, which PostgreSQL keeps outside the data.
+func withinBytes(owner record.Owner, span record.Span) *entsql.Predicate {
+	sizes := entsql.Dialect(dialect.Postgres).
+		Select(entrecord.FieldRevision).
+		AppendSelectExprAs(entsql.Raw("sum(coalesce(length(data), 0)) OVER (ORDER BY revision) - coalesce(length(data), 0)"), "begins").
+		From(entsql.Table(entrecord.Table)).
+		Where(spanPredicate(owner, span)).
+		OrderBy(entrecord.FieldRevision).
+		Limit(span.Limit + 1).
+		As("sizes")
+	last := entsql.Dialect(dialect.Postgres).
+		Select(entsql.Max(entrecord.FieldRevision)).
+		From(sizes).
+		Where(entsql.LTE("begins", span.MaxBytes))
+	return entsql.P(func(b *entsql.Builder) {
+		b.Ident(entrecord.FieldRevision).WriteString(" <= ").Wrap(func(b *entsql.Builder) { b.Join(last) })
+	})
+}
+
+// loadWithoutData reads records, and of their data only the length.
+func (s *Store) loadWithoutData(ctx context.Context, tx *ent.Tx, owner record.Owner, ids []string) (map[string]record.Stored, error) {
+	values := make([]any, len(ids))
+	for i, id := range ids {
+		values[i] = id
+	}
+	query, args := entsql.Dialect(s.dialect).
+		Select(recordColumns[:len(recordColumns)-1]...).
+		AppendSelectExpr(entsql.Raw("coalesce(length(data), 0)")).
+		From(entsql.Table(entrecord.Table)).
+		Where(entsql.And(entsql.EQ(entrecord.FieldOwner, owner[:]), entsql.In(entrecord.FieldID, values...))).
+		Query()
+	rows, err := tx.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	found := make(map[string]record.Stored, len(ids))
+	for rows.Next() {
+		var stored record.Stored
+		if stored, err = scanStored(rows); err != nil {
+			return nil, err
+		}
+		found[stored.ID] = stored
+	}
+	return found, rows.Err()
+}
