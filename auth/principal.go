@@ -1,8 +1,13 @@
 // Package auth verifies who sent a request.
+//
+// A Verifier checks signatures, certificates and nonces; its Middleware does so
+// for HTTP requests, and VerifyInit for WebSocket connections. What they learn
+// is a Principal. What they refuse, they refuse with an *Error.
 package auth
 
 import (
 	"context"
+	"crypto/x509"
 
 	"syncline/auth/signing"
 )
@@ -11,6 +16,10 @@ import (
 type Principal struct {
 	// Key is the public key recovered from the signature: the owner.
 	Key signing.PublicKey
+
+	// certificate is what the request was let in with, where certificates are
+	// asked for.
+	certificate *x509.Certificate
 }
 
 type contextKey struct{}

@@ -9,8 +9,8 @@ import (
 )
 
 // ErrMalformed says that a signature header is not of the one form that its
-// kind of request has. The error's text says what is wrong, for the client.
-var ErrMalformed = errors.New("signing: malformed signature")
+// kind of request has. The text of errors that wrap it is meant for the client.
+var ErrMalformed = errors.New("malformed signature")
 
 // Signed is what the signature headers of a message say. It is not verified:
 // see Message.Verify.

@@ -16,7 +16,7 @@ type Signature [65]byte
 
 // ErrMismatch says that a signature was not made by the key that it names over
 // the message that came with it.
-var ErrMismatch = errors.New("signing: the signature does not belong to this request and keyid")
+var ErrMismatch = errors.New("the signature does not belong to this request and keyid")
 
 // String is the signature in standard base64.
 func (s Signature) String() string { return base64.StdEncoding.EncodeToString(s[:]) }

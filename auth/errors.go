@@ -1,0 +1,149 @@
+package auth
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// Code is the machine-readable reason of a refusal: extensions.code of the
+// error that goes to the client.
+type Code string
+
+// The codes with which this package refuses.
+const (
+	CodeUnauthenticated  Code = "UNAUTHENTICATED"   // no signature, or one that does not verify
+	CodeSignatureExpired Code = "SIGNATURE_EXPIRED" // created too long ago, or too far ahead
+	CodeNonceReused      Code = "NONCE_REUSED"      // this key's nonce was seen before
+	CodeForbidden        Code = "FORBIDDEN"         // the API-key certificate
+	CodeBadUserInput     Code = "BAD_USER_INPUT"    // a body too large, encoded or cut off
+	CodeUnavailable      Code = "UNAVAILABLE"       // cannot tell now; try again
+)
+
+// Error is a refusal. Message and the extensions are meant for the client; what
+// Unwrap gives is not.
+type Error struct {
+	Code    Code
+	Message string
+	Status  int // of the HTTP response
+
+	// ServerTime goes with CodeSignatureExpired: the time to correct a clock by.
+	ServerTime time.Time
+	// RetryAfter goes with CodeUnavailable.
+	RetryAfter time.Duration
+
+	cause error
+}
+
+// Error is the message and, if something inside failed, what it was: for logs.
+func (e *Error) Error() string {
+	if e.cause != nil {
+		return e.Message + ": " + e.cause.Error()
+	}
+	return e.Message
+}
+
+// Unwrap is what failed inside, or nil.
+func (e *Error) Unwrap() error { return e.cause }
+
+// dateTime is the API's form of a time: RFC 3339, UTC, microseconds.
+const dateTime = "2006-01-02T15:04:05.000000Z"
+
+// Extensions are those of the error that goes to the client.
+func (e *Error) Extensions() map[string]any {
+	ext := map[string]any{"code": string(e.Code)}
+	if !e.ServerTime.IsZero() {
+		ext["serverTime"] = e.ServerTime.UTC().Format(dateTime)
+	}
+	if e.Code == CodeUnavailable {
+		ext["retryAfterMs"] = e.RetryAfter.Milliseconds()
+		ext["outcome"] = "NOT_APPLIED" // nothing is done before verification
+	}
+	return ext
+}
+
+// Close codes of the WebSocket.
+const (
+	closeForbidden     = 4403 // graphql-transport-ws: Forbidden
+	closeTryAgainLater = 1013
+)
+
+// Close is the code and the reason with which a WebSocket connection that is
+// refused so is closed. The reason is a small JSON object with code and, where
+// there is one, serverTime.
+func (e *Error) Close() (code int, reason string) {
+	body := struct {
+		Code       Code   `json:"code"`
+		ServerTime string `json:"serverTime,omitempty"`
+	}{Code: e.Code}
+	if !e.ServerTime.IsZero() {
+		body.ServerTime = e.ServerTime.UTC().Format(dateTime)
+	}
+	text, _ := json.Marshal(body) // two strings: cannot fail
+	if e.Code == CodeUnavailable {
+		return closeTryAgainLater, string(text)
+	}
+	return closeForbidden, string(text)
+}
+
+// ServeHTTP answers a request with the refusal.
+func (e *Error) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	type graphError struct {
+		Message    string         `json:"message"`
+		Extensions map[string]any `json:"extensions"`
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/graphql-response+json")
+	h.Set("Cache-Control", "no-store")
+	if e.RetryAfter > 0 {
+		seconds := (e.RetryAfter + time.Second - 1) / time.Second
+		h.Set("Retry-After", strconv.Itoa(int(seconds)))
+	}
+	w.WriteHeader(e.Status)
+	_ = json.NewEncoder(w).Encode(map[string][]graphError{ // the client may be gone
+		"errors": {{Message: e.Message, Extensions: e.Extensions()}},
+	})
+}
+
+// Unsigned is the refusal of a request that needs a signature and has none.
+func Unsigned() *Error {
+	return unauthenticated("this request needs a signature: see Signature-Input and Signature in the README")
+}
+
+func unauthenticated(message string) *Error {
+	return &Error{Code: CodeUnauthenticated, Message: message, Status: http.StatusUnauthorized}
+}
+
+func expired(message string, serverTime time.Time) *Error {
+	return &Error{
+		Code: CodeSignatureExpired, Message: message, Status: http.StatusUnauthorized,
+		ServerTime: serverTime,
+	}
+}
+
+func nonceReused() *Error {
+	return &Error{
+		Code:    CodeNonceReused,
+		Message: "this nonce was used before with this key: sign each request anew, with a fresh nonce",
+		Status:  http.StatusUnauthorized,
+	}
+}
+
+func forbidden(message string) *Error {
+	return &Error{Code: CodeForbidden, Message: message, Status: http.StatusForbidden}
+}
+
+func badInput(status int, message string) *Error {
+	return &Error{Code: CodeBadUserInput, Message: message, Status: status}
+}
+
+func unavailable(message string, cause error) *Error {
+	return &Error{
+		Code: CodeUnavailable, Message: message, Status: http.StatusServiceUnavailable,
+		RetryAfter: retryAfter, cause: cause,
+	}
+}
+
+// retryAfter is long enough for a brief outage, and short for one that lasts.
+const retryAfter = 2 * time.Second
