@@ -1,0 +1,186 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"syncline/auth/signing"
+)
+
+// maxAnswerBytes bounds what is read of an answer: well above a hundred of the
+// largest records.
+const maxAnswerBytes = 64 << 20
+
+type operation struct {
+	document string
+	unsigned bool
+	// tryTimeout bounds each try; 0 means the client's.
+	tryTimeout time.Duration
+}
+
+// text is a string that must reach the server as it is: encoding/json would
+// replace invalid UTF-8 and so name something else.
+type text string
+
+func (t text) MarshalJSON() ([]byte, error) {
+	if !utf8.ValidString(string(t)) {
+		return nil, &Error{Code: ErrBadUserInput, Message: fmt.Sprintf("%q is not valid UTF-8", string(t))}
+	}
+	return json.Marshal(string(t))
+}
+
+// call sends an operation until it is answered, refused or ctx ends, and
+// decodes the answer's data. sent is the instant right before the answered
+// request was sent.
+func (c *Client) call(ctx context.Context, op operation, variables, data any) (sent time.Time, err error) {
+	body, err := json.Marshal(map[string]any{"query": op.document, "variables": variables})
+	if err != nil {
+		return time.Time{}, fmt.Errorf("encode request: %w", err)
+	}
+	var answer json.RawMessage
+	err = c.retry(ctx, func() error {
+		sent = time.Now()
+		answer, err = c.try(ctx, op, body)
+		return err
+	})
+	if err != nil {
+		return sent, err
+	}
+	if err := json.Unmarshal(answer, data); err != nil {
+		return sent, fmt.Errorf("%w: %w", ErrProtocol, err)
+	}
+	return sent, nil
+}
+
+// try sends a signed request once and returns the data of the answer.
+func (c *Client) try(ctx context.Context, op operation, body []byte) (json.RawMessage, error) {
+	timeout := c.tryTimeout
+	if op.tryTimeout > 0 {
+		timeout = min(timeout, op.tryTimeout)
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	req, err := c.newRequest(ctx, op, body)
+	if err != nil {
+		return nil, err
+	}
+	res, err := c.http.Do(req)
+	if err != nil {
+		return nil, &unreachableError{cause: err}
+	}
+	defer res.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(res.Body, maxAnswerBytes))
+	if err != nil {
+		return nil, &unreachableError{cause: err}
+	}
+	return readAnswer(res, answer)
+}
+
+func (c *Client) newRequest(ctx context.Context, op operation, body []byte) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.endpoint.String(), bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Accept", "application/graphql-response+json, application/json;q=0.9")
+	if op.unsigned {
+		return req, nil
+	}
+	if c.certificate != "" {
+		req.Header.Set("Authorization", c.certificate)
+	}
+	return req, signing.SignRequest(req, body, c.key, c.clock.now(), signing.NewNonce())
+}
+
+func bearer(der []byte) string { return "Bearer " + base64.StdEncoding.EncodeToString(der) }
+
+func readAnswer(res *http.Response, body []byte) (json.RawMessage, error) {
+	var answer struct {
+		Data   json.RawMessage `json:"data"`
+		Errors wireErrors      `json:"errors"`
+	}
+	err := json.Unmarshal(body, &answer)
+	ours := err == nil && len(answer.Errors) > 0 && (answer.Errors.code() != "" || !isPassing(res.StatusCode))
+	switch {
+	case ours:
+		return nil, answer.Errors.error()
+	case res.StatusCode == http.StatusOK && err == nil && len(answer.Data) > 0 && string(answer.Data) != "null":
+		return answer.Data, nil
+	case isPassing(res.StatusCode):
+		return nil, &unreachableError{cause: errors.New(res.Status), retryAfter: retryAfter(res.Header)}
+	case err != nil:
+		return nil, fmt.Errorf("%w: HTTP status %s, %w", ErrProtocol, res.Status, err)
+	default:
+		return nil, fmt.Errorf("%w: HTTP status %s without data or errors", ErrProtocol, res.Status)
+	}
+}
+
+// isPassing tells whether a status that came without an error of the service is
+// that of a gateway or an overload, which may be gone at the next try.
+func isPassing(status int) bool {
+	switch status {
+	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests,
+		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	}
+	return false
+}
+
+func retryAfter(h http.Header) time.Duration {
+	seconds, err := strconv.Atoi(h.Get("Retry-After"))
+	if err != nil || seconds < 0 {
+		return 0
+	}
+	return time.Duration(seconds) * time.Second
+}
+
+// unreachableError is an ErrUnreachable with its cause.
+type unreachableError struct {
+	cause      error
+	retryAfter time.Duration
+}
+
+func (e *unreachableError) Error() string { return fmt.Sprintf("%v: %v", ErrUnreachable, e.cause) }
+
+func (e *unreachableError) Unwrap() []error { return []error{ErrUnreachable, e.cause} }
+
+// wireErrors are errors as GraphQL has them.
+type wireErrors []struct {
+	Message    string `json:"message"`
+	Extensions struct {
+		Code         Code      `json:"code"`
+		Field        string    `json:"field"`
+		Floor        Revision  `json:"floor"`
+		RestoredHead Revision  `json:"restoredHead"`
+		RetryAfterMs int64     `json:"retryAfterMs"`
+		ServerTime   time.Time `json:"serverTime"`
+		Outcome      Outcome   `json:"outcome"`
+	} `json:"extensions"`
+}
+
+func (w wireErrors) code() Code { return w[0].Extensions.Code }
+
+// error is the first of the errors.
+func (w wireErrors) error() error {
+	first := w[0]
+	x := first.Extensions
+	return &Error{
+		Code:         x.Code,
+		Message:      first.Message,
+		Field:        x.Field,
+		Floor:        x.Floor,
+		RestoredHead: x.RestoredHead,
+		RetryAfter:   time.Duration(x.RetryAfterMs) * time.Millisecond,
+		ServerTime:   x.ServerTime,
+		Outcome:      x.Outcome,
+	}
+}

@@ -1,0 +1,97 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"time"
+
+	"syncline/auth/signing"
+)
+
+// Client calls the service for the owner of one key. It is safe for concurrent
+// use and holds nothing that needs closing.
+type Client struct {
+	endpoint    *url.URL
+	key         signing.PrivateKey
+	http        *http.Client
+	clientID    string
+	certificate string // for the Authorization header; empty: none
+	clock       clock
+	log         *slog.Logger
+	// tryTimeout bounds one try of a call; a call is tried until its context ends.
+	tryTimeout time.Duration
+	keepAlive  keepAlive
+}
+
+// Option is what is not required of a Client.
+type Option func(*Client)
+
+// WithHTTPClient sets what sends the requests, http.DefaultClient's transport
+// by default. Where its Transport is an *http.Transport, WebSockets are dialled
+// with its proxy, dialler and TLS settings. Redirects are never followed: a
+// signature holds for one address.
+func WithHTTPClient(h *http.Client) Option { return func(c *Client) { c.http = h } }
+
+// WithClientID sets what this device calls itself on its writes, 1 to 64 bytes
+// of text, so that it can recognise its own echo in the feed. None by default.
+func WithClientID(id string) Option { return func(c *Client) { c.clientID = id } }
+
+// WithCertificate sets the API-key certificate, in DER form, that some servers
+// ask for.
+func WithCertificate(der []byte) Option {
+	return func(c *Client) { c.certificate = bearer(der) }
+}
+
+// WithClock sets the clock that signatures are dated by, time.Now by default.
+// It need not be right: the client corrects it from what the server says.
+func WithClock(now func() time.Time) Option { return func(c *Client) { c.clock.local = now } }
+
+// WithLogger sets where retries and lost connections are told, at levels debug
+// and info. Nowhere by default.
+func WithLogger(l *slog.Logger) Option { return func(c *Client) { c.log = l } }
+
+// WithTryTimeout bounds each try of a call, 30 s by default. A call is tried
+// again until its context ends.
+func WithTryTimeout(d time.Duration) Option { return func(c *Client) { c.tryTimeout = d } }
+
+// New makes a client of the service at an endpoint such as
+// https://api.example.com/graphql that acts for the key's owner. It does not
+// connect yet.
+func New(endpoint string, key signing.PrivateKey, opts ...Option) (*Client, error) {
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return nil, fmt.Errorf("endpoint: %w", err)
+	}
+	if (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User != nil || u.Fragment != "" {
+		return nil, fmt.Errorf("endpoint: %q is not of the form https://host/graphql", endpoint)
+	}
+	if key.IsZero() {
+		return nil, errors.New("a client needs a private key")
+	}
+	c := &Client{
+		endpoint:   u,
+		key:        key,
+		http:       &http.Client{},
+		clock:      clock{local: time.Now},
+		log:        slog.New(slog.DiscardHandler),
+		tryTimeout: 30 * time.Second,
+		keepAlive:  keepAlive{interval: 20 * time.Second, timeout: 10 * time.Second},
+	}
+	for _, o := range opts {
+		o(c)
+	}
+	c.http = withoutRedirects(c.http)
+	return c, nil
+}
+
+// Owner is for whom the client acts.
+func (c *Client) Owner() signing.PublicKey { return c.key.Public() }
+
+func withoutRedirects(h *http.Client) *http.Client {
+	copied := *h
+	copied.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &copied
+}

@@ -1,0 +1,201 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Lease is a held lock that renews itself until it is released or lost. It is
+// safe for concurrent use.
+//
+// A process that was stopped for long may believe in its lease for a moment
+// after others took the lock. What keeps data safe then is the fence: give
+// Fence with each write.
+type Lease struct {
+	client *Client
+	input  lockInput
+	token  FenceToken
+
+	once sync.Once
+	stop chan struct{} // closed by Release
+	done chan struct{} // closed when the lease has ended
+	err  error         // why, once done is closed
+	// abort ends the renewal that is under way.
+	abort context.CancelFunc
+}
+
+// TryLock takes a lock, or fails with a *HeldError if others hold it. ctx
+// bounds the call, not the lease: that lasts until Release or loss.
+func (c *Client) TryLock(ctx context.Context, name string, opts ...LockOption) (*Lease, error) {
+	input, err := newLockInput(name, opts)
+	if err != nil {
+		return nil, err
+	}
+	return c.tryLock(ctx, input)
+}
+
+// AcquireLock takes a lock and waits while others hold it. ctx bounds the
+// wait, not the lease: that lasts until Release or loss.
+func (c *Client) AcquireLock(ctx context.Context, name string, opts ...LockOption) (*Lease, error) {
+	input, err := newLockInput(name, opts)
+	if err != nil {
+		return nil, err
+	}
+	lease, err := c.tryLock(ctx, input)
+	if !errors.Is(err, ErrHeld) {
+		return lease, err
+	}
+	for state, err := range c.WatchLock(ctx, name) {
+		if err != nil {
+			return nil, err
+		}
+		if state.Locked && (state.Exclusive || input.Exclusive) {
+			continue
+		}
+		if lease, err := c.tryLock(ctx, input); !errors.Is(err, ErrHeld) {
+			return lease, err
+		}
+	}
+	return nil, context.Cause(ctx)
+}
+
+func (c *Client) tryLock(ctx context.Context, input lockInput) (*Lease, error) {
+	grant, sent, err := c.setLock(ctx, input, input.ttl/3)
+	if err != nil {
+		return nil, err
+	}
+	ctx, abort := context.WithCancel(context.WithoutCancel(ctx))
+	l := &Lease{
+		client: c, input: input, token: grant.Token,
+		stop: make(chan struct{}), done: make(chan struct{}), abort: abort,
+	}
+	go l.keep(ctx, sent)
+	return l, nil
+}
+
+// Name is the lock's name.
+func (l *Lease) Name() string { return string(l.input.Name) }
+
+// InstanceID is who holds the lock.
+func (l *Lease) InstanceID() string { return string(l.input.InstanceID) }
+
+// Token is the grant's fence token. It stays the same for the whole lease.
+func (l *Lease) Token() FenceToken { return l.token }
+
+// Fence makes writes conditional on the lease: see WithFence.
+func (l *Lease) Fence() Fence { return Fence{Lock: l.Name(), Token: l.token} }
+
+// Done is closed when the lease has ended: released, taken over by others, or
+// not renewed in time by the local clock, counted from before its last grant
+// was asked for.
+func (l *Lease) Done() <-chan struct{} { return l.done }
+
+// Err is nil while the lease lasts. Afterwards it is ErrReleased, or an error
+// that wraps ErrLockLost and says why.
+func (l *Lease) Err() error {
+	select {
+	case <-l.done:
+		return l.err
+	default:
+		return nil
+	}
+}
+
+// Release ends the lease and frees the lock. The error wraps ErrLockLost if the
+// lease was lost before; then what was done under it may not have been alone.
+// Only the first call does anything. If ctx ends before the server answered, the
+// lock frees itself when its TTL has passed.
+func (l *Lease) Release(ctx context.Context) error {
+	var err error
+	l.once.Do(func() { err = l.release(ctx) })
+	return err
+}
+
+func (l *Lease) release(ctx context.Context) error {
+	close(l.stop)
+	select {
+	case <-l.done:
+	case <-ctx.Done(): // do not wait for a renewal under way
+		l.abort()
+		<-l.done
+	}
+	if !errors.Is(l.err, ErrReleased) {
+		return l.err
+	}
+	return l.client.ReleaseLock(ctx, l.Name(), l.InstanceID())
+}
+
+// errRegranted is a loss that left a new hold behind.
+var errRegranted = fmt.Errorf("%w: it had expired and was granted anew", ErrLockLost)
+
+// keep renews the lease until it ends. sent is the instant right before the
+// grant was asked for: the server's TTL began later.
+func (l *Lease) keep(ctx context.Context, sent time.Time) {
+	defer l.abort()
+	l.err = l.renew(ctx, sent)
+	close(l.done)
+	if errors.Is(l.err, errRegranted) { // nobody asked for the new hold
+		ctx, cancel := context.WithTimeout(ctx, l.input.ttl)
+		defer cancel()
+		_ = l.client.ReleaseLock(ctx, l.Name(), l.InstanceID()) // else it ends with its TTL
+	}
+}
+
+// renew renews the lease at a third of its TTL, and answers why it ended.
+func (l *Lease) renew(ctx context.Context, sent time.Time) error {
+	next := sent.Add(l.input.ttl / 3)
+	for l.sleepUntil(next) {
+		again, err := l.ask(ctx, sent)
+		switch {
+		case err == nil:
+			sent, next = again, again.Add(l.input.ttl/3)
+		case errors.Is(err, ErrLockLost):
+			return err
+		case errors.Is(err, ErrHeld) || !l.lasts(sent):
+			return fmt.Errorf("%w: %w", ErrLockLost, err)
+		default: // there is time left
+			next = earlier(time.Now().Add(l.input.ttl/10), l.end(sent))
+		}
+	}
+	return ErrReleased
+}
+
+// sleepUntil waits for an instant; false if the lease was released.
+func (l *Lease) sleepUntil(t time.Time) bool {
+	timer := time.NewTimer(time.Until(t))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-l.stop:
+		return false
+	}
+}
+
+// end is when the lease ends unless renewed: a tenth of the TTL early, for
+// clocks that differ in pace.
+func (l *Lease) end(sent time.Time) time.Time { return sent.Add(l.input.ttl - l.input.ttl/10) }
+
+func (l *Lease) lasts(sent time.Time) bool { return time.Until(l.end(sent)) > 0 }
+
+// ask asks for the lock again until the lease's end, and answers when the
+// request was sent.
+func (l *Lease) ask(ctx context.Context, sent time.Time) (time.Time, error) {
+	ctx, cancel := context.WithDeadline(ctx, l.end(sent))
+	defer cancel()
+	grant, again, err := l.client.setLock(ctx, l.input, l.input.ttl/3)
+	if err == nil && grant.Token != l.token {
+		err = errRegranted
+	}
+	return again, err
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}

@@ -1,0 +1,106 @@
+package client
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+)
+
+const (
+	minPause = 100 * time.Millisecond
+	maxPause = 10 * time.Second
+)
+
+// backoff spreads retries: each pause is up to twice as long as the one before,
+// half of it random.
+type backoff struct{ limit time.Duration }
+
+// next is the pause before the next try, at least what the server asked for.
+func (b *backoff) next(atLeast time.Duration) time.Duration {
+	b.limit = min(max(2*b.limit, minPause), maxPause)
+	jitter := rand.N(b.limit / 2)
+	return max(b.limit/2, atLeast) + jitter
+}
+
+func (b *backoff) reset() { b.limit = 0 }
+
+// sleep waits, or answers why ctx ended.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// retry repeats a try until it succeeds, fails for good, or ctx ends.
+func (c *Client) retry(ctx context.Context, try func() error) error {
+	var pause backoff
+	var last error
+	corrected := false
+	for {
+		err := try()
+		switch {
+		case err == nil:
+			return nil
+		case !corrected && c.correctClock(err):
+			corrected = true
+			continue
+		}
+		after, ok := mayPass(err)
+		if !ok {
+			return err
+		}
+		if ctx.Err() != nil {
+			return gaveUp(ctx, last)
+		}
+		last = err
+		wait := pause.next(after)
+		c.log.DebugContext(ctx, "trying again", "after", wait, "error", err)
+		if sleep(ctx, wait) != nil {
+			return gaveUp(ctx, last)
+		}
+	}
+}
+
+// gaveUp is why a call ended, with the last failure if there was one.
+func gaveUp(ctx context.Context, last error) error {
+	if last == nil {
+		return context.Cause(ctx)
+	}
+	return fmt.Errorf("%w; last failure: %w", context.Cause(ctx), last)
+}
+
+// correctClock tells whether an error was an expired signature that showed the
+// server's time, and sets the clock by it.
+func (c *Client) correctClock(err error) bool {
+	var e *Error
+	if !errors.As(err, &e) || e.Code != ErrSignatureExpired || e.ServerTime.IsZero() {
+		return false
+	}
+	c.clock.correct(e.ServerTime)
+	c.log.Info("clock corrected by the server's", "serverTime", e.ServerTime)
+	return true
+}
+
+// mayPass tells whether the same call may succeed a little later, and how long
+// the server asks to wait. What the service refused stays refused; every write
+// carries a mutation id, so that trying again is safe whatever became of it.
+func mayPass(err error) (after time.Duration, ok bool) {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.RetryAfter, e.Code == ErrUnavailable || e.Code == ErrRateLimited
+	}
+	var untrusted *tls.CertificateVerificationError
+	var u *unreachableError
+	if errors.As(err, &untrusted) || !errors.As(err, &u) {
+		return 0, false
+	}
+	return u.retryAfter, true
+}
