@@ -1,0 +1,214 @@
+package transport
+
+import (
+	"encoding/json"
+	"math"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+)
+
+const (
+	codeBadUserInput = "BAD_USER_INPUT"
+	codeForbidden    = "FORBIDDEN"
+	codeInternal     = "INTERNAL"
+	codeRateLimited  = "RATE_LIMITED"
+	codeUnavailable  = "UNAVAILABLE"
+
+	mediaJSON    = "application/json"
+	mediaGraphQL = "application/graphql-response+json"
+)
+
+// statuses of requests that failed as a whole, by the code of the error.
+var statuses = map[string]int{
+	"UNAUTHENTICATED":   http.StatusUnauthorized,
+	"SIGNATURE_EXPIRED": http.StatusUnauthorized,
+	"NONCE_REUSED":      http.StatusUnauthorized,
+	codeForbidden:       http.StatusForbidden,
+	codeRateLimited:     http.StatusTooManyRequests,
+	codeUnavailable:     http.StatusServiceUnavailable,
+}
+
+func coded(code, message string) *gqlerror.Error {
+	return &gqlerror.Error{Message: message, Extensions: map[string]any{"code": code}}
+}
+
+func badInput(message string) *gqlerror.Error { return coded(codeBadUserInput, message) }
+
+// unavailable asks the client to come back in a second, to a sibling or to the
+// next process.
+func unavailable() *gqlerror.Error {
+	err := coded(codeUnavailable, "the server is shutting down")
+	err.Extensions["retryAfterMs"] = 1000
+	err.Extensions["outcome"] = "NOT_APPLIED"
+	return err
+}
+
+func codeOf(errs gqlerror.List) string {
+	if len(errs) == 0 {
+		return ""
+	}
+	code, _ := errs[0].Extensions["code"].(string)
+	return code
+}
+
+// refusalStatus is the status for a document that was not executed.
+func refusalStatus(errs gqlerror.List, mediaType string) int {
+	code := codeOf(errs)
+	status, ok := statuses[code]
+	switch {
+	case ok:
+		return status
+	case mediaType == mediaGraphQL || code == codeBadUserInput:
+		return http.StatusBadRequest
+	default:
+		return http.StatusOK
+	}
+}
+
+// executionStatus is the status for a document that was executed, unless a
+// middleware refused it. One failed field among several does not change it:
+// the others may have been applied.
+func executionStatus(resp *graphql.Response, op *ast.OperationDefinition) int {
+	status, ok := statuses[codeOf(resp.Errors)]
+	if !ok {
+		return http.StatusOK
+	}
+	failedRoot := len(resp.Errors[0].Path) == 1 && countRootFields(op.SelectionSet) == 1
+	if resp.Data == nil || failedRoot {
+		return status
+	}
+	return http.StatusOK
+}
+
+func countRootFields(set ast.SelectionSet) int {
+	count := 0
+	for _, selection := range set {
+		switch s := selection.(type) {
+		case *ast.Field:
+			count++
+		case *ast.InlineFragment:
+			count += countRootFields(s.SelectionSet)
+		case *ast.FragmentSpread:
+			count += countRootFields(s.Definition.SelectionSet)
+		}
+	}
+	return count
+}
+
+// appendResponse encodes a response. Data is absent where nothing was
+// executed, and null where execution came to nothing.
+func appendResponse(buf []byte, resp *graphql.Response) []byte {
+	buf = append(buf, '{')
+	if len(resp.Errors) > 0 {
+		buf = appendMember(buf, "errors", encode(resp.Errors))
+	}
+	if resp.Data != nil {
+		buf = appendMember(buf, "data", resp.Data)
+	}
+	if len(resp.Extensions) > 0 {
+		buf = appendMember(buf, "extensions", encode(resp.Extensions))
+	}
+	return append(buf, '}')
+}
+
+func appendMember(buf []byte, name string, value []byte) []byte {
+	if buf[len(buf)-1] != '{' {
+		buf = append(buf, ',')
+	}
+	buf = append(buf, '"')
+	buf = append(buf, name...)
+	buf = append(buf, `":`...)
+	return append(buf, value...)
+}
+
+// encode is json.Marshal for values that this process made, which do not fail.
+func encode(value any) []byte {
+	b, err := json.Marshal(value)
+	if err != nil {
+		return []byte("null")
+	}
+	return b
+}
+
+// negotiate chooses the media type of an answer. Whoever names neither of the
+// two gets application/json.
+func negotiate(accept []string) string {
+	best, bestQuality := mediaJSON, 0.0
+	for part := range strings.SplitSeq(strings.Join(accept, ","), ",") {
+		mediaType, attributes, err := mime.ParseMediaType(part)
+		if err != nil || (mediaType != mediaJSON && mediaType != mediaGraphQL) {
+			continue
+		}
+		quality := quality(attributes)
+		if quality > bestQuality || (quality == bestQuality && quality > 0 && mediaType == mediaGraphQL) {
+			best, bestQuality = mediaType, quality
+		}
+	}
+	return best
+}
+
+func quality(attributes map[string]string) float64 {
+	q, ok := attributes["q"]
+	if !ok {
+		return 1
+	}
+	quality, err := strconv.ParseFloat(q, 64)
+	if err != nil {
+		return 0
+	}
+	return quality
+}
+
+// answer sends a response. Anything but success goes out as
+// application/graphql-response+json, which tells clients that its body is ours
+// and not a proxy's.
+func (t *Transports) answer(w http.ResponseWriter, status int, mediaType string, resp *graphql.Response) {
+	if status != http.StatusOK {
+		mediaType = mediaGraphQL
+	}
+	header := w.Header()
+	header.Set("Content-Type", mediaType+"; charset=utf-8")
+	if status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests {
+		header.Set("Retry-After", strconv.Itoa(retryAfter(resp.Errors)))
+	}
+	body := appendResponse(nil, resp)
+	header.Set("Content-Length", strconv.Itoa(len(body)))
+	// What wraps the writer may not know of deadlines; the answer counts more.
+	control := http.NewResponseController(w)
+	_ = control.SetWriteDeadline(time.Now().Add(t.config.writeTimeout(len(body))))
+	w.WriteHeader(status)
+	_, _ = w.Write(body)
+}
+
+// reject sends the answer to a request that never became an operation.
+func (t *Transports) reject(w http.ResponseWriter, err *requestError) {
+	t.answer(w, err.status, mediaGraphQL, &graphql.Response{Errors: gqlerror.List{badInput(err.message)}})
+}
+
+// retryAfter is what retryAfterMs of the first error says, in whole seconds.
+func retryAfter(errs gqlerror.List) int {
+	var ms float64
+	switch v := errs[0].Extensions["retryAfterMs"].(type) {
+	case int:
+		ms = float64(v)
+	case int64:
+		ms = float64(v)
+	case float64:
+		ms = v
+	}
+	return max(1, int(math.Ceil(ms/1000)))
+}
+
+// noStore keeps answers out of caches. It is set before anything can go wrong,
+// together with the type of what gqlgen sends by itself after a panic.
+func noStore(w http.ResponseWriter) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Content-Type", mediaGraphQL+"; charset=utf-8")
+}

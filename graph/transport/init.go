@@ -1,0 +1,82 @@
+package transport
+
+import (
+	"context"
+	"errors"
+)
+
+var errBadResume = errors.New("resume must map operation ids to cursors")
+
+// initialise lets the connection in, or not.
+func (s *socket) initialise(ctx context.Context, m message) context.Context {
+	if s.initialised {
+		s.close(closeTooManyInitialised, "Too many initialisation requests")
+		return ctx
+	}
+	s.initialised = true
+	resume, err := resumeCursors(m.object(), s.config.MaxOperations)
+	if err != nil {
+		s.close(closeBadRequest, err.Error())
+		return ctx
+	}
+	inner, err := s.config.Init(ctx, s.upgrade, m.object())
+	if err != nil {
+		s.refuse(err)
+		return ctx
+	}
+	s.upgrade = nil
+	if !s.acknowledge(resume) {
+		return ctx
+	}
+	s.after(s.config.MaxAge-upTo(s.config.MaxAge/10), s.retire)
+	s.timers = append(s.timers, repeat(s.config.RecheckInterval, func() bool { return s.recheck(inner) }))
+	return inner
+}
+
+// acknowledge is false if the time for it has passed.
+func (s *socket) acknowledge(resume map[string]string) bool {
+	s.mu.Lock()
+	s.acked = !s.closing
+	s.resume = resume
+	s.mu.Unlock()
+	if s.acked {
+		s.reply(ackMessage())
+	}
+	return s.acked
+}
+
+func (s *socket) expireInit() {
+	s.mu.Lock()
+	acked := s.acked
+	s.mu.Unlock()
+	if !acked {
+		s.close(closeInitTimeout, "Connection initialisation timeout")
+	}
+}
+
+func (s *socket) recheck(ctx context.Context) bool {
+	if err := s.config.Recheck(ctx); err != nil && ctx.Err() == nil {
+		s.refuse(err)
+	}
+	return !s.isClosing()
+}
+
+func (s *socket) refuse(err error) {
+	code, reason := s.config.CloseReason(err)
+	s.close(code, clipReason(reason))
+}
+
+// resumeCursors reads connectionParams.resume.
+func resumeCursors(payload map[string]any, most int) (map[string]string, error) {
+	given, ok := optional[map[string]any](payload["resume"])
+	if !ok || len(given) > most {
+		return nil, errBadResume
+	}
+	cursors := make(map[string]string, len(given))
+	for id, value := range given {
+		if cursors[id], ok = value.(string); !ok {
+			return nil, errBadResume
+		}
+	}
+	return cursors, nil
+}

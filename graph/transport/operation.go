@@ -1,0 +1,123 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"sync"
+	"sync/atomic"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+)
+
+type operationKey struct{}
+
+// operationState is what a transport and a resolver tell each other.
+type operationState struct {
+	resume  string
+	resumes bool
+
+	mu      sync.Mutex
+	failure error
+}
+
+func withOperation(ctx context.Context, state *operationState) context.Context {
+	return context.WithValue(graphql.StartOperationTrace(ctx), operationKey{}, state)
+}
+
+// ResumeFrom is the cursor that the client sent beside its document: in
+// connectionParams.resume of a WebSocket, in extensions.resume of an event
+// stream. It overrides the cursor among the subscription's arguments, which
+// clients resend unchanged when they reconnect. False if there is none.
+func ResumeFrom(ctx context.Context) (cursor string, ok bool) {
+	state, ok := ctx.Value(operationKey{}).(*operationState)
+	if !ok {
+		return "", false
+	}
+	return state.resume, state.resumes
+}
+
+// FailSubscription says why a subscription ends. A resolver calls it with its
+// own context, before it closes its channel; the client gets the error as the
+// error presenter shows it. The first error counts. Without one, the client is
+// told that the subscription is complete.
+func FailSubscription(ctx context.Context, err error) {
+	state, ok := ctx.Value(operationKey{}).(*operationState)
+	if !ok {
+		return
+	}
+	state.mu.Lock()
+	defer state.mu.Unlock()
+	if state.failure == nil {
+		state.failure = gqlerror.WrapPath(graphql.GetPath(ctx), err)
+	}
+}
+
+// failureOf is what FailSubscription left, presented.
+func failureOf(ctx context.Context, exec graphql.GraphExecutor) *graphql.Response {
+	state := ctx.Value(operationKey{}).(*operationState)
+	state.mu.Lock()
+	err := state.failure
+	state.mu.Unlock()
+	if err == nil {
+		return nil
+	}
+	return exec.DispatchError(ctx, gqlerror.List{gqlerror.WrapIfUnwrapped(err)})
+}
+
+// parse reads and validates a document. The errors are not presented yet.
+func parse(ctx context.Context, exec graphql.GraphExecutor, params *graphql.RawParams) (op *graphql.OperationContext, errs gqlerror.List) {
+	defer func() {
+		value := recover()
+		if value == nil {
+			return
+		}
+		// gqlparser panics over a literal number that does not fit 64 bits,
+		// where the scalar is not one of GraphQL's own.
+		if err, ok := value.(error); !ok || !errors.Is(err, strconv.ErrRange) {
+			panic(value)
+		}
+		op = &graphql.OperationContext{RawQuery: params.Query, OperationName: params.OperationName}
+		errs = gqlerror.List{badInput("a number in the document is out of range")}
+	}()
+	return exec.CreateOperationContext(ctx, params)
+}
+
+// run begins an operation. pending tells that a field's resolver has been
+// called already, as is so with a subscription that was not refused: then the
+// responses come whenever they come. Otherwise the first one is there for the asking.
+func run(ctx context.Context, exec graphql.GraphExecutor, op *graphql.OperationContext) (responses graphql.ResponseHandler, inner context.Context, pending bool) {
+	var called atomic.Bool
+	next := op.ResolverMiddleware
+	op.ResolverMiddleware = func(ctx context.Context, resolve graphql.Resolver) (any, error) {
+		called.Store(true)
+		return next(ctx, resolve)
+	}
+	responses, inner = exec.DispatchOperation(ctx, op)
+	return responses, inner, called.Load()
+}
+
+// refuse presents errors that stopped an operation before it ran.
+func refuse(ctx context.Context, exec graphql.GraphExecutor, op *graphql.OperationContext, errs gqlerror.List) *graphql.Response {
+	return exec.DispatchError(graphql.WithOperationContext(ctx, op), errs)
+}
+
+func isSubscription(op *graphql.OperationContext) bool {
+	return op.Operation != nil && op.Operation.Operation == ast.Subscription
+}
+
+// presentPanic shows a panic as the presenter shows it, and lets the executor log it.
+func presentPanic(ctx context.Context, exec graphql.GraphExecutor, value any) gqlerror.List {
+	presenter, ok := exec.(interface {
+		PresentRecoveredError(ctx context.Context, err any) error
+	})
+	if ok {
+		var err *gqlerror.Error
+		if errors.As(presenter.PresentRecoveredError(ctx, value), &err) {
+			return gqlerror.List{err}
+		}
+	}
+	return gqlerror.List{coded(codeInternal, "internal error")}
+}

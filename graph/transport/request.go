@@ -1,0 +1,135 @@
+package transport
+
+import (
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/99designs/gqlgen/graphql"
+)
+
+// requestError refuses a request before its document was looked at.
+type requestError struct {
+	status  int
+	message string
+}
+
+func (e *requestError) Error() string { return e.message }
+
+func malformed(message string) *requestError {
+	return &requestError{http.StatusBadRequest, message}
+}
+
+// readBody reads the parameters of a POST.
+func readBody(w http.ResponseWriter, r *http.Request, limit int64) (*graphql.RawParams, *requestError) {
+	if err := checkContentType(r.Header); err != nil {
+		return nil, err
+	}
+	params := &graphql.RawParams{Headers: r.Header}
+	params.ReadTime.Start = graphql.Now()
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
+		return nil, &requestError{http.StatusRequestEntityTooLarge, "the request body is too large"}
+	}
+	if err != nil {
+		return nil, malformed("the request body could not be read")
+	}
+	fields, err := decodeObject(body)
+	if err != nil {
+		return nil, malformed("the request body is refused: " + err.Error())
+	}
+	if err := fill(params, fields); err != nil {
+		return nil, err
+	}
+	params.ReadTime.End = graphql.Now()
+	return params, nil
+}
+
+// checkContentType lets plain UTF-8 JSON pass.
+func checkContentType(h http.Header) *requestError {
+	mediaType, attributes, err := mime.ParseMediaType(h.Get("Content-Type"))
+	if err != nil || mediaType != "application/json" {
+		return &requestError{http.StatusUnsupportedMediaType, "Content-Type must be application/json"}
+	}
+	if charset, ok := attributes["charset"]; ok && !strings.EqualFold(charset, "utf-8") {
+		return &requestError{http.StatusUnsupportedMediaType, "the charset must be utf-8"}
+	}
+	if encoding := h.Get("Content-Encoding"); encoding != "" {
+		return &requestError{http.StatusUnsupportedMediaType, "the request body must not be encoded"}
+	}
+	return nil
+}
+
+// fill takes the parameters of GraphQL over HTTP out of a JSON object. Other
+// names are left alone, as the protocol has it.
+func fill(params *graphql.RawParams, fields map[string]any) *requestError {
+	var ok bool
+	if params.Query, ok = fields["query"].(string); !ok {
+		return malformed("query must be a string")
+	}
+	if params.OperationName, ok = optional[string](fields["operationName"]); !ok {
+		return malformed("operationName must be a string")
+	}
+	if params.Variables, ok = optional[map[string]any](fields["variables"]); !ok {
+		return malformed("variables must be an object")
+	}
+	if params.Extensions, ok = optional[map[string]any](fields["extensions"]); !ok {
+		return malformed("extensions must be an object")
+	}
+	return nil
+}
+
+// optional is false where value is neither null nor a T.
+func optional[T any](value any) (T, bool) {
+	if value == nil {
+		var zero T
+		return zero, true
+	}
+	v, ok := value.(T)
+	return v, ok
+}
+
+// readQuery reads the parameters of a GET.
+func readQuery(r *http.Request) (*graphql.RawParams, *requestError) {
+	values, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, malformed("the query string cannot be read")
+	}
+	fields := map[string]any{}
+	for _, name := range []string{"query", "operationName", "variables", "extensions"} {
+		if err := addField(fields, name, values[name]); err != nil {
+			return nil, err
+		}
+	}
+	params := &graphql.RawParams{Headers: r.Header}
+	params.ReadTime.Start = graphql.Now()
+	params.ReadTime.End = params.ReadTime.Start
+	return params, fill(params, fields)
+}
+
+func addField(fields map[string]any, name string, values []string) *requestError {
+	switch {
+	case len(values) == 0:
+		return nil
+	case len(values) > 1:
+		return malformed(name + " is given twice")
+	case !utf8.ValidString(values[0]):
+		return malformed(name + " is not valid UTF-8")
+	case name == "query" || name == "operationName":
+		fields[name] = values[0]
+		return nil
+	}
+	if values[0] == "" || values[0] == "null" {
+		return nil
+	}
+	object, err := decodeObject([]byte(values[0]))
+	if err != nil {
+		return malformed(name + " is refused: " + err.Error())
+	}
+	fields[name] = object
+	return nil
+}

@@ -1,0 +1,173 @@
+package transport
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+)
+
+// eventStream serves any operation as server-sent events, by the protocol of
+// graphql-sse in its distinct connections mode. It takes only requests whose
+// Accept begins with the type: some clients name it in every Accept.
+type eventStream struct{ *Transports }
+
+func (eventStream) Supports(r *http.Request) bool {
+	accept := strings.ToLower(strings.TrimSpace(r.Header.Get("Accept")))
+	return r.Method == http.MethodPost && strings.HasPrefix(accept, "text/event-stream")
+}
+
+func (t eventStream) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
+	noStore(w)
+	params, err := readBody(w, r, t.config.MaxRequestBytes)
+	if err != nil {
+		t.reject(w, err)
+		return
+	}
+	state := &operationState{}
+	if resume, ok := params.Extensions["resume"]; ok {
+		if state.resume, state.resumes = resume.(string); !state.resumes {
+			t.reject(w, malformed("extensions.resume must be a string"))
+			return
+		}
+	}
+	ctx, cancel := context.WithCancel(withOperation(r.Context(), state))
+	defer cancel()
+	s := &stream{config: t.config, w: w, control: http.NewResponseController(w), cancel: cancel}
+	if !t.live.add(s) {
+		t.answer(w, http.StatusServiceUnavailable, mediaGraphQL, &graphql.Response{Errors: gqlerror.List{unavailable()}})
+		return
+	}
+	defer t.live.remove(s)
+	t.stream(ctx, s, exec, params)
+}
+
+// stream answers with an HTTP status as long as that is possible, and with
+// events from then on.
+func (t *Transports) stream(ctx context.Context, s *stream, exec graphql.GraphExecutor, params *graphql.RawParams) {
+	op, errs := parse(ctx, exec, params)
+	if len(errs) > 0 {
+		resp := refuse(ctx, exec, op, errs)
+		status := refusalStatus(resp.Errors, mediaJSON)
+		t.answerOrStream(s, status, resp)
+		return
+	}
+	responses, ctx, pending := run(ctx, exec, op)
+	if !pending {
+		if resp := responses(ctx); resp != nil {
+			t.answerOrStream(s, executionStatus(resp, op.Operation), resp)
+		}
+		return
+	}
+	stop := s.open(ctx, t.config)
+	defer stop()
+	for resp := responses(ctx); resp != nil; resp = responses(ctx) {
+		s.next(resp)
+	}
+	if ctx.Err() != nil {
+		return // without complete, so that the client comes back
+	}
+	if failure := failureOf(ctx, exec); failure != nil {
+		s.next(failure)
+	}
+	s.complete()
+}
+
+// answerOrStream sends the only response that there is.
+func (t *Transports) answerOrStream(s *stream, status int, resp *graphql.Response) {
+	if status != http.StatusOK {
+		t.answer(s.w, status, mediaGraphQL, resp)
+		return
+	}
+	s.begin()
+	s.next(resp)
+	s.complete()
+}
+
+// stream is an answer that consists of events.
+type stream struct {
+	config  Config
+	w       http.ResponseWriter
+	control *http.ResponseController
+	cancel  context.CancelFunc
+
+	mu     sync.Mutex
+	ended  bool
+	silent *time.Timer
+}
+
+func (s *stream) retire() { s.cancel() }
+
+// abort also wakes a write that waits for its reader.
+func (s *stream) abort() {
+	s.cancel()
+	_ = s.control.SetWriteDeadline(time.Now())
+}
+
+// begin sends the header.
+func (s *stream) begin() {
+	header := s.w.Header()
+	header.Set("Content-Type", "text/event-stream")
+	header.Set("X-Accel-Buffering", "no")
+	s.w.WriteHeader(http.StatusOK)
+	s.send([]byte(":\n\n"))
+}
+
+// open begins a stream that may last. What it answers ends it.
+func (s *stream) open(ctx context.Context, config Config) (stop func()) {
+	s.begin()
+	age := time.AfterFunc(config.MaxAge-upTo(config.MaxAge/10), s.cancel)
+	recheck := repeat(config.RecheckInterval, func() bool {
+		if config.Recheck(ctx) != nil {
+			s.cancel()
+		}
+		return ctx.Err() == nil
+	})
+	s.mu.Lock()
+	s.silent = time.AfterFunc(config.KeepAlive, func() { s.send([]byte(":\n\n")) })
+	s.mu.Unlock()
+	return func() {
+		age.Stop()
+		recheck.Stop()
+		s.end()
+	}
+}
+
+func (s *stream) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended = true
+	s.silent.Stop()
+}
+
+func (s *stream) next(resp *graphql.Response) {
+	event := appendResponse([]byte("event: next\ndata: "), resp)
+	s.send(append(event, "\n\n"...))
+}
+
+func (s *stream) complete() { s.send([]byte("event: complete\ndata:\n\n")) }
+
+// send writes one event. A reader that does not take it in time loses the stream.
+func (s *stream) send(event []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		return
+	}
+	_ = s.control.SetWriteDeadline(time.Now().Add(s.config.writeTimeout(len(event))))
+	_, err := s.w.Write(event)
+	if err == nil {
+		err = s.control.Flush()
+	}
+	if err != nil {
+		s.ended = true
+		s.cancel()
+	}
+	if s.silent != nil {
+		s.silent.Reset(s.config.KeepAlive)
+	}
+}

@@ -1,0 +1,157 @@
+package transport
+
+import (
+	"context"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+)
+
+// operation is what a subscribe message began: of any kind, not only a subscription.
+type operation struct {
+	id     string
+	cancel context.CancelFunc
+	gone   chan struct{} // a message was written, or dropped
+
+	// Under the socket's mutex.
+	subscription bool
+	cancelled    bool // by the client: it wants to hear no more
+}
+
+func (s *socket) subscribe(ctx context.Context, m message) {
+	params := &graphql.RawParams{}
+	if err := fill(params, m.object()); err != nil {
+		s.close(closeBadRequest, err.message)
+		return
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	op := &operation{id: m.id, cancel: cancel, gone: make(chan struct{}, 1)}
+	state := &operationState{}
+	if !s.admit(op, state) {
+		cancel()
+		return
+	}
+	s.running.Add(1)
+	go s.operate(withOperation(ctx, state), op, params)
+}
+
+// admit finds an operation its place, or tells the client why not.
+func (s *socket) admit(op *operation, state *operationState) bool {
+	s.mu.Lock()
+	_, exists := s.operations[op.id]
+	full := s.slots >= s.config.MaxOperations
+	acked, retiring := s.acked, s.retiring
+	if acked && !retiring && !exists && !full {
+		s.operations[op.id] = op
+		s.slots++
+		state.resume, state.resumes = s.resume[op.id]
+		delete(s.resume, op.id)
+	}
+	s.mu.Unlock()
+	switch {
+	case !acked:
+		s.close(closeUnauthorized, "Unauthorized")
+	case retiring: // 1012 follows
+	case exists:
+		s.close(closeSubscriberExists, clipReason("Subscriber for "+op.id+" already exists"))
+	case full:
+		s.reply(errorMessage(op.id, gqlerror.List{tooManyOperations()}))
+	default:
+		return true
+	}
+	return false
+}
+
+func tooManyOperations() *gqlerror.Error {
+	err := coded(codeRateLimited, "too many operations on this connection")
+	err.Extensions["retryAfterMs"] = 1000
+	return err
+}
+
+// complete is the client's: its id is free at once.
+func (s *socket) complete(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if op, ok := s.operations[id]; ok {
+		op.cancelled = true
+		op.cancel()
+		delete(s.operations, id)
+	}
+}
+
+// release gives back an operation's id and slot, under the mutex.
+func (s *socket) release(op *operation) {
+	s.slots--
+	if s.operations[op.id] == op {
+		delete(s.operations, op.id)
+	}
+}
+
+// operate runs an operation from its document to its last message.
+func (s *socket) operate(ctx context.Context, op *operation, params *graphql.RawParams) {
+	defer s.running.Done()
+	defer op.cancel()
+	s.push(outgoing{op: op, last: true, frames: s.execute(ctx, op, params)})
+}
+
+// execute answers the operation's last messages.
+func (s *socket) execute(ctx context.Context, op *operation, params *graphql.RawParams) (last [][]byte) {
+	defer func() {
+		if value := recover(); value != nil {
+			last = [][]byte{errorMessage(op.id, presentPanic(ctx, s.exec, value))}
+		}
+	}()
+	opCtx, errs := parse(ctx, s.exec, params)
+	if len(errs) > 0 {
+		return [][]byte{errorMessage(op.id, refuse(ctx, s.exec, opCtx, errs).Errors)}
+	}
+	s.classify(op, isSubscription(opCtx))
+	responses, ctx, _ := run(ctx, s.exec, opCtx)
+	if isSubscription(opCtx) {
+		return s.stream(ctx, op, responses)
+	}
+	resp := responses(ctx)
+	switch {
+	case resp == nil:
+		return nil
+	case notExecuted(resp):
+		return [][]byte{errorMessage(op.id, resp.Errors)}
+	default:
+		return [][]byte{nextMessage(op.id, resp), completeMessage(op.id)}
+	}
+}
+
+// classify remembers what retire must know. A subscription that comes late is
+// not begun.
+func (s *socket) classify(op *operation, subscription bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	op.subscription = subscription
+	if subscription && s.retiring {
+		op.cancel()
+	}
+}
+
+// stream sends events one by one: the next is not asked for before the last is
+// on its way, so that a slow reader costs no queue.
+func (s *socket) stream(ctx context.Context, op *operation, responses graphql.ResponseHandler) [][]byte {
+	for resp := responses(ctx); resp != nil; resp = responses(ctx) {
+		if notExecuted(resp) {
+			return [][]byte{errorMessage(op.id, resp.Errors)}
+		}
+		s.push(outgoing{op: op, frames: [][]byte{nextMessage(op.id, resp)}, gone: op.gone})
+		<-op.gone
+	}
+	if ctx.Err() != nil {
+		return nil // ended from outside: complete would say that there is no more
+	}
+	if failure := failureOf(ctx, s.exec); failure != nil {
+		return [][]byte{errorMessage(op.id, failure.Errors)}
+	}
+	return [][]byte{completeMessage(op.id)}
+}
+
+// notExecuted tells refused operations from those whose fields failed.
+func notExecuted(resp *graphql.Response) bool {
+	return resp.Data == nil && len(resp.Errors) > 0
+}

@@ -1,0 +1,72 @@
+package transport
+
+import (
+	"context"
+	"net/http"
+	"sync"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/gorilla/websocket"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+)
+
+// subprotocol is the only one that is spoken. The older "graphql-ws" is not.
+const subprotocol = "graphql-transport-ws"
+
+// Buffers are small because most sockets are silent; large messages pass by
+// the write buffer, and the read buffer is only what one system call brings.
+const (
+	readBufferSize  = 1 << 10
+	writeBufferSize = 1 << 10
+)
+
+// webSocket serves operations over graphql-transport-ws.
+type webSocket struct {
+	*Transports
+	upgrader websocket.Upgrader
+}
+
+func newWebSocket(t *Transports) webSocket {
+	return webSocket{t, websocket.Upgrader{
+		HandshakeTimeout: t.config.WriteTimeout,
+		ReadBufferSize:   readBufferSize,
+		WriteBufferSize:  writeBufferSize,
+		WriteBufferPool:  &sync.Pool{},
+		Subprotocols:     []string{subprotocol},
+		CheckOrigin:      t.config.CheckOrigin,
+		Error:            t.refuseUpgrade,
+	}}
+}
+
+func (webSocket) Supports(r *http.Request) bool { return websocket.IsWebSocketUpgrade(r) }
+
+// Do returns once the connection is handed over: what net/http keeps for a
+// request is not kept for the life of a socket.
+func (t webSocket) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
+	noStore(w)
+	if t.live.isClosed() {
+		t.answer(w, http.StatusServiceUnavailable, mediaGraphQL, &graphql.Response{Errors: gqlerror.List{unavailable()}})
+		return
+	}
+	ws, err := t.upgrader.Upgrade(w, r, http.Header{"Cache-Control": {"no-store"}})
+	if err != nil {
+		return // refuseUpgrade has answered
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
+	c := newSocket(t.Transports, exec, ws, cancel)
+	if !t.live.add(c) {
+		cancel()
+		c.abort()
+		return
+	}
+	go c.serve(ctx, r)
+}
+
+func (t *Transports) refuseUpgrade(w http.ResponseWriter, _ *http.Request, status int, _ error) {
+	if status == http.StatusForbidden {
+		resp := &graphql.Response{Errors: gqlerror.List{coded(codeForbidden, "this origin may not open a WebSocket here")}}
+		t.answer(w, status, mediaGraphQL, resp)
+		return
+	}
+	t.reject(w, &requestError{status, "not a WebSocket handshake"})
+}
