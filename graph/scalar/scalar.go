@@ -2,7 +2,8 @@
 //
 // What a client sent is read strictly, whether it stood in the document or
 // among the variables: a literal arrives as Go's int64, float64, bool or
-// string, a variable as json.Number, bool or string. The errors are
+// string, a variable as json.Number, bool or string, a default of the schema as
+// int or string. The errors are
 // *record.InvalidError without a field, which only the caller knows.
 package scalar
 
@@ -71,6 +72,8 @@ func readInteger(v any, least, most int64) (int64, error) {
 
 func asInteger(v any) (int64, bool) {
 	switch v := v.(type) {
+	case int: // a default of the schema
+		return int64(v), true
 	case int64:
 		return v, true
 	case json.Number:

@@ -1,0 +1,234 @@
+package graph
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"syncline/graph/scalar"
+	"syncline/record"
+)
+
+// What a document may ask for. Ordinary use stays far below: a page of 1000
+// whole records costs 13,000, a batch of 100 writes with their records 8,000,
+// the introspection of GraphiQL 15,000 (limit_test.go has the numbers).
+const (
+	maxTokens     = 6000   // of a document's text; a batch of 100 writes spelled out has 2,500
+	maxDepth      = 24     // of selections in one another; introspection goes to 15
+	maxSelections = 4000   // fields and fragments, each counted wherever it is spread
+	maxRootFields = 50     // aliases included; those of a mutation run one after the other
+	maxCost       = 30_000 // see cost
+)
+
+// A field's own cost.
+const (
+	rootCost    = 10      // a visit to the store
+	aliasWeight = 32      // bytes of an alias that cost as much as a value
+	dataCost    = 64      // a record's data, one for each KiB that it may have
+	pageData    = 4 << 20 // decoded bytes that a page of changes has at most
+)
+
+// How long lists are that no argument bounds. Those of introspection are
+// about the schema's averages.
+var listLengths = map[string]int{
+	"Lock.holders":         16,
+	"__Schema.types":       40,
+	"__Schema.directives":  5,
+	"__Type.fields":        4,
+	"__Type.inputFields":   2,
+	"__Type.enumValues":    2,
+	"__Field.args":         1,
+	"__Directive.args":     1,
+	"__Type.interfaces":    1,
+	"__Type.possibleTypes": 1,
+}
+
+// limit refuses documents that ask for too much, and those whose values gqlgen
+// would panic over.
+type limit struct{}
+
+var _ graphql.OperationContextMutator = limit{}
+
+func (limit) ExtensionName() string { return "Limit" }
+
+func (limit) Validate(graphql.ExecutableSchema) error { return nil }
+
+func (limit) MutateOperationContext(_ context.Context, op *graphql.OperationContext) *gqlerror.Error {
+	m := meter{variables: op.Variables}
+	total := m.measure(op.Operation.SelectionSet, 0)
+	switch {
+	case m.refused != nil:
+		return m.refused
+	case m.rootFields > maxRootFields:
+		return refuse(op.Operation.Position, "the document has more than %d root fields", maxRootFields)
+	case total.sum() > maxCost:
+		return refuse(op.Operation.Position, "the document costs %d, more than %d: ask for less at once", total.sum(), maxCost)
+	}
+	return nil
+}
+
+// cost is what a selection can make the server read and write out.
+type cost struct {
+	values int
+	data   int // of records, each up to 64 KiB, on top of their value
+}
+
+func (c cost) sum() int { return c.values + dataCost*c.data }
+
+func (c cost) plus(other cost) cost { return cost{c.values + other.values, c.data + other.data} }
+
+// meter measures a document. It gives up, with refused, before it has done much
+// work itself, so that fragments that multiply cost nobody anything.
+type meter struct {
+	variables  map[string]any
+	selections int
+	rootFields int
+	page       int // records of the page of changes that is being measured
+	batch      int // writes of the batch that is being measured
+	refused    *gqlerror.Error
+}
+
+func (m *meter) measure(set ast.SelectionSet, depth int) cost {
+	var total cost
+	for _, selection := range set {
+		m.selections++
+		if !m.allows(selection, depth) {
+			return cost{}
+		}
+		switch s := selection.(type) {
+		case *ast.Field:
+			total = total.plus(m.field(s, depth))
+		case *ast.InlineFragment:
+			total = total.plus(m.measure(s.SelectionSet, depth+1))
+		case *ast.FragmentSpread:
+			total = total.plus(m.measure(s.Definition.SelectionSet, depth+1))
+		}
+	}
+	return total
+}
+
+func (m *meter) allows(selection ast.Selection, depth int) bool {
+	switch {
+	case m.refused != nil:
+	case m.selections > maxSelections:
+		m.refused = refuse(selection.GetPosition(), "the document selects more than %d fields and fragments", maxSelections)
+	case depth >= maxDepth:
+		m.refused = refuse(selection.GetPosition(), "the document is more than %d selections deep", maxDepth)
+	default:
+		m.refused = m.checkValues(selection)
+	}
+	return m.refused == nil
+}
+
+func (m *meter) field(f *ast.Field, depth int) cost {
+	own := cost{values: 1 + len(f.Alias)/aliasWeight}
+	switch f.ObjectDefinition.Name {
+	case "Query", "Mutation", "Subscription":
+		m.rootFields++
+		own.values += rootCost
+		m.readArguments(f)
+	case "Record":
+		if f.Name == "data" {
+			own.data = 1
+		}
+	}
+	return own.plus(m.times(f, m.measure(f.SelectionSet, depth+1)))
+}
+
+// readArguments notes how long the lists below a root field are.
+func (m *meter) readArguments(f *ast.Field) {
+	arguments := f.ArgumentMap(m.variables)
+	m.page, m.batch = 1, 1
+	switch f.Name {
+	case "changes":
+		first, _ := scalar.UnmarshalInt(arguments["first"])
+		m.page = min(max(first, 1), record.MaxPage)
+	case "records":
+		m.batch = batchSize(arguments["ids"])
+	case "writeRecords":
+		input, _ := arguments["input"].(map[string]any)
+		m.batch = batchSize(input["writes"])
+	}
+}
+
+func batchSize(list any) int {
+	elements, _ := list.([]any)
+	return min(max(len(elements), 1), record.MaxBatch)
+}
+
+// times multiplies what lies below a list by its length. What is longer than
+// it may be is measured as if it were not: the domain refuses it better.
+func (m *meter) times(f *ast.Field, below cost) cost {
+	name := f.ObjectDefinition.Name + "." + f.Name
+	switch name {
+	case "ChangePage.records":
+		return cost{m.page * below.values, min(m.page, pageData/record.MaxDataBytes) * below.data}
+	case "Query.records", "WriteRecordsPayload.results":
+		return cost{m.batch * below.values, m.batch * below.data}
+	}
+	if n, ok := listLengths[name]; ok {
+		return cost{n * below.values, n * below.data}
+	}
+	return below
+}
+
+// checkValues looks for what gqlgen would panic over: numbers beyond 64 bits,
+// and directives whose condition is null.
+func (m *meter) checkValues(selection ast.Selection) *gqlerror.Error {
+	for _, directive := range directivesOf(selection) {
+		condition := directive.Arguments.ForName("if")
+		if condition == nil {
+			continue
+		}
+		if value, err := condition.Value.Value(m.variables); err != nil || value == nil {
+			return refuse(directive.Position, "the condition of @%s must be true or false", directive.Name)
+		}
+	}
+	field, ok := selection.(*ast.Field)
+	if !ok {
+		return nil
+	}
+	for _, argument := range field.Arguments {
+		if err := checkNumbers(argument.Name, argument.Value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func directivesOf(selection ast.Selection) ast.DirectiveList {
+	switch s := selection.(type) {
+	case *ast.Field:
+		return s.Directives
+	case *ast.InlineFragment:
+		return s.Directives
+	case *ast.FragmentSpread:
+		return s.Directives
+	}
+	return nil
+}
+
+func checkNumbers(field string, value *ast.Value) *gqlerror.Error {
+	switch value.Kind {
+	case ast.IntValue, ast.FloatValue:
+		if _, err := value.Value(nil); err != nil {
+			err := gqlerror.ErrorPosf(value.Position, "%s: this number is too large", field)
+			err.Extensions = map[string]any{"code": codeBadUserInput, "field": field}
+			return err
+		}
+	case ast.ListValue, ast.ObjectValue:
+		for i, child := range value.Children {
+			name := child.Name
+			if value.Kind == ast.ListValue {
+				name = strconv.Itoa(i)
+			}
+			if err := checkNumbers(field+"."+name, child.Value); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

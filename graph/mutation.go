@@ -1,0 +1,132 @@
+package graph
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"syncline/graph/model"
+	"syncline/locks"
+	"syncline/record"
+)
+
+func (m mutation) SetRecord(ctx context.Context, input model.SetRecordInput) (*model.WriteRecordPayload, error) {
+	return m.writeOne(ctx, record.Request{
+		Kind: record.KindSet,
+		Writes: []record.Write{{
+			ID:            input.ID,
+			Data:          input.Data,
+			Revision:      input.Revision,
+			SchemaVersion: input.SchemaVersion,
+		}},
+		ClientID:   input.ClientID,
+		MutationID: input.MutationID,
+		Fence:      fromFence(input.Fence),
+	})
+}
+
+func (m mutation) DeleteRecord(ctx context.Context, input model.DeleteRecordInput) (*model.WriteRecordPayload, error) {
+	return m.writeOne(ctx, record.Request{
+		Kind:       record.KindDelete,
+		Writes:     []record.Write{{ID: input.ID, Delete: true, Revision: input.Revision}},
+		ClientID:   input.ClientID,
+		MutationID: input.MutationID,
+		Fence:      fromFence(input.Fence),
+	})
+}
+
+func (m mutation) WriteRecords(ctx context.Context, input model.WriteRecordsInput) (*model.WriteRecordsPayload, error) {
+	writes, err := fromWrites(input.Writes)
+	if err != nil {
+		return nil, inInput(err)
+	}
+	result, err := m.write(ctx, record.Request{
+		Kind:       record.KindBatch,
+		Writes:     writes,
+		ClientID:   input.ClientID,
+		MutationID: input.MutationID,
+		Fence:      fromFence(input.Fence),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return toWriteRecordsPayload(result), nil
+}
+
+func (m mutation) writeOne(ctx context.Context, request record.Request) (*model.WriteRecordPayload, error) {
+	result, err := m.write(ctx, request)
+	if err != nil {
+		return nil, err
+	}
+	return new(toWriteRecordPayload(result.Results[0], result.Replayed)), nil
+}
+
+func (m mutation) write(ctx context.Context, request record.Request) (record.Result, error) {
+	owner, err := ownerOf(ctx)
+	if err != nil {
+		return record.Result{}, err
+	}
+	result, err := m.records.Write(ctx, owner, request)
+	return result, inInput(err)
+}
+
+func (m mutation) SetLock(ctx context.Context, input model.SetLockInput) (*model.SetLockPayload, error) {
+	owner, err := ownerOf(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if !input.Acquire {
+		lock, err := m.locks.Release(ctx, owner, input.Name, input.InstanceID)
+		if err != nil {
+			return nil, inInput(err)
+		}
+		return &model.SetLockPayload{Status: model.SetLockStatusReleased, Lock: *toLock(lock)}, nil
+	}
+	grant, err := m.locks.Acquire(ctx, owner, locks.Request{
+		Name:       input.Name,
+		InstanceID: input.InstanceID,
+		Exclusive:  input.Exclusive,
+		TTL:        time.Duration(input.TTLSeconds) * time.Second,
+	})
+	if err != nil {
+		return nil, inInput(err)
+	}
+	return toSetLockPayload(grant), nil
+}
+
+func fromFence(fence *model.FenceInput) *record.Fence {
+	if fence == nil {
+		return nil
+	}
+	return &record.Fence{Lock: fence.Lock, Token: fence.Token}
+}
+
+// fromWrites also checks @oneOf, which gqlgen does for literals only.
+func fromWrites(inputs []model.RecordWrite) ([]record.Write, error) {
+	writes := make([]record.Write, len(inputs))
+	for i, in := range inputs {
+		set, del := in.Set.Value(), in.Delete.Value()
+		switch {
+		case in.Set.IsSet() == in.Delete.IsSet(), set == nil && del == nil:
+			return nil, &record.InvalidError{
+				Field:  "writes." + strconv.Itoa(i),
+				Reason: "must have exactly one of set and delete, and not null",
+			}
+		case set != nil:
+			writes[i] = record.Write{ID: set.ID, Data: set.Data, Revision: set.Revision, SchemaVersion: set.SchemaVersion}
+		default:
+			writes[i] = record.Write{ID: del.ID, Delete: true, Revision: del.Revision}
+		}
+	}
+	return writes, nil
+}
+
+// inInput makes the field of an error begin at the mutation's argument.
+func inInput(err error) error {
+	var invalid *record.InvalidError
+	if !errors.As(err, &invalid) {
+		return err
+	}
+	return &record.InvalidError{Field: "input." + invalid.Field, Reason: invalid.Reason}
+}

@@ -1,0 +1,98 @@
+package graph
+
+import (
+	"context"
+	"time"
+
+	"syncline/graph/model"
+	"syncline/record"
+)
+
+// MaxRequestBytes bounds a request's body and a WebSocket message.
+const MaxRequestBytes = 1 << 20
+
+// RequestWindow is for how long after its creation a signature is accepted.
+const RequestWindow = 300 * time.Second
+
+func (q query) Changes(ctx context.Context, since *record.Cursor, first int) (*model.ChangePage, error) {
+	owner, err := ownerOf(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var from record.Cursor
+	if since != nil {
+		from = *since
+	}
+	page, err := q.records.Changes(ctx, owner, from, first)
+	if err != nil {
+		return nil, err
+	}
+	return toChangePage(page), nil
+}
+
+func (q query) Record(ctx context.Context, id string) (*model.Record, error) {
+	owner, err := ownerOf(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r, err := q.records.Record(ctx, owner, id)
+	return toRecord(r), err
+}
+
+func (q query) Records(ctx context.Context, ids []string) ([]*model.Record, error) {
+	owner, err := ownerOf(ctx)
+	if err != nil {
+		return nil, err
+	}
+	found, err := q.records.Records(ctx, owner, ids)
+	if err != nil {
+		return nil, err
+	}
+	records := make([]*model.Record, len(found))
+	for i, r := range found {
+		records[i] = toRecord(r)
+	}
+	return records, nil
+}
+
+func (q query) Lock(ctx context.Context, name string) (*model.Lock, error) {
+	owner, err := ownerOf(ctx)
+	if err != nil {
+		return nil, err
+	}
+	lock, err := q.locks.Read(ctx, owner, name)
+	if err != nil {
+		return nil, err
+	}
+	return toLock(lock), nil
+}
+
+func (q query) Viewer(ctx context.Context) (*model.Viewer, error) {
+	owner, err := ownerOf(ctx)
+	if err != nil {
+		return nil, err
+	}
+	account, err := q.records.Account(ctx, owner)
+	if err != nil {
+		return nil, err
+	}
+	return &model.Viewer{
+		ID:          owner.String(),
+		Head:        account.Head,
+		Cursor:      record.CursorAt(account.Epoch, account.Head),
+		RecordCount: int(account.RecordCount),
+		StoredBytes: account.StoredBytes,
+	}, nil
+}
+
+func (q query) Limits(context.Context) (*model.Limits, error) {
+	return &model.Limits{
+		MaxRecordBytes:       record.MaxDataBytes,
+		MaxBatch:             record.MaxBatch,
+		MaxPage:              record.MaxPage,
+		MaxPageBytes:         record.MaxPageBytes,
+		MaxRequestBytes:      MaxRequestBytes,
+		RequestWindowSeconds: int(RequestWindow / time.Second),
+		ServerTime:           time.Now(),
+	}, nil
+}

@@ -1,0 +1,120 @@
+package graph
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+)
+
+// Bounds of what a client can bring into the log.
+const (
+	maxNameBytes      = 64
+	maxReportedFields = 10
+	maxReportedCodes  = 5
+)
+
+// Report is what an operation was, and how it ended: for the log. It is filled
+// in while the operation runs. It holds no data, no arguments and no aliases.
+type Report struct {
+	mu     sync.Mutex
+	kind   ast.Operation
+	name   string
+	fields []string
+	codes  []string
+}
+
+type reportKey struct{}
+
+// WithReport makes a context in which one operation reports what it is.
+func WithReport(ctx context.Context) (context.Context, *Report) {
+	r := new(Report)
+	return context.WithValue(ctx, reportKey{}, r), r
+}
+
+// Fields are the names of the operation's root fields, each once; none if the
+// document could not be read.
+func (r *Report) Fields() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.fields)
+}
+
+// Codes are the codes of the errors so far, each once.
+func (r *Report) Codes() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.codes)
+}
+
+// LogValue is a group: operation, name (if the client gave one), fields and
+// outcome, which is "ok" or the codes.
+func (r *Report) LogValue() slog.Value {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	outcome := "ok"
+	if len(r.codes) > 0 {
+		outcome = strings.Join(r.codes, ",")
+	}
+	attributes := make([]slog.Attr, 0, 4)
+	if r.kind != "" {
+		attributes = append(attributes, slog.String("operation", string(r.kind)))
+	}
+	if r.name != "" {
+		attributes = append(attributes, slog.String("name", r.name))
+	}
+	if len(r.fields) > 0 {
+		attributes = append(attributes, slog.String("fields", strings.Join(r.fields, ",")))
+	}
+	return slog.GroupValue(append(attributes, slog.String("outcome", outcome))...)
+}
+
+func (r *Report) describe(op *ast.OperationDefinition) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.kind = op.Operation
+	r.name = op.Name[:min(len(op.Name), maxNameBytes)] // ASCII by GraphQL's grammar
+	for _, field := range rootFields(op.SelectionSet) {
+		r.fields = addOnce(r.fields, field.Name, maxReportedFields)
+	}
+}
+
+func addOnce(list []string, s string, most int) []string {
+	if len(list) == most || slices.Contains(list, s) {
+		return list
+	}
+	return append(list, s)
+}
+
+// report notes the code of an error that goes to the client.
+func report(ctx context.Context, err *gqlerror.Error) {
+	r, ok := ctx.Value(reportKey{}).(*Report)
+	code, hasCode := err.Extensions["code"].(string)
+	if !ok || !hasCode {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.codes = addOnce(r.codes, code, maxReportedCodes)
+}
+
+// reporter fills in the Report of the context, if there is one.
+type reporter struct{}
+
+var _ graphql.OperationContextMutator = reporter{}
+
+func (reporter) ExtensionName() string { return "Report" }
+
+func (reporter) Validate(graphql.ExecutableSchema) error { return nil }
+
+func (reporter) MutateOperationContext(ctx context.Context, op *graphql.OperationContext) *gqlerror.Error {
+	if r, ok := ctx.Value(reportKey{}).(*Report); ok {
+		r.describe(op.Operation)
+	}
+	return nil
+}
