@@ -2,7 +2,6 @@ package database
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"time"
@@ -10,8 +9,6 @@ import (
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 
-	"syncline/ent"
-	"syncline/ent/epoch"
 	"syncline/ent/migrations"
 )
 
@@ -59,27 +56,14 @@ func (db *DB) provider() (*goose.Provider, error) {
 	name, files := goose.DialectSQLite3, migrations.SQLite()
 	if db.postgres() {
 		name, files = goose.DialectPostgres, migrations.Postgres()
-		locker, err := lock.NewPostgresTableLocker(lock.WithTableName("syncline_migrations_lock"))
+		locker, err := lock.NewPostgresTableLocker(
+			lock.WithTableName("syncline_migrations_lock"),
+			lock.WithTableLockTimeout(250*time.Millisecond, 4*60), // one minute: longer than a dead process's lease
+		)
 		if err != nil {
 			return nil, err
 		}
 		options = append(options, goose.WithLocker(locker))
 	}
 	return goose.NewProvider(name, db.write, files, options...)
-}
-
-// beginFirstEpoch does nothing if there is an epoch already.
-func beginFirstEpoch(ctx context.Context, client *ent.Client, now time.Time) error {
-	exists, err := client.Epoch.Query().Exist(ctx)
-	if err != nil || exists {
-		return err
-	}
-	create := client.Epoch.Create().SetID(1).SetEpoch(randomEpoch()).SetBase(0).SetBeganAt(now.UnixMicro())
-	return create.OnConflictColumns(epoch.FieldID).Ignore().Exec(ctx)
-}
-
-func randomEpoch() []byte {
-	b := make([]byte, 8)
-	rand.Read(b) //nolint:errcheck // it never fails: crypto/rand ends the program instead
-	return b
 }

@@ -1,0 +1,130 @@
+package database
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	entsql "entgo.io/ent/dialect/sql"
+
+	"syncline/ent"
+	"syncline/ent/account"
+	"syncline/ent/epoch"
+	"syncline/ent/lock"
+	"syncline/ent/restoredhead"
+)
+
+// baseShift leaves each second 2^21 revisions: more than one owner can write.
+// A base from the clock is then above all that was written before it, also
+// above what the backup never saw.
+const baseShift = 21
+
+// maxBase leaves room for 2^52 revisions above it.
+const maxBase = 1 << 52
+
+// NewEpoch begins a new history, as is due after a restore from backup:
+// cursors of the old one are refused, and the revisions and fence tokens of
+// every owner go on above the base that it returns. Until it is called, clients
+// may take new data for old. The base is 2^21 times the Unix seconds of now,
+// or, if that clock is behind the data, the next multiple above all of it.
+func (db *DB) NewEpoch(ctx context.Context, now time.Time) (base int64, err error) {
+	tx, err := db.Write.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
+	if err != nil {
+		return 0, err
+	}
+	defer tx.Rollback() //nolint:errcheck // after a commit it fails, else the connection is lost with its transaction
+	if err := db.lockOutWriters(ctx, tx); err != nil {
+		return 0, err
+	}
+	latest, err := tx.Epoch.Query().Order(epoch.ByID(entsql.OrderDesc())).First(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if base, err = nextBase(ctx, tx, latest.Base, now); err != nil {
+		return 0, err
+	}
+	number := latest.ID + 1
+	if err := beginEpoch(tx.Epoch, number, base, now).Exec(ctx); err != nil {
+		return 0, err
+	}
+	if err := db.keepHeads(ctx, tx, number); err != nil {
+		return 0, err
+	}
+	return base, tx.Commit()
+}
+
+// lockOutWriters waits for the writers in progress and keeps new ones waiting,
+// so that none writes in the old epoch what the new one does not know. On
+// SQLite the transaction does so from its start.
+func (db *DB) lockOutWriters(ctx context.Context, tx *ent.Tx) error {
+	if !db.postgres() {
+		return nil
+	}
+	_, err := tx.ExecContext(ctx, "LOCK TABLE "+account.Table+" IN EXCLUSIVE MODE")
+	return err
+}
+
+func nextBase(ctx context.Context, tx *ent.Tx, latest int64, now time.Time) (int64, error) {
+	highest := latest
+	for _, column := range [][2]string{
+		{account.Table, account.FieldHead},
+		{account.Table, account.FieldFenceToken},
+		{lock.Table, lock.FieldFence},
+	} {
+		n, err := highestOf(ctx, tx, column[0], column[1])
+		if err != nil {
+			return 0, err
+		}
+		highest = max(highest, n)
+	}
+	base := now.Unix() << baseShift
+	if base <= highest {
+		base = (highest>>baseShift + 1) << baseShift
+	}
+	if base > maxBase {
+		return 0, errors.New("the clock is wrong: a new epoch would leave no room for revisions")
+	}
+	return base, nil
+}
+
+func highestOf(ctx context.Context, tx *ent.Tx, table, column string) (int64, error) {
+	rows, err := tx.QueryContext(ctx, fmt.Sprintf("SELECT coalesce(max(%s), 0) FROM %s", column, table))
+	if err != nil {
+		return 0, err
+	}
+	defer rows.Close()
+	var n int64
+	err = entsql.ScanOne(rows, &n)
+	return n, err
+}
+
+// keepHeads notes where each owner's history was cut.
+func (db *DB) keepHeads(ctx context.Context, tx *ent.Tx, number int) error {
+	heads := entsql.Dialect(db.Dialect).
+		Select(account.FieldID, account.FieldHead).
+		AppendSelectExpr(entsql.Raw(fmt.Sprint(number))).
+		From(entsql.Table(account.Table)).
+		Where(entsql.GT(account.FieldHead, 0))
+	query, args := heads.Query()
+	_, err := tx.ExecContext(ctx, fmt.Sprintf("INSERT INTO %s (%s, %s, %s) %s", restoredhead.Table,
+		restoredhead.FieldOwner, restoredhead.FieldHead, restoredhead.FieldID, query), args...)
+	return err
+}
+
+// beginFirstEpoch does nothing if there is an epoch already.
+func beginFirstEpoch(ctx context.Context, client *ent.Client, now time.Time) error {
+	exists, err := client.Epoch.Query().Exist(ctx)
+	if err != nil || exists {
+		return err
+	}
+	return beginEpoch(client.Epoch, 1, 0, now).OnConflictColumns(epoch.FieldID).Ignore().Exec(ctx)
+}
+
+func beginEpoch(client *ent.EpochClient, number int, base int64, now time.Time) *ent.EpochCreate {
+	name := make([]byte, 8)
+	rand.Read(name) //nolint:errcheck // it never fails: crypto/rand ends the program instead
+	return client.Create().SetID(number).SetEpoch(name).SetBase(base).SetBeganAt(now.UnixMicro())
+}

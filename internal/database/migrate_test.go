@@ -1,0 +1,165 @@
+package database_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"entgo.io/ent/dialect/sql/schema"
+	"entgo.io/ent/schema/field"
+	"golang.org/x/sync/errgroup"
+
+	"syncline/ent/migrate"
+	"syncline/internal/database"
+	"syncline/internal/testservers"
+)
+
+func TestMigrationsOnSQLite(t *testing.T) {
+	t.Parallel()
+	testMigrations(t, testservers.SQLite(t), catalog{
+		columns: `SELECT name || ' ' || lower(type) || CASE "notnull" WHEN 1 THEN ' not null' ELSE '' END
+			FROM pragma_table_info('%s')`,
+		key:    `SELECT name FROM pragma_table_info('%s') WHERE pk > 0 ORDER BY pk`,
+		tables: `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'`,
+		index: `SELECT name || CASE "unique" WHEN 1 THEN ' unique' ELSE '' END
+			FROM pragma_index_list('%s') WHERE origin = 'c'`,
+		types: map[field.Type]string{
+			field.TypeBytes: "blob", field.TypeString: "text", field.TypeBool: "integer",
+			field.TypeInt: "integer", field.TypeInt64: "integer",
+		},
+	})
+}
+
+func TestMigrationsOnPostgres(t *testing.T) {
+	t.Parallel()
+	server := testservers.StartPostgres(t)
+	t.Run("schema", func(t *testing.T) {
+		testMigrations(t, server.Open(t), catalog{
+			columns: `SELECT column_name || ' ' || data_type || CASE is_nullable WHEN 'NO' THEN ' not null' ELSE '' END
+				FROM information_schema.columns WHERE table_name = '%s'`,
+			key: `SELECT a.attname FROM pg_index i, unnest(i.indkey) WITH ORDINALITY k(n, place)
+				JOIN pg_attribute a ON a.attnum = k.n
+				WHERE i.indisprimary AND i.indrelid = '%s'::regclass AND a.attrelid = i.indrelid ORDER BY k.place`,
+			tables: `SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'`,
+			index: `SELECT c.relname || CASE WHEN i.indisunique THEN ' unique' ELSE '' END
+				FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+				WHERE NOT i.indisprimary AND i.indrelid = '%s'::regclass`,
+			types: map[field.Type]string{
+				field.TypeBytes: "bytea", field.TypeString: "text", field.TypeBool: "boolean",
+				field.TypeInt: "bigint", field.TypeInt64: "bigint",
+			},
+		})
+	})
+	t.Run("many at once", func(t *testing.T) { testMigrateAtOnce(t, server.NewURL(t)) })
+	t.Run("newer", func(t *testing.T) { testNewerIsRefused(t, server.Open(t)) })
+	t.Run("epochs", func(t *testing.T) { testEpochs(t, server.Open(t)) })
+}
+
+func TestNewerSQLiteIsRefused(t *testing.T) {
+	t.Parallel()
+	testNewerIsRefused(t, testservers.SQLite(t))
+}
+
+// catalog asks a database about its tables.
+type catalog struct {
+	columns, key, tables, index string
+	types                       map[field.Type]string
+}
+
+// testMigrations compares what the migrations made with Ent's schema, save for
+// the keys, which Ent cannot say.
+func testMigrations(t *testing.T, db *database.DB, c catalog) {
+	t.Helper()
+	for _, table := range migrate.Tables {
+		want := entColumns(table, c.types)
+		if got := sorted(queryTexts(t, db, fmt.Sprintf(c.columns, table.Name))); !slices.Equal(got, want) {
+			t.Errorf("%s has the columns %q, Ent's schema %q", table.Name, got, want)
+		}
+		if got := sorted(queryTexts(t, db, fmt.Sprintf(c.index, table.Name))); !slices.Equal(got, entIndexes(table)) {
+			t.Errorf("%s has the indexes %q, Ent's schema %q", table.Name, got, entIndexes(table))
+		}
+		key := queryTexts(t, db, fmt.Sprintf(c.key, table.Name))
+		id := table.PrimaryKey[0].Name
+		if key[len(key)-1] != id || (table.Name != "syncline_epochs" && key[0] != "owner") {
+			t.Errorf("%s has the key %q: want owner first, %s last", table.Name, key, id)
+		}
+	}
+	for _, name := range queryTexts(t, db, c.tables) {
+		known := slices.ContainsFunc(migrate.Tables, func(table *schema.Table) bool { return table.Name == name })
+		if !known && !strings.HasPrefix(name, "syncline_migrations") {
+			t.Errorf("Ent's schema does not know the table %s", name)
+		}
+	}
+}
+
+func entColumns(table *schema.Table, types map[field.Type]string) []string {
+	var columns []string
+	for _, column := range table.Columns {
+		text := column.Name + " " + types[column.Type]
+		if !column.Nullable {
+			text += " not null"
+		}
+		columns = append(columns, text)
+	}
+	return sorted(columns)
+}
+
+func entIndexes(table *schema.Table) []string {
+	var indexes []string
+	for _, index := range table.Indexes {
+		text := index.Name
+		if index.Unique {
+			text += " unique"
+		}
+		indexes = append(indexes, text)
+	}
+	return sorted(indexes)
+}
+
+func sorted(texts []string) []string {
+	slices.Sort(texts)
+	return texts
+}
+
+func testMigrateAtOnce(t *testing.T, url string) {
+	var group errgroup.Group
+	for range 4 {
+		group.Go(func() error {
+			db, err := database.OpenPostgres(t.Context(), url)
+			if err != nil {
+				return err
+			}
+			defer db.Close()
+			return db.Migrate(t.Context())
+		})
+	}
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	db, err := database.OpenPostgres(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if n := db.Read.Epoch.Query().CountX(t.Context()); n != 1 {
+		t.Errorf("%d epochs", n)
+	}
+}
+
+func testNewerIsRefused(t *testing.T, db *database.DB) {
+	t.Helper()
+	insert := "INSERT INTO syncline_migrations (version_id, is_applied) VALUES (99, 1)"
+	if db.Dialect == "postgres" {
+		insert = "INSERT INTO syncline_migrations (version_id, is_applied) VALUES (99, true)"
+	}
+	if _, err := db.Write.ExecContext(t.Context(), insert); err != nil {
+		t.Fatal(err)
+	}
+	err := db.Migrate(t.Context())
+	if !errors.Is(err, database.ErrNewer) {
+		t.Errorf("not ErrNewer: %v", err)
+	}
+	assertLine(t, err, "newer version", "99")
+}

@@ -1,0 +1,166 @@
+package testservers
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"syncline/internal/database"
+)
+
+// Postgres is a PostgreSQL server that lives as long as the test that started it.
+type Postgres struct {
+	address   string
+	databases atomic.Int64
+}
+
+// StartPostgres starts a server of the newest PostgreSQL installed. Where there
+// is none it fails in CI, and elsewhere skips the test and says what to install.
+func StartPostgres(t testing.TB) *Postgres {
+	t.Helper()
+	bin := findPostgres()
+	if bin == "" {
+		const missing = "no PostgreSQL server found: install the package postgresql"
+		if os.Getenv("CI") != "" {
+			t.Fatal(missing)
+		}
+		t.Skip(missing)
+	}
+	dir, err := os.MkdirTemp("", "syncline-postgres-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	attr := unprivileged(t, dir)
+	data := filepath.Join(dir, "data")
+	initdb := exec.Command(filepath.Join(bin, "initdb"), "-D", data, "-U", "postgres", "-A", "trust",
+		"-E", "UTF8", "--locale=C", "--no-sync")
+	initdb.SysProcAttr, initdb.Dir = attr, dir
+	if out, err := initdb.CombinedOutput(); err != nil {
+		t.Fatalf("initdb: %v\n%s", err, out)
+	}
+	p := &Postgres{address: FreeAddress(t)}
+	p.launch(t, filepath.Join(bin, "postgres"), dir, attr)
+	return p
+}
+
+// findPostgres is the directory of the newest server's programs.
+func findPostgres() string {
+	if path, err := exec.LookPath("postgres"); err == nil {
+		return filepath.Dir(path)
+	}
+	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/postgres") // the pattern is valid
+	if len(found) == 0 {
+		return ""
+	}
+	version := func(path string) int {
+		n, _ := strconv.Atoi(filepath.Base(filepath.Dir(filepath.Dir(path)))) // 0: not a version
+		return n
+	}
+	return filepath.Dir(slices.MaxFunc(found, func(a, b string) int { return version(a) - version(b) }))
+}
+
+// unprivileged gives the directory to the user postgres and tells how to run as
+// that user, if this is root, which PostgreSQL refuses to run as.
+func unprivileged(t testing.TB, dir string) *syscall.SysProcAttr {
+	t.Helper()
+	if os.Getuid() != 0 {
+		return nil
+	}
+	u, err := user.Lookup("postgres")
+	if err != nil {
+		t.Fatal(err)
+	}
+	uid, _ := strconv.Atoi(u.Uid) // numbers on every Unix
+	gid, _ := strconv.Atoi(u.Gid)
+	if err := os.Chown(dir, uid, gid); err != nil {
+		t.Fatal(err)
+	}
+	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
+}
+
+// launch runs the server below a shell that stops it when its standard input
+// ends, which happens even when the test process is killed.
+func (p *Postgres) launch(t testing.TB, program, dir string, attr *syscall.SysProcAttr) {
+	t.Helper()
+	host, port, _ := net.SplitHostPort(p.address) // made by FreeAddress
+	cmd := exec.Command("sh", "-c", `"$@" & server=$!; read -r line; kill -QUIT $server; wait $server`, "sh",
+		program, "-D", filepath.Join(dir, "data"), "-h", host, "-p", port, "-k", dir,
+		"-c", "fsync=off", "-c", "max_connections=300", "-c", "log_min_messages=fatal")
+	cmd.SysProcAttr, cmd.Dir = attr, dir
+	cmd.Stderr = os.Stderr
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { stop(stdin, cmd) })
+	p.waitReady(t)
+}
+
+func stop(stdin io.Closer, cmd *exec.Cmd) {
+	stdin.Close()
+	cmd.Wait() // the shell's status is of no interest
+}
+
+func (p *Postgres) waitReady(t testing.TB) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		conn, err := pgx.Connect(ctx, p.url("postgres"))
+		if err == nil {
+			conn.Close(ctx)
+			return
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatalf("PostgreSQL is not ready after 30 s: %v", err)
+		case <-tick.C:
+		}
+	}
+}
+
+func (p *Postgres) url(name string) string {
+	return "postgres://postgres@" + p.address + "/" + name + "?sslmode=disable"
+}
+
+// NewURL makes an empty database on the server and returns its URL.
+func (p *Postgres) NewURL(t testing.TB) string {
+	t.Helper()
+	ctx := t.Context()
+	conn, err := pgx.Connect(ctx, p.url("postgres"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	name := fmt.Sprintf("test%d", p.databases.Add(1))
+	if _, err := conn.Exec(ctx, "CREATE DATABASE "+name); err != nil {
+		t.Fatal(err)
+	}
+	return p.url(name)
+}
+
+// Open opens a new database on the server, up to date, that lives as long as the test.
+func (p *Postgres) Open(t testing.TB) *database.DB {
+	t.Helper()
+	db, err := database.OpenPostgres(t.Context(), p.NewURL(t))
+	return upToDate(t, db, err)
+}
