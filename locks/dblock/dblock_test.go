@@ -1,0 +1,105 @@
+package dblock_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"syncline/ent"
+	entlock "syncline/ent/lock"
+	"syncline/internal/database"
+	"syncline/locks"
+	"syncline/locks/dblock"
+	"syncline/locks/lockstest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestSQLite(t *testing.T) {
+	lockstest.Run(t, func(t *testing.T) lockstest.Harness {
+		return newSQLite(t).harness(t)
+	})
+}
+
+// clock is a clock that moves when told to.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) Move(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+type fixture struct {
+	dir    string
+	db     *database.DB
+	clock  *clock
+	locker *dblock.Locker
+}
+
+func newSQLite(t *testing.T) *fixture {
+	f := &fixture{
+		dir:   t.TempDir(),
+		clock: &clock{now: time.Date(2026, 3, 1, 12, 0, 0, 123_456_789, time.UTC)},
+	}
+	f.open(t)
+	t.Cleanup(func() {
+		if err := f.db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return f
+}
+
+// open opens the database, as a server does when it starts.
+func (f *fixture) open(t *testing.T) {
+	ctx := context.WithoutCancel(t.Context())
+	db, err := database.OpenSQLite(ctx, f.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.db = db
+	if err := db.Migrate(ctx); err != nil {
+		t.Fatal(err)
+	}
+	f.locker = dblock.New(db.Write, db.Read, db.Dialect, dblock.WithClock(f.clock.Now))
+}
+
+func (f *fixture) harness(t *testing.T) lockstest.Harness {
+	return lockstest.Harness{
+		Locker: f.locker,
+		Elapse: f.clock.Move,
+		Fence:  func(key locks.Key) locks.Token { return readFence(t, f.db.Read, key) },
+		Reopen: func() locks.Locker {
+			if err := f.db.Close(); err != nil {
+				t.Fatal(err)
+			}
+			f.open(t)
+			return f.locker
+		},
+	}
+}
+
+func readFence(t *testing.T, client *ent.Client, key locks.Key) locks.Token {
+	t.Helper()
+	row, err := client.Lock.Query().Where(entlock.Owner(key.Owner[:]), entlock.ID(key.Name)).Only(t.Context())
+	if ent.IsNotFound(err) {
+		return 0
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return locks.Token(row.Fence)
+}
