@@ -57,6 +57,12 @@ func WithLogger(l *slog.Logger) Option { return func(c *Client) { c.log = l } }
 // again until its context ends.
 func WithTryTimeout(d time.Duration) Option { return func(c *Client) { c.tryTimeout = d } }
 
+// WithKeepAlive sets how often Follow and WatchLock ask a connection for a sign of
+// life, 20 s by default, and how long it may take to answer, 10 s by default.
+func WithKeepAlive(interval, timeout time.Duration) Option {
+	return func(c *Client) { c.keepAlive = keepAlive{interval: interval, timeout: timeout} }
+}
+
 // New makes a client of the service at an endpoint such as
 // https://api.example.com/graphql that acts for the key's owner. It does not
 // connect yet.
