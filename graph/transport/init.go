@@ -62,7 +62,11 @@ func (s *socket) recheck(ctx context.Context) bool {
 }
 
 func (s *socket) refuse(err error) {
-	code, reason := s.config.CloseReason(err)
+	code, reason := closeForbidden, "Forbidden"
+	var closer Closer
+	if errors.As(err, &closer) {
+		code, reason = closer.Close()
+	}
 	s.close(code, clipReason(reason))
 }
 

@@ -91,6 +91,8 @@ func (s *socket) release(op *operation) {
 func (s *socket) operate(ctx context.Context, op *operation, params *graphql.RawParams) {
 	defer s.running.Done()
 	defer op.cancel()
+	ctx, done := s.config.Around(ctx)
+	defer done()
 	s.push(outgoing{op: op, last: true, frames: s.execute(ctx, op, params)})
 }
 

@@ -70,9 +70,18 @@ type Config struct {
 	// Recheck tells whether a connection may go on. It gets the context that
 	// Init answered, or that of an event stream's request. Default: always.
 	Recheck func(ctx context.Context) error
-	// CloseReason turns an error of Init or Recheck into the close code of the
-	// WebSocket and a reason of at most 123 bytes. Default: 4403 "Forbidden".
-	CloseReason func(err error) (code int, reason string)
+	// Around is called around each operation of a WebSocket, with the context in
+	// which it is to run: what a middleware of net/http is to other requests.
+	// The operation runs in the context that it answers, and ends with done.
+	// Default: nothing.
+	Around func(ctx context.Context) (inner context.Context, done func())
+}
+
+// Closer is an error of Init or Recheck that says how its WebSocket is closed.
+// The reason has at most 123 bytes. Other errors close with 4403 "Forbidden".
+type Closer interface {
+	error
+	Close() (code int, reason string)
 }
 
 func (c Config) withDefaults() Config {
@@ -92,8 +101,8 @@ func (c Config) withDefaults() Config {
 	if c.Recheck == nil {
 		c.Recheck = func(context.Context) error { return nil }
 	}
-	if c.CloseReason == nil {
-		c.CloseReason = func(error) (int, string) { return closeForbidden, "Forbidden" }
+	if c.Around == nil {
+		c.Around = func(ctx context.Context) (context.Context, func()) { return ctx, func() {} }
 	}
 	return c
 }
