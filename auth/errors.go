@@ -101,7 +101,9 @@ func (e *Error) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 		h.Set("Retry-After", strconv.Itoa(int(seconds)))
 	}
 	w.WriteHeader(e.Status)
-	_ = json.NewEncoder(w).Encode(map[string][]graphError{ // the client may be gone
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)                // for who reads the messages
+	_ = encoder.Encode(map[string][]graphError{ // the client may be gone
 		"errors": {{Message: e.Message, Extensions: e.Extensions()}},
 	})
 }

@@ -172,7 +172,7 @@ func wrongSignatures(t *testing.T) []refusal {
 		resigned("header byte 30", kindPost, header(30)),
 		resigned("header byte 35", kindPost, header(35)),
 		resigned("header byte 0", kindPost, header(0)),
-		resigned("the other recovery id", kindPost, func(sig []byte) []byte { sig[0] = 31 + (sig[0] - 31) ^ 1; return sig }),
+		resigned("the other recovery id", kindPost, func(sig []byte) []byte { sig[0] = 31 + ((sig[0] - 31) ^ 1); return sig }),
 		resigned("a changed r", kindPost, func(sig []byte) []byte { sig[20] ^= 1; return sig }),
 		resigned("a changed s", kindPost, func(sig []byte) []byte { sig[60] ^= 1; return sig }),
 		resigned("r of zero", kindPost, func(sig []byte) []byte { clear(sig[1:33]); return sig }),
@@ -197,7 +197,7 @@ func negateS(sig []byte) []byte {
 	s.SetByteSlice(sig[33:])
 	s.Negate()
 	b := s.Bytes()
-	return append(append([]byte{31 + (sig[0] - 31) ^ 1}, sig[1:33]...), b[:]...)
+	return append(append([]byte{31 + ((sig[0] - 31) ^ 1)}, sig[1:33]...), b[:]...)
 }
 
 func wrongDigests(t *testing.T) []refusal {

@@ -99,7 +99,7 @@ func highS(sig signing.Signature) signing.Signature {
 	s.Negate()
 	b := s.Bytes()
 	copy(sig[33:], b[:])
-	sig[0] = 31 + (sig[0] - 31) ^ 1
+	sig[0] = 31 + ((sig[0] - 31) ^ 1)
 	return sig
 }
 

@@ -1,6 +1,7 @@
 package signing_test
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"net/http"
@@ -8,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
 
 	"syncline/auth/signing"
 )
@@ -138,8 +141,13 @@ func TestVerifyRefusesWhatWasChanged(t *testing.T) {
 func TestRecoverRefusesOtherForms(t *testing.T) {
 	t.Parallel()
 	sig := signing.Sign(mustKey(t), "text")
+	digest := sha256.Sum256([]byte("text"))
+	high := highS(sig)
+	if key, _, err := ecdsa.RecoverCompact(high[:], digest[:]); err != nil || signing.PublicKey(key.SerializeCompressed()) != mustKey(t).Public() {
+		t.Fatal("but for its high s the signature must be a true one")
+	}
 	forms := map[string]signing.Signature{
-		"high s":          highS(sig),
+		"high s":          high,
 		"s of zero":       {31, 32: 1},
 		"r of zero":       {31, 64: 1},
 		"uncompressed":    withHeader(sig, sig[0]-4),
