@@ -27,7 +27,7 @@ type Config struct {
 	CRLURL string `env:"CRL_URL"`
 
 	AllowedOrigins    []string `env:"ALLOWED_ORIGINS" envDefault:"*"`
-	PublicAuthorities []string `env:"PUBLIC_AUTHORITIES"`
+	PublicAuthorities string   `env:"PUBLIC_AUTHORITIES"`
 
 	Playground    bool `env:"PLAYGROUND" envDefault:"true"`
 	Introspection bool `env:"INTROSPECTION" envDefault:"true"`
@@ -61,7 +61,6 @@ func Load(environ []string) (Config, error) {
 		return Config{}, oneLine(err)
 	}
 	c.AllowedOrigins = trim(c.AllowedOrigins)
-	c.PublicAuthorities = trim(c.PublicAuthorities)
 	if c.FeedPollInterval == 0 {
 		c.FeedPollInterval = defaultPollInterval(c)
 	}

@@ -21,7 +21,7 @@ func TestDefaults(t *testing.T) {
 	if !c.Playground || !c.Introspection || c.LogLevel != slog.LevelInfo {
 		t.Errorf("switches: %+v", c)
 	}
-	if len(c.AllowedOrigins) != 1 || c.AllowedOrigins[0] != "*" || len(c.PublicAuthorities) != 0 {
+	if len(c.AllowedOrigins) != 1 || c.AllowedOrigins[0] != "*" || c.PublicAuthorities != "" {
 		t.Errorf("lists: %q %q", c.AllowedOrigins, c.PublicAuthorities)
 	}
 	if c.FeedPollInterval != 15*time.Second || c.ConnectionMaxAge != 24*time.Hour {
@@ -41,12 +41,12 @@ func TestPostgresWithoutBrokerPollsFaster(t *testing.T) {
 }
 
 func TestListsAreTrimmed(t *testing.T) {
-	c, err := config.Load([]string{"PUBLIC_AUTHORITIES= a.example , b.example:8443,", "ALLOWED_ORIGINS=https://app.example"})
+	c, err := config.Load([]string{"ALLOWED_ORIGINS= https://a.example , https://b.example:8443,"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := strings.Join(c.PublicAuthorities, "|"); got != "a.example|b.example:8443" {
-		t.Errorf("authorities %q", got)
+	if got := strings.Join(c.AllowedOrigins, "|"); got != "https://a.example|https://b.example:8443" {
+		t.Errorf("origins %q", got)
 	}
 }
 

@@ -1,0 +1,106 @@
+// Package accesslog writes one line for each request, and for each operation on
+// a connection that carries many. Lines hold neither signatures nor data.
+package accesslog
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"net/http"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/felixge/httpsnoop"
+
+	"syncline/auth"
+	"syncline/graph"
+)
+
+// RequestID is the header that names a request in the log and to the client.
+const RequestID = "X-Request-Id"
+
+// Observe is told of each operation's root fields, outcome ("ok" or error
+// codes) and duration.
+type Observe func(field, outcome string, took time.Duration)
+
+// Log writes the lines.
+type Log struct {
+	log     *slog.Logger
+	observe Observe
+}
+
+// New logs to log, and tells observe, for metrics.
+func New(log *slog.Logger, observe Observe) *Log {
+	return &Log{log: log, observe: observe}
+}
+
+// entry is what the lines of one request, or of one connection, share.
+type entry struct {
+	id      string
+	outcome *auth.Outcome
+}
+
+type entryKey struct{}
+
+// Middleware logs each request to next when it has been answered, and gives it
+// an id: the one that a proxy gave it, if that is of the usual form. For a
+// WebSocket that is when it has been closed.
+func (l *Log) Middleware(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		e := entry{id: requestID(r)}
+		w.Header().Set(RequestID, e.id)
+		var report *graph.Report
+		ctx, outcome := auth.WithOutcome(r.Context())
+		e.outcome = outcome
+		ctx, report = graph.WithReport(context.WithValue(ctx, entryKey{}, e))
+		answer := httpsnoop.CaptureMetrics(next, w, r.WithContext(ctx))
+		l.write(ctx, e, report, answer.Duration, "request", slog.String("method", r.Method), slog.Int("status", answer.Code))
+	})
+}
+
+// Operation makes one operation on a connection log a line of its own, when
+// done is called. ctx comes from a request that went through Middleware.
+func (l *Log) Operation(ctx context.Context) (inner context.Context, done func()) {
+	began := time.Now()
+	e, _ := ctx.Value(entryKey{}).(entry)
+	inner, report := graph.WithReport(ctx)
+	return inner, func() { l.write(ctx, e, report, time.Since(began), "operation") }
+}
+
+func (l *Log) write(ctx context.Context, e entry, report *graph.Report, took time.Duration, message string, extra ...slog.Attr) {
+	fields, outcome := report.Fields(), outcomeOf(e.outcome, report)
+	for _, field := range fields {
+		l.observe(field, outcome, took)
+	}
+	attrs := append([]slog.Attr{slog.String("id", e.id)}, extra...)
+	if p := e.outcome.Principal; p != (auth.Principal{}) {
+		attrs = append(attrs, slog.String("owner", p.Key.String()[:12]))
+	}
+	if len(fields) > 0 {
+		attrs = append(attrs, slog.String("fields", strings.Join(fields, ",")))
+	}
+	attrs = append(attrs, slog.String("outcome", outcome), slog.Duration("took", took))
+	l.log.LogAttrs(ctx, slog.LevelInfo, message, attrs...)
+}
+
+// outcomeOf is "ok", or the codes with which the request was refused.
+func outcomeOf(verified *auth.Outcome, report *graph.Report) string {
+	codes := report.Codes()
+	if verified.Err != nil {
+		codes = append(codes, string(verified.Err.Code))
+	}
+	if len(codes) == 0 {
+		return "ok"
+	}
+	return strings.Join(codes, ",")
+}
+
+var wellFormedID = regexp.MustCompile(`^[0-9A-Za-z._-]{1,64}$`)
+
+func requestID(r *http.Request) string {
+	if id := r.Header.Get(RequestID); wellFormedID.MatchString(id) {
+		return id
+	}
+	return strings.ToLower(rand.Text()[:16])
+}

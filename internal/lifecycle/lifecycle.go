@@ -1,0 +1,137 @@
+// Package lifecycle runs a server from its first listener to its last
+// connection.
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Bounds of what a connection may take.
+const (
+	readHeaderTimeout = 10 * time.Second
+	readTimeout       = time.Minute
+	writeTimeout      = 2 * time.Minute // streams set their own
+	idleTimeout       = 2 * time.Minute
+	maxHeaderBytes    = 32 << 10
+)
+
+// Listener is an address and what it serves.
+type Listener struct {
+	Name    string // for the log
+	Address string // host:port or :port
+	Handler http.Handler
+}
+
+// Server is what runs.
+type Server struct {
+	Listeners []Listener
+	// Loops run beside the listeners until everything is drained. One that ends
+	// before with an error ends the server.
+	Loops []func(context.Context) error
+	// Drain ends the connections that http.Server does not know, while requests
+	// in flight are answered.
+	Drain func(context.Context) error
+	// Timeout bounds the drain: what is not done by then is cut off.
+	Timeout time.Duration
+	Log     *slog.Logger
+}
+
+// Run serves until ctx ends, then drains: no new connections, requests in
+// flight answered, streams told to come back elsewhere, loops stopped. The
+// error is nil after an end that was asked for, also if the drain had to cut
+// something off.
+func (s *Server) Run(ctx context.Context) error {
+	servers, err := s.listen(ctx)
+	if err != nil {
+		return err
+	}
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	group, failed := errgroup.WithContext(background)
+	for _, server := range servers {
+		group.Go(server.serve)
+	}
+	for _, loop := range s.Loops {
+		group.Go(func() error { return unlessCanceled(loop(failed)) })
+	}
+	select {
+	case <-ctx.Done():
+	case <-failed.Done():
+	}
+	s.drain(servers)
+	stop()
+	return group.Wait()
+}
+
+func unlessCanceled(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// server is an http.Server with its bound listener.
+type server struct {
+	http.Server
+	listener net.Listener
+}
+
+func (s *server) serve() error {
+	if err := s.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// listen binds every address before anything is served, so that a taken port
+// ends the start.
+func (s *Server) listen(ctx context.Context) ([]*server, error) {
+	var servers []*server
+	for _, l := range s.Listeners {
+		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", l.Address)
+		if err != nil {
+			for _, bound := range servers {
+				_ = bound.listener.Close()
+			}
+			return nil, fmt.Errorf("cannot listen: %w", err)
+		}
+		s.Log.Info("listening", "for", l.Name, "address", listener.Addr().String())
+		servers = append(servers, &server{listener: listener, Server: http.Server{
+			Handler:           l.Handler,
+			ReadHeaderTimeout: readHeaderTimeout,
+			ReadTimeout:       readTimeout,
+			WriteTimeout:      writeTimeout,
+			IdleTimeout:       idleTimeout,
+			MaxHeaderBytes:    maxHeaderBytes,
+			ErrorLog:          slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
+		}})
+	}
+	return servers, nil
+}
+
+func (s *Server) drain(servers []*server) {
+	s.Log.Info("draining", "timeout", s.Timeout)
+	ctx, cancel := context.WithTimeout(context.Background(), s.Timeout)
+	defer cancel()
+	var group errgroup.Group
+	group.Go(func() error { return s.Drain(ctx) })
+	for _, server := range servers {
+		group.Go(func() error { return server.Shutdown(ctx) })
+	}
+	if err := group.Wait(); err != nil {
+		s.Log.Warn("not everything was done in time; the rest is cut off", "error", err)
+		for _, server := range servers {
+			_ = server.Close()
+		}
+		return
+	}
+	s.Log.Info("drained")
+}

@@ -1,0 +1,236 @@
+// Syncline keeps an app's data in step across a user's devices. See README.md.
+package main
+
+import (
+	"context"
+	_ "embed" // the schema
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+	"time"
+
+	"syncline/auth"
+	"syncline/auth/dbnonce"
+	"syncline/feed"
+	"syncline/graph"
+	"syncline/graph/transport"
+	"syncline/internal/accesslog"
+	"syncline/internal/config"
+	"syncline/internal/crossorigin"
+	"syncline/internal/database"
+	"syncline/internal/health"
+	"syncline/internal/lifecycle"
+	"syncline/internal/metrics"
+	"syncline/internal/pages"
+	"syncline/locks"
+	"syncline/locks/dblock"
+	"syncline/pubsub/inproc"
+	"syncline/record"
+	"syncline/record/entstore"
+)
+
+//go:embed schema.graphql
+var schema string
+
+const usage = `usage: syncline [command]
+
+commands:
+  serve      serve the API (the default)
+  migrate    bring the database up to date and exit; serve does so too
+  new-epoch  begin a new history after a restore from backup, before serving:
+             cursors of the lost one are refused, revisions go on above it
+  version    print the version
+
+The configuration comes from the environment: see the table in README.md.
+`
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	if err := run(ctx, os.Args[1:], os.Environ(), os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "syncline:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args, environ []string, stdout io.Writer) error {
+	command := "serve"
+	if len(args) > 0 {
+		command = args[0]
+	}
+	if len(args) > 1 {
+		return errors.New("too many arguments\n" + usage)
+	}
+	switch command {
+	case "version":
+		_, err := fmt.Fprintln(stdout, "syncline", version())
+		return err
+	case "help", "-h", "--help":
+		_, err := io.WriteString(stdout, usage)
+		return err
+	case "serve":
+		return withDatabase(ctx, environ, serve)
+	case "migrate":
+		return withDatabase(ctx, environ, func(context.Context, config.Config, *database.DB) error { return nil })
+	case "new-epoch":
+		return withDatabase(ctx, environ, func(ctx context.Context, _ config.Config, db *database.DB) error {
+			base, err := db.NewEpoch(ctx, time.Now())
+			if err == nil {
+				fmt.Fprintln(stdout, "a new epoch began; revisions go on above", base)
+			}
+			return err
+		})
+	}
+	return fmt.Errorf("unknown command %q\n%s", command, usage)
+}
+
+// withDatabase opens the configured database, brings it up to date and lends it.
+func withDatabase(ctx context.Context, environ []string, use func(context.Context, config.Config, *database.DB) error) (err error) {
+	cfg, err := config.Load(environ)
+	if err != nil {
+		return err
+	}
+	db, err := open(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	if err := db.Migrate(ctx); err != nil {
+		return err
+	}
+	return use(ctx, cfg, db)
+}
+
+func open(ctx context.Context, cfg config.Config) (*database.DB, error) {
+	if cfg.DatabaseURL != "" {
+		return database.OpenPostgres(ctx, cfg.DatabaseURL)
+	}
+	return database.OpenSQLite(ctx, cfg.SQLiteDirPath)
+}
+
+func serve(ctx context.Context, cfg config.Config, db *database.DB) error {
+	log := newLog(cfg)
+	bus := inproc.New()
+	defer bus.Close()
+	records := record.NewService(entstore.New(db.Write, db.Read, db.Dialect), bus, log)
+	feeds := feed.New(records, bus, cfg.FeedPollInterval, log)
+	lockService := locks.NewService(dblock.New(db.Write, db.Read, db.Dialect), bus, cfg.FeedPollInterval, log)
+
+	nonces := auth.NewMemoryNonces(cfg.NonceMemory, time.Now)
+	verifier, certificates, err := newVerifier(cfg, db, nonces, log)
+	if err != nil {
+		return err
+	}
+	figures := metrics.New()
+	figures.Gauge("syncline_nonces", "Nonces remembered in memory.", func() float64 { return float64(nonces.Len()) })
+	requests := accesslog.New(log, figures.Observe)
+	origins := crossorigin.New(cfg.AllowedOrigins)
+	transports := newTransports(cfg, verifier, requests, origins)
+
+	api := graph.NewServer(graph.Config{Records: records, Feed: feeds, Locks: lockService, Log: log, Introspection: cfg.Introspection})
+	transports.Install(api)
+
+	state := health.New(readiness(db, certificates)...)
+	mux := http.NewServeMux()
+	mux.Handle("/graphql", requests.Middleware(origins.Handler(verifier.Middleware(api))))
+	mux.Handle("GET /schema.graphql", origins.Handler(pages.Schema(schema)))
+	mux.HandleFunc("GET /livez", state.Live)
+	mux.HandleFunc("GET /readyz", state.Ready)
+	if cfg.Playground {
+		mux.HandleFunc("GET /{$}", pages.Index)
+	}
+
+	server := lifecycle.Server{
+		Listeners: []lifecycle.Listener{{Name: "clients", Address: cfg.ListenAddress, Handler: mux}},
+		Loops:     []func(context.Context) error{feeds.Run, lockService.Run},
+		Drain: func(ctx context.Context) error {
+			state.Drain()
+			return transports.Shutdown(ctx)
+		},
+		Timeout: cfg.ShutdownTimeout,
+		Log:     log,
+	}
+	if certificates != nil {
+		server.Loops = append(server.Loops, func(ctx context.Context) error { certificates.Run(ctx); return nil })
+	}
+	if cfg.MetricsListenAddress != "" {
+		server.Listeners = append(server.Listeners, lifecycle.Listener{Name: "metrics", Address: cfg.MetricsListenAddress, Handler: figures.Handler()})
+	}
+	log.Info("starting", "version", version(), "database", db.Dialect)
+	return server.Run(ctx)
+}
+
+func newVerifier(cfg config.Config, db *database.DB, nonces auth.NonceMemory, log *slog.Logger) (*auth.Verifier, *auth.Certificates, error) {
+	authorities, err := auth.ParseAuthorities(cfg.PublicAuthorities)
+	if err != nil {
+		return nil, nil, fmt.Errorf("PUBLIC_AUTHORITIES: %w", err)
+	}
+	options := auth.Options{
+		RefuseBefore:    time.Now(),
+		Durable:         dbnonce.New(db.Write, time.Now),
+		MaxRequestBytes: graph.MaxRequestBytes,
+	}
+	if cfg.CACert != "" {
+		options.Certificates, err = auth.NewCertificates(cfg.CACert, auth.CertificateOptions{RevocationURL: cfg.CRLURL, Logger: log})
+		if err != nil {
+			return nil, nil, fmt.Errorf("CA_CERT: %w", err)
+		}
+	}
+	return auth.NewVerifier(authorities, nonces, options), options.Certificates, nil
+}
+
+func newTransports(cfg config.Config, verifier *auth.Verifier, requests *accesslog.Log, origins *crossorigin.Policy) *transport.Transports {
+	return transport.New(transport.Config{
+		MaxRequestBytes: graph.MaxRequestBytes,
+		MaxOperations:   cfg.MaxOperationsPerConnection,
+		MaxAge:          cfg.ConnectionMaxAge,
+		Drain:           cfg.ShutdownTimeout / 10,
+		CheckOrigin:     origins.AllowsSocket,
+		Init: func(ctx context.Context, upgrade *http.Request, payload map[string]any) (context.Context, error) {
+			principal, err := verifier.VerifyInit(ctx, upgrade, payload)
+			if err != nil {
+				return nil, err
+			}
+			return auth.NewContext(ctx, principal), nil
+		},
+		Recheck: func(ctx context.Context) error {
+			principal, _ := auth.FromContext(ctx)
+			return verifier.Recheck(principal)
+		},
+		Around: requests.Operation,
+	})
+}
+
+func readiness(db *database.DB, certificates *auth.Certificates) []health.Check {
+	checks := []health.Check{{Name: "database", Probe: db.Ping}}
+	if certificates != nil {
+		checks = append(checks, health.Check{Name: "revocations", Probe: func(context.Context) error {
+			if !certificates.Ready() {
+				return errors.New("the list of revoked certificates was not fetched yet")
+			}
+			return nil
+		}})
+	}
+	return checks
+}
+
+func newLog(cfg config.Config) *slog.Logger {
+	options := &slog.HandlerOptions{Level: cfg.LogLevel}
+	if cfg.LogFormat == config.LogJSON {
+		return slog.New(slog.NewJSONHandler(os.Stderr, options))
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, options))
+}
+
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}
