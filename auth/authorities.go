@@ -36,8 +36,11 @@ func ParseAuthorities(list string) (Authorities, error) {
 
 func isAuthority(s string) bool {
 	u, err := url.Parse("//" + s)
-	return err == nil && u.Host == s && u.Hostname() != "" && !strings.HasSuffix(s, ":") &&
-		!strings.ContainsAny(s, " \t%*\\") && isASCII(s)
+	if err != nil || u.Host != s || u.Hostname() == "" || strings.HasSuffix(s, ":") {
+		return false
+	}
+	bracketed := strings.HasPrefix(s, "[")
+	return (bracketed || strings.Count(s, ":") < 2) && !strings.ContainsAny(s, " \t%*\\") && isASCII(s)
 }
 
 func isASCII(s string) bool {

@@ -34,11 +34,11 @@ type draft struct {
 	nonce   signing.Nonce
 }
 
-// newDraft makes an ordinary request of a kind. Its nonce follows from its
-// name.
+// newDraft makes an ordinary request of a kind. Its nonce follows from both
+// arguments.
 func newDraft(t testing.TB, kind, name string) draft {
 	t.Helper()
-	nonce := sha256.Sum256([]byte(name))
+	nonce := sha256.Sum256([]byte(kind + ": " + name))
 	d := draft{
 		t: t, kind: kind, key: testKey(t, "owner 1"), host: authority,
 		created: created, nonce: signing.Nonce(nonce[:16]),

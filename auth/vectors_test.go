@@ -231,7 +231,7 @@ func TestRefusedVectorsAreRefused(t *testing.T) {
 
 // vectorRun is a server as a case has it.
 type vectorRun struct {
-	t        *testing.T
+	t        testing.TB
 	verifier *auth.Verifier
 }
 
@@ -243,7 +243,7 @@ type vectorResult struct {
 	closeCode int
 }
 
-func newVectorRun(t *testing.T, s vectorServer) vectorRun {
+func newVectorRun(t testing.TB, s vectorServer) vectorRun {
 	t.Helper()
 	now := func() time.Time { return time.Unix(s.Now, 0) }
 	authorities, err := auth.ParseAuthorities(s.PublicAuthorities)
