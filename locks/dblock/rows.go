@@ -189,8 +189,8 @@ func (l *Locker) clock(ctx context.Context, client *ent.Client) (time.Time, erro
 	if err != nil {
 		return time.Time{}, err
 	}
-	defer rows.Close()
+	defer rows.Close() //nolint:errcheck // its one row was read, or that failed
 	var now time.Time
 	err = entsql.ScanOne(rows, &now)
-	return now.UTC(), err
+	return now.UTC(), errors.Join(err, rows.Err())
 }
