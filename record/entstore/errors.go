@@ -28,7 +28,6 @@ const (
 // another's sake is run.
 const attempts = 6
 
-
 // retry runs f until it does not fail by a clash of transactions.
 func retry(ctx context.Context, f func() error) error {
 	for attempt := 1; ; attempt++ {

@@ -55,14 +55,17 @@ func spanPredicate(owner record.Owner, span record.Span) *entsql.Predicate {
 	return where
 }
 
-// withinBytes holds for the records that begin within the span's bytes. SQLite
-// makes each row as it is asked for, and the reader just stops; PostgreSQL
-// sends all that the statement selects, so it must know where to stop. The
-// inner statement reads lengths only, which PostgreSQL keeps outside the data.
+// withinBytes holds for the records of a page and the one after it, and few
+// more: a record is left out if those up to the one but last before it exceed
+// the span's bytes. SQLite makes each row as it is asked for, and the reader
+// just stops; PostgreSQL sends all that the statement selects, so it must know
+// where to stop. The inner statement reads lengths only, which PostgreSQL keeps
+// apart from large data.
 func withinBytes(owner record.Owner, span record.Span) *entsql.Predicate {
 	sizes := entsql.Dialect(dialect.Postgres).
 		Select(entrecord.FieldRevision).
-		AppendSelectExprAs(entsql.Raw("sum(coalesce(length(data), 0)) OVER (ORDER BY revision) - coalesce(length(data), 0)"), "begins").
+		AppendSelectExprAs(entsql.Raw("coalesce(sum(length(data)) OVER "+
+			"(ORDER BY revision ROWS BETWEEN UNBOUNDED PRECEDING AND 2 PRECEDING), 0)"), "before").
 		From(entsql.Table(entrecord.Table)).
 		Where(spanPredicate(owner, span)).
 		OrderBy(entrecord.FieldRevision).
@@ -71,7 +74,7 @@ func withinBytes(owner record.Owner, span record.Span) *entsql.Predicate {
 	last := entsql.Dialect(dialect.Postgres).
 		Select(entsql.Max(entrecord.FieldRevision)).
 		From(sizes).
-		Where(entsql.LTE("begins", span.MaxBytes))
+		Where(entsql.LTE("before", span.MaxBytes))
 	return entsql.P(func(b *entsql.Builder) {
 		b.Ident(entrecord.FieldRevision).WriteString(" <= ").Wrap(func(b *entsql.Builder) { b.Join(last) })
 	})
