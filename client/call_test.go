@@ -109,6 +109,15 @@ func TestRefusalsAreNotTriedAgain(t *testing.T) {
 	}
 }
 
+func TestNullIsNoAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{t: t, answers: []answer{body(200, `{"data":null}`)}}
+		if v, err := newFake(t, s.ServeHTTP).Viewer(t.Context()); !errors.Is(err, client.ErrProtocol) {
+			t.Errorf("%+v, %v", v, err)
+		}
+	})
+}
+
 func TestErrorsCarryTheirData(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{t: t, answers: []answer{

@@ -79,30 +79,32 @@ var errStopped = errors.New("stopped")
 
 func (w *watcher) run(ctx context.Context) error {
 	var pause backoff
+	var last error
 	corrected := false
 	for {
 		w.progress = false
 		err := w.connection(ctx)
 		if w.progress {
 			pause.reset()
-			corrected = false
+			corrected, last = false, nil
 		}
 		switch {
 		case errors.Is(err, errStopped):
 			return nil
 		case ctx.Err() != nil:
-			return context.Cause(ctx)
+			return gaveUp(ctx, last)
 		case w.client.correctClock(err) && !corrected:
 			corrected = true
 			continue
 		case w.isFinal(err):
 			return err
 		}
+		last = err
 		after, _ := mayPass(err)
 		wait := pause.next(after)
 		w.client.log.InfoContext(ctx, "not connected", "tryingAgainIn", wait, "error", err)
-		if err := sleep(ctx, wait); err != nil {
-			return err
+		if sleep(ctx, wait) != nil {
+			return gaveUp(ctx, last)
 		}
 	}
 }

@@ -38,7 +38,8 @@ func (c *Client) TryLock(ctx context.Context, name string, opts ...LockOption) (
 }
 
 // AcquireLock takes a lock and waits while others hold it. ctx bounds the
-// wait, not the lease: that lasts until Release or loss.
+// wait, not the lease: that lasts until Release or loss. If ctx ends while others
+// hold the lock, the error wraps that of ctx and a *HeldError.
 func (c *Client) AcquireLock(ctx context.Context, name string, opts ...LockOption) (*Lease, error) {
 	input, err := newLockInput(name, opts)
 	if err != nil {
@@ -48,11 +49,13 @@ func (c *Client) AcquireLock(ctx context.Context, name string, opts ...LockOptio
 	if !errors.Is(err, ErrHeld) {
 		return lease, err
 	}
+	var holders Lock
 	for state, err := range c.WatchLock(ctx, name) {
-		if err != nil {
-			return nil, err
-		}
-		if state.Locked && (state.Exclusive || input.Exclusive) {
+		switch {
+		case err != nil:
+			return nil, stillHeld(err, holders)
+		case state.Locked && (state.Exclusive || input.Exclusive):
+			holders = state
 			continue
 		}
 		if lease, err := c.tryLock(ctx, input); !errors.Is(err, ErrHeld) {
@@ -60,6 +63,14 @@ func (c *Client) AcquireLock(ctx context.Context, name string, opts ...LockOptio
 		}
 	}
 	return nil, context.Cause(ctx)
+}
+
+// stillHeld adds who was last seen to hold a lock to the end of waiting for it.
+func stillHeld(err error, holders Lock) error {
+	if holders.Locked && !errors.Is(err, ErrUnreachable) {
+		return fmt.Errorf("%w: %w", err, &HeldError{Lock: holders})
+	}
+	return err
 }
 
 func (c *Client) tryLock(ctx context.Context, input lockInput) (*Lease, error) {

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"syncline/client"
+)
+
+type changesCommand struct {
+	Since string `help:"Where to begin: a cursor, or a revision. Default: the beginning."`
+	First int    `help:"Show one page of at most so many records, instead of all."`
+}
+
+// Help is shown by syncctl changes --help.
+func (*changesCommand) Help() string {
+	return `Examples:
+  syncctl changes
+  syncctl changes --since 42
+  syncctl changes --json | jq -r 'select(.id) | .id'
+
+The last line is the cursor to go on from; with --json an object with cursor, hasMore and head.`
+}
+
+func (l *changesCommand) Run(ctx context.Context, a *app) error {
+	return a.call(ctx, func(ctx context.Context, c *client.Client) error {
+		if l.First != 0 {
+			page, err := c.Changes(ctx, client.Cursor(l.Since), l.First)
+			if err != nil {
+				return err
+			}
+			a.showPage(page, true, true)
+			return nil
+		}
+		first := true
+		for page, err := range c.All(ctx, client.Cursor(l.Since)) {
+			if err != nil {
+				return err
+			}
+			a.showPage(page, first, !page.HasMore)
+			first = false
+		}
+		return nil
+	})
+}
+
+func (a *app) showPage(page client.Page, first, last bool) {
+	if a.JSON {
+		for _, r := range page.Records {
+			a.printJSON(newRecordJSON(r))
+		}
+		if last {
+			a.printJSON(pageEndJSON{string(page.Cursor), page.HasMore, int64(page.Head)})
+		}
+		return
+	}
+	table := newTable(a.out)
+	if first && len(page.Records) > 0 {
+		fmt.Fprintln(table, "REVISION\tID\tUPDATED\tDATA")
+	}
+	for _, r := range page.Records {
+		fmt.Fprintf(table, "%d\t%s\t%s\t%s\n", r.Revision, r.ID, localTime(r.UpdatedAt), summary(r))
+	}
+	_ = table.Flush()
+	if last {
+		a.printf("cursor %s\n", page.Cursor)
+	}
+}
+
+type pageEndJSON struct {
+	Cursor  string `json:"cursor"`
+	HasMore bool   `json:"hasMore"`
+	Head    int64  `json:"head"`
+}
+
+type listenCommand struct {
+	Since string `help:"Where to begin: a cursor, a revision, or 0 for the beginning. Default: now."`
+}
+
+// Help is shown by syncctl listen --help.
+func (*listenCommand) Help() string {
+	return `Examples:
+  syncctl listen
+  syncctl listen --since 0
+  syncctl listen --json --since "$(cat cursor)" | while read -r event; do ...; done
+
+It connects again by itself after a lost connection, without a hole. Each JSON event has the cursor to go on from.
+An interrupt (Ctrl-C) ends it with exit code 0.`
+}
+
+func (l *listenCommand) Run(ctx context.Context, a *app) error {
+	c, err := a.client(slog.LevelInfo)
+	if err != nil {
+		return err
+	}
+	at := client.Now
+	switch l.Since {
+	case "":
+	case "0":
+		at = client.Beginning
+	default:
+		at = client.Cursor(l.Since)
+	}
+	for e, err := range c.Follow(ctx, at) {
+		switch {
+		case err != nil && ctx.Err() != nil:
+			a.resumeHint(at)
+			return nil
+		case err != nil:
+			return err
+		}
+		a.showEvent(e)
+		at = e.Cursor
+	}
+	return nil
+}
+
+func (a *app) resumeHint(at client.Cursor) {
+	if !a.JSON && at != client.Now && at != client.Beginning {
+		a.notef("\ngo on with: syncctl listen --since %s\n", at)
+	}
+}
+
+func (a *app) showEvent(e client.Event) {
+	switch {
+	case a.JSON:
+		out := eventJSON{Kind: string(e.Kind), Cursor: string(e.Cursor)}
+		if e.Kind == client.Changed {
+			out.Record = newRecordJSON(e.Record)
+		}
+		a.printJSON(out)
+	case e.Kind == client.CaughtUp:
+		a.notef("-- live --\n")
+	default:
+		a.printf("%8d  %-20s  %s\n", e.Record.Revision, e.Record.ID, summary(e.Record))
+	}
+}
+
+type eventJSON struct {
+	Kind   string      `json:"kind"`
+	Cursor string      `json:"cursor"`
+	Record *recordJSON `json:"record"`
+}
