@@ -5,18 +5,13 @@
 package testservers
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -67,13 +62,6 @@ type Syncline struct {
 	process *process
 }
 
-type process struct {
-	cmd  *exec.Cmd
-	log  *logTail
-	done chan struct{} // closed when the process ended
-	err  error         // of the process, once done
-}
-
 // StartSyncline starts a server with these variables set, lines of NAME=value,
 // and waits until it is ready.
 func StartSyncline(t testing.TB, env ...string) *Syncline {
@@ -82,17 +70,6 @@ func StartSyncline(t testing.TB, env ...string) *Syncline {
 	t.Cleanup(s.Kill)
 	s.Start()
 	return s
-}
-
-// FreeAddress is a loopback address whose port nobody listened on a moment ago.
-func FreeAddress(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // URL is where the server answers GraphQL.
@@ -108,45 +85,9 @@ func (s *Syncline) Start() {
 	cmd.Env = append(os.Environ(), "LISTEN_ADDRESS="+s.Address, "SQLITE_DIR_PATH="+s.Dir, "LOG_LEVEL=warn")
 	cmd.Env = append(cmd.Env, s.env...)
 	s.process = launch(s.t, cmd)
-	s.waitReady()
-}
-
-func launch(t testing.TB, cmd *exec.Cmd) *process {
-	t.Helper()
-	p := &process{cmd: cmd, log: &logTail{}, done: make(chan struct{})}
-	stderr, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		p.log.read(stderr)
-		p.err = cmd.Wait()
-		close(p.done)
-	}()
-	return p
-}
-
-func (s *Syncline) waitReady() {
-	s.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		if ready(ctx, "http://"+s.Address+"/readyz") {
-			return
-		}
-		select {
-		case <-s.process.done:
-			s.t.Fatalf("the server ended: %v\n%s", s.process.err, s.Log())
-		case <-ctx.Done():
-			s.t.Fatalf("the server is not ready after 30 s\n%s", s.Log())
-		case <-tick.C:
-		}
-	}
+	s.process.await(s.t, "the server", func(ctx context.Context) bool {
+		return ready(ctx, "http://"+s.Address+"/readyz")
+	})
 }
 
 func ready(ctx context.Context, url string) bool {
@@ -163,13 +104,7 @@ func ready(ctx context.Context, url string) bool {
 }
 
 // Kill ends the process at once, as a power cut would, and waits for its end.
-func (s *Syncline) Kill() {
-	if s.process == nil {
-		return
-	}
-	_ = s.process.cmd.Process.Kill()
-	<-s.process.done
-}
+func (s *Syncline) Kill() { s.process.kill() }
 
 // Signal sends the process a signal and returns at once.
 func (s *Syncline) Signal(sig syscall.Signal) error { return s.process.cmd.Process.Signal(sig) }
@@ -193,29 +128,3 @@ func (s *Syncline) PID() int { return s.process.cmd.Process.Pid }
 
 // Log is what the present process wrote to its log last.
 func (s *Syncline) Log() string { return s.process.log.String() }
-
-// logTail keeps the last lines of a log.
-type logTail struct {
-	mu    sync.Mutex
-	lines []string
-}
-
-const maxLogLines = 200
-
-func (l *logTail) read(r io.Reader) {
-	lines := bufio.NewScanner(r)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		l.mu.Lock()
-		l.lines = append(l.lines, lines.Text())
-		l.lines = l.lines[max(0, len(l.lines)-maxLogLines):]
-		l.mu.Unlock()
-	}
-	_, _ = io.Copy(io.Discard, r) // after an overlong line: a full pipe would stop the process
-}
-
-func (l *logTail) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Join(l.lines, "\n")
-}
