@@ -7,13 +7,11 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
-	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
-	"strconv"
 	"testing"
 	"time"
 
@@ -306,17 +304,8 @@ func (run vectorRun) sendInit(upgrade *http.Request, payload map[string]string) 
 // readRequest makes of a case's request what a server makes of its bytes.
 func readRequest(t testing.TB, r vectorRequest) *http.Request {
 	t.Helper()
-	var raw bytes.Buffer
-	fmt.Fprintf(&raw, "%s %s HTTP/1.1\r\n", r.Method, r.Target)
-	for _, h := range r.Headers {
-		fmt.Fprintf(&raw, "%s: %s\r\n", h[0], h[1])
-	}
-	if len(r.Body) > 0 {
-		raw.WriteString("Content-Length: " + strconv.Itoa(len(r.Body)) + "\r\n")
-	}
-	raw.WriteString("\r\n")
-	raw.Write(r.Body)
-	req, err := http.ReadRequest(bufio.NewReader(&raw))
+	raw := bytes.NewReader(rawRequest(r))
+	req, err := http.ReadRequest(bufio.NewReader(raw))
 	if err != nil {
 		t.Fatal(err)
 	}
