@@ -12,13 +12,10 @@ import (
 	"syncline/record"
 )
 
-// What a document may ask for. Ordinary use stays far below: a page of 1000
+// What a document may ask for. Ordinary use stays below: a page of 1000
 // whole records costs 13,000, a batch of 100 writes with their records 8,000,
 // the introspection of GraphiQL 15,000 (limit_test.go has the numbers).
 const (
-	maxTokens     = 6000   // of a document's text; a batch of 100 writes spelled out has 2,500
-	maxDepth      = 24     // of selections in one another; introspection goes to 15
-	maxSelections = 4000   // fields and fragments, each counted wherever it is spread
 	maxRootFields = 50     // aliases included; those of a mutation run one after the other
 	maxCost       = 30_000 // see cost
 )
@@ -58,7 +55,7 @@ func (limit) Validate(graphql.ExecutableSchema) error { return nil }
 
 func (limit) MutateOperationContext(_ context.Context, op *graphql.OperationContext) *gqlerror.Error {
 	m := meter{variables: op.Variables}
-	total := m.measure(op.Operation.SelectionSet, 0)
+	total := m.measure(op.Operation.SelectionSet)
 	switch {
 	case m.refused != nil:
 		return m.refused
@@ -80,50 +77,37 @@ func (c cost) sum() int { return c.values + dataCost*c.data }
 
 func (c cost) plus(other cost) cost { return cost{c.values + other.values, c.data + other.data} }
 
-// meter measures a document. It gives up, with refused, before it has done much
-// work itself, so that fragments that multiply cost nobody anything.
+// meter measures a document. Its work is bounded: shape has let the document pass.
 type meter struct {
 	variables  map[string]any
-	selections int
 	rootFields int
 	page       int // records of the page of changes that is being measured
 	batch      int // writes of the batch that is being measured
 	refused    *gqlerror.Error
 }
 
-func (m *meter) measure(set ast.SelectionSet, depth int) cost {
+func (m *meter) measure(set ast.SelectionSet) cost {
 	var total cost
 	for _, selection := range set {
-		m.selections++
-		if !m.allows(selection, depth) {
+		if m.refused == nil {
+			m.refused = m.checkValues(selection)
+		}
+		if m.refused != nil {
 			return cost{}
 		}
 		switch s := selection.(type) {
 		case *ast.Field:
-			total = total.plus(m.field(s, depth))
+			total = total.plus(m.field(s))
 		case *ast.InlineFragment:
-			total = total.plus(m.measure(s.SelectionSet, depth+1))
+			total = total.plus(m.measure(s.SelectionSet))
 		case *ast.FragmentSpread:
-			total = total.plus(m.measure(s.Definition.SelectionSet, depth+1))
+			total = total.plus(m.measure(s.Definition.SelectionSet))
 		}
 	}
 	return total
 }
 
-func (m *meter) allows(selection ast.Selection, depth int) bool {
-	switch {
-	case m.refused != nil:
-	case m.selections > maxSelections:
-		m.refused = refuse(selection.GetPosition(), "the document selects more than %d fields and fragments", maxSelections)
-	case depth >= maxDepth:
-		m.refused = refuse(selection.GetPosition(), "the document is more than %d selections deep", maxDepth)
-	default:
-		m.refused = m.checkValues(selection)
-	}
-	return m.refused == nil
-}
-
-func (m *meter) field(f *ast.Field, depth int) cost {
+func (m *meter) field(f *ast.Field) cost {
 	own := cost{values: 1 + len(f.Alias)/aliasWeight}
 	switch f.ObjectDefinition.Name {
 	case "Query", "Mutation", "Subscription":
@@ -135,7 +119,7 @@ func (m *meter) field(f *ast.Field, depth int) cost {
 			own.data = 1
 		}
 	}
-	return own.plus(m.times(f, m.measure(f.SelectionSet, depth+1)))
+	return own.plus(m.times(f, m.measure(f.SelectionSet)))
 }
 
 // readArguments notes how long the lists below a root field are.

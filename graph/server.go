@@ -53,7 +53,9 @@ func NewServer(config Config) *handler.Server {
 	srv.SetErrorPresenter(errs.present)
 	srv.SetRecoverFunc(errs.recover)
 	srv.SetParserTokenLimit(maxTokens)
-	srv.SetQueryCache(documentCache{lru.New[*ast.QueryDocument](cachedDocuments)})
+	cache := documentCache{lru.New[*ast.QueryDocument](cachedDocuments)}
+	srv.SetQueryCache(cache)
+	srv.Use(shape{cache})
 	srv.Use(reporter{})
 	srv.Use(access{introspection: config.Introspection})
 	srv.Use(limit{})

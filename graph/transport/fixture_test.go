@@ -145,14 +145,14 @@ func (refusal) Validate(graphql.ExecutableSchema) error { return nil }
 
 func (refusal) MutateOperationContext(_ context.Context, op *graphql.OperationContext) *gqlerror.Error {
 	op.DisableIntrospection = false
-	if op.OperationName != "Early" {
+	if op.Operation.Name != "Early" {
 		return nil
 	}
 	return &gqlerror.Error{Message: "sign", Extensions: map[string]any{"code": "UNAUTHENTICATED"}}
 }
 
 func (refusal) InterceptOperation(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
-	if graphql.GetOperationContext(ctx).OperationName != "Late" {
+	if graphql.GetOperationContext(ctx).Operation.Name != "Late" {
 		return next(ctx)
 	}
 	err := &gqlerror.Error{Message: "sign", Extensions: map[string]any{"code": "UNAUTHENTICATED"}}

@@ -227,20 +227,18 @@ func TestStatusOfCodes(t *testing.T) {
 func TestRefusedBeforeFields(t *testing.T) {
 	t.Parallel()
 	f := serve(t, &api{}, transport.Config{})
-	for _, operation := range []string{"Early", "Late"} {
-		for _, accept := range []string{"application/json", "application/graphql-response+json", "text/event-stream"} {
-			for _, document := range []string{`query %s { __typename }`, `subscription %s { lockChanged(name: "a") { name } }`} {
-				if accept != "text/event-stream" && strings.HasPrefix(document, "sub") {
-					continue
-				}
-				got := f.post(strings.Replace(document, "%s", operation, 1), "Accept", accept)
-				if operation == "Early" || operation == "Late" {
-					body := `{"query":"` + strings.ReplaceAll(strings.Replace(document, "%s", operation, 1), `"`, `\"`) + `","operationName":"` + operation + `"}`
-					got = f.do(f.request(body, "Accept", accept))
-				}
-				if got.status != 401 || got.code(t) != "UNAUTHENTICATED" || strings.Contains(got.body, `"data"`) {
-					t.Errorf("%s %s %s: got %d %s", operation, accept, document, got.status, got.body)
-				}
+	const query, subscription = `query %s { __typename }`, `subscription %s { lockChanged(name: \"a\") { name } }`
+	for _, c := range []struct{ accept, document string }{
+		{"application/json", query},
+		{"application/graphql-response+json", query},
+		{"text/event-stream", query},
+		{"text/event-stream", subscription},
+	} {
+		for _, name := range []string{"Early", "Late"} {
+			body := `{"query":"` + strings.Replace(c.document, "%s", name, 1) + `"}`
+			got := f.do(f.request(body, "Accept", c.accept))
+			if got.status != 401 || got.code(t) != "UNAUTHENTICATED" || strings.Contains(got.body, `"data"`) {
+				t.Errorf("%s, %s: got %d %s", c.accept, body, got.status, got.body)
 			}
 		}
 	}

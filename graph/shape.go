@@ -1,0 +1,117 @@
+package graph
+
+import (
+	"context"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+	"github.com/vektah/gqlparser/v2/parser"
+)
+
+// What a document may look like. Ordinary documents stay far below.
+const (
+	maxTokens     = 6000 // of its text; a batch of 100 writes spelled out has 2,500
+	maxDepth      = 24   // selections in one another; introspection goes to 15
+	maxSelections = 4000 // fields and fragments, each counted wherever it is spread
+	maxRepeats    = 2000 // pairs of fields that must be compared because they answer under one name
+)
+
+// shape refuses documents that would take long to validate: fragments that
+// multiply, and names that come again and again, cost gqlparser exponential
+// and quadratic time. So it looks at a document before it is validated, which
+// costs one more parse for those that are not in the cache.
+type shape struct {
+	cache graphql.Cache[*ast.QueryDocument]
+}
+
+var _ graphql.OperationParameterMutator = shape{}
+
+func (shape) ExtensionName() string { return "Shape" }
+
+func (shape) Validate(graphql.ExecutableSchema) error { return nil }
+
+func (s shape) MutateOperationParameters(ctx context.Context, params *graphql.RawParams) *gqlerror.Error {
+	if _, ok := s.cache.Get(ctx, params.Query); ok {
+		return nil
+	}
+	document, err := parser.ParseQueryWithTokenLimit(&ast.Source{Input: params.Query}, maxTokens)
+	if err != nil {
+		return nil //nolint:nilerr // the executor comes upon it next, and reports it
+	}
+	return checkShape(document)
+}
+
+func checkShape(document *ast.QueryDocument) *gqlerror.Error {
+	m := outline{fragments: make(map[string]*ast.FragmentDefinition, len(document.Fragments))}
+	for _, fragment := range document.Fragments {
+		m.fragments[fragment.Name] = fragment
+	}
+	for _, operation := range document.Operations {
+		m.visit(operation.SelectionSet, places{}, 1)
+	}
+	for _, fragment := range document.Fragments { // also those that are not used
+		m.visit(fragment.SelectionSet, places{}, 1)
+	}
+	return m.refused
+}
+
+// places are the fields of an object in the answer, by name.
+type places map[string]*place
+
+type place struct {
+	fields int // that the document has for it
+	below  places
+}
+
+// outline follows a document as an executor would, up to the first limit.
+type outline struct {
+	fragments  map[string]*ast.FragmentDefinition
+	selections int
+	repeats    int
+	refused    *gqlerror.Error
+}
+
+func (o *outline) visit(set ast.SelectionSet, within places, depth int) {
+	for _, selection := range set {
+		if o.refused = o.check(selection, depth); o.refused != nil {
+			return
+		}
+		switch s := selection.(type) {
+		case *ast.Field:
+			o.visit(s.SelectionSet, o.enter(s, within), depth+1)
+		case *ast.InlineFragment:
+			o.visit(s.SelectionSet, within, depth+1)
+		case *ast.FragmentSpread:
+			if fragment, ok := o.fragments[s.Name]; ok {
+				o.visit(fragment.SelectionSet, within, depth+1)
+			}
+		}
+	}
+}
+
+func (o *outline) check(selection ast.Selection, depth int) *gqlerror.Error {
+	o.selections++
+	switch {
+	case o.refused != nil:
+		return o.refused
+	case depth > maxDepth:
+		return refuse(selection.GetPosition(), "the document is more than %d selections deep, or a fragment spreads itself", maxDepth)
+	case o.selections > maxSelections:
+		return refuse(selection.GetPosition(), "the document selects more than %d fields and fragments", maxSelections)
+	case o.repeats > maxRepeats:
+		return refuse(selection.GetPosition(), "the document selects the same fields too often")
+	}
+	return nil
+}
+
+func (o *outline) enter(field *ast.Field, within places) places {
+	at, ok := within[field.Alias]
+	if !ok {
+		at = &place{below: places{}}
+		within[field.Alias] = at
+	}
+	o.repeats += at.fields
+	at.fields++
+	return at.below
+}
