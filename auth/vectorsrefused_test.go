@@ -7,10 +7,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/decred/dcrd/dcrec/secp256k1/v4"
-
 	"syncline/auth"
 	"syncline/auth/signing"
+
+	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 )
 
 // refusal is a case before it is made: what is sent, given an ordinary draft.

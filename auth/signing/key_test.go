@@ -7,14 +7,14 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/decred/dcrd/dcrec/secp256k1/v4"
-
 	"syncline/auth/signing"
+
+	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 )
 
 func TestPrivateKeyRange(t *testing.T) {
 	t.Parallel()
-	order := secp256k1.S256().N.Text(16)
+	order := "fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141"
 	last := strings.TrimSuffix(order, "1") + "0"
 	tests := map[string]error{
 		key1:                    nil,

@@ -10,9 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
-
 	"syncline/auth/signing"
+
+	"github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
 )
 
 const (
