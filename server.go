@@ -116,6 +116,9 @@ func open(ctx context.Context, cfg config.Config) (*database.DB, error) {
 
 func serve(ctx context.Context, cfg config.Config, db *database.DB) error {
 	log := newLog(cfg)
+	// Signatures from before this instant may have been used already, and carry
+	// whole seconds: serving begins on one, so that no fresh request is refused.
+	began := time.Now().Truncate(time.Second).Add(time.Second)
 	bus := inproc.New()
 	defer bus.Close()
 	records := record.NewService(entstore.New(db.Write, db.Read, db.Dialect), bus, log)
@@ -123,7 +126,7 @@ func serve(ctx context.Context, cfg config.Config, db *database.DB) error {
 	lockService := locks.NewService(dblock.New(db.Write, db.Read, db.Dialect), bus, cfg.FeedPollInterval, log)
 
 	nonces := auth.NewMemoryNonces(cfg.NonceMemory, time.Now)
-	verifier, certificates, err := newVerifier(cfg, db, nonces, log)
+	verifier, certificates, err := newVerifier(cfg, db, nonces, began, log)
 	if err != nil {
 		return err
 	}
@@ -163,16 +166,17 @@ func serve(ctx context.Context, cfg config.Config, db *database.DB) error {
 		server.Listeners = append(server.Listeners, lifecycle.Listener{Name: "metrics", Address: cfg.MetricsListenAddress, Handler: figures.Handler()})
 	}
 	log.Info("starting", "version", version(), "database", db.Dialect)
+	<-time.After(time.Until(began))
 	return server.Run(ctx)
 }
 
-func newVerifier(cfg config.Config, db *database.DB, nonces auth.NonceMemory, log *slog.Logger) (*auth.Verifier, *auth.Certificates, error) {
+func newVerifier(cfg config.Config, db *database.DB, nonces auth.NonceMemory, began time.Time, log *slog.Logger) (*auth.Verifier, *auth.Certificates, error) {
 	authorities, err := auth.ParseAuthorities(cfg.PublicAuthorities)
 	if err != nil {
 		return nil, nil, fmt.Errorf("PUBLIC_AUTHORITIES: %w", err)
 	}
 	options := auth.Options{
-		RefuseBefore:    time.Now(),
+		RefuseBefore:    began,
 		Durable:         dbnonce.New(db.Write, time.Now),
 		MaxRequestBytes: graph.MaxRequestBytes,
 	}
