@@ -66,15 +66,20 @@ func newFake(t *testing.T, handler http.HandlerFunc, opts ...client.Option) *cli
 
 func newClient(t testing.TB, endpoint string, opts ...client.Option) *client.Client {
 	t.Helper()
-	key, err := signing.GenerateKey()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := client.New(endpoint, key, opts...)
+	c, err := client.New(endpoint, newKey(t), opts...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return c
+}
+
+func newKey(t testing.TB) signing.PrivateKey {
+	t.Helper()
+	key, err := signing.GenerateKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
 }
 
 // A call is what a client asked for.

@@ -74,7 +74,7 @@ func gaveUp(ctx context.Context, last error) error {
 	if last == nil {
 		return context.Cause(ctx)
 	}
-	return fmt.Errorf("%w; last failure: %w", context.Cause(ctx), last)
+	return fmt.Errorf("%w (%w)", last, context.Cause(ctx))
 }
 
 // correctClock tells whether an error was an expired signature that showed the

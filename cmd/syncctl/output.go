@@ -16,19 +16,19 @@ import (
 
 // recordJSON is a record as the API shows it.
 type recordJSON struct {
-	ID            string    `json:"id"`
-	Data          []byte    `json:"data"` // base64; null in a tombstone
-	Revision      int64     `json:"revision"`
-	SchemaVersion string    `json:"schemaVersion"`
-	Deleted       bool      `json:"deleted"`
-	ClientID      *string   `json:"clientId"`
-	UpdatedAt     time.Time `json:"updatedAt"`
+	ID            string  `json:"id"`
+	Data          []byte  `json:"data"` // base64; null in a tombstone
+	Revision      int64   `json:"revision"`
+	SchemaVersion string  `json:"schemaVersion"`
+	Deleted       bool    `json:"deleted"`
+	ClientID      *string `json:"clientId"`
+	UpdatedAt     string  `json:"updatedAt"`
 }
 
 func newRecordJSON(r client.Record) *recordJSON {
 	out := &recordJSON{
 		ID: r.ID, Data: r.Data, Revision: int64(r.Revision), SchemaVersion: r.SchemaVersion,
-		Deleted: r.Deleted, UpdatedAt: r.UpdatedAt,
+		Deleted: r.Deleted, UpdatedAt: r.UpdatedAt.UTC().Format("2006-01-02T15:04:05.000000Z"),
 	}
 	if r.ClientID != "" {
 		out.ClientID = &r.ClientID

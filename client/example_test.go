@@ -1,0 +1,128 @@
+package client_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"time"
+
+	"syncline/auth/signing"
+	"syncline/client"
+)
+
+// exampleClient acts for a new owner.
+func exampleClient() *client.Client {
+	key, err := signing.GenerateKey()
+	if err != nil {
+		log.Fatal(err)
+	}
+	c, err := client.New(exampleEndpoint(), key)
+	if err != nil {
+		log.Fatal(err)
+	}
+	return c
+}
+
+// Two devices write the same note; the second merges.
+func ExampleClient_Set() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	c := exampleClient()
+
+	first, err := c.Set(ctx, "note", []byte("milk"), 0)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if _, err := c.Set(ctx, "note", []byte("milk, bread"), first.Revision); err != nil {
+		log.Fatal(err)
+	}
+
+	_, err = c.Set(ctx, "note", []byte("milk, tea"), first.Revision)
+	if conflict, ok := errors.AsType[*client.ConflictError](err); ok {
+		fmt.Println("conflict:", conflict)
+		merged := string(conflict.Current.Data) + ", tea"
+		_, err = c.Set(ctx, "note", []byte(merged), conflict.Current.Revision)
+	}
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	note, err := c.Get(ctx, "note")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%s, revision %d\n", note.Data, note.Revision)
+	// Output:
+	// conflict: record "note" is at revision 2
+	// milk, bread, tea, revision 3
+}
+
+// A mirror applies an event, stores what it changed, then stores the cursor.
+func ExampleClient_Follow() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	c := exampleClient()
+	if _, err := c.Write(ctx, []client.Write{
+		{ID: "a", Data: []byte("1")},
+		{ID: "b", Data: []byte("2")},
+	}); err != nil {
+		log.Fatal(err)
+	}
+
+	mirror := map[string]string{}
+	cursor := client.Beginning
+	for event, err := range c.Follow(ctx, cursor) {
+		switch {
+		case err != nil:
+			log.Fatal(err)
+		case event.Kind == client.CaughtUp:
+			fmt.Println("live with", mirror)
+			if _, err := c.Delete(ctx, "a", 1); err != nil {
+				log.Fatal(err)
+			}
+		case event.Record.Deleted:
+			delete(mirror, event.Record.ID)
+		default:
+			mirror[event.Record.ID] = string(event.Record.Data)
+		}
+		cursor = event.Cursor
+		if event.Record.Deleted {
+			break
+		}
+	}
+	fmt.Println(mirror)
+	// Output:
+	// live with map[a:1 b:2]
+	// map[b:2]
+}
+
+// A job that only one device may run at a time.
+func ExampleClient_AcquireLock() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	c := exampleClient()
+
+	lease, err := c.AcquireLock(ctx, "nightly-report", client.WithTTL(10*time.Second))
+	if err != nil {
+		log.Fatal(err)
+	}
+	_, err = c.TryLock(ctx, "nightly-report")
+	fmt.Println("another device:", errors.Is(err, client.ErrHeld))
+
+	select {
+	case <-lease.Done():
+		log.Fatal(lease.Err())
+	default: // the lock is still ours
+	}
+	if _, err := c.Set(ctx, "report", []byte("all is well"), 0, client.WithFence(lease.Fence())); err != nil {
+		log.Fatal(err)
+	}
+	if err := lease.Release(ctx); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("token", lease.Token())
+	// Output:
+	// another device: true
+	// token 1
+}
