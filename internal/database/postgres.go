@@ -8,6 +8,7 @@ import (
 
 	"entgo.io/ent/dialect"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 )
 
@@ -30,7 +31,22 @@ func OpenPostgres(ctx context.Context, url string) (*DB, error) {
 	pool.SetConnMaxIdleTime(5 * time.Minute)
 	place := fmt.Sprintf("%s on %s:%d", config.Database, config.Host, config.Port)
 	if err := pool.PingContext(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("cannot open the PostgreSQL database %s: %w", place, err), pool.Close())
+		_ = pool.Close()
+		return nil, fmt.Errorf("cannot open the PostgreSQL database %s: %w", place, firstCause(err))
 	}
 	return newDB(dialect.Postgres, place, pool, pool), nil
+}
+
+// firstCause is the first of the causes that pgx lists, one a line, for each
+// address that it tried.
+func firstCause(err error) error {
+	var failed *pgconn.ConnectError
+	if !errors.As(err, &failed) {
+		return err
+	}
+	cause := errors.Unwrap(failed)
+	if many, ok := cause.(interface{ Unwrap() []error }); ok && len(many.Unwrap()) > 0 {
+		cause = many.Unwrap()[0]
+	}
+	return cause
 }

@@ -5,6 +5,7 @@
 package testservers
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -109,18 +110,38 @@ func (s *Syncline) Kill() { s.process.kill() }
 // Signal sends the process a signal and returns at once.
 func (s *Syncline) Signal(sig syscall.Signal) error { return s.process.cmd.Process.Signal(sig) }
 
-// Stop asks the process to end and waits for it. The error is nil if it ended
-// with code 0 within a minute.
+// Stop asks the process to end and waits for it: see Wait.
 func (s *Syncline) Stop() error {
 	if err := s.Signal(syscall.SIGTERM); err != nil {
 		return err
 	}
+	return s.Wait()
+}
+
+// Wait waits for the process to end. The error is nil if it ended with code 0
+// within a minute.
+func (s *Syncline) Wait() error {
 	select {
 	case <-s.process.done:
 		return s.process.err
 	case <-time.After(time.Minute):
 		return errors.New("the server did not stop within a minute")
 	}
+}
+
+// Run runs the program with arguments to its end, which must come within a
+// minute. The error is nil if it ended with code 0.
+func Run(t testing.TB, env []string, args ...string) (stdout, stderr string, err error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var out, errs bytes.Buffer
+	cmd := exec.CommandContext(ctx, binary, args...)
+	cmd.Env = append(os.Environ(), "LISTEN_ADDRESS="+FreeAddress(t))
+	cmd.Env = append(cmd.Env, env...)
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err = cmd.Run()
+	return out.String(), errs.String(), err
 }
 
 // PID is the process id of the running server.
