@@ -367,14 +367,19 @@ func (p *peer) subscribe(id, query string) {
 	p.send(`{"type":"subscribe","id":"` + id + `","payload":` + string(payload) + `}`)
 }
 
-func (p *peer) read() string {
-	p.t.Helper()
+func (p *peer) next() (string, error) {
 	_ = p.conn.SetReadDeadline(time.Now().Add(patience))
 	_, data, err := p.conn.ReadMessage()
+	return string(data), err
+}
+
+func (p *peer) read() string {
+	p.t.Helper()
+	data, err := p.next()
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	return string(data)
+	return data
 }
 
 func (p *peer) expect(messages ...string) {

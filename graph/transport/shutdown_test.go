@@ -1,0 +1,80 @@
+package transport_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"syncline/graph/model"
+	"syncline/graph/transport"
+)
+
+func TestShutdown(t *testing.T) {
+	t.Parallel()
+	started, release := make(chan struct{}), make(chan struct{})
+	f := serve(t, &api{lock: func(_ context.Context, name string) (*model.Lock, error) {
+		close(started)
+		<-release
+		return &model.Lock{Name: name}, nil
+	}}, transport.Config{Drain: 20 * time.Millisecond})
+
+	idle, fresh := f.open(), f.dial()
+	watching := f.open()
+	watching.subscribe("1", watchA)
+	watching.expect(next("1", changedToA))
+	busy := f.open()
+	busy.subscribe("1", queryLock)
+	receive(t, "the query runs", started)
+	events := f.stream(watchA)
+	events.expect("next", changedToA)
+
+	done := make(chan error, 1)
+	go func() { done <- f.transports.Shutdown(t.Context()) }()
+	idle.expectClose(1012)
+	fresh.expectClose(1012)
+	// No complete: that would tell the client that there is no more.
+	if got, err := watching.next(); err == nil {
+		t.Errorf("got %s", got)
+	}
+	events.expectEnd()
+
+	if got := f.post(`{__typename}`); got.status != 200 {
+		t.Errorf("a query by POST: %d, but http.Server decides that", got.status)
+	}
+	r := f.request(`{"query":"{__typename}"}`, "Accept", "text/event-stream")
+	if got := f.do(r); got.status != 503 || got.code(t) != "UNAVAILABLE" || got.header.Get("Retry-After") != "1" {
+		t.Errorf("a new stream: %d %s", got.status, got.body)
+	}
+	r = f.request("", "Connection", "Upgrade", "Upgrade", "websocket")
+	r.Method = "GET"
+	if got := f.do(r); got.status != 503 || got.code(t) != "UNAVAILABLE" {
+		t.Errorf("a new socket: %d %s", got.status, got.body)
+	}
+
+	close(release) // what ran is answered before its socket goes
+	busy.expect(next("1", lockIsA), complete("1"))
+	busy.expectClose(1012)
+	if err := receive(t, "Shutdown returned", done); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestShutdownGivesUpInTime(t *testing.T) {
+	t.Parallel()
+	started, ended := make(chan struct{}), make(chan struct{})
+	f := serve(t, &api{lock: func(ctx context.Context, _ string) (*model.Lock, error) {
+		close(started)
+		<-ctx.Done()
+		close(ended)
+		return nil, ctx.Err()
+	}}, transport.Config{Drain: time.Minute})
+	p := f.open()
+	p.subscribe("1", queryLock)
+	receive(t, "the query runs", started)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := f.transports.Shutdown(ctx); err == nil {
+		t.Error("no error, though a query ran")
+	}
+	receive(t, "the query was cancelled", ended)
+}

@@ -1,0 +1,95 @@
+package transport_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"syncline/graph/model"
+	"syncline/graph/transport"
+)
+
+// large is far more than the buffers of the tests' sockets hold.
+var large = strings.Repeat("x", 128<<10)
+
+// stalling makes an API whose subscription to "large" sends one large event.
+func stalling(written, ended chan struct{}) *api {
+	return &api{
+		setRecord: func(context.Context, string) error {
+			written <- struct{}{}
+			return nil
+		},
+		lockChanged: func(ctx context.Context, name string) (<-chan *model.Lock, error) {
+			if name == "large" {
+				context.AfterFunc(ctx, func() { ended <- struct{}{} })
+				return emit(ctx, nil, large, large), nil
+			}
+			return emit(ctx, nil, name), nil
+		},
+	}
+}
+
+const watchLarge = `subscription { lockChanged(name: "large") { name } }`
+
+func TestStalledReaderHoldsUpNobody(t *testing.T) {
+	t.Parallel()
+	written, ended := make(chan struct{}, 10), make(chan struct{}, 1)
+	f := serve(t, stalling(written, ended), transport.Config{WriteTimeout: time.Minute, KeepAlive: time.Minute})
+	stalled := f.open()
+	stalled.subscribe("1", watchLarge)
+	if _, _, err := stalled.conn.NextReader(); err != nil { // the large event is on its way, and is not read
+		t.Fatal(err)
+	}
+
+	for range 5 { // siblings on the same connection
+		stalled.subscribe("m", setA)
+		receive(t, "a mutation beside it is applied", written)
+		stalled.send(complete("m"))
+	}
+	other := f.open() // and other connections
+	other.subscribe("1", queryLock)
+	other.expect(next("1", lockIsA), complete("1"))
+
+	stalled.send(complete("1")) // the stalled operation itself can be ended
+	receive(t, "the subscription ended", ended)
+
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if err := f.transports.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Shutdown: %v", err)
+	}
+	eventually(t, "its socket is closed", func() bool { return f.sockets.open.Load() == 0 })
+}
+
+func TestStalledReaderIsCutOff(t *testing.T) {
+	t.Parallel()
+	ended := make(chan struct{}, 1)
+	f := serve(t, stalling(nil, ended), transport.Config{WriteTimeout: 50 * time.Millisecond, KeepAlive: time.Minute})
+	stalled := f.open()
+	stalled.subscribe("1", watchLarge)
+	receive(t, "the subscription ended", ended)
+	eventually(t, "its socket is closed", func() bool { return f.sockets.open.Load() == 0 })
+}
+
+func TestStalledStreamIsCutOff(t *testing.T) {
+	t.Parallel()
+	ended := make(chan struct{}, 1)
+	f := serve(t, stalling(nil, ended), transport.Config{WriteTimeout: 50 * time.Millisecond, KeepAlive: time.Minute})
+	s := f.stream(watchLarge)
+	defer s.body.Close()
+	receive(t, "the subscription ended", ended)
+}
+
+// TestFloodOfPings asks for more than it reads.
+func TestFloodOfPings(t *testing.T) {
+	t.Parallel()
+	f := serve(t, &api{}, transport.Config{WriteTimeout: 100 * time.Millisecond})
+	p := f.open()
+	ping := []byte(`{"type":"ping","payload":{"x":"` + large[:60<<10] + `"}}`)
+	_ = p.conn.SetWriteDeadline(time.Now().Add(patience))
+	for p.conn.WriteMessage(1, ping) == nil { // until it is cut off
+	}
+	eventually(t, "its socket is closed", func() bool { return f.sockets.open.Load() == 0 })
+}
