@@ -56,6 +56,7 @@ type presenter struct{ log *slog.Logger }
 func (p presenter) present(ctx context.Context, err error) *gqlerror.Error {
 	var outer *gqlerror.Error
 	if errors.As(err, &outer) && outer.Err == nil && outer.Extensions["code"] != nil {
+		outer.Message = clip(outer.Message)
 		report(ctx, outer)
 		return outer // gqlgen's own, or presented already
 	}
@@ -74,6 +75,15 @@ func (p presenter) present(ctx context.Context, err error) *gqlerror.Error {
 	}
 	report(ctx, presented)
 	return presented
+}
+
+// clip shortens messages in which gqlparser repeats what the client sent.
+func clip(message string) string {
+	const most = 400
+	if len(message) <= most {
+		return message
+	}
+	return strings.ToValidUTF8(message[:most], "") + "..."
 }
 
 // describe is the one map from errors to what clients are told.

@@ -2,7 +2,7 @@ package graph
 
 import (
 	"context"
-	"strconv"
+	"strings"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -43,8 +43,8 @@ var listLengths = map[string]int{
 	"__Type.possibleTypes": 1,
 }
 
-// limit refuses documents that ask for too much, and those whose values gqlgen
-// would panic over.
+// limit refuses documents that ask for too much, and a few that validation lets
+// pass though gqlgen cannot execute them.
 type limit struct{}
 
 var _ graphql.OperationContextMutator = limit{}
@@ -63,6 +63,18 @@ func (limit) MutateOperationContext(_ context.Context, op *graphql.OperationCont
 		return refuse(op.Operation.Position, "the document has more than %d root fields", maxRootFields)
 	case total.sum() > maxCost:
 		return refuse(op.Operation.Position, "the document costs %d, more than %d: ask for less at once", total.sum(), maxCost)
+	}
+	if op.Operation.Operation == ast.Subscription {
+		return checkStream(op)
+	}
+	return nil
+}
+
+// checkStream wants one stream, after @skip and @include.
+func checkStream(op *graphql.OperationContext) *gqlerror.Error {
+	fields := graphql.CollectFields(op, op.Operation.SelectionSet, nil)
+	if len(fields) != 1 || strings.HasPrefix(fields[0].Name, "__") {
+		return refuse(op.Operation.Position, "a subscription has exactly one root field")
 	}
 	return nil
 }
@@ -90,7 +102,7 @@ func (m *meter) measure(set ast.SelectionSet) cost {
 	var total cost
 	for _, selection := range set {
 		if m.refused == nil {
-			m.refused = m.checkValues(selection)
+			m.refused = m.checkCondition(selection)
 		}
 		if m.refused != nil {
 			return cost{}
@@ -159,9 +171,9 @@ func (m *meter) times(f *ast.Field, below cost) cost {
 	return below
 }
 
-// checkValues looks for what gqlgen would panic over: numbers beyond 64 bits,
-// and directives whose condition is null.
-func (m *meter) checkValues(selection ast.Selection) *gqlerror.Error {
+// checkCondition looks for @skip and @include whose condition is null, which
+// gqlgen would panic over.
+func (m *meter) checkCondition(selection ast.Selection) *gqlerror.Error {
 	for _, directive := range directivesOf(selection) {
 		condition := directive.Arguments.ForName("if")
 		if condition == nil {
@@ -169,15 +181,6 @@ func (m *meter) checkValues(selection ast.Selection) *gqlerror.Error {
 		}
 		if value, err := condition.Value.Value(m.variables); err != nil || value == nil {
 			return refuse(directive.Position, "the condition of @%s must be true or false", directive.Name)
-		}
-	}
-	field, ok := selection.(*ast.Field)
-	if !ok {
-		return nil
-	}
-	for _, argument := range field.Arguments {
-		if err := checkNumbers(argument.Name, argument.Value); err != nil {
-			return err
 		}
 	}
 	return nil
@@ -191,28 +194,6 @@ func directivesOf(selection ast.Selection) ast.DirectiveList {
 		return s.Directives
 	case *ast.FragmentSpread:
 		return s.Directives
-	}
-	return nil
-}
-
-func checkNumbers(field string, value *ast.Value) *gqlerror.Error {
-	switch value.Kind {
-	case ast.IntValue, ast.FloatValue:
-		if _, err := value.Value(nil); err != nil {
-			err := gqlerror.ErrorPosf(value.Position, "%s: this number is too large", field)
-			err.Extensions = map[string]any{"code": codeBadUserInput, "field": field}
-			return err
-		}
-	case ast.ListValue, ast.ObjectValue:
-		for i, child := range value.Children {
-			name := child.Name
-			if value.Kind == ast.ListValue {
-				name = strconv.Itoa(i)
-			}
-			if err := checkNumbers(field+"."+name, child.Value); err != nil {
-				return err
-			}
-		}
 	}
 	return nil
 }

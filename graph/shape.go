@@ -2,6 +2,7 @@ package graph
 
 import (
 	"context"
+	"strconv"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -74,11 +75,13 @@ type outline struct {
 
 func (o *outline) visit(set ast.SelectionSet, within places, depth int) {
 	for _, selection := range set {
-		if o.refused = o.check(selection, depth); o.refused != nil {
+		o.count(selection, depth)
+		if o.refused != nil {
 			return
 		}
 		switch s := selection.(type) {
 		case *ast.Field:
+			o.checkArguments(s)
 			o.visit(s.SelectionSet, o.enter(s, within), depth+1)
 		case *ast.InlineFragment:
 			o.visit(s.SelectionSet, within, depth+1)
@@ -90,19 +93,17 @@ func (o *outline) visit(set ast.SelectionSet, within places, depth int) {
 	}
 }
 
-func (o *outline) check(selection ast.Selection, depth int) *gqlerror.Error {
+func (o *outline) count(selection ast.Selection, depth int) {
 	o.selections++
 	switch {
-	case o.refused != nil:
-		return o.refused
+	case o.refused != nil: // for the first reason
 	case depth > maxDepth:
-		return refuse(selection.GetPosition(), "the document is more than %d selections deep, or a fragment spreads itself", maxDepth)
+		o.refused = refuse(selection.GetPosition(), "the document is more than %d selections deep, or a fragment spreads itself", maxDepth)
 	case o.selections > maxSelections:
-		return refuse(selection.GetPosition(), "the document selects more than %d fields and fragments", maxSelections)
+		o.refused = refuse(selection.GetPosition(), "the document selects more than %d fields and fragments", maxSelections)
 	case o.repeats > maxRepeats:
-		return refuse(selection.GetPosition(), "the document selects the same fields too often")
+		o.refused = refuse(selection.GetPosition(), "the document selects the same fields too often")
 	}
-	return nil
 }
 
 func (o *outline) enter(field *ast.Field, within places) places {
@@ -114,4 +115,37 @@ func (o *outline) enter(field *ast.Field, within places) places {
 	o.repeats += at.fields
 	at.fields++
 	return at.below
+}
+
+func (o *outline) checkArguments(field *ast.Field) {
+	for _, argument := range field.Arguments {
+		if err := checkNumbers(argument.Name, argument.Value); err != nil {
+			o.refused = err
+			return
+		}
+	}
+}
+
+// checkNumbers refuses numbers beyond 64 bits: gqlparser panics over some, and
+// says too little of others.
+func checkNumbers(field string, value *ast.Value) *gqlerror.Error {
+	switch value.Kind {
+	case ast.IntValue, ast.FloatValue:
+		if _, err := value.Value(nil); err != nil {
+			err := gqlerror.ErrorPosf(value.Position, "%s: this number is out of range", field)
+			err.Extensions = map[string]any{"code": codeBadUserInput, "field": field}
+			return err
+		}
+	case ast.ListValue, ast.ObjectValue:
+		for i, child := range value.Children {
+			name := child.Name
+			if value.Kind == ast.ListValue {
+				name = strconv.Itoa(i)
+			}
+			if err := checkNumbers(field+"."+name, child.Value); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
