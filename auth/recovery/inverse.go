@@ -23,8 +23,8 @@ var (
 	orderModulus = modulus{widen(order), 0x34f20099aa774ec1}
 )
 
-// invert is the number from 0 to m-1 whose product with x is 1 modulo m; it is 0
-// for a multiple of m. The modulus must be a prime.
+// invert is the number from 1 to m-1 whose product with x is 1 modulo m. m must be
+// a prime, and x no multiple of it.
 //
 // This is the Euclidean algorithm from the low end: D. J. Bernstein and B.-Y.
 // Yang, Fast constant-time gcd computation and modular inversion, 2019. One
@@ -34,7 +34,7 @@ var (
 //	otherwise:            1+delta, f, (g + (g mod 2) f)/2
 //
 // From f = m, g = x and delta = 1, g reaches 0 after at most 741 steps (theorem
-// 11.2, for 256 bits), and f is then the greatest common divisor or its
+// 11.2, for numbers below 2^256), and f is then the greatest common divisor or its
 // negative. It is not constant in time here: it stops when g is 0.
 //
 // Steps depend on the low bits of f and g only, so 62 of them are found on single
@@ -102,7 +102,8 @@ func divisionSteps(delta int, f, g uint64) (int, matrix) {
 }
 
 // apply makes of f and g what 62 steps make of them. The lowest 62 bits of both
-// are then zero, and fall away. |f| and |g| stay at most m.
+// are then zero, and fall away. |f| and |g| stay below 2^256: a step makes at most
+// (|f|+|g|)/2 of either.
 func (t *matrix) apply(f, g *wide) (f2, g2 wide) {
 	var x, y wideSum
 	x.add(t.u, f[0])

@@ -103,7 +103,7 @@ func (p *point) affine() affine {
 	return q.scaled(p.z.inverse())
 }
 
-// inverse is 1/x, and 0 for 0.
+// inverse is 1/x; x must not be 0.
 func (x element) inverse() element {
 	y := invert([4]uint64{x.a, x.b, x.c, x.d}, &primeModulus)
 	return element{y[0], y[1], y[2], y[3]}

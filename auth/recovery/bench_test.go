@@ -1,0 +1,68 @@
+package recovery_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/decred/dcrd/dcrec/secp256k1/v4"
+	"github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
+
+	"syncline/auth/recovery"
+)
+
+// A signature and its digest.
+type signed struct {
+	digest    [32]byte
+	signature [65]byte
+}
+
+func signatures(b *testing.B, count int) []signed {
+	b.Helper()
+	list := make([]signed, count)
+	for i := range list {
+		key, err := secp256k1.GeneratePrivateKey()
+		if err != nil {
+			b.Fatal(err)
+		}
+		digest := bytes32(number(int64(i + 1)))
+		list[i] = signed{digest, [65]byte(ecdsa.SignCompact(key, digest[:], true))}
+	}
+	return list
+}
+
+func BenchmarkPublicKey(b *testing.B) {
+	list := signatures(b, 64)
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		if _, err := recovery.PublicKey(list[i%64].digest, list[i%64].signature); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkAgainstDecred recovers each signature with both, in turn, in one
+// process: x/decred is the share of decred's time that PublicKey takes.
+func BenchmarkAgainstDecred(b *testing.B) {
+	list := signatures(b, 64)
+	var own, decred time.Duration
+	for b.Loop() {
+		start := time.Now()
+		for _, s := range list {
+			if _, err := recovery.PublicKey(s.digest, s.signature); err != nil {
+				b.Fatal(err)
+			}
+		}
+		middle := time.Now()
+		for _, s := range list {
+			if _, _, err := ecdsa.RecoverCompact(s.signature[:], s.digest[:]); err != nil {
+				b.Fatal(err)
+			}
+		}
+		own += middle.Sub(start)
+		decred += time.Since(middle)
+	}
+	rounds := float64(b.N * len(list))
+	b.ReportMetric(float64(own.Nanoseconds())/rounds, "own-ns")
+	b.ReportMetric(float64(decred.Nanoseconds())/rounds, "decred-ns")
+	b.ReportMetric(own.Seconds()/decred.Seconds(), "own/decred")
+}
