@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	entsql "entgo.io/ent/dialect/sql"
@@ -68,18 +69,11 @@ func (db *DB) lockOutWriters(ctx context.Context, tx *ent.Tx) error {
 }
 
 func nextBase(ctx context.Context, tx *ent.Tx, latest int64, now time.Time) (int64, error) {
-	highest := latest
-	for _, column := range [][2]string{
-		{account.Table, account.FieldHead},
-		{account.Table, account.FieldFenceToken},
-		{lock.Table, lock.FieldFence},
-	} {
-		n, err := highestOf(ctx, tx, column[0], column[1])
-		if err != nil {
-			return 0, err
-		}
-		highest = max(highest, n)
+	highest, err := highestGiven(ctx, tx)
+	if err != nil {
+		return 0, err
 	}
+	highest = max(highest, latest)
 	base := now.Unix() << baseShift
 	if base <= highest {
 		base = (highest>>baseShift + 1) << baseShift
@@ -90,15 +84,24 @@ func nextBase(ctx context.Context, tx *ent.Tx, latest int64, now time.Time) (int
 	return base, nil
 }
 
-func highestOf(ctx context.Context, tx *ent.Tx, table, column string) (int64, error) {
-	rows, err := tx.QueryContext(ctx, fmt.Sprintf("SELECT coalesce(max(%s), 0) FROM %s", column, table))
+// highestGiven is the highest revision or fence token of any owner.
+func highestGiven(ctx context.Context, tx *ent.Tx) (int64, error) {
+	heads, err := tx.Account.Query().Order(account.ByHead(entsql.OrderDesc())).Limit(1).
+		Select(account.FieldHead).Ints(ctx)
 	if err != nil {
 		return 0, err
 	}
-	defer rows.Close()
-	var n int64
-	err = entsql.ScanOne(rows, &n)
-	return n, err
+	tokens, err := tx.Account.Query().Order(account.ByFenceToken(entsql.OrderDesc())).Limit(1).
+		Select(account.FieldFenceToken).Ints(ctx)
+	if err != nil {
+		return 0, err
+	}
+	fences, err := tx.Lock.Query().Order(lock.ByFence(entsql.OrderDesc())).Limit(1).
+		Select(lock.FieldFence).Ints(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return int64(slices.Max(slices.Concat(heads, tokens, fences, []int{0}))), nil
 }
 
 // keepHeads notes where each owner's history was cut.
@@ -125,6 +128,6 @@ func beginFirstEpoch(ctx context.Context, client *ent.Client, now time.Time) err
 
 func beginEpoch(client *ent.EpochClient, number int, base int64, now time.Time) *ent.EpochCreate {
 	name := make([]byte, 8)
-	rand.Read(name) //nolint:errcheck // it never fails: crypto/rand ends the program instead
+	_, _ = rand.Read(name) // never fails: crypto/rand ends the process instead
 	return client.Create().SetID(number).SetEpoch(name).SetBase(base).SetBeganAt(now.UnixMicro())
 }

@@ -35,7 +35,7 @@ func retry(ctx context.Context, f func() error) error {
 		if !gaveWay(err) || attempt == attempts {
 			return err
 		}
-		pause := time.NewTimer(time.Duration(attempt) * rand.N(10*time.Millisecond))
+		pause := time.NewTimer(time.Duration(attempt) * rand.N(10*time.Millisecond)) //nolint:gosec // it need not be secret
 		select {
 		case <-ctx.Done():
 			pause.Stop()

@@ -35,7 +35,7 @@ func (s *Store) readFeed(ctx context.Context, tx *ent.Tx, owner record.Owner, sp
 	if err != nil {
 		return snapshot, err
 	}
-	defer rows.Close()
+	defer rows.Close() //nolint:errcheck // rows.Err tells what went wrong
 	snapshot.Records, snapshot.More, err = takePage(rows, span)
 	return snapshot, err
 }

@@ -96,7 +96,7 @@ func (s *Store) loadWithoutData(ctx context.Context, tx *ent.Tx, owner record.Ow
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
+	defer rows.Close() //nolint:errcheck // rows.Err tells what went wrong
 	found := make(map[string]record.Stored, len(ids))
 	for rows.Next() {
 		var stored record.Stored
