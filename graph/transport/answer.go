@@ -184,7 +184,7 @@ func (t *Transports) answer(w http.ResponseWriter, status int, mediaType string,
 	control := http.NewResponseController(w)
 	_ = control.SetWriteDeadline(time.Now().Add(t.config.writeTimeout(len(body))))
 	w.WriteHeader(status)
-	_, _ = w.Write(body)
+	_, _ = w.Write(body) //nolint:gosec // JSON, and declared as such
 }
 
 // reject sends the answer to a request that never became an operation.

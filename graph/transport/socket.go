@@ -58,7 +58,7 @@ func (s *socket) serve(ctx context.Context, upgrade *http.Request) {
 	defer s.end()
 	defer func() {
 		if value := recover(); value != nil {
-			presentPanic(ctx, s.exec, value)
+			_ = presentPanic(ctx, s.exec, value)
 			s.close(websocket.CloseInternalServerErr, "internal error")
 		}
 	}()

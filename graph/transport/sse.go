@@ -159,7 +159,7 @@ func (s *stream) send(event []byte) {
 		return
 	}
 	_ = s.control.SetWriteDeadline(time.Now().Add(s.config.writeTimeout(len(event))))
-	_, err := s.w.Write(event)
+	_, err := s.w.Write(event) //nolint:gosec // not HTML, and declared as such
 	if err == nil {
 		err = s.control.Flush()
 	}

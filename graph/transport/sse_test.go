@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -36,7 +38,7 @@ func (f *fixture) stream(query string, extensions ...string) *events {
 		f.t.Fatal(err)
 	}
 	f.t.Cleanup(func() { _ = resp.Body.Close() })
-	if media := resp.Header.Get("Content-Type"); resp.StatusCode != 200 || media != "text/event-stream" {
+	if media := resp.Header.Get("Content-Type"); resp.StatusCode != http.StatusOK || media != "text/event-stream" {
 		f.t.Fatalf("got %d, %s", resp.StatusCode, media)
 	}
 	if cache := resp.Header.Get("Cache-Control"); cache != "no-store" {
@@ -82,7 +84,7 @@ func (e *events) expect(event, data string) {
 // expectEnd is the end of the answer, without complete.
 func (e *events) expectEnd() {
 	e.t.Helper()
-	if got, err := e.read(); err != io.EOF || got != "" {
+	if got, err := e.read(); !errors.Is(err, io.EOF) || got != "" {
 		e.t.Fatalf("got %q, %v", got, err)
 	}
 }
