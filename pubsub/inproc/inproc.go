@@ -36,7 +36,7 @@ func (b *Bus) Publish(_ context.Context, hint pubsub.Hint) error {
 		return pubsub.ErrClosed
 	}
 	for s := range b.subscriptions[key{hint.Owner, hint.Topic}] {
-		s.offer(hint)
+		s.mailbox.Offer(hint)
 	}
 	return nil
 }
@@ -53,7 +53,7 @@ func (b *Bus) Subscribe(ctx context.Context, owner pubsub.Owner, topic pubsub.To
 		return nil, pubsub.ErrClosed
 	}
 	k := key{owner, topic}
-	s := &subscription{bus: b, key: k, hints: make(chan pubsub.Hint, 1)}
+	s := &subscription{bus: b, key: k, mailbox: pubsub.NewMailbox()}
 	if b.subscriptions[k] == nil {
 		b.subscriptions[k] = make(map[*subscription]struct{})
 	}
@@ -68,7 +68,7 @@ func (b *Bus) Close() {
 	b.closed = true
 	for _, group := range b.subscriptions {
 		for s := range group {
-			s.end()
+			s.mailbox.Close()
 		}
 	}
 	clear(b.subscriptions)
