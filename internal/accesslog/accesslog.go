@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/felixge/httpsnoop"
+	"github.com/gorilla/websocket"
 
 	"syncline/auth"
 	"syncline/graph"
@@ -44,8 +45,7 @@ type entry struct {
 type entryKey struct{}
 
 // Middleware logs each request to next when it has been answered, and gives it
-// an id: the one that a proxy gave it, if that is of the usual form. For a
-// WebSocket that is when it has been closed.
+// an id: the one that a proxy gave it, if that is of the usual form.
 func (l *Log) Middleware(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		e := entry{id: requestID(r)}
@@ -55,8 +55,16 @@ func (l *Log) Middleware(next http.Handler) http.Handler {
 		e.outcome = outcome
 		ctx, report = graph.WithReport(context.WithValue(ctx, entryKey{}, e))
 		answer := httpsnoop.CaptureMetrics(next, w, r.WithContext(ctx))
-		l.write(ctx, e, report, answer.Duration, "request", slog.String("method", r.Method), slog.Int("status", answer.Code))
+		l.write(ctx, e, report, answer.Duration, "request", slog.String("method", r.Method), slog.Int("status", status(r, answer.Code)))
 	})
+}
+
+// status is the one that went out: that of an upgrade goes past net/http.
+func status(r *http.Request, code int) int {
+	if code == http.StatusOK && websocket.IsWebSocketUpgrade(r) {
+		return http.StatusSwitchingProtocols
+	}
+	return code
 }
 
 // Operation makes one operation on a connection log a line of its own, when
