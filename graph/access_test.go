@@ -1,6 +1,9 @@
 package graph_test
 
-import "testing"
+import (
+	"net/http"
+	"testing"
+)
 
 var unauthenticated = refusal{401, "UNAUTHENTICATED", ""}
 
@@ -66,7 +69,7 @@ func TestUnsignedDocumentsThatAreRefused(t *testing.T) {
 	for _, query := range []string{recordChanged, `subscription {lockChanged(name: "a") {name}}`} {
 		resp := a.as("").post(t, "text/event-stream", map[string]any{"query": query})
 		resp.Body.Close()
-		if resp.StatusCode != 401 {
+		if resp.StatusCode != http.StatusUnauthorized {
 			t.Errorf("%s: status %d", query, resp.StatusCode)
 		}
 	}

@@ -76,18 +76,21 @@ func TestFailuresOfTheStore(t *testing.T) {
 		"unavailable": {
 			&record.UnavailableError{RetryAfter: 1500 * time.Millisecond, Err: errors.New(secret)},
 			&locks.UnavailableError{RetryAfter: 1500 * time.Millisecond, Err: errors.New(secret)},
-			refusal{503, "UNAVAILABLE", ""}, "1500",
+			refusal{503, "UNAVAILABLE", ""},
+			"1500",
 			func(string) string { return "NOT_APPLIED" },
 		},
 		"outcome unknown": {
 			fmt.Errorf("wrapped: %w", &record.UnavailableError{OutcomeUnknown: true, Err: errors.New(secret)}),
 			fmt.Errorf("wrapped: %w", &locks.UnavailableError{OutcomeUnknown: true, Err: errors.New(secret)}),
-			refusal{503, "UNAVAILABLE", ""}, "1000",
+			refusal{503, "UNAVAILABLE", ""},
+			"1000",
 			func(string) string { return "UNKNOWN" },
 		},
 		"cut off": {
 			context.DeadlineExceeded, context.Canceled,
-			refusal{503, "UNAVAILABLE", ""}, "1000",
+			refusal{503, "UNAVAILABLE", ""},
+			"1000",
 			func(call string) string {
 				if strings.Contains(mutation, call) {
 					return "UNKNOWN"

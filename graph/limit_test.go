@@ -103,6 +103,6 @@ func doubling(n int, on, field string) string {
 }
 
 func twoIntrospections() string {
-	fragments := introspection[strings.Index(introspection, "fragment"):]
-	return `{a: __schema {...S} b: __schema {...S}} fragment S on __Schema {types {...FullType} directives {args {...InputValue}}} ` + fragments
+	_, fragments, _ := strings.Cut(introspection, "fragment ")
+	return `{a: __schema {...S} b: __schema {...S}} fragment S on __Schema {types {...FullType} directives {args {...InputValue}}} fragment ` + fragments
 }
