@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -104,23 +103,10 @@ func report(ctx context.Context, err *gqlerror.Error) {
 	r.codes = addOnce(r.codes, code, maxReportedCodes)
 }
 
-type observerKey struct{}
-
-// WithObserver makes a context in which every operation has a Report of its
-// own, and observe is told when the operation's context has ended and how long
-// that took: for a connection that carries many operations. A document that was
-// refused before it ran is none.
-func WithObserver(ctx context.Context, observe func(ctx context.Context, r *Report, took time.Duration)) context.Context {
-	return context.WithValue(ctx, observerKey{}, observe)
-}
-
 // reporter fills in the Report of the context, if there is one.
 type reporter struct{}
 
-var _ interface {
-	graphql.OperationContextMutator
-	graphql.OperationInterceptor
-} = reporter{}
+var _ graphql.OperationContextMutator = reporter{}
 
 func (reporter) ExtensionName() string { return "Report" }
 
@@ -131,16 +117,4 @@ func (reporter) MutateOperationContext(ctx context.Context, op *graphql.Operatio
 		r.describe(op.Operation)
 	}
 	return nil
-}
-
-func (reporter) InterceptOperation(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
-	observe, ok := ctx.Value(observerKey{}).(func(context.Context, *Report, time.Duration))
-	if !ok {
-		return next(ctx)
-	}
-	began := time.Now()
-	ctx, r := WithReport(ctx)
-	r.describe(graphql.GetOperationContext(ctx).Operation)
-	context.AfterFunc(ctx, func() { observe(ctx, r, time.Since(began)) })
-	return next(ctx)
 }

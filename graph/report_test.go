@@ -1,12 +1,10 @@
 package graph_test
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"syncline/graph"
 )
@@ -37,32 +35,5 @@ func TestReportOfARequest(t *testing.T) {
 	a.as("").do(t, viewer, nil)
 	if got, want := <-reports, "[operation=query fields=viewer outcome=UNAUTHENTICATED] [viewer] [UNAUTHENTICATED]"; got != want {
 		t.Errorf("unsigned: got %s, want %s", got, want)
-	}
-}
-
-func TestReportsOfTheOperationsOfAConnection(t *testing.T) {
-	t.Parallel()
-	reports := make(chan string, 4)
-	observe := func(_ context.Context, r *graph.Report, _ time.Duration) { reports <- fmt.Sprint(r.LogValue()) }
-	a := newAPI(t, options{middleware: func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			next.ServeHTTP(w, r.WithContext(graph.WithObserver(r.Context(), observe)))
-		})
-	}})
-	ws := dial(t, a, vars{"owner": "alice"})
-	for query, want := range map[string]string{ // the answers may stay unread
-		viewer:                  "[operation=query fields=viewer outcome=ok]",
-		`{record(id: "") {id}}`: "[operation=query fields=record outcome=BAD_USER_INPUT]",
-		`subscription {recordChanged(since: "7") {kind}}`: "[operation=subscription fields=recordChanged outcome=EPOCH_MISMATCH]",
-	} {
-		subscribe(t, ws, query, query, nil)
-		select {
-		case got := <-reports:
-			if got != want {
-				t.Errorf("got %s, want %s", got, want)
-			}
-		case <-time.After(patience):
-			t.Fatal("no report")
-		}
 	}
 }
