@@ -65,7 +65,7 @@ func run(ctx context.Context, args, environ []string, stdout io.Writer) error {
 		command = args[0]
 	}
 	if len(args) > 1 {
-		return errors.New("too many arguments\n" + usage)
+		return errors.New("too many arguments: see syncline help")
 	}
 	switch command {
 	case "version":
@@ -81,13 +81,14 @@ func run(ctx context.Context, args, environ []string, stdout io.Writer) error {
 	case "new-epoch":
 		return withDatabase(ctx, environ, func(ctx context.Context, _ config.Config, db *database.DB) error {
 			base, err := db.NewEpoch(ctx, time.Now())
-			if err == nil {
-				fmt.Fprintln(stdout, "a new epoch began; revisions go on above", base)
+			if err != nil {
+				return err
 			}
+			_, err = fmt.Fprintln(stdout, "a new epoch began; revisions go on above", base)
 			return err
 		})
 	}
-	return fmt.Errorf("unknown command %q\n%s", command, usage)
+	return fmt.Errorf("unknown command %q: see syncline help", command)
 }
 
 // withDatabase opens the configured database, brings it up to date and lends it.

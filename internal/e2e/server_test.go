@@ -282,7 +282,7 @@ func (d *device) writeUntilRefused(ctx context.Context, writer int) (acknowledge
 func openSocket(t *testing.T, server *testservers.Syncline, key signing.PrivateKey) *websocket.Conn {
 	t.Helper()
 	dialer := websocket.Dialer{Subprotocols: []string{"graphql-transport-ws"}}
-	conn, _, err := dialer.DialContext(t.Context(), "ws://"+server.Address+"/graphql", nil) //nolint:bodyclose // the connection's own
+	conn, _, err := dialer.DialContext(t.Context(), "ws://"+server.Address+"/graphql", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
