@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,8 +15,8 @@ import (
 // large is far more than the buffers of the tests' sockets hold.
 var large = strings.Repeat("x", 128<<10)
 
-// stalling makes an API whose subscription to "large" sends one large event.
-func stalling(written, ended chan struct{}) *api {
+// stalling makes an API whose subscription to "large" never runs dry.
+func stalling(written, ended chan struct{}, taken *atomic.Int64) *api {
 	return &api{
 		setRecord: func(context.Context, string) error {
 			written <- struct{}{}
@@ -24,11 +25,28 @@ func stalling(written, ended chan struct{}) *api {
 		lockChanged: func(ctx context.Context, name string) (<-chan *model.Lock, error) {
 			if name == "large" {
 				context.AfterFunc(ctx, func() { ended <- struct{}{} })
-				return emit(ctx, nil, large, large), nil
+				return flood(ctx, taken), nil
 			}
 			return emit(ctx, nil, name), nil
 		},
 	}
+}
+
+// flood sends large events for as long as they are taken, and counts them.
+func flood(ctx context.Context, taken *atomic.Int64) <-chan *model.Lock {
+	events := make(chan *model.Lock)
+	go func() {
+		defer close(events)
+		for {
+			select {
+			case events <- &model.Lock{Name: large}:
+				taken.Add(1)
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return events
 }
 
 const watchLarge = `subscription { lockChanged(name: "large") { name } }`
@@ -36,7 +54,8 @@ const watchLarge = `subscription { lockChanged(name: "large") { name } }`
 func TestStalledReaderHoldsUpNobody(t *testing.T) {
 	t.Parallel()
 	written, ended := make(chan struct{}, 10), make(chan struct{}, 1)
-	f := serve(t, stalling(written, ended), transport.Config{WriteTimeout: time.Minute, KeepAlive: time.Minute})
+	var taken atomic.Int64
+	f := serve(t, stalling(written, ended, &taken), transport.Config{WriteTimeout: time.Minute, KeepAlive: time.Minute})
 	stalled := f.open()
 	stalled.subscribe("1", watchLarge)
 	if _, _, err := stalled.conn.NextReader(); err != nil { // the large event is on its way, and is not read
@@ -52,6 +71,9 @@ func TestStalledReaderHoldsUpNobody(t *testing.T) {
 	other.subscribe("1", queryLock)
 	other.expect(next("1", lockIsA), complete("1"))
 
+	if n := taken.Load(); n > 2 {
+		t.Errorf("%d events were taken for a reader that has read none", n)
+	}
 	stalled.send(complete("1")) // the stalled operation itself can be ended
 	receive(t, "the subscription ended", ended)
 
@@ -66,7 +88,7 @@ func TestStalledReaderHoldsUpNobody(t *testing.T) {
 func TestStalledReaderIsCutOff(t *testing.T) {
 	t.Parallel()
 	ended := make(chan struct{}, 1)
-	f := serve(t, stalling(nil, ended), transport.Config{WriteTimeout: 50 * time.Millisecond, KeepAlive: time.Minute})
+	f := serve(t, stalling(nil, ended, new(atomic.Int64)), transport.Config{WriteTimeout: 50 * time.Millisecond, KeepAlive: time.Minute})
 	stalled := f.open()
 	stalled.subscribe("1", watchLarge)
 	receive(t, "the subscription ended", ended)
@@ -76,7 +98,7 @@ func TestStalledReaderIsCutOff(t *testing.T) {
 func TestStalledStreamIsCutOff(t *testing.T) {
 	t.Parallel()
 	ended := make(chan struct{}, 1)
-	f := serve(t, stalling(nil, ended), transport.Config{WriteTimeout: 50 * time.Millisecond, KeepAlive: time.Minute})
+	f := serve(t, stalling(nil, ended, new(atomic.Int64)), transport.Config{WriteTimeout: 50 * time.Millisecond, KeepAlive: time.Minute})
 	s := f.stream(watchLarge)
 	defer s.body.Close()
 	receive(t, "the subscription ended", ended)
