@@ -99,7 +99,7 @@ func (p *Postgres) launch(t testing.TB, program, dir string, attr *syscall.SysPr
 	host, port, _ := net.SplitHostPort(p.address) // made by FreeAddress
 	cmd := exec.Command("sh", "-c", `"$@" & server=$!; read -r line; kill -QUIT $server; wait $server`, "sh",
 		program, "-D", filepath.Join(dir, "data"), "-h", host, "-p", port, "-k", dir,
-		"-c", "fsync=off", "-c", "max_connections=300", "-c", "log_min_messages=fatal")
+		"-c", "fsync=off", "-c", "max_connections=300", "-c", "log_min_messages=panic")
 	cmd.SysProcAttr, cmd.Dir = attr, dir
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()

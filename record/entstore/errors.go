@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -107,7 +108,7 @@ func atFault(err error) bool {
 			return true
 		}
 	}
-	return err.Error() == "sql: database is closed"
+	return strings.HasSuffix(err.Error(), "sql: database is closed") // database/sql has no name for it
 }
 
 // postgresAtFault goes by the class of an error: connection, clash of
