@@ -19,6 +19,7 @@ func (f *Feed) Run(ctx context.Context) error {
 			return ctx.Err()
 		case <-ticker.C:
 		case <-f.pollNow:
+			f.gather(ctx)
 		}
 		if err := f.poll(ctx); err != nil && ctx.Err() == nil {
 			f.log.WarnContext(ctx, "live feeds not compared with the store; the next poll tries again", "error", err)
@@ -65,6 +66,24 @@ func (f *Feed) idle() (map[*Follower]record.Revision, []record.Owner) {
 		}
 	}
 	return idle, owners
+}
+
+// gatherTime is how long the first follower that asks for a comparison waits
+// for others, which a broker that reconnected tells one after the other.
+const gatherTime = 50 * time.Millisecond
+
+// gather lets more followers ask for the comparison that comes next.
+func (f *Feed) gather(ctx context.Context) {
+	timer := time.NewTimer(gatherTime)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+	select {
+	case <-f.pollNow:
+	default:
+	}
 }
 
 // pollSoon asks for a comparison that begins after this call. Followers that

@@ -61,7 +61,7 @@ func (l *Locker) acquire(ctx context.Context, tx *ent.Tx, key locks.Key, request
 	if err != nil {
 		return locks.Grant{}, err
 	}
-	fence, err := readFence(ctx, tx, key)
+	fence, err := readFence(ctx, tx.Lock, key)
 	if err != nil {
 		return locks.Grant{}, err
 	}

@@ -11,6 +11,7 @@ import (
 	"syncline/ent"
 	entlock "syncline/ent/lock"
 	"syncline/internal/database"
+	"syncline/internal/testservers"
 	"syncline/locks"
 	"syncline/locks/dblock"
 	"syncline/locks/lockstest"
@@ -21,6 +22,21 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func TestSQLite(t *testing.T) {
 	lockstest.Run(t, func(t *testing.T) lockstest.Harness {
 		return newSQLite(t).harness(t)
+	})
+}
+
+// On PostgreSQL its own clock decides, so time passes for real.
+func TestPostgres(t *testing.T) {
+	server := testservers.StartPostgres(t)
+	lockstest.Run(t, func(t *testing.T) lockstest.Harness {
+		db := server.Open(t)
+		open := func() locks.Locker { return dblock.New(db.Write, db.Read, db.Dialect) }
+		return lockstest.Harness{
+			Locker: open(),
+			Elapse: func(d time.Duration) { <-time.After(d) },
+			Fence:  func(key locks.Key) locks.Token { return readFence(t, db.Read, key) },
+			Reopen: open,
+		}
 	})
 }
 

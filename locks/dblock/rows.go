@@ -61,8 +61,8 @@ func takeToken(ctx context.Context, tx *ent.Tx, owner locks.Owner, counter locks
 }
 
 // readFence is 0 for a lock that was never granted.
-func readFence(ctx context.Context, tx *ent.Tx, key locks.Key) (locks.Token, error) {
-	row, err := tx.Lock.Query().Where(entlock.Owner(key.Owner[:]), entlock.ID(key.Name)).Only(ctx)
+func readFence(ctx context.Context, fences *ent.LockClient, key locks.Key) (locks.Token, error) {
+	row, err := fences.Query().Where(entlock.Owner(key.Owner[:]), entlock.ID(key.Name)).Only(ctx)
 	if ent.IsNotFound(err) {
 		return 0, nil
 	}

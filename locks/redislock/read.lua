@@ -1,0 +1,3 @@
+-- Reads a lock.
+
+return answer('read', load())
