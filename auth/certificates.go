@@ -118,8 +118,9 @@ func parseCertificate(text string) (*x509.Certificate, error) {
 	if len(text) > maxCertificateChars {
 		return nil, fmt.Errorf("longer than %d characters", maxCertificateChars)
 	}
-	der, err := base64.StdEncoding.Strict().DecodeString(text)
-	// The decoder skips line breaks; writing the bytes out again shows them.
+	der, err := base64.StdEncoding.DecodeString(text)
+	// The decoder takes line breaks and other padding bits: the same bytes have
+	// one form only, that in which they are written out again.
 	if err != nil || base64.StdEncoding.EncodeToString(der) != text {
 		return nil, errors.New("not standard base64")
 	}

@@ -134,6 +134,27 @@ func TestCertificatesAreAskedOfSignedRequestsOnly(t *testing.T) {
 	}
 }
 
+func TestRefusedCertificatesAreToldWhy(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(created, 0)
+	ca := newAuthority(t, "a")
+	tests := map[string]string{
+		"":                                     "Authorization: Bearer",
+		"Bearer !":                             "base64",
+		"Bearer AAAA":                          "DER",
+		"Bearer " + encodeCertificate(ca.cert): "CA's",
+		"Bearer " + encodeCertificate(ca.issue(t, certificateOf(1, now.Add(-48*time.Hour)))): "dates",
+		"Bearer " + encodeCertificate(newAuthority(t, "b").issue(t, certificateOf(1, now))):  "not issued by",
+	}
+	for authorization, why := range tests {
+		s := certifyingService(t, ca, auth.CertificateOptions{Now: at(created)})
+		w := s.serve(readRequest(t, newDraft(t, kindPost, "why").request().plus("Authorization", authorization)))
+		if !strings.Contains(w.Body.String(), why) {
+			t.Errorf("%.40s: %s does not say %q", authorization, w.Body, why)
+		}
+	}
+}
+
 func TestRecheck(t *testing.T) {
 	t.Parallel()
 	clock := startClock(created)

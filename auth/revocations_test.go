@@ -27,15 +27,16 @@ type listServer struct {
 
 func (l *listServer) RoundTrip(r *http.Request) (*http.Response, error) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.hang {
+	status, body, err, hang := l.status, l.body, l.err, l.hang
+	l.mu.Unlock()
+	if hang {
 		<-r.Context().Done()
 		return nil, r.Context().Err()
 	}
-	if l.err != nil {
-		return nil, l.err
+	if err != nil {
+		return nil, err
 	}
-	return &http.Response{Status: http.StatusText(l.status), StatusCode: l.status, Body: io.NopCloser(l.body())}, nil
+	return &http.Response{Status: http.StatusText(status), StatusCode: status, Body: io.NopCloser(body())}, nil
 }
 
 func (l *listServer) serves(body string) {

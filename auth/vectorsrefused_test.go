@@ -221,6 +221,9 @@ func wrongDigests(t *testing.T) []refusal {
 			r.Body = []byte(`{"query":"{ limits { maxPage } }"}`)
 			return r.changed(t, "Content-Digest", func(string) string { return signing.ContentDigest(r.Body) })
 		}},
+		{"a digest changed after signing", kindPost, func(d draft) vectorRequest {
+			return d.request().changed(t, "Content-Digest", func(string) string { return signing.ContentDigest([]byte("{}")) })
+		}},
 		{"no Content-Digest", kindPost, func(d draft) vectorRequest { return d.request().without("Content-Digest") }},
 		{"Content-Digest in two headers", kindPost, func(d draft) vectorRequest {
 			return d.request().plus("Content-Digest", d.signed.ContentDigest)

@@ -101,8 +101,9 @@ func parseSignature(value string) (Signature, error) {
 	var sig Signature
 	text, ok := strings.CutPrefix(value, "sig=:")
 	text, ok2 := strings.CutSuffix(text, ":")
-	b, err := base64.StdEncoding.Strict().DecodeString(text)
-	// The decoder skips line breaks; writing the bytes out again shows them.
+	b, err := base64.StdEncoding.DecodeString(text)
+	// The decoder takes line breaks and other padding bits: the same bytes have
+	// one form only, that in which they are written out again.
 	if !ok || !ok2 || err != nil || len(b) != len(sig) || base64.StdEncoding.EncodeToString(b) != text {
 		return Signature{}, malformed("Signature must be sig=:<standard base64 of 65 bytes>:")
 	}
