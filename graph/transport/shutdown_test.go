@@ -11,18 +11,28 @@ import (
 
 func TestShutdown(t *testing.T) {
 	t.Parallel()
-	started, release := make(chan struct{}), make(chan struct{})
-	f := serve(t, &api{lock: func(_ context.Context, name string) (*model.Lock, error) {
-		close(started)
-		<-release
-		return &model.Lock{Name: name}, nil
-	}}, transport.Config{Drain: 20 * time.Millisecond})
+	started, release, retired := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	f := serve(t, &api{
+		lock: func(_ context.Context, name string) (*model.Lock, error) {
+			close(started)
+			<-release
+			return &model.Lock{Name: name}, nil
+		},
+		lockChanged: func(ctx context.Context, name string) (<-chan *model.Lock, error) {
+			if name == "busy" {
+				context.AfterFunc(ctx, func() { close(retired) })
+			}
+			return emit(ctx, nil, name), nil
+		},
+	}, transport.Config{Drain: 20 * time.Millisecond})
 
 	idle, fresh := f.open(), f.dial()
 	watching := f.open()
 	watching.subscribe("1", watchA)
 	watching.expect(next("1", changedToA))
 	busy := f.open()
+	busy.subscribe("w", `subscription { lockChanged(name: "busy") { name } }`)
+	busy.expect(next("w", `{"data":{"lockChanged":{"name":"busy"}}}`))
 	busy.subscribe("1", queryLock)
 	receive(t, "the query runs", started)
 	events := f.stream(watchA)
@@ -51,6 +61,7 @@ func TestShutdown(t *testing.T) {
 		t.Errorf("a new socket: %d %s", got.status, got.body)
 	}
 
+	receive(t, "the busy connection ends its subscription", retired)
 	close(release) // what ran is answered before its socket goes
 	busy.expect(next("1", lockIsA), complete("1"))
 	busy.expectClose(1012)
@@ -77,4 +88,29 @@ func TestShutdownGivesUpInTime(t *testing.T) {
 		t.Error("no error, though a query ran")
 	}
 	receive(t, "the query was cancelled", ended)
+}
+
+// TestShutdownWaitsForResolvers holds also for those whose client is gone.
+func TestShutdownWaitsForResolvers(t *testing.T) {
+	t.Parallel()
+	started, release := make(chan struct{}), make(chan struct{})
+	f := serve(t, &api{setRecord: func(context.Context, string) error {
+		close(started)
+		<-release
+		return nil
+	}}, transport.Config{})
+	p := f.open()
+	p.subscribe("1", setA)
+	receive(t, "the mutation runs", started)
+	_ = p.conn.Close()
+	eventually(t, "the socket is closed", func() bool { return f.sockets.open.Load() == 0 })
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if err := f.transports.Shutdown(ctx); err == nil {
+		t.Error("Shutdown returned while a mutation ran")
+	}
+	close(release)
+	if err := f.transports.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
 }

@@ -77,7 +77,20 @@ func TestStalledReaderHoldsUpNobody(t *testing.T) {
 	stalled.send(complete("1")) // the stalled operation itself can be ended
 	receive(t, "the subscription ended", ended)
 
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	// When it reads again, nothing comes of what it has ended meanwhile.
+	stalled.send(`{"type":"ping"}`)
+	stalled.expect(`{"type":"pong"}`)
+}
+
+func TestStalledReaderDoesNotHoldUpShutdown(t *testing.T) {
+	t.Parallel()
+	f := serve(t, stalling(nil, make(chan struct{}, 1), new(atomic.Int64)), transport.Config{WriteTimeout: time.Minute, KeepAlive: time.Minute})
+	stalled := f.open()
+	stalled.subscribe("1", watchLarge)
+	if _, _, err := stalled.conn.NextReader(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	if err := f.transports.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("Shutdown: %v", err)

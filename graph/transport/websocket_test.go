@@ -66,6 +66,7 @@ func TestCloseCodes(t *testing.T) {
 		{"id in use", 4409, []string{hello, subscribe("1"), subscribe("1")}},
 		{"a long id in use", 4409, []string{hello, subscribe(strings.Repeat("é", 500)), subscribe(strings.Repeat("é", 500))}},
 		{"too large", 1009, []string{hello, `{"type":"ping","payload":{"x":"` + strings.Repeat("x", 100_000) + `"}}`}},
+		{"much too large", 1009, []string{hello, strings.Repeat("x", 4<<20)}},
 		{"too large before init", 1009, []string{strings.Repeat(" ", 100_000)}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
