@@ -98,6 +98,8 @@ func TestMutationIDMakesARetrySafe(t *testing.T) {
 	c.refused(t, setRecord, other, refusal{200, "MUTATION_ID_REUSED", ""})
 	asDelete := vars{"input": vars{"id": "a", "revision": 0, "mutationId": "m1"}}
 	c.refused(t, deleteRecord, asDelete, refusal{200, "MUTATION_ID_REUSED", ""})
+	asBatch := vars{"input": vars{"writes": []vars{{"set": vars{"id": "a", "data": b64("1")}}}, "mutationId": "m1"}}
+	c.refused(t, writeRecords, asBatch, refusal{200, "MUTATION_ID_REUSED", ""})
 
 	clash := vars{"input": vars{"id": "a", "data": b64("3"), "revision": 9, "mutationId": "m2"}}
 	c.ok(t, setRecord, clash).is("CONFLICT", "setRecord", "status")
