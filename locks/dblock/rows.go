@@ -172,11 +172,21 @@ func ofLocks(keys []locks.Key) predicate.LockHolder {
 					if i > 0 {
 						b.Comma()
 					}
-					b.Wrap(func(b *entsql.Builder) { b.Args(key.Owner[:], key.Name) })
+					b.Wrap(func(b *entsql.Builder) { pair(b, key) })
 				}
 			})
 		}))
 	}
+}
+
+// pair writes a key. PostgreSQL takes parameters of VALUES for text if it is not
+// told otherwise.
+func pair(b *entsql.Builder, key locks.Key) {
+	if b.Dialect() != dialect.Postgres {
+		b.Args(key.Owner[:], key.Name)
+		return
+	}
+	b.Arg(key.Owner[:]).WriteString("::bytea").Comma().Arg(key.Name).WriteString("::text")
 }
 
 // clock reads the clock by which holds end. It is read anew in each statement,

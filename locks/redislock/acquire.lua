@@ -25,7 +25,7 @@ else
   end
   redis.call('SET', KEYS[3], offered, 'PX', rememberTokenMillis)
   lock.token = offered
-  outcome = 'granted'
+  outcome = mine and 'upgraded' or 'granted'
 end
 
 local expiry = now + ttl

@@ -1,0 +1,79 @@
+package redislock_test
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/goleak"
+
+	"syncline/ent"
+	entlock "syncline/ent/lock"
+	"syncline/internal/database"
+	"syncline/internal/redisclient"
+	"syncline/internal/testservers"
+	"syncline/locks"
+	"syncline/locks/dblock"
+	"syncline/locks/lockstest"
+	"syncline/locks/redislock"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestLocker(t *testing.T) {
+	url, prefix := testservers.RedisURL(t)
+	conforms(t, url, prefix)
+}
+
+func TestLockerOnCluster(t *testing.T) {
+	conforms(t, testservers.StartRedisCluster(t).URL(), "test")
+}
+
+func TestLockerBehindSentinel(t *testing.T) {
+	conforms(t, testservers.StartRedisSentinel(t).URL(), "test")
+}
+
+func conforms(t *testing.T, url, prefix string) {
+	client := open(t, url)
+	var tests atomic.Int64
+	lockstest.Run(t, func(t *testing.T) lockstest.Harness {
+		db := testservers.SQLite(t)
+		own := redislock.WithPrefix(fmt.Sprintf("%s:%d", prefix, tests.Add(1)))
+		reopen := func() locks.Locker { return redislock.New(client, fencesOf(db), own) }
+		return lockstest.Harness{
+			Locker: reopen(),
+			Elapse: func(d time.Duration) { <-time.After(d) }, // Redis has its own clock
+			Fence:  func(key locks.Key) locks.Token { return readFence(t, db.Read, key) },
+			Reopen: reopen,
+		}
+	})
+}
+
+func fencesOf(db *database.DB) redislock.Fences { return dblock.New(db.Write, db.Read, db.Dialect) }
+
+func open(t *testing.T, url string) redis.UniversalClient {
+	t.Helper()
+	client, err := redisclient.Open(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { client.Close() })
+	return client
+}
+
+func readFence(t *testing.T, client *ent.Client, key locks.Key) locks.Token {
+	t.Helper()
+	row, err := client.Lock.Query().
+		Where(entlock.Owner(key.Owner[:]), entlock.ID(key.Name)).
+		Only(context.WithoutCancel(t.Context()))
+	if ent.IsNotFound(err) {
+		return 0
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return locks.Token(row.Fence)
+}
