@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -178,18 +179,25 @@ func TestEventStreamEnds(t *testing.T) {
 		receive(t, "the subscription ended", ended)
 	})
 	t.Run("at its age", func(t *testing.T) {
-		s := serve(t, resolvers, transport.Config{MaxAge: 50 * time.Millisecond}).stream(watchA)
+		s := serve(t, resolvers, transport.Config{MaxAge: time.Second}).stream(watchA)
 		s.expect("next", changedToA)
 		s.expectEnd()
 		receive(t, "the subscription ended", ended)
 	})
 	t.Run("when it may not go on", func(t *testing.T) {
+		var revoked atomic.Bool
 		config := transport.Config{
-			RecheckInterval: 20 * time.Millisecond,
-			Recheck:         func(context.Context) error { return codedError{code: "FORBIDDEN"} },
+			RecheckInterval: 5 * time.Millisecond,
+			Recheck: func(context.Context) error {
+				if revoked.Load() {
+					return codedError{code: "FORBIDDEN"}
+				}
+				return nil
+			},
 		}
 		s := serve(t, resolvers, config).stream(watchA)
 		s.expect("next", changedToA)
+		revoked.Store(true)
 		s.expectEnd()
 		receive(t, "the subscription ended", ended)
 	})

@@ -195,7 +195,7 @@ func TestPingPong(t *testing.T) {
 
 func TestServerPings(t *testing.T) {
 	t.Parallel()
-	f := serve(t, &api{}, transport.Config{KeepAlive: 20 * time.Millisecond, PongTimeout: 200 * time.Millisecond})
+	f := serve(t, &api{}, transport.Config{KeepAlive: 20 * time.Millisecond, PongTimeout: 2 * time.Second})
 
 	answering := f.open()
 	pinged := make(chan struct{}, 1000)
