@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	entsql "entgo.io/ent/dialect/sql"
+
 	"syncline/ent/account"
 	"syncline/internal/database"
 	"syncline/internal/testservers"
@@ -220,11 +222,9 @@ func assertTries(t *testing.T, db *database.DB, want int) {
 		t.Fatal(err)
 	}
 	defer rows.Close()
-	got := 0
-	for rows.Next() {
-		if err := rows.Scan(&got); err != nil {
-			t.Fatal(err)
-		}
+	got, err := entsql.ScanInt(rows)
+	if err := errors.Join(err, rows.Err()); err != nil {
+		t.Fatal(err)
 	}
 	if got != want {
 		t.Errorf("%d transactions reached their commit, want %d", got, want)

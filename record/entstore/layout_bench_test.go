@@ -213,4 +213,7 @@ func (t *tables) page(b *testing.B, n int) {
 			b.Fatal(err)
 		}
 	}
+	if err := rows.Err(); err != nil {
+		b.Fatal(err)
+	}
 }
