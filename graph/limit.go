@@ -13,8 +13,8 @@ import (
 )
 
 // What a document may ask for. Ordinary use stays below: a page of 1000
-// whole records costs 13,000, a batch of 100 writes with their records 8,000,
-// the introspection of GraphiQL 15,000 (limit_test.go has the numbers).
+// whole records costs 11,100, a batch of 100 writes with their records 7,400,
+// the introspection of GraphiQL 17,300 (limit_test.go has the numbers).
 const (
 	maxRootFields = 50     // aliases included; those of a mutation run one after the other
 	maxCost       = 30_000 // see cost
