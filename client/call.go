@@ -23,9 +23,11 @@ const maxAnswerBytes = 64 << 20
 type operation struct {
 	document string
 	unsigned bool
-	// tryTimeout bounds each try; 0 means the client's.
-	tryTimeout time.Duration
+	pace     pace
 }
+
+// pace bounds each try of a call and the pauses in between; 0 means as usual.
+type pace struct{ try, pause time.Duration }
 
 // text is a string that must reach the server as it is: encoding/json would
 // replace invalid UTF-8 and so name something else.
@@ -47,7 +49,7 @@ func (c *Client) call(ctx context.Context, op operation, variables, data any) (s
 		return time.Time{}, fmt.Errorf("encode request: %w", err)
 	}
 	var answer json.RawMessage
-	err = c.retry(ctx, func() error {
+	err = c.retry(ctx, op.pace.pause, func() error {
 		sent = time.Now()
 		answer, err = c.try(ctx, op, body)
 		return err
@@ -64,8 +66,8 @@ func (c *Client) call(ctx context.Context, op operation, variables, data any) (s
 // try sends a signed request once and returns the data of the answer.
 func (c *Client) try(ctx context.Context, op operation, body []byte) (json.RawMessage, error) {
 	timeout := c.tryTimeout
-	if op.tryTimeout > 0 {
-		timeout = min(timeout, op.tryTimeout)
+	if op.pace.try > 0 {
+		timeout = min(timeout, op.pace.try)
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -77,7 +79,7 @@ func (c *Client) try(ctx context.Context, op operation, body []byte) (json.RawMe
 	if err != nil {
 		return nil, &unreachableError{cause: err}
 	}
-	defer res.Body.Close()
+	defer func() { _ = res.Body.Close() }()
 	answer, err := io.ReadAll(io.LimitReader(res.Body, maxAnswerBytes))
 	if err != nil {
 		return nil, &unreachableError{cause: err}

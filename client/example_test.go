@@ -26,8 +26,7 @@ func exampleClient() *client.Client {
 
 // Two devices write the same note; the second merges.
 func ExampleClient_Set() {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
+	ctx := context.Background()
 	c := exampleClient()
 
 	first, err := c.Set(ctx, "note", []byte("milk"), 0)
@@ -60,8 +59,7 @@ func ExampleClient_Set() {
 
 // A mirror applies an event, stores what it changed, then stores the cursor.
 func ExampleClient_Follow() {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
+	ctx := context.Background()
 	c := exampleClient()
 	if _, err := c.Write(ctx, []client.Write{
 		{ID: "a", Data: []byte("1")},
@@ -70,28 +68,31 @@ func ExampleClient_Follow() {
 		log.Fatal(err)
 	}
 
-	mirror := map[string]string{}
-	cursor := client.Beginning
-	for event, err := range c.Follow(ctx, cursor) {
+	var mirror struct { // an app would keep it on disk
+		records map[string]string
+		cursor  client.Cursor
+	}
+	mirror.records = map[string]string{}
+	for event, err := range c.Follow(ctx, mirror.cursor) {
 		switch {
 		case err != nil:
 			log.Fatal(err)
 		case event.Kind == client.CaughtUp:
-			fmt.Println("live with", mirror)
+			fmt.Println("live with", mirror.records)
 			if _, err := c.Delete(ctx, "a", 1); err != nil {
 				log.Fatal(err)
 			}
 		case event.Record.Deleted:
-			delete(mirror, event.Record.ID)
+			delete(mirror.records, event.Record.ID)
 		default:
-			mirror[event.Record.ID] = string(event.Record.Data)
+			mirror.records[event.Record.ID] = string(event.Record.Data)
 		}
-		cursor = event.Cursor
+		mirror.cursor = event.Cursor
 		if event.Record.Deleted {
 			break
 		}
 	}
-	fmt.Println(mirror)
+	fmt.Println(mirror.records)
 	// Output:
 	// live with map[a:1 b:2]
 	// map[b:2]
@@ -99,8 +100,7 @@ func ExampleClient_Follow() {
 
 // A job that only one device may run at a time.
 func ExampleClient_AcquireLock() {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
+	ctx := context.Background()
 	c := exampleClient()
 
 	lease, err := c.AcquireLock(ctx, "nightly-report", client.WithTTL(10*time.Second))

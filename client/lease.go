@@ -74,7 +74,7 @@ func stillHeld(err error, holders Lock) error {
 }
 
 func (c *Client) tryLock(ctx context.Context, input lockInput) (*Lease, error) {
-	grant, sent, err := c.setLock(ctx, input, input.ttl/3)
+	grant, sent, err := c.setLock(ctx, input, pace{try: input.ttl / 3})
 	if err != nil {
 		return nil, err
 	}
@@ -197,7 +197,7 @@ func (l *Lease) lasts(sent time.Time) bool { return time.Until(l.end(sent)) > 0 
 func (l *Lease) ask(ctx context.Context, sent time.Time) (time.Time, error) {
 	ctx, cancel := context.WithDeadline(ctx, l.end(sent))
 	defer cancel()
-	grant, again, err := l.client.setLock(ctx, l.input, l.input.ttl/3)
+	grant, again, err := l.client.setLock(ctx, l.input, pace{try: l.input.ttl / 3, pause: l.input.ttl / 10})
 	if err == nil && grant.Token != l.token {
 		err = errRegranted
 	}

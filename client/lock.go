@@ -80,17 +80,17 @@ func (c *Client) SetLock(ctx context.Context, name string, opts ...LockOption) (
 	if err != nil {
 		return Grant{}, err
 	}
-	grant, _, err := c.setLock(ctx, input, 0)
+	grant, _, err := c.setLock(ctx, input, pace{})
 	return grant, err
 }
 
 // ReleaseLock ends an instance's hold on a lock, if there is one.
 func (c *Client) ReleaseLock(ctx context.Context, name, instanceID string) error {
-	_, _, err := c.setLock(ctx, lockInput{Name: text(name), InstanceID: text(instanceID), TTLSeconds: 1}, 0)
+	_, _, err := c.setLock(ctx, lockInput{Name: text(name), InstanceID: text(instanceID), TTLSeconds: 1}, pace{})
 	return err
 }
 
-func (c *Client) setLock(ctx context.Context, input lockInput, tryTimeout time.Duration) (Grant, time.Time, error) {
+func (c *Client) setLock(ctx context.Context, input lockInput, p pace) (Grant, time.Time, error) {
 	var answer struct {
 		SetLock struct {
 			Status    string
@@ -100,7 +100,7 @@ func (c *Client) setLock(ctx context.Context, input lockInput, tryTimeout time.D
 			Lock      Lock
 		}
 	}
-	sent, err := c.call(ctx, operation{document: setLockDocument, tryTimeout: tryTimeout}, withInput(input), &answer)
+	sent, err := c.call(ctx, operation{document: setLockDocument, pace: p}, withInput(input), &answer)
 	if err != nil {
 		return Grant{}, sent, err
 	}

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -16,12 +17,15 @@ const (
 
 // backoff spreads retries: each pause is up to twice as long as the one before,
 // half of it random.
-type backoff struct{ limit time.Duration }
+type backoff struct {
+	limit   time.Duration
+	longest time.Duration // 0 means maxPause
+}
 
 // next is the pause before the next try, at least what the server asked for.
 func (b *backoff) next(atLeast time.Duration) time.Duration {
-	b.limit = min(max(2*b.limit, minPause), maxPause)
-	jitter := rand.N(b.limit / 2)
+	b.limit = min(max(2*b.limit, minPause), cmp.Or(b.longest, maxPause))
+	jitter := rand.N(b.limit / 2) //nolint:gosec // G404: a pause is no secret
 	return max(b.limit/2, atLeast) + jitter
 }
 
@@ -40,8 +44,8 @@ func sleep(ctx context.Context, d time.Duration) error {
 }
 
 // retry repeats a try until it succeeds, fails for good, or ctx ends.
-func (c *Client) retry(ctx context.Context, try func() error) error {
-	var pause backoff
+func (c *Client) retry(ctx context.Context, longestPause time.Duration, try func() error) error {
+	pause := backoff{longest: longestPause}
 	var last error
 	corrected := false
 	for {

@@ -282,12 +282,12 @@ func testLive(t *testing.T, ctx context.Context, c *client.Client) {
 func TestWritesOverABadNetworkHappenOnce(t *testing.T) {
 	t.Parallel()
 	server := testservers.StartSyncline(t)
-	proxy := must(cutproxy.Listen(server.Address, func() int64 { return rand.Int64N(4000) }))(t)
+	proxy := must(cutproxy.Listen(server.Address, func() int64 { return rand.Int64N(8000) }))(t)
 	t.Cleanup(func() { proxy.Close() })
 	c := newRealClient(t, "http://"+proxy.Addr()+"/graphql")
 	ctx := testContext(t)
 
-	const writers, each = 8, 15
+	const writers, each = 8, 10
 	var mu sync.Mutex
 	taken := map[client.Revision]string{}
 	var running sync.WaitGroup
@@ -322,14 +322,14 @@ func TestWritesOverABadNetworkHappenOnce(t *testing.T) {
 func TestFollowOverABadNetwork(t *testing.T) {
 	t.Parallel()
 	server := testservers.StartSyncline(t)
-	proxy := must(cutproxy.Listen(server.Address, func() int64 { return rand.Int64N(6000) }))(t)
+	proxy := must(cutproxy.Listen(server.Address, func() int64 { return 500 + rand.Int64N(8000) }))(t)
 	t.Cleanup(func() { proxy.Close() })
 	key := newKey(t)
 	writer := must(client.New(server.URL(), key, client.WithHTTPClient(privateHTTP(t))))(t)
 	reader := must(client.New("http://"+proxy.Addr()+"/graphql", key, client.WithHTTPClient(privateHTTP(t))))(t)
 	ctx := testContext(t)
 
-	const writes = 300
+	const writes = 200
 	var writing sync.WaitGroup
 	writing.Go(func() {
 		for i := range writes {

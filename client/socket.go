@@ -61,7 +61,7 @@ func (c *Client) connect(ctx context.Context) (*socket, error) {
 	dialing, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	target := c.socketURL()
-	conn, res, err := c.dialer().DialContext(dialing, target.String(), nil)
+	conn, res, err := c.dialer().DialContext(dialing, target.String(), nil) //nolint:bodyclose // refusedUpgrade closes it; else it is the connection
 	if err != nil {
 		return nil, refusedUpgrade(res, err)
 	}
@@ -104,7 +104,7 @@ func refusedUpgrade(res *http.Response, err error) error {
 	if res == nil || !errors.Is(err, websocket.ErrBadHandshake) {
 		return &unreachableError{cause: err}
 	}
-	defer res.Body.Close()
+	defer func() { _ = res.Body.Close() }()
 	body, _ := io.ReadAll(res.Body) // gorilla hands out the first kilobyte
 	if _, err := readAnswer(res, body); err != nil {
 		return err

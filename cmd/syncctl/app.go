@@ -16,6 +16,7 @@ import (
 type app struct {
 	*globals
 	streams
+	results *results
 	// commandCode is the exit code of a command that was run under a lock.
 	commandCode int
 }
@@ -93,8 +94,23 @@ func (a *app) argument(arg string) ([]byte, error) {
 	}
 }
 
-// printf writes to standard output.
-func (a *app) printf(format string, args ...any) { fmt.Fprintf(a.out, format, args...) }
+// printf writes to standard output. What goes wrong there shows in the end.
+func (a *app) printf(format string, args ...any) { _, _ = fmt.Fprintf(a.out, format, args...) }
 
 // notef writes to standard error what is not a result.
-func (a *app) notef(format string, args ...any) { fmt.Fprintf(a.err, format, args...) }
+func (a *app) notef(format string, args ...any) { _, _ = fmt.Fprintf(a.err, format, args...) }
+
+// results is standard output, and remembers what went wrong: a result that
+// was not written, because the disk is full for one, must not pass for success.
+type results struct {
+	io.Writer
+	failed error
+}
+
+func (r *results) Write(b []byte) (int, error) {
+	n, err := r.Writer.Write(b)
+	if err != nil && r.failed == nil {
+		r.failed = fmt.Errorf("standard output: %w", err)
+	}
+	return n, err
+}

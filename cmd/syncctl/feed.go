@@ -57,10 +57,10 @@ func (a *app) showPage(page client.Page, first, last bool) {
 	}
 	table := newTable(a.out)
 	if first && len(page.Records) > 0 {
-		fmt.Fprintln(table, "REVISION\tID\tUPDATED\tDATA")
+		_, _ = fmt.Fprintln(table, "REVISION\tID\tUPDATED\tDATA")
 	}
 	for _, r := range page.Records {
-		fmt.Fprintf(table, "%d\t%s\t%s\t%s\n", r.Revision, r.ID, localTime(r.UpdatedAt), summary(r))
+		_, _ = fmt.Fprintf(table, "%d\t%s\t%s\t%s\n", r.Revision, r.ID, localTime(r.UpdatedAt), summary(r))
 	}
 	_ = table.Flush()
 	if last {
@@ -110,7 +110,9 @@ func (l *listenCommand) Run(ctx context.Context, a *app) error {
 		case err != nil:
 			return err
 		}
-		a.showEvent(e)
+		if a.showEvent(e); a.results.failed != nil {
+			return nil // run tells
+		}
 		at = e.Cursor
 	}
 	return nil

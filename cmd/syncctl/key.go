@@ -44,7 +44,7 @@ func writeKey(path string, key signing.PrivateKey, force bool) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(temporary.Name())
+	defer func() { _ = os.Remove(temporary.Name()) }()
 	_, err = temporary.WriteString(key.Hex() + "\n")
 	if err := errors.Join(err, temporary.Sync(), temporary.Close()); err != nil {
 		return err

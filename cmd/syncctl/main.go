@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -74,9 +75,11 @@ Exit codes:
 // run runs one command line and answers its exit code.
 func run(ctx context.Context, args []string, s streams) int {
 	var c cli
-	a := &app{globals: &c.globals, streams: s}
+	out := &results{Writer: s.out}
+	s.out = out
+	a := &app{globals: &c.globals, streams: s, results: out}
 	code, err := a.execute(ctx, &c, args)
-	if err != nil {
+	if err = cmp.Or(err, out.failed); err != nil {
 		code = exitCode(err)
 		a.showError(err, code)
 	}

@@ -40,7 +40,7 @@ func newRecordJSON(r client.Record) *recordJSON {
 func (a *app) printJSON(v any) {
 	enc := json.NewEncoder(a.out)
 	enc.SetEscapeHTML(false)
-	_ = enc.Encode(v) // a reader that is gone wants nothing more
+	_ = enc.Encode(v) // what goes wrong shows in the end
 }
 
 // showRecord prints all of a record.
@@ -136,9 +136,9 @@ func (a *app) showLock(l client.Lock) {
 		a.printf("%s is locked, shared\n", l.Name)
 	}
 	table := newTable(a.out)
-	fmt.Fprintln(table, "INSTANCE\tTOKEN\tUNTIL")
+	_, _ = fmt.Fprintln(table, "INSTANCE\tTOKEN\tUNTIL")
 	for _, h := range l.Holders {
-		fmt.Fprintf(table, "%s\t%d\t%s\n", h.InstanceID, h.Token, localTime(h.ExpiresAt))
+		_, _ = fmt.Fprintf(table, "%s\t%d\t%s\n", h.InstanceID, h.Token, localTime(h.ExpiresAt))
 	}
 	_ = table.Flush()
 }

@@ -1,0 +1,265 @@
+package main
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"syncline/internal/testservers"
+)
+
+func TestAgainstTheServer(t *testing.T) {
+	t.Parallel()
+	server := testservers.StartSyncline(t)
+	for name, test := range map[string]func(device){
+		"records": testRecords, "data": testData, "json": testJSON, "feed": testFeed, "listen": testListen,
+		"locks": testLocks, "commands under a lock": testLockedCommand, "waiting for a lock": testLockWait, "sign": testSign,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(newDevice(t, server.URL()))
+		})
+	}
+}
+
+func testRecords(d device) {
+	d.run("whoami").wants(exitOK, "records   0\n", "")
+	d.run("set", "a", "one").wants(exitOK, "a is at revision 1\n", "")
+	d.run("set", "a", "two").wants(exitConflict, "data      one\n", "is at revision 1")
+	d.run("set", "a", "two", "--revision", "1").wants(exitOK, "revision 2", "")
+	d.run("set", "a", "three", "--last-seen").wants(exitOK, "revision 3", "")
+	d.run("set", "b", "new", "--last-seen", "--schema-version", "v1", "--client-id", "desk").wants(exitOK, "revision 4", "")
+	d.run("get", "b").wants(exitOK, "schema    v1\nclient    desk\n", "")
+	d.run("get", "a", "b").wants(exitOK, "data      three\n\nid        b\n", "")
+	d.run("get", "a", "missing").wants(exitNotFound, "three", "no such record: missing")
+	d.run("whoami").wants(exitOK, "records   2\n", "")
+
+	d.run("delete", "a", "--revision", "2").wants(exitConflict, "three", "")
+	d.run("delete", "a", "--last-seen").wants(exitOK, "a was deleted at revision 5\n", "")
+	d.run("get", "a").wants(exitOK, "deleted   yes\n", "")
+	d.run("get", "a", "--raw").wants(exitNotFound, "", "a")
+	d.run("delete", "missing", "--last-seen").wants(exitNotFound, "", "no such record")
+	d.run("delete", "missing", "--revision", "1").wants(exitConflict, "", "does not exist")
+
+	d.run("set", strings.Repeat("x", 65), "").wants(exitRefused, "", "BAD_USER_INPUT: input.id")
+	d.run("set", "c", "x", "--fence", "never=1").wants(exitRefused, "", "BAD_USER_INPUT")
+	d.run("set", "c", "x", "--mutation-id", "m").wants(exitOK, "is at revision 6\n", "")
+	d.run("set", "c", "x", "--mutation-id", "m").wants(exitOK, "since an earlier try", "")
+	d.run("set", "c", "y", "--mutation-id", "m").wants(exitRefused, "", "MUTATION_ID_REUSED")
+}
+
+func testData(d device) {
+	raw := "\x00\x1b[31m\xff" // what a terminal must not get
+	file := filepath.Join(d.t.TempDir(), "file")
+	if err := os.WriteFile(file, []byte(raw), 0o600); err != nil {
+		d.t.Fatal(err)
+	}
+	d.run("set", "at", "@"+file).wants(exitOK, "", "")
+	d.run("set", "file", "--file", file).wants(exitOK, "", "")
+	d.runWith(d.t.Context(), raw, "set", "stdin", "-").wants(exitOK, "", "")
+	d.run("set", "empty", "").wants(exitOK, "", "")
+	d.run("set", "lines", "one\ntwo").wants(exitOK, "", "")
+	for _, id := range []string{"at", "file", "stdin"} {
+		if got := d.run("get", "--raw", id); got.out != raw {
+			d.t.Errorf("%s: %q", id, got.out)
+		}
+		if got := d.run("get", id).wants(exitOK, "size      7 B\nbase64    ABtbMzFt/w==\n", ""); strings.Contains(got.out, raw) {
+			d.t.Errorf("%s: raw bytes on the terminal: %q", id, got.out)
+		}
+	}
+	d.run("get", "empty").wants(exitOK, "data      \n", "")
+	d.run("get", "lines").wants(exitOK, "data      one\n          two\n", "")
+	d.run("set", "a", "@/no/such/file").wants(exitError, "", "no such file")
+}
+
+func testJSON(d device) {
+	w := d.run("--json", "set", "a", "<hi>").wants(exitOK, `"status":"SUCCESS"`, "").json()[0]
+	if w["newRevision"] != 1.0 || w["record"].(map[string]any)["data"] != "PGhpPg==" {
+		d.t.Errorf("%v", w)
+	}
+	r := d.run("--json", "get", "a").wants(exitOK, "", "").json()[0]
+	if r["id"] != "a" || r["clientId"] != nil || r["deleted"] != false || !strings.HasSuffix(r["updatedAt"].(string), "Z") {
+		d.t.Errorf("%v", r)
+	}
+	e := d.run("--json", "set", "a", "x").wants(exitConflict, "", "").json()[0]
+	if e["code"] != "CONFLICT" || e["exitCode"] != 3.0 || e["record"].(map[string]any)["revision"] != 1.0 {
+		d.t.Errorf("%v", e)
+	}
+	e = d.run("--json", "changes", "--since", "nonsense").wants(exitRefused, "", "").json()[0]
+	if e["code"] != "BAD_USER_INPUT" || e["field"] != "since" {
+		d.t.Errorf("%v", e)
+	}
+}
+
+func testFeed(d device) {
+	d.run("set", "short", "1")
+	d.run("set", "a-longer-id", strings.Repeat("long ", 100))
+	d.run("delete", "short", "--last-seen")
+	got := d.run("changes").wants(exitOK, "REVISION  ID           UPDATED              DATA\n2         a-longer-id  ", "")
+	if longest := len(strings.Split(got.out, "\n")[1]); longest > 120 {
+		d.t.Errorf("a line of %d bytes", longest)
+	}
+	d.run("changes", "--since", "2").wants(exitOK, "short", "")
+	d.run("changes", "--since", "2").wants(exitOK, "(deleted)", "")
+	page := d.run("--json", "changes", "--since", "1", "--first", "1").wants(exitOK, "", "").json()
+	if len(page) != 2 || page[1]["hasMore"] != true || page[1]["head"] != 3.0 {
+		d.t.Fatalf("%v", page)
+	}
+	rest := d.run("--json", "changes", "--since", page[1]["cursor"].(string)).wants(exitOK, "", "").json()
+	if len(rest) != 2 || rest[0]["deleted"] != true || rest[1]["hasMore"] != false {
+		d.t.Errorf("%v", rest)
+	}
+	d.run("changes", "--since", "99").wants(exitRefused, "", "EPOCH_MISMATCH")
+	d.run("listen", "--since", "99").wants(exitRefused, "", "EPOCH_MISMATCH")
+}
+
+// testListen reads the output of a listener as it comes, and interrupts it.
+func testListen(d device) {
+	d.run("set", "before", "x")
+	ctx, interrupt := context.WithCancel(d.t.Context())
+	defer interrupt()
+	lines, out := io.Pipe()
+	ended := make(chan int, 1)
+	var notes strings.Builder
+	go func() {
+		ended <- run(ctx, []string{"--url", d.url, "--key", d.key, "--json", "listen", "--since", "0"}, streams{nil, out, &notes})
+		out.Close()
+	}()
+	read := result{t: d.t, line: "listen"}
+	next := func(want string) {
+		d.t.Helper()
+		line := make([]byte, 4096)
+		n, err := lines.Read(line)
+		if read.out = string(line[:n]); err != nil || !strings.Contains(read.out, want) {
+			d.t.Fatalf("%q, %v; want %s", read.out, err, want)
+		}
+	}
+	next(`"id":"before"`)
+	next("CAUGHT_UP")
+	d.run("set", "live", "y").wants(exitOK, "", "")
+	next(`"id":"live"`)
+	cursor := read.json()[0]["cursor"].(string)
+	interrupt()
+	if code := <-ended; code != exitOK {
+		d.t.Errorf("code %d, %s", code, notes.String())
+	}
+	d.run("changes", "--since", cursor).wants(exitOK, "cursor "+cursor, "")
+}
+
+func testLocks(d device) {
+	d.run("locked", "l").wants(exitOK, "l is free\n", "")
+	got := d.run("--json", "lock", "l", "--ttl", "60s").wants(exitOK, `"token":1`, "").json()[0]
+	instance := got["instanceId"].(string)
+	d.run("lock", "l").wants(exitHeld, instance, "held")
+	if e := d.run("--json", "lock", "l").wants(exitHeld, "", "").json()[0]; e["code"] != "HELD" {
+		d.t.Errorf("%v", e)
+	}
+	d.run("locked", "l").wants(exitOK, "l is locked\nINSTANCE", "")
+	d.run("locked", "l", "--exit-code").wants(exitHeld, instance, "")
+	d.run("lock", "l", "--instance", instance).wants(exitOK, "token     1\n", "syncctl unlock")
+	d.run("unlock", "l", "--instance", instance).wants(exitOK, "l is released\n", "")
+	d.run("locked", "l", "--exit-code").wants(exitOK, "free", "")
+
+	d.run("lock", "s", "--shared").wants(exitOK, "", "")
+	d.run("lock", "s", "--shared").wants(exitOK, "", "")
+	d.run("locked", "s").wants(exitOK, "s is locked, shared\n", "")
+	d.run("lock", "s").wants(exitHeld, "", "2 other")
+	d.run("lock", "l", "--ttl", "1500ms").wants(exitRefused, "", "whole seconds")
+}
+
+func testLockedCommand(d device) {
+	d.run("lock", "l", "--", "sh", "-c", `echo "$SYNCLINE_FENCE $SYNCLINE_LOCK $SYNCLINE_TOKEN"; exit 9`).wants(9, "l=1 l 1\n", "")
+	d.run("locked", "l").wants(exitOK, "free", "")
+	d.run("lock", "l", "--", "sh", "-c", "kill -9 $$").wants(128+int(syscall.SIGKILL), "", "")
+	d.run("lock", "l", "--", "/no/such/command").wants(exitError, "", "no such file")
+	d.run("locked", "l").wants(exitOK, "free", "")
+	d.runWith(d.t.Context(), "input", "lock", "l", "--", "cat").wants(exitOK, "input", "")
+	d.run("set", "a", "x", "--fence", "l=4").wants(exitOK, "", "")
+	d.run("set", "a", "y", "--last-seen", "--fence", "l=1").wants(exitRefused, "", "FENCED")
+
+	// Somebody takes the lock away: the command is ended, by SIGTERM.
+	marker := filepath.Join(d.t.TempDir(), "token")
+	done := make(chan result, 1)
+	go func() {
+		done <- d.run("lock", "lost", "--instance", "thief", "--ttl", "1s", "--", "sh", "-c", "touch "+marker+"; exec sleep 60")
+	}()
+	await(d.t, func() bool { _, err := os.Stat(marker); return err == nil })
+	d.run("unlock", "lost", "--instance", "thief").wants(exitOK, "", "")
+	began := time.Now()
+	(<-done).wants(exitLockLost, "", "lost")
+	if took := time.Since(began); took > 10*time.Second {
+		d.t.Errorf("the command went on for %v", took)
+	}
+}
+
+// await polls a condition that comes from another process.
+func await(t *testing.T, condition func() bool) {
+	t.Helper()
+	deadline := time.After(30 * time.Second)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !condition() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatal("it did not happen within 30 s")
+		}
+	}
+}
+
+func testLockWait(d device) {
+	d.run("lock", "l", "--instance", "first").wants(exitOK, "", "")
+	d.run("lock", "l", "--wait", "200ms", "--", "true").wants(exitHeld, "first", "")
+	done := make(chan result, 1)
+	go func() { done <- d.run("lock", "l", "--wait", "1m", "--", "echo", "my turn") }()
+	d.run("unlock", "l", "--instance", "first").wants(exitOK, "", "")
+	(<-done).wants(exitOK, "my turn\n", "")
+	d.run("lock", "l", "--wait", "1s").wants(exitUsage, "", "--wait")
+}
+
+func testSign(d device) {
+	query := `query($id: ID!) { record(id: $id) { id } viewer { id } }`
+	command := d.run("sign", query, "--variables", `{"id": "it's"}`).wants(exitOK, "curl -sS ", "")
+	owner := strings.TrimSpace(d.run("whoami", "--offline").out)
+	if got, want := send(d.t, command.out), `{"data":{"record":null,"viewer":{"id":"`+owner+`"}}}`; got != want {
+		d.t.Errorf("%s\nwant %s", got, want)
+	}
+	d.runWith(d.t.Context(), "{ limits { maxBatch } }", "--json", "sign", "-").wants(exitOK, `maxBatch`, "")
+	d.run("sign", "{ viewer { id } }", "--variables", "[1]").wants(exitUsage, "", "--variables")
+}
+
+// send does what a curl command line says, after a shell has split it.
+func send(t *testing.T, command string) string {
+	t.Helper()
+	split, err := exec.CommandContext(t.Context(), "sh", "-c", `curl() { printf '%s\0' "$@"; }; `+command).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := strings.Split(strings.TrimSuffix(string(split), "\x00"), "\x00")
+	url, rest, body := args[1], args[2:len(args)-2], args[len(args)-1]
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for ; len(rest) > 0; rest = rest[2:] {
+		name, value, _ := strings.Cut(rest[1], ": ")
+		req.Header.Set(name, value)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	answer, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(answer))
+}
