@@ -8,6 +8,9 @@ const stride = 62
 
 const strideMask = 1<<stride - 1
 
+// maxRounds times 62 steps are enough to invert any number.
+const maxRounds = 12
+
 // wide is a signed number of five limbs of 62 bits, the least first. The lower
 // four are from 0 to 2^62-1; the highest has the sign.
 type wide [5]int64
@@ -50,7 +53,7 @@ func invert(x [4]uint64, m *modulus) [4]uint64 {
 	var d wide
 	e := wide{1}
 	delta := 1
-	for g != (wide{}) {
+	for round := 0; round < maxRounds && g != (wide{}); round++ {
 		var t matrix
 		delta, t = divisionSteps(delta, uint64(f[0])|uint64(f[1])<<stride, uint64(g[0])|uint64(g[1])<<stride)
 		f, g = t.apply(&f, &g)
@@ -127,8 +130,7 @@ func (t *matrix) apply(f, g *wide) (f2, g2 wide) {
 
 // applyModulo is apply for d and e: before the division, the multiple of m from
 // 0 to 2^62-1 is added that makes the lowest 62 bits zero. Each time, |d| and |e|
-// grow by at most m; 12 times 62 steps are enough for any inverse, so they stay
-// below 2^260.
+// grow by at most m; so after maxRounds they are still below 2^260.
 func (t *matrix) applyModulo(d, e *wide, m *modulus) (d2, e2 wide) {
 	var x, y wideSum
 	x.add(t.u, d[0])

@@ -60,7 +60,7 @@ func TestInverse(t *testing.T) {
 
 // What the comments on divisionSteps, apply and applyModulo say: that a matrix is
 // bounded, that f and g stay below 2^256 and d and e below 2^260, that d*x = f and
-// e*x = g modulo m, and that 12 rounds are enough.
+// e*x = g modulo m, and that maxRounds are enough.
 func TestDivisionBounds(t *testing.T) {
 	t.Parallel()
 	random := source(t)
@@ -79,8 +79,8 @@ func divideChecked(t *testing.T, m *modulus, x [4]uint64) {
 	t.Helper()
 	f, g, d, e, delta := m.value, widen(x), wide{}, wide{1}, 1
 	for round := 1; g != (wide{}); round++ {
-		if round > 12 {
-			t.Fatalf("%x takes more than 12 rounds", number(x))
+		if round > maxRounds {
+			t.Fatalf("%x takes more than %d rounds", number(x), maxRounds)
 		}
 		var step matrix
 		delta, step = divisionSteps(delta, uint64(f[0])|uint64(f[1])<<stride, uint64(g[0])|uint64(g[1])<<stride)

@@ -67,15 +67,18 @@ var generatorTables struct {
 // millisecond.
 func generatorMultiples() (low, high *tableG) {
 	t := &generatorTables
-	t.once.Do(func() {
-		base := generator
-		t.low.fill(&base)
-		p := point{base.x, base.y, one}
-		p.times2(128)
-		base = p.affine()
-		t.high.fill(&base)
-	})
+	t.once.Do(func() { fillTables(&t.low, &t.high) })
 	return &t.low, &t.high
+}
+
+func fillTables(low, high *tableG) {
+	low.fill(&generator)
+	p := point{generator.x, generator.y, one}
+	for range 128 {
+		p.double()
+	}
+	base := p.affine()
+	high.fill(&base)
 }
 
 // fill fills the table with odd multiples, of the curve itself.

@@ -47,12 +47,8 @@ func (p *point) double() {
 // p.z, or a multiple of it if q is of another, isomorphic curve.
 func (p *point) add(q *affine, zq element) {
 	h, r := p.chord(q, zq)
-	if h.isZero() {
-		if r.isZero() {
-			p.double()
-		} else {
-			*p = point{}
-		}
+	if h.isZero() && r.isZero() {
+		p.double()
 		return
 	}
 	p.addChord(h, r)
@@ -69,7 +65,8 @@ func (p *point) chord(q *affine, zq element) (h, r element) {
 }
 
 // addChord adds the point of which chord told that it is another one: algorithm
-// 3.22 of the Guide, madd in the explicit-formulas database.
+// 3.22 of the Guide, madd in the explicit-formulas database. If h is 0, so is z':
+// the sum of opposite points is infinity.
 //
 //	x' = r^2 - h^3 - 2*x*h^2
 //	y' = r*(x*h^2 - x') - y*h^3
@@ -81,13 +78,6 @@ func (p *point) addChord(h, r element) {
 	p.z = mul(p.z, h)
 	p.x = sub(sub(square(r), hhh), add(v, v))
 	p.y = sub(mul(r, sub(v, p.x)), mul(p.y, hhh))
-}
-
-// times2 doubles p so many times.
-func (p *point) times2(times int) {
-	for range times {
-		p.double()
-	}
 }
 
 // scaled is q on the isomorphic curve that a factor z leads to:
