@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"syncline/auth"
+	"syncline/auth/signing"
 )
 
 func TestUnsignedRequestsPassWithoutPrincipal(t *testing.T) {
@@ -138,35 +139,42 @@ func TestBodyIsNotReadInVain(t *testing.T) {
 func TestOutcome(t *testing.T) {
 	t.Parallel()
 	s := newService(t, nil, auth.Options{})
-	serve := func(r *http.Request) *auth.Outcome {
-		ctx, outcome := auth.WithOutcome(r.Context())
-		s.serve(r.WithContext(ctx))
-		return outcome
-	}
 	owner := testKey(t, "owner 1").Public()
-
-	if o := serve(httptest.NewRequest(http.MethodGet, "/", nil)); o.Err != nil || o.Principal != (auth.Principal{}) {
-		t.Errorf("unsigned: %+v", o)
-	}
-	if o := serve(signedPost(t, "outcome", "text")); o.Err != nil || o.Principal.Key != owner {
-		t.Errorf("signed: %+v", o)
-	}
-	if o := serve(signedPost(t, "outcome", "text")); o.Err == nil || o.Err.Code != auth.CodeNonceReused || o.Principal != (auth.Principal{}) {
-		t.Errorf("replayed: %+v", o)
-	}
-
-	ctx, o := auth.WithOutcome(t.Context())
-	init := newDraft(t, kindWebSocket, "outcome").request()
-	for range 2 {
-		_, _ = s.verifier.VerifyInit(ctx, readRequest(t, init), map[string]any{
-			"signature-input": init.Payload["signature-input"], "signature": init.Payload["signature"],
-		})
-		if o.Err == nil && o.Principal.Key != owner {
-			t.Errorf("connection_init: %+v", o)
+	for name, test := range map[string]struct {
+		request *http.Request
+		key     signing.PublicKey
+	}{
+		"unsigned": {request: httptest.NewRequest(http.MethodGet, "/", nil)},
+		"signed":   {request: signedPost(t, "outcome", "text"), key: owner},
+	} {
+		ctx, outcome := auth.WithOutcome(test.request.Context())
+		s.serve(test.request.WithContext(ctx))
+		if p, err := outcome.Get(); err != nil || p.Key != test.key {
+			t.Errorf("%s: %v, %v", name, p.Key, err)
 		}
 	}
-	if o.Err == nil || o.Err.Code != auth.CodeNonceReused {
-		t.Errorf("connection_init again: %+v", o)
+	replay := signedPost(t, "outcome", "text")
+	ctx, outcome := auth.WithOutcome(replay.Context())
+	s.serve(replay.WithContext(ctx))
+	if p, err := outcome.Get(); err == nil || err.Code != auth.CodeNonceReused || p != (auth.Principal{}) {
+		t.Errorf("replayed: %v, %v", p.Key, err)
+	}
+}
+
+func TestOutcomeOfConnections(t *testing.T) {
+	t.Parallel()
+	s := newService(t, nil, auth.Options{})
+	ctx, outcome := auth.WithOutcome(t.Context())
+	init := newDraft(t, kindWebSocket, "outcome").request()
+	payload := map[string]any{"signature-input": init.Payload["signature-input"], "signature": init.Payload["signature"]}
+
+	_, _ = s.verifier.VerifyInit(ctx, readRequest(t, init), payload)
+	if p, err := outcome.Get(); err != nil || p.Key != testKey(t, "owner 1").Public() {
+		t.Errorf("connection_init: %v, %v", p.Key, err)
+	}
+	_, _ = s.verifier.VerifyInit(ctx, readRequest(t, init), payload)
+	if _, err := outcome.Get(); err == nil || err.Code != auth.CodeNonceReused {
+		t.Errorf("connection_init again: %v", err)
 	}
 }
 

@@ -3,12 +3,23 @@ package auth
 import (
 	"context"
 	"errors"
+	"sync"
 )
 
-// Outcome is how the verification of a request ended.
+// Outcome is how the verification of a request ended. It is safe for concurrent
+// use: a WebSocket goes on after its request.
 type Outcome struct {
-	Principal Principal // its zero value if the request was not signed, or refused
-	Err       *Error    // nil unless it was refused
+	mu        sync.Mutex
+	principal Principal
+	err       *Error
+}
+
+// Get is the principal, its zero value if the request was not signed or was
+// refused, and the refusal if it was.
+func (o *Outcome) Get() (Principal, *Error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.principal, o.err
 }
 
 type outcomeKey struct{}
@@ -24,8 +35,10 @@ func WithOutcome(ctx context.Context) (context.Context, *Outcome) {
 // observe notes the outcome, and returns err.
 func observe(ctx context.Context, p Principal, err error) error {
 	if o, ok := ctx.Value(outcomeKey{}).(*Outcome); ok {
-		*o = Outcome{Principal: p}
-		_ = errors.As(err, &o.Err)
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		o.principal, o.err = p, nil
+		_ = errors.As(err, &o.err)
 	}
 	return err
 }

@@ -173,19 +173,20 @@ func TestFullMemoryIsUnavailable(t *testing.T) {
 	ctx, outcome := auth.WithOutcome(t.Context())
 	w := s.serve(readRequest(t, newDraft(t, kindPost, "second").request()).WithContext(ctx))
 	ext := extensions(t, w)
+	_, refusal := outcome.Get()
 	if w.Code != http.StatusServiceUnavailable || ext["code"] != "UNAVAILABLE" || ext["outcome"] != "NOT_APPLIED" {
 		t.Errorf("%d %v", w.Code, ext)
 	}
 	if ext["retryAfterMs"] != 2000.0 || w.Header().Get("Retry-After") != "2" {
 		t.Errorf("retryAfterMs %v, Retry-After %q", ext["retryAfterMs"], w.Header().Get("Retry-After"))
 	}
-	if strings.Contains(w.Body.String(), "full") || !errors.Is(outcome.Err, auth.ErrNonceMemoryFull) {
-		t.Errorf("the cause belongs in the outcome (%v), not in %s", outcome.Err, w.Body)
+	if strings.Contains(w.Body.String(), "full") || !errors.Is(refusal, auth.ErrNonceMemoryFull) {
+		t.Errorf("the cause belongs in the outcome (%v), not in %s", refusal, w.Body)
 	}
 	if got := s.send(newDraft(t, kindPost, "first").request()); got != string(auth.CodeNonceReused) {
 		t.Errorf("the first one again: %q", got)
 	}
-	code, reason := outcome.Err.Close()
+	code, reason := refusal.Close()
 	if code != 1013 || reason != `{"code":"UNAVAILABLE"}` {
 		t.Errorf("a WebSocket would be closed with %d %s", code, reason)
 	}

@@ -38,8 +38,8 @@ func New(log *slog.Logger, observe Observe) *Log {
 
 // entry is what the lines of one request, or of one connection, share.
 type entry struct {
-	id      string
-	outcome *auth.Outcome
+	id       string
+	verified *auth.Outcome
 }
 
 type entryKey struct{}
@@ -51,8 +51,8 @@ func (l *Log) Middleware(next http.Handler) http.Handler {
 		e := entry{id: requestID(r)}
 		w.Header().Set(RequestID, e.id)
 		var report *graph.Report
-		ctx, outcome := auth.WithOutcome(r.Context())
-		e.outcome = outcome
+		ctx, verified := auth.WithOutcome(r.Context())
+		e.verified = verified
 		ctx, report = graph.WithReport(context.WithValue(ctx, entryKey{}, e))
 		answer := httpsnoop.CaptureMetrics(next, w, r.WithContext(ctx))
 		l.write(ctx, e, report, answer.Duration, "request", slog.String("method", r.Method), slog.Int("status", status(r, answer.Code)))
@@ -77,13 +77,14 @@ func (l *Log) Operation(ctx context.Context) (inner context.Context, done func()
 }
 
 func (l *Log) write(ctx context.Context, e entry, report *graph.Report, took time.Duration, message string, extra ...slog.Attr) {
-	fields, outcome := report.Fields(), outcomeOf(e.outcome, report)
+	principal, refusal := e.verified.Get()
+	fields, outcome := report.Fields(), outcomeOf(refusal, report)
 	for _, field := range fields {
 		l.observe(field, outcome, took)
 	}
 	attrs := append([]slog.Attr{slog.String("id", e.id)}, extra...)
-	if p := e.outcome.Principal; p != (auth.Principal{}) {
-		attrs = append(attrs, slog.String("owner", p.Key.String()[:12]))
+	if principal != (auth.Principal{}) {
+		attrs = append(attrs, slog.String("owner", principal.Key.Short()))
 	}
 	if len(fields) > 0 {
 		attrs = append(attrs, slog.String("fields", strings.Join(fields, ",")))
@@ -93,10 +94,10 @@ func (l *Log) write(ctx context.Context, e entry, report *graph.Report, took tim
 }
 
 // outcomeOf is "ok", or the codes with which the request was refused.
-func outcomeOf(verified *auth.Outcome, report *graph.Report) string {
+func outcomeOf(refusal *auth.Error, report *graph.Report) string {
 	codes := report.Codes()
-	if verified.Err != nil {
-		codes = append(codes, string(verified.Err.Code))
+	if refusal != nil {
+		codes = append(codes, string(refusal.Code))
 	}
 	if len(codes) == 0 {
 		return "ok"
