@@ -133,7 +133,7 @@ func (f *Follower) take() (Event, bool) {
 
 func (f *Follower) takeRecord() Event {
 	r := f.page.Records[f.taken]
-	f.page.Records[f.taken] = record.Record{} // whoever keeps r does not keep the page
+	f.page.Records[f.taken] = record.Record{} // the page does not keep what its reader has
 	event := Event{Kind: Changed, Record: &r, Cursor: f.page.Cursors[f.taken]}
 	f.taken++
 	if f.taken == len(f.page.Records) {

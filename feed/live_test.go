@@ -73,7 +73,10 @@ func TestPollingIsOneQueryForAll(t *testing.T) {
 		for i := range 300 {
 			w.expect(w.follow(numbered(i/2), nil), "|") // two of each owner
 		}
-		w.follow(bob, start()) // replaying: it knows that it is behind
+		behind := w.follow(bob, nil) // has begun to read, and knows that there is more
+		w.expect(behind, "|")
+		w.fill(bob, 100)
+		w.expect(behind, "1:1")
 		gone := w.follow(alice, nil)
 		gone.Close()
 		w.memory.count()
@@ -147,7 +150,7 @@ func TestAWriteConcernsItsOwnersFollowersOnly(t *testing.T) {
 		for i := range 10_000 {
 			w.expect(w.follow(numbered(i), nil), "|")
 		}
-		if n := runtime.NumGoroutine() - before; n > 100 {
+		if n := runtime.NumGoroutine() - before; n > 5000 { // other tests run beside this one
 			w.Errorf("%d goroutines for idle followers", n)
 		}
 		f := w.follow(alice, nil)
@@ -178,8 +181,8 @@ func TestASleepingReaderDelaysNobody(t *testing.T) {
 	})
 }
 
-// What was handed out is not kept: an idle follower holds no data.
-func TestAnIdleFollowerHoldsNoData(t *testing.T) {
+// What was handed out is not kept, even of a page that is still being read.
+func TestAFollowerDoesNotKeepWhatItHandedOut(t *testing.T) {
 	inBubble(t, func(w *world) {
 		for i := range 8 {
 			w.write(alice, fmt.Sprint(i), make([]byte, 1000))
@@ -187,10 +190,9 @@ func TestAnIdleFollowerHoldsNoData(t *testing.T) {
 		f := w.follow(alice, start())
 		first := w.next(f) // kept by its receiver
 		var data []weak.Pointer[byte]
-		for range 7 {
+		for range 6 { // not all of the page
 			data = append(data, weak.Make(&w.next(f).Record.Data[0]))
 		}
-		w.expect(f, "|")
 		runtime.GC()
 		runtime.GC()
 		for i, p := range data {

@@ -66,7 +66,9 @@ func (w *watch) acquire(owner locks.Owner, r locks.Request) locks.Grant {
 func (w *watch) expect(watcher *locks.Watcher, after time.Duration, holders ...string) locks.Lock {
 	w.Helper()
 	start := time.Now()
-	lock, err := watcher.Next(w.Context())
+	ctx, cancel := context.WithTimeout(w.Context(), time.Hour) // which passes at once
+	defer cancel()
+	lock, err := watcher.Next(ctx)
 	if err != nil {
 		w.Fatalf("Next: %v", err)
 	}
