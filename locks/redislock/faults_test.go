@@ -213,8 +213,7 @@ func TestRenewalWithoutDatabaseKeepsTheHold(t *testing.T) {
 func TestRenewalRaisesTheFence(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	forgetful := &unfenced{Fences: f.inDB}
-	crashed := redislock.New(open(t, f.server.URL()), forgetful)
+	crashed := redislock.New(open(t, f.server.URL()), &unfenced{f.inDB})
 	if _, err := crashed.Acquire(t.Context(), alice, exclusive("a", "one")); err != nil {
 		t.Fatal(err)
 	}
@@ -225,6 +224,7 @@ func TestRenewalRaisesTheFence(t *testing.T) {
 	}
 }
 
+// unfenced fences raise nothing.
 type unfenced struct{ redislock.Fences }
 
 func (u *unfenced) RaiseFence(_ context.Context, _ locks.Key, token locks.Token) (locks.Token, error) {
@@ -252,7 +252,7 @@ func TestHoldBelowTheFenceIsGrantedAnew(t *testing.T) {
 func TestTokenThatIsLateIsRefused(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	other := redislock.New(open(t, f.server.URL()), f.inDB)
+	other := redislock.New(open(t, f.server.URL()), &unfenced{f.inDB}) // or the fence would give the late token away
 	key := locks.Key{Owner: alice, Name: "a"}
 	var newest locks.Token
 	late := &late{Fences: f.inDB, after: func() {

@@ -14,9 +14,11 @@
 package redislock
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"time"
 
@@ -170,8 +172,8 @@ func (l *Locker) Read(ctx context.Context, keys []locks.Key) ([]locks.Lock, erro
 	found := make([]locks.Lock, 0, len(keys))
 	for some := range slices.Chunk(keys, maxKeys) {
 		answers, err := l.readSome(bounded, some)
-		if err != nil && ctx.Err() != nil {
-			return nil, ctx.Err()
+		if err != nil && ended(ctx, bounded, err) {
+			return nil, cmp.Or(ctx.Err(), context.DeadlineExceeded)
 		}
 		if err != nil {
 			return nil, unavailable(err, false)
@@ -179,4 +181,13 @@ func (l *Locker) Read(ctx context.Context, keys []locks.Key) ([]locks.Lock, erro
 		found = append(found, answers...)
 	}
 	return found, nil
+}
+
+// ended tells whether a call failed because its caller's time was over, which
+// the connection may have noticed before ctx itself.
+func ended(ctx, bounded context.Context, err error) bool {
+	callers, ok := ctx.Deadline()
+	own, _ := bounded.Deadline() // the earlier of the two
+	timeout, isTimeout := errors.AsType[net.Error](err)
+	return ctx.Err() != nil || ok && callers.Equal(own) && isTimeout && timeout.Timeout()
 }
