@@ -38,7 +38,7 @@ const (
 	clockSkew = 3 * time.Minute
 )
 
-var errAway = errors.New("Redis was away a moment ago")
+var errAway = errors.New("no answer from Redis a moment ago")
 
 // Nonces is an auth.NonceMemory. Make one with New.
 type Nonces struct {

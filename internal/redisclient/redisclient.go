@@ -32,8 +32,8 @@ const clientName = "syncline"
 //	redis-sentinel://[[user]:password@]host:port[/database]?master_name=name&addr=host:port&addr=...
 //
 // With rediss, rediss-cluster and rediss-sentinel the connections are encrypted
-// and the server's certificate is verified by the system's authorities, to which
-// SSL_CERT_FILE adds. host:port names one of the cluster's nodes or of the
+// and the server's certificate is verified by the system's authorities, or those
+// of the file that SSL_CERT_FILE names. host:port names one of the cluster's nodes or of the
 // sentinels, each addr one more. All parameters of go-redis may be added.
 func Open(rawURL string) (redis.UniversalClient, error) {
 	scheme, rest, ok := strings.Cut(rawURL, "://")

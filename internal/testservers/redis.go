@@ -3,6 +3,7 @@ package testservers
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"os"
 	"os/exec"
 	"syscall"
@@ -30,6 +31,19 @@ func StartRedis(t testing.TB, settings ...string) *Redis {
 	return startRedis(t, redis.Options{Addr: address}, append([]string{"--port", port(address)}, settings...)...)
 }
 
+// StartRedisTLS starts a server that speaks TLS only, and asks for a password.
+func StartRedisTLS(t testing.TB, certificate Certificate, password string) *Redis {
+	t.Helper()
+	options := redis.Options{
+		Addr:      FreeAddress(t),
+		Password:  password,
+		TLSConfig: &tls.Config{InsecureSkipVerify: true}, // only to see whether it is ready
+	}
+	return startRedis(t, options, "--port", "0", "--tls-port", port(options.Addr), "--requirepass", password,
+		"--tls-cert-file", certificate.File, "--tls-key-file", certificate.KeyFile,
+		"--tls-ca-cert-file", certificate.File, "--tls-auth-clients", "no")
+}
+
 func startRedis(t testing.TB, options redis.Options, settings ...string) *Redis {
 	t.Helper()
 	options.MaxRetries = -1
@@ -51,7 +65,7 @@ func RedisURL(t testing.TB) (url, prefix string) {
 	return StartRedis(t).URL(), "syncline-test"
 }
 
-// URL is where clients find the server.
+// URL is where clients find a server without TLS and password.
 func (r *Redis) URL() string { return "redis://" + r.Address }
 
 // Start starts the server again after Kill, with nothing in it.

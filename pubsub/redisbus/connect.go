@@ -55,8 +55,10 @@ func (b *Bus) connectOnce(ctx context.Context) (established bool, err error) {
 		changes: make(map[pubsub.Owner]struct{}),
 		sent:    make(map[pubsub.Owner]*sent),
 	}
-	defer l.pubSub.Close()
-	defer cancel() // first, or Close would wait for what go-redis does about a lost connection
+	defer func() {
+		cancel() // first, or Close would wait for what go-redis does about a lost connection
+		_ = l.pubSub.Close()
+	}()
 	if err := l.ping(ctx, ""); err != nil {
 		b.triedOnce()
 		return false, err

@@ -47,7 +47,7 @@ func (l *link) serve(ctx context.Context) error {
 	}()
 	defer func() {
 		cancel(nil)
-		l.pubSub.Close() // ends the reader
+		_ = l.pubSub.Close() // ends the reader
 		<-read
 	}()
 	if err := l.sendChanges(ctx); err != nil {
