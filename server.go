@@ -15,8 +15,11 @@ import (
 	"syscall"
 	"time"
 
+	"entgo.io/ent/dialect"
+
 	"syncline/auth"
 	"syncline/auth/dbnonce"
+	"syncline/auth/redisnonce"
 	"syncline/feed"
 	"syncline/graph"
 	"syncline/graph/transport"
@@ -28,9 +31,13 @@ import (
 	"syncline/internal/lifecycle"
 	"syncline/internal/metrics"
 	"syncline/internal/pages"
+	"syncline/internal/redisclient"
 	"syncline/locks"
 	"syncline/locks/dblock"
+	"syncline/locks/redislock"
+	"syncline/pubsub"
 	"syncline/pubsub/inproc"
+	"syncline/pubsub/redisbus"
 	"syncline/record"
 	"syncline/record/entstore"
 )
@@ -117,42 +124,39 @@ func open(ctx context.Context, cfg config.Config) (*database.DB, error) {
 
 func serve(ctx context.Context, cfg config.Config, db *database.DB) error {
 	log := newLog(cfg)
-	// Signatures from before this instant may have been used already, and carry
-	// whole seconds: serving begins on one, so that no fresh request is refused.
-	began := time.Now().Truncate(time.Second).Add(time.Second)
-	bus := inproc.New()
-	defer bus.Close()
-	records := record.NewService(entstore.New(db.Write, db.Read, db.Dialect), bus, log)
-	feeds := feed.New(records, bus, cfg.FeedPollInterval, log)
-	lockService := locks.NewService(dblock.New(db.Write, db.Read, db.Dialect), bus, cfg.FeedPollInterval, log)
-
-	nonces := auth.NewMemoryNonces(cfg.NonceMemory, time.Now)
-	verifier, certificates, err := newVerifier(cfg, db, nonces, began, log)
+	figures := metrics.New()
+	shared, err := coordinate(cfg, db, figures, log)
 	if err != nil {
 		return err
 	}
-	figures := metrics.New()
-	figures.Gauge("syncline_nonces", "Nonces remembered in memory.", func() float64 { return float64(nonces.Len()) })
+	defer shared.close()
+	certificates, err := newCertificates(cfg, log)
+	if err != nil {
+		return err
+	}
+	verifier, err := newVerifier(cfg, shared, certificates)
+	if err != nil {
+		return err
+	}
+	records := record.NewService(entstore.New(db.Write, db.Read, db.Dialect), shared.bus, log)
+	feeds := feed.New(records, shared.bus, cfg.FeedPollInterval, log)
+	lockService := locks.NewService(shared.locker, shared.bus, cfg.FeedPollInterval, log)
 	requests := accesslog.New(log, figures.Observe)
 	origins := crossorigin.New(cfg.AllowedOrigins)
 	transports := newTransports(cfg, verifier, requests, origins)
-
 	api := graph.NewServer(graph.Config{Records: records, Feed: feeds, Locks: lockService, Log: log, Introspection: cfg.Introspection})
 	transports.Install(api)
-
-	state := health.New(readiness(db, certificates)...)
-	mux := http.NewServeMux()
-	mux.Handle("/graphql", requests.Middleware(origins.Handler(verifier.Middleware(api))))
-	mux.Handle("GET /schema.graphql", origins.Handler(pages.Schema(schema)))
-	mux.HandleFunc("GET /livez", state.Live)
-	mux.HandleFunc("GET /readyz", state.Ready)
-	if cfg.Playground {
-		mux.HandleFunc("GET /{$}", pages.Index)
-	}
+	state := health.New(checks(db, shared, certificates)...)
 
 	server := lifecycle.Server{
-		Listeners: []lifecycle.Listener{{Name: "clients", Address: cfg.ListenAddress, Handler: mux}},
-		Loops:     []func(context.Context) error{feeds.Run, lockService.Run},
+		Listeners: []lifecycle.Listener{{
+			Name:    "clients",
+			Address: cfg.ListenAddress,
+			Handler: routes(cfg, state, origins, requests.Middleware(origins.Handler(verifier.Middleware(api)))),
+		}},
+		Loops: []func(context.Context) error{feeds.Run, lockService.Run, func(ctx context.Context) error {
+			return shared.whileHintsAreLost(ctx, func() { feeds.PollSoon(); lockService.PollSoon() })
+		}},
 		Drain: func(ctx context.Context) error {
 			state.Drain()
 			return transports.Shutdown(ctx)
@@ -166,28 +170,114 @@ func serve(ctx context.Context, cfg config.Config, db *database.DB) error {
 	if cfg.MetricsListenAddress != "" {
 		server.Listeners = append(server.Listeners, lifecycle.Listener{Name: "metrics", Address: cfg.MetricsListenAddress, Handler: figures.Handler()})
 	}
-	log.Info("starting", "version", version(), "database", db.Dialect)
-	<-time.After(time.Until(began))
+	log.Info("starting", "version", version(), "database", db.Dialect, "redis", cfg.RedisURL != "")
+	<-time.After(time.Until(shared.refuseBefore))
 	return server.Run(ctx)
 }
 
-func newVerifier(cfg config.Config, db *database.DB, nonces auth.NonceMemory, began time.Time, log *slog.Logger) (*auth.Verifier, *auth.Certificates, error) {
+func routes(cfg config.Config, state *health.Health, origins *crossorigin.Policy, api http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/graphql", api)
+	mux.Handle("GET /schema.graphql", origins.Handler(pages.Schema(schema)))
+	mux.HandleFunc("GET /livez", state.Live)
+	mux.HandleFunc("GET /readyz", state.Ready)
+	if cfg.Playground {
+		mux.HandleFunc("GET /{$}", pages.Index)
+	}
+	return mux
+}
+
+// coordination is what instances of one deployment share beside the database.
+type coordination struct {
+	bus    pubsub.Bus
+	locker locks.Locker
+	nonces auth.NonceMemory
+	// refuseBefore and durable make up for nonces that are forgotten when the
+	// process ends; zero where they are not.
+	refuseBefore time.Time
+	durable      auth.NonceMemory
+
+	checks            []health.Check
+	whileHintsAreLost func(ctx context.Context, poll func()) error
+	close             func()
+}
+
+func coordinate(cfg config.Config, db *database.DB, figures *metrics.Metrics, log *slog.Logger) (coordination, error) {
+	memory := auth.NewMemoryNonces(cfg.NonceMemory, time.Now)
+	figures.Gauge("syncline_nonces", "Nonces remembered in this instance's memory.", func() float64 { return float64(memory.Len()) })
+	locker := dblock.New(db.Write, db.Read, db.Dialect)
+	if cfg.RedisURL == "" {
+		return coordinateAlone(db, locker, memory, log), nil
+	}
+	return coordinateByRedis(cfg, locker, memory, figures, log)
+}
+
+// coordinateAlone is for one instance, or several that share a database only.
+func coordinateAlone(db *database.DB, locker *dblock.Locker, memory *auth.MemoryNonces, log *slog.Logger) coordination {
+	if db.Dialect != dialect.SQLite {
+		log.Warn("without REDIS_URL, a captured request can be replayed to another instance within its 300 seconds")
+	}
+	bus := inproc.New()
+	return coordination{
+		bus:    bus,
+		locker: locker,
+		nonces: memory,
+		// Signatures carry whole seconds: serving begins on one, so that no fresh
+		// request is refused.
+		refuseBefore:      time.Now().Truncate(time.Second).Add(time.Second),
+		durable:           dbnonce.New(db.Write, time.Now),
+		whileHintsAreLost: func(ctx context.Context, _ func()) error { <-ctx.Done(); return ctx.Err() },
+		close:             bus.Close,
+	}
+}
+
+// coordinateByRedis is for any number of instances. Tokens and fences of locks
+// stay in the database.
+func coordinateByRedis(cfg config.Config, fences *dblock.Locker, memory *auth.MemoryNonces, figures *metrics.Metrics, log *slog.Logger) (coordination, error) {
+	client, err := redisclient.Open(cfg.RedisURL)
+	if err != nil {
+		return coordination{}, fmt.Errorf("REDIS_URL: %w", err)
+	}
+	bus := redisbus.New(client, log)
+	var options []redisnonce.Option
+	if cfg.NonceStrict {
+		options = append(options, redisnonce.Strict())
+	}
+	nonces := redisnonce.New(client, memory, time.Now, log, options...)
+	figures.Gauge("syncline_nonces_alone", "Nonces let in by this instance's memory alone, while Redis was away.", func() float64 { return float64(nonces.Alone()) })
+	return coordination{
+		bus:               bus,
+		locker:            redislock.New(client, fences),
+		nonces:            nonces,
+		checks:            []health.Check{{Name: "redis", Degrades: !cfg.NonceStrict, Probe: func(ctx context.Context) error { return client.Ping(ctx).Err() }}},
+		whileHintsAreLost: bus.WhileAway,
+		close:             func() { bus.Close(); _ = client.Close() },
+	}, nil
+}
+
+// newCertificates is nil if none are asked for.
+func newCertificates(cfg config.Config, log *slog.Logger) (*auth.Certificates, error) {
+	if cfg.CACert == "" {
+		return nil, nil
+	}
+	certificates, err := auth.NewCertificates(cfg.CACert, auth.CertificateOptions{RevocationURL: cfg.CRLURL, Logger: log})
+	if err != nil {
+		return nil, fmt.Errorf("CA_CERT: %w", err)
+	}
+	return certificates, nil
+}
+
+func newVerifier(cfg config.Config, shared coordination, certificates *auth.Certificates) (*auth.Verifier, error) {
 	authorities, err := auth.ParseAuthorities(cfg.PublicAuthorities)
 	if err != nil {
-		return nil, nil, fmt.Errorf("PUBLIC_AUTHORITIES: %w", err)
+		return nil, fmt.Errorf("PUBLIC_AUTHORITIES: %w", err)
 	}
-	options := auth.Options{
-		RefuseBefore:    began,
-		Durable:         dbnonce.New(db.Write, time.Now),
+	return auth.NewVerifier(authorities, shared.nonces, auth.Options{
+		Certificates:    certificates,
+		RefuseBefore:    shared.refuseBefore,
+		Durable:         shared.durable,
 		MaxRequestBytes: graph.MaxRequestBytes,
-	}
-	if cfg.CACert != "" {
-		options.Certificates, err = auth.NewCertificates(cfg.CACert, auth.CertificateOptions{RevocationURL: cfg.CRLURL, Logger: log})
-		if err != nil {
-			return nil, nil, fmt.Errorf("CA_CERT: %w", err)
-		}
-	}
-	return auth.NewVerifier(authorities, nonces, options), options.Certificates, nil
+	}), nil
 }
 
 func newTransports(cfg config.Config, verifier *auth.Verifier, requests *accesslog.Log, origins *crossorigin.Policy) *transport.Transports {
@@ -212,8 +302,8 @@ func newTransports(cfg config.Config, verifier *auth.Verifier, requests *accessl
 	})
 }
 
-func readiness(db *database.DB, certificates *auth.Certificates) []health.Check {
-	checks := []health.Check{{Name: "database", Probe: db.Ping}}
+func checks(db *database.DB, shared coordination, certificates *auth.Certificates) []health.Check {
+	checks := append([]health.Check{{Name: "database", Probe: db.Ping}}, shared.checks...)
 	if certificates != nil {
 		checks = append(checks, health.Check{Name: "revocations", Probe: func(context.Context) error {
 			if !certificates.Ready() {

@@ -166,7 +166,7 @@ func (f *Follower) awaitChange(ctx context.Context) error {
 func (f *Follower) heed(hint pubsub.Hint) {
 	switch {
 	case hint.Revision == 0: // hints were lost, likely everyone's: one query answers all
-		f.feed.pollSoon()
+		f.feed.PollSoon()
 	case hint.Revision > f.position.Load():
 		f.behind = true
 	}

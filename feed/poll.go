@@ -86,9 +86,9 @@ func (f *Feed) gather(ctx context.Context) {
 	}
 }
 
-// pollSoon asks for a comparison that begins after this call. Followers that
+// PollSoon asks for a comparison that begins after this call. Followers that
 // ask at once share one.
-func (f *Feed) pollSoon() {
+func (f *Feed) PollSoon() {
 	select {
 	case f.pollNow <- struct{}{}:
 	default:

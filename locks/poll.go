@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Run compares every watched lock with the store once per interval, by one
-// query. It returns the context's error when ctx ends.
+// Run compares every watched lock with the store, once per interval and when
+// PollSoon asks for it, by one query. It returns the context's error when ctx ends.
 func (s *Service) Run(ctx context.Context) error {
 	ticker := time.NewTicker(s.pollInterval)
 	defer ticker.Stop()
@@ -15,6 +15,7 @@ func (s *Service) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-ticker.C:
+		case <-s.pollNow:
 		}
 		if err := s.poll(ctx); err != nil && ctx.Err() == nil {
 			s.log.WarnContext(ctx, "watched locks not compared with the store; the next poll tries again", "error", err)
@@ -61,6 +62,15 @@ func (s *Service) watched() (map[Key][]*Watcher, []Key) {
 func (w *Watcher) rouse() {
 	select {
 	case w.woken <- struct{}{}:
+	default:
+	}
+}
+
+// PollSoon asks Run for a comparison that begins after this call: hints may have
+// been lost. Those who ask at once share one.
+func (s *Service) PollSoon() {
+	select {
+	case s.pollNow <- struct{}{}:
 	default:
 	}
 }

@@ -17,6 +17,7 @@ type Service struct {
 	bus          pubsub.Bus
 	pollInterval time.Duration
 	log          *slog.Logger
+	pollNow      chan struct{} // holds one request to poll before the interval is over
 
 	mu       sync.Mutex
 	watchers map[*Watcher]struct{}
@@ -30,6 +31,7 @@ func NewService(locker Locker, bus pubsub.Bus, pollInterval time.Duration, log *
 		bus:          bus,
 		pollInterval: pollInterval,
 		log:          log,
+		pollNow:      make(chan struct{}, 1),
 		watchers:     make(map[*Watcher]struct{}),
 	}
 }

@@ -38,6 +38,8 @@ type Config struct {
 	ConnectionMaxAge           time.Duration `env:"CONNECTION_MAX_AGE" envDefault:"24h"`
 	MaxOperationsPerConnection int           `env:"MAX_OPERATIONS_PER_CONNECTION" envDefault:"100"`
 	NonceMemory                int           `env:"NONCE_MEMORY" envDefault:"4000000"`
+	// NonceStrict refuses signed requests while Redis is away.
+	NonceStrict bool `env:"NONCE_STRICT" envDefault:"false"`
 
 	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT" envDefault:"20s"`
 	LogLevel        slog.Level    `env:"LOG_LEVEL" envDefault:"info"`
@@ -112,8 +114,8 @@ func (c Config) checkRest() error {
 		return errors.New("CRL_URL: has no meaning without CA_CERT")
 	case c.CRLURL != "" && !isHTTP(c.CRLURL):
 		return errors.New("CRL_URL: must be an http or https URL")
-	case c.RedisURL != "":
-		return errors.New("REDIS_URL: this version runs as a single instance and cannot use Redis yet; unset it")
+	case c.NonceStrict && c.RedisURL == "":
+		return errors.New("NONCE_STRICT: has no meaning without REDIS_URL")
 	}
 	return nil
 }

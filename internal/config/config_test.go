@@ -67,7 +67,7 @@ func TestBadValues(t *testing.T) {
 		"LOG_LEVEL=loud",
 		"LOG_FORMAT=xml",
 		"CRL_URL=https://ca.example/revoked",
-		"REDIS_URL=redis://localhost",
+		"NONCE_STRICT=true",
 	} {
 		name, _, _ := strings.Cut(line, "=")
 		_, err := config.Load([]string{line})

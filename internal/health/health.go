@@ -12,10 +12,13 @@ import (
 // checkTimeout bounds a probe, so that one that hangs counts as failed.
 const checkTimeout = 2 * time.Second
 
-// Check is a dependency without which the server cannot serve.
+// Check is a dependency of the server.
 type Check struct {
 	Name  string
 	Probe func(context.Context) error // nil: it answers
+	// Degrades: without it the server still serves, in part or more slowly. It
+	// stays ready then, since its siblings would have to leave too.
+	Degrades bool
 }
 
 // Health answers whether the server is alive, and ready for requests. It is
@@ -25,7 +28,7 @@ type Health struct {
 	draining atomic.Bool
 }
 
-// New is ready as long as every check succeeds.
+// New is ready as long as every check succeeds, save those that degrade.
 func New(checks ...Check) *Health { return &Health{checks: checks} }
 
 // Drain makes the server not ready for good: it is about to stop.
@@ -36,8 +39,8 @@ func (h *Health) Live(w http.ResponseWriter, _ *http.Request) {
 	write(w, http.StatusOK, report{Status: "live"})
 }
 
-// Ready answers 200 when every check succeeds, else 503 with the names of those
-// that failed. It turns 200 again by itself.
+// Ready answers 200 if the server can serve, else 503, and names what is down
+// in either case. It turns 200 again by itself.
 func (h *Health) Ready(w http.ResponseWriter, r *http.Request) {
 	if h.draining.Load() {
 		write(w, http.StatusServiceUnavailable, report{Status: "draining"})
@@ -46,10 +49,15 @@ func (h *Health) Ready(w http.ResponseWriter, r *http.Request) {
 	status, answer := http.StatusOK, report{Status: "ready", Checks: map[string]string{}}
 	for _, c := range h.checks {
 		answer.Checks[c.Name] = "ok"
-		if err := probe(r.Context(), c); err != nil {
-			answer.Checks[c.Name] = "down"
-			answer.Status = "not ready"
-			status = http.StatusServiceUnavailable
+		if probe(r.Context(), c) == nil {
+			continue
+		}
+		answer.Checks[c.Name] = "down"
+		switch {
+		case !c.Degrades:
+			status, answer.Status = http.StatusServiceUnavailable, "not ready"
+		case status == http.StatusOK:
+			answer.Status = "degraded"
 		}
 	}
 	write(w, status, answer)

@@ -39,6 +39,31 @@ func TestReadyFollowsItsChecksAndHeals(t *testing.T) {
 	}
 }
 
+// What the server can do without does not take it, and all its siblings, out of
+// service.
+func TestDegraded(t *testing.T) {
+	errDown := errors.New("down")
+	var database, redis error
+	h := health.New(
+		health.Check{Name: "redis", Probe: func(context.Context) error { return redis }, Degrades: true},
+		health.Check{Name: "database", Probe: func(context.Context) error { return database }},
+	)
+	for _, step := range []struct {
+		database, redis error
+		code            int
+		body            string
+	}{
+		{nil, errDown, 200, `{"status":"degraded","checks":{"database":"ok","redis":"down"}}`},
+		{errDown, errDown, 503, `{"status":"not ready","checks":{"database":"down","redis":"down"}}`},
+		{nil, nil, 200, `{"status":"ready","checks":{"database":"ok","redis":"ok"}}`},
+	} {
+		database, redis = step.database, step.redis
+		if code, body := get(h.Ready); code != step.code || body != step.body {
+			t.Errorf("%d %s; want %d %s", code, body, step.code, step.body)
+		}
+	}
+}
+
 func TestDrainingIsAliveButNotReady(t *testing.T) {
 	h := health.New()
 	h.Drain()
