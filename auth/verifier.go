@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"syncline/auth/recovery"
 	"syncline/auth/signing"
 )
 
@@ -31,6 +32,8 @@ type Options struct {
 	// of WebSocket connections. RefuseBefore is then not applied to these: a
 	// client may reconnect at once to a server that has just started.
 	Durable NonceMemory
+	// Recover finds the key that made a signature; recovery.PublicKey if nil.
+	Recover signing.Recoverer
 	// MaxRequestBytes bounds a request's body; 1 MiB if zero.
 	MaxRequestBytes int64
 	// Now is the clock; time.Now if nil.
@@ -49,6 +52,9 @@ type Verifier struct {
 func NewVerifier(authorities Authorities, nonces NonceMemory, opts Options) *Verifier {
 	if opts.MaxRequestBytes == 0 {
 		opts.MaxRequestBytes = defaultMaxRequestBytes
+	}
+	if opts.Recover == nil {
+		opts.Recover = recovery.PublicKey
 	}
 	if opts.Now == nil {
 		opts.Now = time.Now
@@ -140,7 +146,7 @@ func (v *Verifier) afterStart(now time.Time) time.Time {
 
 // verify is the costly part: the signature, the certificate, the nonce.
 func (v *Verifier) verify(ctx context.Context, m signing.Message, signed signing.Signed, authorization string) (Principal, error) {
-	key, err := m.Verify(signed)
+	key, err := m.VerifyBy(v.opts.Recover, signed)
 	if err != nil {
 		return Principal{}, unauthenticated(err.Error())
 	}

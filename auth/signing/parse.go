@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"syncline/auth/recovery"
 )
 
 // ErrMalformed says that a signature header is not of the one form that its
@@ -37,7 +39,12 @@ func (m Message) Parse(signatureInput, signature string) (Signed, error) {
 // Verify recovers who signed the message, and checks that it is the key named
 // by keyid. Errors wrap ErrMalformed or ErrMismatch.
 func (m Message) Verify(s Signed) (PublicKey, error) {
-	key, err := Recover(m.BaseText(s.Params), s.Signature)
+	return m.VerifyBy(recovery.PublicKey, s)
+}
+
+// VerifyBy is Verify by another Recoverer.
+func (m Message) VerifyBy(r Recoverer, s Signed) (PublicKey, error) {
+	key, err := recoverBy(r, m.BaseText(s.Params), s.Signature)
 	if err != nil {
 		return PublicKey{}, err
 	}

@@ -8,6 +8,8 @@ import (
 
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 	"github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
+
+	"syncline/auth/recovery"
 )
 
 // Signature is compact and recoverable: a header byte of 31 to 34 (27 + 4 + the
@@ -28,9 +30,17 @@ func Sign(key PrivateKey, baseText string) Signature {
 	return Signature(ecdsa.SignCompact(key.key, digest[:], true))
 }
 
+// Recoverer finds the key, compressed, that made a compact signature of a
+// digest, or an error if none did. recovery.PublicKey is one.
+type Recoverer func(digest [32]byte, signature [65]byte) ([33]byte, error)
+
 // Recover finds the key that signed a base text. Any altered text recovers some
 // other key: compare it with the one that the signature names.
 func Recover(baseText string, sig Signature) (PublicKey, error) {
+	return recoverBy(recovery.PublicKey, baseText, sig)
+}
+
+func recoverBy(key Recoverer, baseText string, sig Signature) (PublicKey, error) {
 	if sig[0] < 31 || sig[0] > 34 {
 		return PublicKey{}, fmt.Errorf("%w: its header byte is not 31 to 34", ErrMalformed)
 	}
@@ -38,19 +48,9 @@ func Recover(baseText string, sig Signature) (PublicKey, error) {
 	if s.SetByteSlice(sig[33:]) || s.IsOverHalfOrder() {
 		return PublicKey{}, fmt.Errorf("%w: s is above half the order", ErrMalformed)
 	}
-	key, ok := recoverKey(sha256.Sum256([]byte(baseText)), sig)
-	if !ok {
+	found, err := key(sha256.Sum256([]byte(baseText)), sig)
+	if err != nil {
 		return PublicKey{}, ErrMismatch
 	}
-	return key, nil
-}
-
-// recoverKey is the costly step of a verification. The signature's header byte
-// and its low s were checked.
-func recoverKey(digest [32]byte, sig Signature) (PublicKey, bool) {
-	key, _, err := ecdsa.RecoverCompact(sig[:], digest[:])
-	if err != nil {
-		return PublicKey{}, false
-	}
-	return PublicKey(key.SerializeCompressed()), true
+	return found, nil
 }
