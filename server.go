@@ -48,11 +48,12 @@ var schema string
 const usage = `usage: syncline [command]
 
 commands:
-  serve      serve the API (the default)
-  migrate    bring the database up to date and exit; serve does so too
-  new-epoch  begin a new history after a restore from backup, before serving:
-             cursors of the lost one are refused, revisions go on above it
-  version    print the version
+  serve        serve the API (the default)
+  migrate      bring the database up to date and exit; serve does so too
+  new-epoch    begin a new history after a restore from backup, before serving:
+               cursors of the lost one are refused, revisions go on above it
+  healthcheck  ask the server at LISTEN_ADDRESS whether it is ready
+  version      print the version
 
 The configuration comes from the environment: see the table in README.md.
 `
@@ -81,6 +82,12 @@ func run(ctx context.Context, args, environ []string, stdout io.Writer) error {
 	case "help", "-h", "--help":
 		_, err := io.WriteString(stdout, usage)
 		return err
+	case "healthcheck":
+		cfg, err := config.Load(environ)
+		if err != nil {
+			return err
+		}
+		return health.Ask(ctx, cfg.ListenAddress)
 	case "serve":
 		return withDatabase(ctx, environ, serve)
 	case "migrate":
