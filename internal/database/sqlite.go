@@ -130,7 +130,7 @@ func explainSQLite(err error) error {
 		return fmt.Errorf("the disk is full: %w", err)
 	case errors.Is(err, syscall.ENOTDIR):
 		return fmt.Errorf("this is not a directory: %w", err)
-	case errors.Is(err, fs.ErrPermission):
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		return fmt.Errorf("this user may not write there: %w", err)
 	}
 	return err
