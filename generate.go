@@ -1,4 +1,4 @@
 package main
 
 // What schema.graphql makes; what ent/schema makes stands in ent/generate.go.
-//go:generate go run -mod=mod github.com/99designs/gqlgen generate
+//go:generate go tool gqlgen generate
