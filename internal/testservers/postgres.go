@@ -23,8 +23,15 @@ import (
 
 // Postgres is a PostgreSQL server that lives as long as the test that started it.
 type Postgres struct {
-	address   string
+	Address string // host:port
+
+	t         testing.TB
+	program   string
+	dir       string
+	attr      *syscall.SysProcAttr
 	databases atomic.Int64
+	stdin     io.WriteCloser // tells how to end; nil while the server is down
+	cmd       *exec.Cmd
 }
 
 // StartPostgres starts a server of the newest PostgreSQL installed. Where there
@@ -52,8 +59,9 @@ func StartPostgres(t testing.TB) *Postgres {
 	if out, err := initdb.CombinedOutput(); err != nil {
 		t.Fatalf("initdb: %v\n%s", err, out)
 	}
-	p := &Postgres{address: FreeAddress(t)}
-	p.launch(t, filepath.Join(bin, "postgres"), dir, attr)
+	p := &Postgres{Address: FreeAddress(t), t: t, program: filepath.Join(bin, "postgres"), dir: dir, attr: attr}
+	t.Cleanup(p.Kill)
+	p.Start()
 	return p
 }
 
@@ -92,35 +100,49 @@ func unprivileged(t testing.TB, dir string) *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
 }
 
-// launch runs the server below a shell that stops it when its standard input
-// ends, which happens even when the test process is killed.
-func (p *Postgres) launch(t testing.TB, program, dir string, attr *syscall.SysProcAttr) {
-	t.Helper()
-	host, port, _ := net.SplitHostPort(p.address) // made by FreeAddress
-	cmd := exec.Command("sh", "-c", `"$@" & server=$!; read -r line; kill -QUIT $server; wait $server`, "sh",
-		program, "-D", filepath.Join(dir, "data"), "-h", host, "-p", port, "-k", dir,
+// Start starts the server again after Stop or Kill, and waits until it answers.
+// It runs below a shell that ends it when the shell's standard input ends, which
+// happens even when the test process is killed.
+func (p *Postgres) Start() {
+	p.t.Helper()
+	host, port, _ := net.SplitHostPort(p.Address) // made by FreeAddress
+	cmd := exec.Command("sh", "-c", `"$@" & server=$!; read -r how; kill -"${how:-QUIT}" $server; wait $server`, "sh",
+		p.program, "-D", filepath.Join(p.dir, "data"), "-h", host, "-p", port, "-k", p.dir,
 		"-c", "fsync=off", "-c", "max_connections=300", "-c", "log_min_messages=panic")
-	cmd.SysProcAttr, cmd.Dir = attr, dir
+	cmd.SysProcAttr, cmd.Dir = p.attr, p.dir
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
-		t.Fatal(err)
+		p.t.Fatal(err)
 	}
 	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
+		p.t.Fatal(err)
 	}
-	t.Cleanup(func() { stop(stdin, cmd) })
-	p.waitReady(t)
+	p.stdin, p.cmd = stdin, cmd
+	p.waitReady()
 }
 
-func stop(stdin io.Closer, cmd *exec.Cmd) {
-	stdin.Close()
-	cmd.Wait() // the shell's status is of no interest
+// Stop ends the server as an operator does who restarts it: transactions in
+// progress are rolled back, and their clients told. It waits for the end.
+func (p *Postgres) Stop() { p.end("INT\n") }
+
+// Kill ends the server at once, as a crash does: the next start recovers from
+// the log. It waits for the end.
+func (p *Postgres) Kill() { p.end("") }
+
+func (p *Postgres) end(how string) {
+	if p.stdin == nil {
+		return
+	}
+	io.WriteString(p.stdin, how)
+	p.stdin.Close()
+	p.cmd.Wait() // the shell's status is of no interest
+	p.stdin = nil
 }
 
-func (p *Postgres) waitReady(t testing.TB) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+func (p *Postgres) waitReady() {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.t.Context(), 30*time.Second)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -132,14 +154,14 @@ func (p *Postgres) waitReady(t testing.TB) {
 		}
 		select {
 		case <-ctx.Done():
-			t.Fatalf("PostgreSQL is not ready after 30 s: %v", err)
+			p.t.Fatalf("PostgreSQL is not ready after 30 s: %v", err)
 		case <-tick.C:
 		}
 	}
 }
 
 func (p *Postgres) url(name string) string {
-	return "postgres://postgres@" + p.address + "/" + name + "?sslmode=disable"
+	return "postgres://postgres@" + p.Address + "/" + name + "?sslmode=disable"
 }
 
 // NewURL makes an empty database on the server and returns its URL.

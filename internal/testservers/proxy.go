@@ -1,31 +1,35 @@
 package testservers
 
 import (
-	"io"
 	"net"
 	"sync"
 	"testing"
+	"time"
 )
 
-// Proxy passes TCP connections on to a server until it is cut.
+// Proxy passes TCP connections on to servers until it is cut.
 type Proxy struct {
 	Address string // host:port
 
-	target string
+	targets []string
 
 	mu          sync.Mutex
 	cut         bool
+	delay       time.Duration
+	next        int // of the targets
+	refused     int
 	connections map[net.Conn]struct{}
 }
 
-// StartProxy starts a proxy in front of a server's address.
-func StartProxy(t testing.TB, target string) *Proxy {
+// StartProxy starts a proxy in front of servers' addresses. Connections are
+// shared out in turn among the servers that accept them.
+func StartProxy(t testing.TB, targets ...string) *Proxy {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &Proxy{Address: listener.Addr().String(), target: target, connections: make(map[net.Conn]struct{})}
+	p := &Proxy{Address: listener.Addr().String(), targets: targets, connections: make(map[net.Conn]struct{})}
 	var running sync.WaitGroup
 	running.Go(func() {
 		for {
@@ -61,9 +65,16 @@ func (p *Proxy) Mend() {
 	p.cut = false
 }
 
+// Refused is how many connections were closed at once because the proxy was cut.
+func (p *Proxy) Refused() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.refused
+}
+
 func (p *Proxy) pass(client net.Conn) {
 	defer client.Close()
-	server, err := net.Dial("tcp", p.target)
+	server, err := p.dial()
 	if err != nil {
 		return
 	}
@@ -75,17 +86,60 @@ func (p *Proxy) pass(client net.Conn) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		copyAndClose(server, client)
+		p.copyAndClose(server, client)
 	}()
-	copyAndClose(client, server)
+	p.copyAndClose(client, server)
 	<-done
 }
 
+// dial connects to the target whose turn it is, or else to one that accepts.
+func (p *Proxy) dial() (conn net.Conn, err error) {
+	p.mu.Lock()
+	first := p.next
+	p.next++
+	p.mu.Unlock()
+	for i := range p.targets {
+		conn, err = net.Dial("tcp", p.targets[(first+i)%len(p.targets)])
+		if err == nil {
+			return conn, nil
+		}
+	}
+	return nil, err
+}
+
 // copyAndClose closes both when one side has ended, which ends the other way too.
-func copyAndClose(to, from net.Conn) {
-	_, _ = io.Copy(to, from)
-	to.Close()
-	from.Close()
+func (p *Proxy) copyAndClose(to, from net.Conn) {
+	defer from.Close()
+	defer to.Close()
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := from.Read(buf)
+		if n > 0 {
+			p.wait()
+			if _, err := to.Write(buf[:n]); err != nil {
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// Delay makes what passes wait this long in each direction, as a long cable does.
+func (p *Proxy) Delay(d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.delay = d
+}
+
+func (p *Proxy) wait() {
+	p.mu.Lock()
+	delay := p.delay
+	p.mu.Unlock()
+	if delay > 0 {
+		<-time.After(delay)
+	}
 }
 
 func (p *Proxy) admit(connections ...net.Conn) bool {
@@ -95,6 +149,7 @@ func (p *Proxy) admit(connections ...net.Conn) bool {
 		p.connections[c] = struct{}{}
 	}
 	if p.cut {
+		p.refused++
 		for _, c := range connections {
 			c.Close()
 		}
