@@ -359,3 +359,36 @@ func TestSentinelFailover(t *testing.T) {
 		}
 	}
 }
+
+func TestClusterNodeDies(t *testing.T) {
+	t.Parallel()
+	cluster := testservers.StartRedisCluster(t)
+	db := testservers.SQLite(t)
+	locker := redislock.New(open(t, cluster.URL()), dblock.New(db.Write, db.Read, db.Dialect))
+	owners := make([]locks.Owner, 12) // on all of the nodes
+	for i := range owners {
+		owners[i] = locks.Owner{0: 2, 32: byte(i)}
+		if _, err := locker.Acquire(t.Context(), owners[i], exclusive("a", "one")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cluster.Nodes[1].Kill()
+	failed := 0
+	for _, owner := range owners {
+		began := time.Now()
+		_, err := locker.Acquire(t.Context(), owner, exclusive("a", "one"))
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("Acquire took %v with a node down", took)
+		}
+		if err == nil {
+			continue
+		}
+		failed++
+		if _, ok := errors.AsType[*locks.UnavailableError](err); !ok {
+			t.Errorf("with a node down: %v, want an *UnavailableError", err)
+		}
+	}
+	if failed == 0 {
+		t.Error("no lock was on the node that died")
+	}
+}

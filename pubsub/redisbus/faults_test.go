@@ -113,6 +113,8 @@ func TestHintsThatCouldNotBePublishedAreKept(t *testing.T) {
 	for i := range readers {
 		publish(t, here, pubsub.Owner{0: 2, 1: byte(i)}, int64(i+1))
 	}
+	before := proxy.Refused()
+	until(t, "it was tried to publish", func() bool { return proxy.Refused() >= before+5 })
 	proxy.Mend()
 	for i, s := range readers {
 		if hint := receive(t, s); hint.Revision != int64(i+1) {
