@@ -41,7 +41,7 @@ var (
 // negative. It is not constant in time here: it stops when g is 0.
 //
 // Steps depend on the low bits of f and g only, so 62 of them are found on single
-// words, as a matrix, which is then applied to the whole f and g (section 10.1).
+// words, as a matrix, which is then applied to the whole f and g (section 10).
 // All the while
 //
 //	d*x = f and e*x = g modulo m
@@ -78,7 +78,8 @@ type matrix struct{ u, v, q, r int64 }
 // Where delta is not above 0, the next 1-delta steps do not exchange f and g;
 // what they do is to add a multiple of f that clears as many low bits of g. Up to
 // six bits are cleared at once: f*f is 1 modulo 8, so f is its own inverse
-// modulo 8, and f*(2-f*f) is its inverse modulo 64 (Newton's iteration).
+// modulo 8, and f*(2-f*f) is its inverse modulo 64 (Newton's iteration); the
+// multiple is -g times that.
 func divisionSteps(delta int, f, g uint64) (int, matrix) {
 	u, v, q, r := int64(1), int64(0), int64(0), int64(1)
 	for left := stride; ; {

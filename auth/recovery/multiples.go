@@ -22,8 +22,8 @@ type (
 // returns: there, all of them have the denominator 1, with no inversion. ratios
 // is scratch of the table's length.
 //
-// On the curve that the factor 2*base.y leads to, twice the base has the
-// denominator 1, so each next multiple is one mixed addition. It multiplies the
+// On the curve that the denominator of twice the base leads to, that has the
+// denominator 1 itself, so each next multiple is one mixed addition. It multiplies the
 // denominator by h; going back from the last, each is brought to the last one's
 // by the product of all h since. No multiple below n meets another one or its
 // opposite, so no addition is special.

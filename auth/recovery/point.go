@@ -81,7 +81,8 @@ func (p *point) addChord(h, r element) {
 }
 
 // scaled is q on the isomorphic curve that a factor z leads to:
-// (x, y) -> (z^2*x, z^3*y).
+// (x, y) -> (z^2*x, z^3*y) is on y^2 = x^3 + 7*z^6 (Guide, section 3.1.5). No
+// formula here has the 7, so all serve for that curve too.
 func (q *affine) scaled(z element) affine {
 	zz := square(z)
 	return affine{mul(q.x, zz), mul(q.y, mul(zz, z))}

@@ -3,9 +3,8 @@ package recovery
 // root is a square root of x, and whether x has one; the other is its negative.
 //
 // p leaves 3 when divided by 4, so if x is a square, x^((p+1)/4) is a root of it
-// (Guide to Elliptic Curve Cryptography, section 3.1.4; Handbook of Applied
-// Cryptography, algorithm 3.36). If x is none, the power is a root of -x, which
-// squaring it shows.
+// (Handbook of Applied Cryptography, algorithm 3.36). If x is none, the power is a
+// root of -x, which squaring it shows.
 func root(x element) (element, bool) {
 	y := power(x)
 	difference := sub(square(y), x)

@@ -2,7 +2,7 @@ package recovery
 
 import "math/bits"
 
-// half-length numbers: the low and the high limb.
+// short is a number below 2^128: its low and its high limb.
 type short [2]uint64
 
 // The curve has an endomorphism: with beta a cube root of 1 modulo p and lambda
