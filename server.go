@@ -241,6 +241,7 @@ func coordinateAlone(db *database.DB, locker *dblock.Locker, memory *auth.Memory
 // coordinateByRedis is for any number of instances. Tokens and fences of locks
 // stay in the database.
 func coordinateByRedis(cfg config.Config, fences *dblock.Locker, memory *auth.MemoryNonces, figures *metrics.Metrics, log *slog.Logger) (coordination, error) {
+	redisclient.LogTo(log)
 	client, err := redisclient.Open(cfg.RedisURL)
 	if err != nil {
 		return coordination{}, fmt.Errorf("REDIS_URL: %w", err)
