@@ -5,7 +5,7 @@ SHELL       := /bin/bash
 TOOLS       := $(CURDIR)/.cache/bin
 GOLANGCI    := $(TOOLS)/golangci-lint
 GOLANGCI_VERSION := v2.15.0
-FUZZTIME    ?= 20s
+FUZZTIME    ?= 10s
 
 .DEFAULT_GOAL := help
 
@@ -24,10 +24,12 @@ build: ## build the server and syncctl into bin/
 .PHONY: test
 test: setup ## run all tests; up to 10 minutes on a fresh machine
 	go test -timeout 10m ./...
+	npm test --prefix web --workspaces --if-present
 
 .PHONY: verify
-verify: setup ## run all tests under the race detector and at full length, then the fuzz targets
+verify: setup ## run all tests under the race detector and at full length, the proof of key recovery, and the fuzz targets
 	SYNCLINE_VERIFY=1 go test -race -timeout 40m ./...
+	@scripts/verify-recovery.sh
 	@scripts/fuzz.sh $(FUZZTIME)
 
 .PHONY: lint
