@@ -25,9 +25,10 @@ var long = os.Getenv("SYNCLINE_VERIFY") != ""
 // device is one of an owner's devices. It signs, and does nothing else that a
 // client library would: no retry, no clock correction.
 type device struct {
-	url  string
-	key  signing.PrivateKey
-	http *http.Client
+	url   string
+	key   signing.PrivateKey
+	http  *http.Client
+	ahead time.Duration // of its clock
 }
 
 func newDevice(url string, key signing.PrivateKey) *device {
@@ -46,8 +47,24 @@ type answer struct {
 	} `json:"errors"`
 }
 
-// call sends a document and reads its data into out. An error means that the
-// outcome is unknown or the request was refused.
+// refusal is an error that the service answered.
+type refusal struct {
+	status     int
+	message    string
+	extensions map[string]any
+}
+
+func (r *refusal) Error() string {
+	return fmt.Sprintf("HTTP %d: %s (%v)", r.status, r.message, r.extensions)
+}
+
+func (r *refusal) text(extension string) string {
+	s, _ := r.extensions[extension].(string)
+	return s
+}
+
+// call sends a document and reads its data into out. An error is a *refusal, or
+// else no answer came and the outcome is unknown.
 func (d *device) call(ctx context.Context, document string, variables map[string]any, out any) error {
 	body, err := json.Marshal(map[string]any{"query": document, "variables": variables})
 	if err != nil {
@@ -58,7 +75,7 @@ func (d *device) call(ctx context.Context, document string, variables map[string
 		return err
 	}
 	req.Header.Set("Content-Type", "application/json")
-	if err := signing.SignRequest(req, body, d.key, time.Now(), signing.NewNonce()); err != nil {
+	if err := signing.SignRequest(req, body, d.key, time.Now().Add(d.ahead), signing.NewNonce()); err != nil {
 		return err
 	}
 	res, err := d.http.Do(req)
@@ -75,7 +92,7 @@ func (d *device) call(ctx context.Context, document string, variables map[string
 		return fmt.Errorf("HTTP %d: %w in %.200q", res.StatusCode, err, raw)
 	}
 	if len(a.Errors) > 0 {
-		return fmt.Errorf("HTTP %d: %s (%v)", res.StatusCode, a.Errors[0].Message, a.Errors[0].Extensions)
+		return &refusal{status: res.StatusCode, message: a.Errors[0].Message, extensions: a.Errors[0].Extensions}
 	}
 	return json.Unmarshal(a.Data, out)
 }

@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -15,7 +13,6 @@ import (
 	"syncline/auth/signing"
 	"syncline/client"
 	"syncline/internal/cutproxy"
-	"syncline/internal/testservers"
 )
 
 const (
@@ -23,24 +20,25 @@ const (
 	mirrorCuts   = 20   // of each follower's connections, at least
 )
 
-// Followers whose connections are cut at random bytes, of a server that is
-// restarted, end with exactly what the server has, each having seen every
-// revision at most once and in order, and nothing of another owner.
-func TestMirror(t *testing.T) {
+// Followers whose connections are cut at random bytes, of a service whose
+// instances are restarted, end with exactly what the service has, each having
+// seen every revision at most once and in order, and nothing of another owner.
+func TestMirror(t *testing.T) { onEachDeployment(t, testMirror) }
+
+func testMirror(t *testing.T, d *deployment) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
-	server := testservers.StartSyncline(t)
 	key := newKey(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 
-	followers := []*mirror{
-		startMirror(ctx, t, server, key, rand.New(rand.NewPCG(seed, 1)), 0),
-		startMirror(ctx, t, server, key, rand.New(rand.NewPCG(seed, 2)), 0),
-		startMirror(ctx, t, server, key, rand.New(rand.NewPCG(seed, 3)), 2*time.Millisecond),
+	followers := []*cutMirror{
+		startCutMirror(ctx, t, d, key, rand.New(rand.NewPCG(seed, 1)), 0),
+		startCutMirror(ctx, t, d, key, rand.New(rand.NewPCG(seed, 2)), 0),
+		startCutMirror(ctx, t, d, key, rand.New(rand.NewPCG(seed, 3)), 2*time.Millisecond),
 	}
-	load := &mirrorLoad{t: t, client: newClient(t, server.URL(), key)}
-	load.run(ctx, server, newClient(t, server.URL(), newKey(t)), seed)
+	load := &mirrorLoad{t: t, client: newClient(t, d.url(), key)}
+	load.run(ctx, d, newClient(t, d.url(), newKey(t)), seed)
 	for !enoughCuts(followers) && ctx.Err() == nil { // those who read slowly see fewer states, and so fewer bytes
 		load.write(ctx, rand.New(rand.NewPCG(seed, uint64(time.Now().UnixNano()))))
 	}
@@ -53,6 +51,22 @@ func TestMirror(t *testing.T) {
 	}
 }
 
+// cutMirror is a mirror whose connections are cut.
+type cutMirror struct {
+	*mirror
+	proxy *cutproxy.Proxy
+}
+
+func startCutMirror(ctx context.Context, t *testing.T, d *deployment, key signing.PrivateKey, random *rand.Rand, pause time.Duration) *cutMirror {
+	t.Helper()
+	proxy, err := cutproxy.Listen(d.balancer.Address, func() int64 { return 500 + random.Int64N(16_000) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = proxy.Close() })
+	return &cutMirror{mirror: startMirror(ctx, t, "http://"+proxy.Addr()+"/graphql", key, pause), proxy: proxy}
+}
+
 func newClient(t *testing.T, url string, key signing.PrivateKey) *client.Client {
 	t.Helper()
 	c, err := client.New(url, key)
@@ -62,8 +76,8 @@ func newClient(t *testing.T, url string, key signing.PrivateKey) *client.Client 
 	return c
 }
 
-func enoughCuts(followers []*mirror) bool {
-	return !slices.ContainsFunc(followers, func(f *mirror) bool { return f.proxy.Cuts() < mirrorCuts })
+func enoughCuts(followers []*cutMirror) bool {
+	return !slices.ContainsFunc(followers, func(f *cutMirror) bool { return f.proxy.Cuts() < mirrorCuts })
 }
 
 // mirrorLoad is what the owner's writers do.
@@ -74,9 +88,9 @@ type mirrorLoad struct {
 	mu        sync.Mutex
 }
 
-// run writes with two writers, beside a stranger, and restarts the server twice
-// on the way: once politely, once by a kill.
-func (l *mirrorLoad) run(ctx context.Context, server *testservers.Syncline, stranger *client.Client, seed uint64) {
+// run writes with two writers, beside a stranger, and restarts instances twice
+// on the way: one politely, one by a kill.
+func (l *mirrorLoad) run(ctx context.Context, d *deployment, stranger *client.Client, seed uint64) {
 	l.t.Helper()
 	restart := make(chan struct{}, 2)
 	var wg sync.WaitGroup
@@ -100,14 +114,15 @@ func (l *mirrorLoad) run(ctx context.Context, server *testservers.Syncline, stra
 	})
 	<-restart
 	<-restart
-	if err := server.Stop(); err != nil {
-		l.t.Errorf("stop: %v\n%s", err, server.Log())
+	first, last := d.instances[0], d.instances[len(d.instances)-1]
+	if err := first.Stop(); err != nil {
+		l.t.Errorf("stop: %v\n%s", err, first.Log())
 	}
-	server.Start()
+	first.Start()
 	<-restart
 	<-restart
-	server.Kill()
-	server.Start()
+	last.Kill()
+	last.Start()
 	wg.Wait()
 	if l.conflicts == 0 {
 		l.t.Error("the writers never met in a conflict")
@@ -152,135 +167,4 @@ func randomData(random *rand.Rand) []byte {
 		data[i] = byte(random.Uint32())
 	}
 	return data
-}
-
-// mirror follows an owner from the beginning, and keeps what it is told.
-type mirror struct {
-	proxy *cutproxy.Proxy
-
-	mu       sync.Mutex
-	records  map[string]client.Record
-	last     client.Revision
-	events   int
-	faults   []string
-	progress chan struct{} // holds one word that something came
-}
-
-// startMirror follows through a proxy of its own. A slow one waits for pause
-// after each event.
-func startMirror(ctx context.Context, t *testing.T, server *testservers.Syncline, key signing.PrivateKey, random *rand.Rand, pause time.Duration) *mirror {
-	t.Helper()
-	proxy, err := cutproxy.Listen(server.Address, func() int64 { return 500 + random.Int64N(16_000) })
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := &mirror{proxy: proxy, records: map[string]client.Record{}, progress: make(chan struct{}, 1)}
-	c := newClient(t, "http://"+proxy.Addr()+"/graphql", key)
-	ctx, cancel := context.WithCancel(ctx)
-	var wg sync.WaitGroup
-	wg.Go(func() { m.follow(ctx, c, pause) })
-	t.Cleanup(func() {
-		cancel()
-		_ = proxy.Close()
-		wg.Wait()
-	})
-	return m
-}
-
-func (m *mirror) follow(ctx context.Context, c *client.Client, pause time.Duration) {
-	for event, err := range c.Follow(ctx, client.Beginning) {
-		if err != nil {
-			if ctx.Err() == nil {
-				m.fault("the feed ended: %v", err)
-			}
-			return
-		}
-		m.apply(event)
-		if pause > 0 {
-			<-time.After(pause)
-		}
-	}
-}
-
-func (m *mirror) apply(event client.Event) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if event.Kind == client.Changed {
-		r := event.Record
-		if r.Revision <= m.last {
-			m.faults = append(m.faults, fmt.Sprintf("revision %d after %d", r.Revision, m.last))
-		}
-		if strings.HasPrefix(r.ID, "stranger-") {
-			m.faults = append(m.faults, "a stranger's record "+r.ID)
-		}
-		m.last = r.Revision
-		m.events++
-		m.records[r.ID] = r
-		if r.Deleted {
-			delete(m.records, r.ID)
-		}
-	}
-	select {
-	case m.progress <- struct{}{}:
-	default:
-	}
-}
-
-func (m *mirror) fault(format string, args ...any) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.faults = append(m.faults, fmt.Sprintf(format, args...))
-}
-
-func (m *mirror) seen() int {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.events
-}
-
-func (m *mirror) waitFor(ctx context.Context, t *testing.T, head client.Revision) {
-	t.Helper()
-	for {
-		m.mu.Lock()
-		last := m.last
-		m.mu.Unlock()
-		if last >= head {
-			return
-		}
-		select {
-		case <-m.progress:
-		case <-ctx.Done():
-			t.Fatalf("a follower stands at %d, the head is %d; faults: %v", last, head, m.faults)
-		}
-	}
-}
-
-func (m *mirror) compare(t *testing.T, number int, want map[string]client.Record) {
-	t.Helper()
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, fault := range m.faults {
-		t.Errorf("follower %d: %s", number, fault)
-	}
-	same := func(a, b client.Record) bool { return a.Revision == b.Revision && string(a.Data) == string(b.Data) }
-	if !maps.EqualFunc(m.records, want, same) {
-		t.Errorf("follower %d has %d records that differ from the server's %d", number, len(m.records), len(want))
-	}
-}
-
-// serverState is the owner's live records, and the newest revision.
-func serverState(ctx context.Context, t *testing.T, c *client.Client) (map[string]client.Record, client.Revision) {
-	t.Helper()
-	records := map[string]client.Record{}
-	var head client.Revision
-	for page, err := range c.All(ctx, client.Beginning) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, r := range page.Records {
-			records[r.ID] = r
-		}
-		head = page.Head
-	}
-	return records, head
 }
