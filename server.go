@@ -19,6 +19,7 @@ import (
 
 	"syncline/auth"
 	"syncline/auth/dbnonce"
+	"syncline/auth/recovery/guarded"
 	"syncline/auth/redisnonce"
 	"syncline/feed"
 	"syncline/graph"
@@ -141,7 +142,9 @@ func serve(ctx context.Context, cfg config.Config, db *database.DB) error {
 	if err != nil {
 		return err
 	}
-	verifier, err := newVerifier(cfg, shared, certificates)
+	recovery := guarded.New(cfg.SignatureRecovery, log)
+	figures.Gauge("syncline_recovery_differences", "Public keys on which own arithmetic and decred's differed, in shadow mode.", func() float64 { return float64(recovery.Differences()) })
+	verifier, err := newVerifier(cfg, shared, certificates, recovery)
 	if err != nil {
 		return err
 	}
@@ -275,13 +278,14 @@ func newCertificates(cfg config.Config, log *slog.Logger) (*auth.Certificates, e
 	return certificates, nil
 }
 
-func newVerifier(cfg config.Config, shared coordination, certificates *auth.Certificates) (*auth.Verifier, error) {
+func newVerifier(cfg config.Config, shared coordination, certificates *auth.Certificates, recovery *guarded.Recovery) (*auth.Verifier, error) {
 	authorities, err := auth.ParseAuthorities(cfg.PublicAuthorities)
 	if err != nil {
 		return nil, fmt.Errorf("PUBLIC_AUTHORITIES: %w", err)
 	}
 	return auth.NewVerifier(authorities, shared.nonces, auth.Options{
 		Certificates:    certificates,
+		Recover:         recovery.PublicKey,
 		RefuseBefore:    shared.refuseBefore,
 		Durable:         shared.durable,
 		MaxRequestBytes: graph.MaxRequestBytes,

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/caarlos0/env/v11"
+
+	"syncline/auth/recovery/guarded"
 )
 
 // Config is how a server is to run. The README's table says what each variable
@@ -40,6 +42,9 @@ type Config struct {
 	NonceMemory                int           `env:"NONCE_MEMORY" envDefault:"4000000"`
 	// NonceStrict refuses signed requests while Redis is away.
 	NonceStrict bool `env:"NONCE_STRICT" envDefault:"false"`
+
+	// SignatureRecovery says who recovers public keys from signatures.
+	SignatureRecovery guarded.Mode `env:"SIGNATURE_RECOVERY" envDefault:"own"`
 
 	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT" envDefault:"20s"`
 	LogLevel        slog.Level    `env:"LOG_LEVEL" envDefault:"info"`

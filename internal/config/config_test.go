@@ -64,6 +64,7 @@ func TestBadValues(t *testing.T) {
 		"MAX_OPERATIONS_PER_CONNECTION=0",
 		"NONCE_MEMORY=many",
 		"NONCE_MEMORY=0",
+		"SIGNATURE_RECOVERY=mine",
 		"LOG_LEVEL=loud",
 		"LOG_FORMAT=xml",
 		"CRL_URL=https://ca.example/revoked",
