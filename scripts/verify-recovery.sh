@@ -15,20 +15,20 @@ step() { printf 'recovery: %s (%s)\n' "$1" "$(date +%T)"; }
 step 'every branch is covered'
 profile=$(mktemp)
 trap 'rm -f "$profile"' EXIT
-go test -inputs 1000 -coverprofile "$profile" "$package"
+go test -coverprofile "$profile" "$package" -inputs 1000
 if grep ' 0$' "$profile"; then
   echo 'recovery: these branches are not covered' >&2
   exit 1
 fi
 
 step '386, with 32-bit words'
-GOARCH=386 CGO_ENABLED=0 go test -inputs 3000 "$package"
+GOARCH=386 CGO_ENABLED=0 go test "$package" -inputs 3000
 
 step 'arm64'
 if [ "$(go env GOHOSTARCH)" = arm64 ]; then
-  go test -inputs 500 -symmetric 480 "$package"
+  go test "$package" -inputs 500 -symmetric 480
 elif command -v qemu-aarch64 >/dev/null; then
-  GOARCH=arm64 CGO_ENABLED=0 go test -exec qemu-aarch64 -inputs 500 -symmetric 480 "$package"
+  GOARCH=arm64 CGO_ENABLED=0 go test -exec qemu-aarch64 "$package" -inputs 500 -symmetric 480
 else
   echo 'recovery: qemu-aarch64 is missing (Debian: qemu-user)' >&2
   exit 1
@@ -38,4 +38,4 @@ step 'deliberate faults are caught'
 go test -tags verify -run '^TestFaults$' -timeout 30m "$package"
 
 step "$inputs answers are decred's, and $symmetric derived from decred's"
-go test -run '^TestAgainstDecred' -v -timeout 90m -inputs "$inputs" -symmetric "$symmetric" "$package"
+go test -run '^TestAgainstDecred' -v -timeout 90m "$package" -inputs "$inputs" -symmetric "$symmetric"
