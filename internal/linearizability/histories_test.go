@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"syncline/internal/testservers"
 )
@@ -13,17 +14,18 @@ import (
 // deployment is a way to run the service.
 type deployment struct {
 	name  string
+	locks lockRules
 	start func(t *testing.T, postgres *testservers.Postgres) []*testservers.Syncline
 }
 
 var deployments = []deployment{
-	{"SQLite", func(t *testing.T, _ *testservers.Postgres) []*testservers.Syncline {
+	{"SQLite", lockRules{ttl: time.Second, fenceApart: false}, func(t *testing.T, _ *testservers.Postgres) []*testservers.Syncline {
 		return []*testservers.Syncline{testservers.StartSyncline(t)}
 	}},
-	{"PostgreSQL", func(t *testing.T, postgres *testservers.Postgres) []*testservers.Syncline {
+	{"PostgreSQL", lockRules{ttl: time.Second, fenceApart: false}, func(t *testing.T, postgres *testservers.Postgres) []*testservers.Syncline {
 		return startThree(t, "DATABASE_URL="+postgres.NewURL(t))
 	}},
-	{"Redis", func(t *testing.T, postgres *testservers.Postgres) []*testservers.Syncline {
+	{"Redis", lockRules{ttl: time.Second, fenceApart: true}, func(t *testing.T, postgres *testservers.Postgres) []*testservers.Syncline {
 		return startThree(t, "DATABASE_URL="+postgres.NewURL(t), "REDIS_URL="+testservers.StartRedis(t).URL())
 	}},
 }
@@ -53,34 +55,34 @@ func TestLinearizable(t *testing.T) {
 	})
 	if !t.Failed() {
 		all.records.assert(t, "records", ifLong(200, 20))
+		all.locks.assert(t, "locks", ifLong(150, 20))
 	}
 }
 
 // kinds are what is recorded on each deployment.
 var kinds = []struct {
-	name    string
-	rounds  [2]int // short and long
-	kill    bool
-	history func(ctx context.Context, o *owner, random *rand.Rand, tick func()) *history
-	ofLocks bool
+	name               string
+	rounds, longRounds int
+	side, longSide     int // histories of a round
+	locks, kill        bool
 }{
-	{"records", [2]int{1, 4}, false, recordsOf, false},
-	{"records and kills", [2]int{1, 4}, true, recordsOf, false},
-}
-
-func recordsOf(ctx context.Context, o *owner, random *rand.Rand, tick func()) *history {
-	return recordHistory(ctx, o, random, tick)
+	{"records", 1, 4, 4, 10, false, false},
+	{"records and kills", 1, 4, 4, 10, false, true},
+	{"locks", 1, 3, 4, 10, true, false},
+	{"locks and kills", 1, 3, 4, 10, true, true},
 }
 
 func runDeployment(t *testing.T, d deployment, postgres *testservers.Postgres, random *rand.Rand, all *tally) {
 	servers := newInstances(d.start(t, postgres))
 	for _, k := range kinds {
 		t.Run(k.name, func(t *testing.T) {
-			model, of := recordModel(), &all.records
-			for range ifLong(k.rounds[1], k.rounds[0]) {
-				r := round{instances: servers, random: random, history: k.history}
-				histories := r.play(t, k.kill)
-				for _, h := range histories {
+			model, of, history := recordModel(), &all.records, run(recordsOf)
+			if k.locks {
+				model, of, history = lockModel(d.locks.fenceApart), &all.locks, locksOf(d.locks)
+			}
+			for range ifLong(k.longRounds, k.rounds) {
+				r := round{instances: servers, random: random, run: history, size: ifLong(k.longSide, k.side)}
+				for _, h := range r.play(t, k.kill) {
 					h.mustBeLinearizable(t, model)
 					of.count(h, k.kill)
 				}
@@ -89,6 +91,19 @@ func runDeployment(t *testing.T, d deployment, postgres *testservers.Postgres, r
 				}
 			}
 		})
+	}
+}
+
+// run makes one history.
+type run func(ctx context.Context, o *owner, random *rand.Rand, tick func()) *history
+
+func recordsOf(ctx context.Context, o *owner, random *rand.Rand, tick func()) *history {
+	return recordHistory(ctx, o, random, tick)
+}
+
+func locksOf(rules lockRules) run {
+	return func(ctx context.Context, o *owner, random *rand.Rand, tick func()) *history {
+		return lockHistory(ctx, o, rules, random, tick)
 	}
 }
 
@@ -102,8 +117,9 @@ func ifLong(yes, no int) int {
 // round is some histories, one owner each, that go on at the same time.
 type round struct {
 	*instances
-	random  *rand.Rand
-	history func(ctx context.Context, o *owner, random *rand.Rand, tick func()) *history
+	random *rand.Rand
+	run    run
+	size   int
 
 	operations atomic.Int64
 	enough     chan struct{} // closed at the operation before which no server is killed
@@ -115,7 +131,7 @@ const killAfter = 25
 
 func (r *round) play(t *testing.T, kill bool) []*history {
 	t.Helper()
-	all := make([]*history, ifLong(10, 4))
+	all := make([]*history, r.size)
 	killAt := int64(len(all) * killAfter)
 	r.enough = make(chan struct{})
 	var clients sync.WaitGroup
@@ -126,7 +142,7 @@ func (r *round) play(t *testing.T, kill bool) []*history {
 		}
 		random := rand.New(rand.NewPCG(r.random.Uint64(), r.random.Uint64()))
 		clients.Go(func() {
-			all[i] = r.history(t.Context(), o, random, func() {
+			all[i] = r.run(t.Context(), o, random, func() {
 				if r.operations.Add(1) == killAt {
 					close(r.enough)
 				}

@@ -152,6 +152,16 @@ func (h *history) mustBeLinearizable(t *testing.T, model porcupine.Model) {
 	}
 }
 
+// isIllegal tells whether the checker finds fault with the history of a part that
+// is broken.
+func (h *history) isIllegal(t *testing.T, model porcupine.Model) bool {
+	t.Helper()
+	if h.fault != nil {
+		t.Fatalf("the fault shows without a checker: %v", h.fault)
+	}
+	return h.check(model).result == porcupine.Illegal
+}
+
 // keep writes the history as text, in the order of the calls, and as a page that
 // shows how far the checker came. Both outlive the test.
 func (h *history) keep(t *testing.T, model porcupine.Model, v verdict) (text, picture string) {
