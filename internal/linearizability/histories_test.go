@@ -172,17 +172,16 @@ type figures struct {
 func (f *figures) count(h *history, kill bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	share, pairs := h.overlap()
+	operations, together, pairs := h.overlap()
 	f.all++
-	if share >= leastOverlap {
+	if float64(together) >= leastOverlap*float64(operations) {
 		f.overlapping++
 	}
 	if kill {
 		f.killed++
 	}
-	n := h.len()
-	f.operations += n
-	f.together += int(share * float64(n))
+	f.operations += operations
+	f.together += together
 	f.pairs += pairs
 	f.lost += h.open()
 }

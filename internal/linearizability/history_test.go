@@ -65,12 +65,6 @@ func (h *history) add(op porcupine.Operation) {
 	h.operations = append(h.operations, op)
 }
 
-func (h *history) len() int {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return len(h.operations)
-}
-
 // fail notes an error that no client should ever see.
 func (h *history) fail(err error) {
 	h.mu.Lock()
@@ -78,27 +72,24 @@ func (h *history) fail(err error) {
 	h.fault = cmp.Or(h.fault, err)
 }
 
-// overlap is the share of the clients' operations that ran at the same time as
-// one of another client, and how many such pairs there are. What the model adds,
-// such as the end of a hold, and what stayed open does not count.
-func (h *history) overlap() (share float64, pairs int) {
+// overlap counts the clients' operations, those of them that ran at the same
+// time as one of another client, and how many such pairs there are. What the
+// model adds, such as the end of a hold, and what stayed open does not count.
+func (h *history) overlap() (operations, together, pairs int) {
 	ops := slices.DeleteFunc(slices.Clone(h.operations), func(op porcupine.Operation) bool {
 		return op.Return == never || op.Metadata == added
 	})
-	together := 0
 	for i, a := range ops {
-		any := false
+		others := 0
 		for j, b := range ops {
 			if i != j && a.ClientId != b.ClientId && a.Call <= b.Return && b.Call <= a.Return {
-				any = true
-				pairs++
+				others++
 			}
 		}
-		if any {
-			together++
-		}
+		pairs += others
+		together += min(1, others)
 	}
-	return float64(together) / float64(max(1, len(ops))), pairs / 2
+	return len(ops), together, pairs / 2
 }
 
 // added marks operations that no client called.

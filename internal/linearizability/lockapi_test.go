@@ -10,8 +10,8 @@ type lock interface {
 	acquire(ctx context.Context, in acquireInput, ttl time.Duration) (acquireOutput, error)
 	release(ctx context.Context, in releaseInput) (lockView, error)
 	look(ctx context.Context) (lockView, error)
-	// fenced sets a new record under the lock's fence. It answers the code FENCED
-	// as a status.
+	// fenced sets a new record under the lock's fence. It answers the codes FENCED
+	// and BAD_USER_INPUT as a status.
 	fenced(ctx context.Context, id string, in fencedInput) (string, error)
 }
 
@@ -79,8 +79,8 @@ func (o *owner) fenced(ctx context.Context, id string, in fencedInput) (string, 
 	var answer struct{ Out struct{ Status string } }
 	input := map[string]any{"id": id, "data": "", "fence": map[string]any{"lock": lockName, "token": in.token}}
 	err := o.call(ctx, `mutation($input: SetRecordInput!) { out: setRecord(input: $input) { status } }`, map[string]any{"input": input}, &answer)
-	if codeOf(err) == fenced {
-		return fenced, nil
+	if code := codeOf(err); code == fenced || code == neverGranted {
+		return code, nil
 	}
 	return answer.Out.Status, err
 }

@@ -58,7 +58,11 @@ type lockInput struct{}
 // success; it is answered with a status.
 type fencedInput struct{ token int64 }
 
-const fenced = "FENCED" // an error of the API
+// Errors of the API.
+const (
+	fenced       = "FENCED"
+	neverGranted = "BAD_USER_INPUT"
+)
 
 // The rest is called by nobody. It happens some time in an interval.
 
