@@ -53,6 +53,9 @@ func TestMigrationsOnPostgres(t *testing.T) {
 		})
 	})
 	t.Run("many at once", func(t *testing.T) { testMigrateAtOnce(t, server.NewURL(t)) })
+	t.Run("many at once behind a pooler", func(t *testing.T) {
+		testMigrateAtOnce(t, testservers.StartPgBouncer(t, server, 2).NewURL(t))
+	})
 	t.Run("newer", func(t *testing.T) { testNewerIsRefused(t, server.Open(t)) })
 	t.Run("epochs", func(t *testing.T) { testEpochs(t, server.Open(t)) })
 }

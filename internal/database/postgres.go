@@ -2,8 +2,10 @@ package database
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"entgo.io/ent/dialect"
@@ -12,29 +14,84 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 )
 
-// postgresConns bounds the connections of one instance.
-const postgresConns = 16
+// MaxConnections bounds the connections of one instance to PostgreSQL, if
+// WithMaxConnections does not.
+const MaxConnections = 16
+
+// connectTimeout bounds the connecting to one of the servers of an address that
+// names several, so that one which is silent does not hide the others.
+const connectTimeout = 5 * time.Second
+
+// Option changes how a PostgreSQL database is opened.
+type Option func(*options)
+
+type options struct{ maxConnections int }
+
+// WithMaxConnections bounds the connections of this process, instead of
+// MaxConnections. n is at least 1.
+func WithMaxConnections(n int) Option { return func(o *options) { o.maxConnections = n } }
 
 // OpenPostgres opens a PostgreSQL database by its URL (or keyword string).
+// Where that names several servers, the one that takes writes is used, also
+// after it has changed. A pooler such as PgBouncer may stand in between.
 // Errors are one line meant for the operator and carry no password.
-func OpenPostgres(ctx context.Context, url string) (*DB, error) {
-	config, err := pgx.ParseConfig(url)
+func OpenPostgres(ctx context.Context, url string, opts ...Option) (*DB, error) {
+	o := options{maxConnections: MaxConnections}
+	for _, option := range opts {
+		option(&o)
+	}
+	config, err := parsePostgres(url)
 	if err != nil {
 		return nil, fmt.Errorf("the PostgreSQL address is not valid: %w", err)
+	}
+	place := fmt.Sprintf("%s on %s:%d", config.Database, config.Host, config.Port)
+	pooled, err := reach(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open the PostgreSQL database %s: %w", place, firstCause(err))
+	}
+	if pooled && !strings.Contains(url, "default_query_exec_mode") {
+		config.DefaultQueryExecMode = pgx.QueryExecModeExec
+	}
+	pool := sql.OpenDB(connector{stdlib.GetConnector(*config)})
+	pool.SetMaxOpenConns(o.maxConnections)
+	pool.SetMaxIdleConns(o.maxConnections)
+	pool.SetConnMaxIdleTime(5 * time.Minute)
+	return newDB(dialect.Postgres, place, pool, pool), nil
+}
+
+// parsePostgres reads an address and sets what it leaves open.
+func parsePostgres(url string) (*pgx.ConnConfig, error) {
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		return nil, err
 	}
 	if config.RuntimeParams["application_name"] == "" {
 		config.RuntimeParams["application_name"] = "syncline"
 	}
-	pool := stdlib.OpenDB(*config)
-	pool.SetMaxOpenConns(postgresConns)
-	pool.SetMaxIdleConns(postgresConns)
-	pool.SetConnMaxIdleTime(5 * time.Minute)
-	place := fmt.Sprintf("%s on %s:%d", config.Database, config.Host, config.Port)
-	if err := pool.PingContext(ctx); err != nil {
-		_ = pool.Close()
-		return nil, fmt.Errorf("cannot open the PostgreSQL database %s: %w", place, firstCause(err))
+	if config.ConnectTimeout == 0 {
+		config.ConnectTimeout = connectTimeout
 	}
-	return newDB(dialect.Postgres, place, pool, pool), nil
+	if config.ValidateConnect == nil { // a replica would answer, from the past
+		config.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+	}
+	config.OnPgError = leaveReadOnly(config.OnPgError)
+	config.DialFunc = neverCancel(config.DialFunc)
+	return config, nil
+}
+
+// reach connects once, and tells whether a pooler sits between: it gives out
+// process ids of its own making. Statements prepared on one connection of a
+// pooler may not be there when the next transaction gets another server
+// connection.
+func reach(ctx context.Context, config *pgx.ConnConfig) (pooled bool, err error) {
+	conn, err := pgx.ConnectConfig(connecting(ctx), config)
+	if err != nil {
+		return false, err
+	}
+	defer conn.Close(ctx) //nolint:errcheck // nothing was written
+	var pid uint32
+	err = conn.QueryRow(ctx, "SELECT pg_backend_pid()", pgx.QueryExecModeSimpleProtocol).Scan(&pid)
+	return pid != conn.PgConn().PID(), err
 }
 
 // firstCause is the first of the causes that pgx lists, one a line, for each

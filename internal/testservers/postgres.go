@@ -26,7 +26,7 @@ type Postgres struct {
 	Address string // host:port
 
 	t         testing.TB
-	program   string
+	bin       string // directory of the programs
 	dir       string
 	attr      *syscall.SysProcAttr
 	databases atomic.Int64
@@ -37,6 +37,15 @@ type Postgres struct {
 // StartPostgres starts a server of the newest PostgreSQL installed. Where there
 // is none it fails in CI, and elsewhere skips the test and says what to install.
 func StartPostgres(t testing.TB) *Postgres {
+	t.Helper()
+	p := newPostgres(t)
+	p.command("initdb", "-D", p.data(), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+	p.Start()
+	return p
+}
+
+// newPostgres is a server without data that does not run yet.
+func newPostgres(t testing.TB) *Postgres {
 	t.Helper()
 	bin := findPostgres()
 	if bin == "" {
@@ -51,24 +60,29 @@ func StartPostgres(t testing.TB) *Postgres {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	attr := unprivileged(t, dir)
-	data := filepath.Join(dir, "data")
-	initdb := exec.Command(filepath.Join(bin, "initdb"), "-D", data, "-U", "postgres", "-A", "trust",
-		"-E", "UTF8", "--locale=C", "--no-sync")
-	initdb.SysProcAttr, initdb.Dir = attr, dir
-	if out, err := initdb.CombinedOutput(); err != nil {
-		t.Fatalf("initdb: %v\n%s", err, out)
-	}
-	p := &Postgres{Address: FreeAddress(t), t: t, program: filepath.Join(bin, "postgres"), dir: dir, attr: attr}
+	p := &Postgres{Address: FreeAddress(t), t: t, bin: bin, dir: dir, attr: unprivileged(t, dir)}
 	t.Cleanup(p.Kill)
-	p.Start()
 	return p
+}
+
+func (p *Postgres) data() string { return filepath.Join(p.dir, "data") }
+
+// command runs one of PostgreSQL's programs to its end.
+func (p *Postgres) command(name string, args ...string) {
+	p.t.Helper()
+	cmd := exec.Command(filepath.Join(p.bin, name), args...)
+	cmd.SysProcAttr, cmd.Dir = p.attr, p.dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		p.t.Fatalf("%s: %v\n%s", name, err, out)
+	}
 }
 
 // findPostgres is the directory of the newest server's programs.
 func findPostgres() string {
 	if path, err := exec.LookPath("postgres"); err == nil {
-		return filepath.Dir(path)
+		if program, err := filepath.EvalSymlinks(path); err == nil { // the others are beside it
+			return filepath.Dir(program)
+		}
 	}
 	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/postgres") // the pattern is valid
 	if len(found) == 0 {
@@ -107,7 +121,7 @@ func (p *Postgres) Start() {
 	p.t.Helper()
 	host, port, _ := net.SplitHostPort(p.Address) // made by FreeAddress
 	cmd := exec.Command("sh", "-c", `"$@" & server=$!; read -r how; kill -"${how:-QUIT}" $server; wait $server`, "sh",
-		p.program, "-D", filepath.Join(p.dir, "data"), "-h", host, "-p", port, "-k", p.dir,
+		filepath.Join(p.bin, "postgres"), "-D", p.data(), "-h", host, "-p", port, "-k", p.dir,
 		"-c", "fsync=off", "-c", "max_connections=300", "-c", "log_min_messages=panic")
 	cmd.SysProcAttr, cmd.Dir = p.attr, p.dir
 	cmd.Stderr = os.Stderr
@@ -167,17 +181,14 @@ func (p *Postgres) url(name string) string {
 // NewURL makes an empty database on the server and returns its URL.
 func (p *Postgres) NewURL(t testing.TB) string {
 	t.Helper()
-	ctx := t.Context()
-	conn, err := pgx.Connect(ctx, p.url("postgres"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close(ctx)
-	name := fmt.Sprintf("test%d", p.databases.Add(1))
-	if _, err := conn.Exec(ctx, "CREATE DATABASE "+name); err != nil {
-		t.Fatal(err)
-	}
-	return p.url(name)
+	return p.url(p.newDatabase(t))
+}
+
+func (p *Postgres) newDatabase(t testing.TB) (name string) {
+	t.Helper()
+	name = fmt.Sprintf("test%d", p.databases.Add(1))
+	p.SQL("CREATE DATABASE " + name)
+	return name
 }
 
 // Open opens a new database on the server, up to date, that lives as long as the test.

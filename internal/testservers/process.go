@@ -88,6 +88,22 @@ func (p *process) await(t testing.TB, what string, ready func(context.Context) b
 	}
 }
 
+// Await waits until something is so, for 30 s at most. what says it in words.
+func Await(t testing.TB, what string, holds func(context.Context) bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for !holds(ctx) {
+		select {
+		case <-ctx.Done():
+			t.Fatalf("after 30 s it does not hold: %s", what)
+		case <-tick.C:
+		}
+	}
+}
+
 // FreeAddress is a loopback address whose port nobody listened on a moment ago.
 func FreeAddress(t testing.TB) string {
 	t.Helper()

@@ -125,7 +125,9 @@ func (l *Locker) Release(ctx context.Context, key locks.Key, instanceID string) 
 
 // Read implements locks.Locker. More than maxKeys locks take more than one query.
 func (l *Locker) Read(ctx context.Context, keys []locks.Key) ([]locks.Lock, error) {
-	found, err := l.readAll(ctx, l.read, keys)
+	server, cancel := context.WithTimeout(ctx, transactionTime)
+	defer cancel()
+	found, err := l.readAll(server, l.read, keys)
 	if err != nil && ctx.Err() != nil {
 		return nil, ctx.Err()
 	}

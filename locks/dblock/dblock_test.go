@@ -25,11 +25,20 @@ func TestSQLite(t *testing.T) {
 	})
 }
 
-// On PostgreSQL its own clock decides, so time passes for real.
 func TestPostgres(t *testing.T) {
 	server := testservers.StartPostgres(t)
+	testPostgres(t, server.Open)
+}
+
+func TestPostgresBehindPgBouncer(t *testing.T) {
+	pooler := testservers.StartPgBouncer(t, testservers.StartPostgres(t), 5) // fewer than some tests have racers
+	testPostgres(t, pooler.Open)
+}
+
+// testPostgres lets time pass for real: PostgreSQL's own clock decides.
+func testPostgres(t *testing.T, newDatabase func(testing.TB) *database.DB) {
 	lockstest.Run(t, func(t *testing.T) lockstest.Harness {
-		db := server.Open(t)
+		db := newDatabase(t)
 		open := func() locks.Locker { return dblock.New(db.Write, db.Read, db.Dialect) }
 		return lockstest.Harness{
 			Locker: open(),

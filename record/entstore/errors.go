@@ -75,7 +75,8 @@ func refused(err error) bool {
 		return code == sqlitelib.SQLITE_FULL || code == sqlitelib.SQLITE_BUSY
 	}
 	e, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && e.SeverityUnlocalized == "ERROR" && e.Code != "40003" // statement_completion_unknown
+	return ok && e.SeverityUnlocalized == "ERROR" && e.Code != "40003" && // statement_completion_unknown
+		!strings.HasPrefix(e.Code, "08") // of a pooler that lost the server
 }
 
 // unavailable turns the failure of a statement into an *record.UnavailableError

@@ -12,7 +12,7 @@ import (
 // Changes implements record.Store.
 func (s *Store) Changes(ctx context.Context, owner record.Owner, span record.Span) (record.Snapshot, error) {
 	var snapshot record.Snapshot
-	err := s.snapshot(ctx, func(tx *ent.Tx) (err error) {
+	err := s.snapshot(ctx, func(ctx context.Context, tx *ent.Tx) (err error) {
 		snapshot, err = s.readFeed(ctx, tx, owner, span)
 		return err
 	})

@@ -18,7 +18,7 @@ import (
 // Records implements record.Store.
 func (s *Store) Records(ctx context.Context, owner record.Owner, ids []string) (map[string]record.Record, error) {
 	var found map[string]record.Record
-	err := s.snapshot(ctx, func(tx *ent.Tx) (err error) {
+	err := s.snapshot(ctx, func(ctx context.Context, tx *ent.Tx) (err error) {
 		found, err = findRecords(ctx, tx.Record, owner, ids)
 		return err
 	})
@@ -28,7 +28,7 @@ func (s *Store) Records(ctx context.Context, owner record.Owner, ids []string) (
 // Account implements record.Store.
 func (s *Store) Account(ctx context.Context, owner record.Owner) (record.Account, error) {
 	var found record.Account
-	err := s.snapshot(ctx, func(tx *ent.Tx) (err error) {
+	err := s.snapshot(ctx, func(ctx context.Context, tx *ent.Tx) (err error) {
 		found, err = readAccount(ctx, tx, owner)
 		return err
 	})
@@ -43,7 +43,7 @@ const maxParameters = 30_000
 func (s *Store) Heads(ctx context.Context, owners []record.Owner) (map[record.Owner]record.Revision, error) {
 	heads := make(map[record.Owner]record.Revision, len(owners))
 	for some := range slices.Chunk(owners, maxParameters) {
-		err := s.snapshot(ctx, func(tx *ent.Tx) error { return readHeads(ctx, tx, some, heads) })
+		err := s.snapshot(ctx, func(ctx context.Context, tx *ent.Tx) error { return readHeads(ctx, tx, some, heads) })
 		if err != nil {
 			return nil, err
 		}

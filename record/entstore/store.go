@@ -57,12 +57,15 @@ func (s *Store) writeOnce(ctx context.Context, owner record.Owner, request recor
 	}
 	defer end()
 	verdict, err := s.judge(server, tx, owner, request)
-	if err == nil && !changes(verdict) {
+	if err == nil && !changes(verdict) && !verdict.Result.Replayed {
 		return verdict.Result, nil
 	}
 	if err != nil {
 		return record.Result{}, unavailable(err)
 	}
+	// A replay commits too, though it changes nothing: on PostgreSQL that waits
+	// until the replicas that must have them have all commits so far, among
+	// them the one that is answered for again.
 	if err := commit(server, tx); err != nil {
 		return record.Result{}, err
 	}
@@ -103,13 +106,16 @@ func (s *Store) begin(ctx context.Context) (tx *ent.Tx, server context.Context, 
 	return tx, server, end, nil
 }
 
-// snapshot runs f in a transaction that reads one state of the database.
-func (s *Store) snapshot(ctx context.Context, f func(tx *ent.Tx) error) error {
+// snapshot runs f in a transaction that reads one state of the database, within
+// transactionTime.
+func (s *Store) snapshot(ctx context.Context, f func(ctx context.Context, tx *ent.Tx) error) error {
 	return retry(ctx, func() error {
-		tx, err := s.read.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
+		server, cancel := context.WithTimeout(ctx, transactionTime)
+		defer cancel()
+		tx, err := s.read.BeginTx(server, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
 		if err == nil {
 			defer tx.Rollback() //nolint:errcheck // there is nothing to lose
-			err = f(tx)
+			err = f(server, tx)
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()

@@ -26,6 +26,12 @@ func TestStoreOnPostgres(t *testing.T) {
 	recordtest.Run(t, func(t *testing.T) recordtest.Harness { return harness(server.Open(t)) })
 }
 
+func TestStoreBehindPgBouncer(t *testing.T) {
+	t.Parallel()
+	pooler := testservers.StartPgBouncer(t, testservers.StartPostgres(t), 5) // fewer than some tests have writers
+	recordtest.Run(t, func(t *testing.T) recordtest.Harness { return harness(pooler.Open(t)) })
+}
+
 func harness(db *database.DB) recordtest.Harness {
 	var now atomic.Pointer[time.Time]
 	clock := func() time.Time { return *now.Load() }

@@ -1,0 +1,160 @@
+package database_test
+
+import (
+	"context"
+	"database/sql"
+	"strings"
+	"testing"
+	"time"
+
+	"syncline/internal/database"
+	"syncline/internal/testservers"
+)
+
+func openPostgres(t *testing.T, address string, options ...database.Option) *database.DB {
+	t.Helper()
+	db, err := database.OpenPostgres(t.Context(), address, options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+// A server that became read-only keeps its connections. To stay with them would
+// be to stay refused.
+func TestAConnectionThatTurnsReadOnlyIsLeft(t *testing.T) {
+	t.Parallel()
+	server := testservers.StartPostgres(t)
+	db := openPostgres(t, server.NewURL(t), database.WithMaxConnections(1))
+	exec := func(statement string) error {
+		_, err := db.Write.ExecContext(t.Context(), statement)
+		return err
+	}
+	if err := exec("SET default_transaction_read_only = on"); err != nil {
+		t.Fatal(err)
+	}
+	if err := exec("CREATE TABLE t (n int)"); err == nil || !strings.Contains(err.Error(), "25006") {
+		t.Fatalf("a write on a connection that is read-only: %v", err)
+	}
+	if err := exec("CREATE TABLE t (n int)"); err != nil {
+		t.Errorf("the connection was kept: %v", err)
+	}
+}
+
+func TestAReplicaAloneIsRefused(t *testing.T) {
+	t.Parallel()
+	pair := testservers.StartPostgresPair(t)
+	address, _, _ := strings.Cut(pair.NewURL(t), "&target_session_attrs") // it must do without
+	both := pair.Primary.Address + "," + pair.Replica.Address
+	alone := strings.Replace(address, both, pair.Replica.Address, 1)
+	if db, err := database.OpenPostgres(t.Context(), alone); err == nil {
+		_ = db.Close()
+		t.Error("a replica is taken for the database")
+	} else if !strings.Contains(err.Error(), "read only") {
+		t.Errorf("the error is %q; want it to tell that the server is read only", err)
+	}
+	openPostgres(t, strings.Replace(address, both, pair.Replica.Address+","+pair.Primary.Address, 1))
+}
+
+// A commit that waits for its replica, and whose client gave up, must not
+// become visible by that: the replica may take over without it.
+func TestACommitGivenUpStaysUnseenUntilTheReplicaHasIt(t *testing.T) {
+	t.Parallel()
+	server := testservers.StartPostgres(t)
+	address := server.NewURL(t)
+	db := openPostgres(t, address)
+	ctx := t.Context()
+	if _, err := db.Write.ExecContext(ctx, "CREATE TABLE t (n int)"); err != nil {
+		t.Fatal(err)
+	}
+	server.SQL("ALTER SYSTEM SET synchronous_standby_names = 'away'")
+	server.SQL("SELECT pg_reload_conf()")
+	testservers.Await(t, "commits wait for a replica", func(ctx context.Context) bool {
+		return server.Holds(ctx, "SELECT current_setting('synchronous_standby_names') = 'away'")
+	})
+
+	brief, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	tx, err := db.Write.BeginTx(brief, &sql.TxOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.ExecContext(brief, "INSERT INTO t VALUES (1)"); err != nil {
+		t.Fatal(err)
+	}
+	if err := tx.Commit(); err == nil {
+		t.Fatal("a commit did not wait for the replica")
+	}
+	// Were it cancelled, PostgreSQL would be told within milliseconds.
+	<-time.After(time.Second)
+	if n := count(t, db); n != 0 {
+		t.Error("the commit is visible before the replica has it")
+	}
+	if !server.Holds(ctx, "SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep'") {
+		t.Error("the commit does not wait any more")
+	}
+}
+
+func count(t *testing.T, db *database.DB) (n int) {
+	t.Helper()
+	rows, err := db.Read.QueryContext(t.Context(), "SELECT count(*) FROM t")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := rows.Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// Behind a pooler nothing may be prepared that a later transaction would miss,
+// unless the address says so.
+func TestPoolersAreNoticed(t *testing.T) {
+	t.Parallel()
+	server := testservers.StartPostgres(t)
+	pooler := testservers.StartPgBouncer(t, server, 2)
+	direct := openPostgres(t, server.NewURL(t))
+	pooled := openPostgres(t, pooler.NewURL(t))
+	for range 3 {
+		if n := prepared(t, direct, 1); n == 0 {
+			t.Error("without a pooler, statements are not prepared")
+		}
+		if n := prepared(t, pooled, 1); n != 0 {
+			t.Errorf("behind a pooler, %d statements are prepared", n)
+		}
+	}
+	forced := openPostgres(t, pooler.NewURL(t)+"&default_query_exec_mode=cache_statement")
+	if n := prepared(t, forced, 1); n == 0 {
+		t.Error("the address asks for prepared statements, and there are none")
+	}
+}
+
+func prepared(t *testing.T, db *database.DB, n int) int {
+	t.Helper()
+	tx, err := db.Read.BeginTx(t.Context(), &sql.TxOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback() //nolint:errcheck // there is nothing to lose
+	rows, err := tx.QueryContext(t.Context(), "SELECT count(*) FROM pg_prepared_statements WHERE $1 = 1", n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := rows.Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
