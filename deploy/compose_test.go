@@ -1,0 +1,101 @@
+package deploy
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/compose-spec/compose-go/v2/cli"
+	"github.com/compose-spec/compose-go/v2/types"
+
+	"syncline/internal/config"
+)
+
+// loadCompose reads compose.yaml as docker compose does: schema, anchors, variables.
+func loadCompose(t *testing.T, variables ...string) (*types.Project, error) {
+	t.Helper()
+	options, err := cli.NewProjectOptions([]string{"compose.yaml"}, cli.WithEnv(variables))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return options.LoadProject(t.Context())
+}
+
+func TestCompose(t *testing.T) {
+	t.Parallel()
+	project, err := loadCompose(t, "POSTGRES_PASSWORD=secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nginx := read(t, "nginx.conf")
+	for _, name := range []string{"syncline-1", "syncline-2"} {
+		service, err := project.GetService(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg := loadConfig(t, lines(service.Environment))
+		if grace := time.Duration(*service.StopGracePeriod); grace < cfg.ShutdownTimeout+5*time.Second {
+			t.Errorf("%s is killed after %s, its drain may take %s", name, grace, cfg.ShutdownTimeout)
+		}
+		if cfg.DatabaseURL != "postgres://syncline:secret@postgres:5432/syncline?sslmode=disable" || cfg.RedisURL == "" {
+			t.Errorf("%s: database %s, Redis %s", name, cfg.DatabaseURL, cfg.RedisURL)
+		}
+		if service.Networks["default"].Ipv4Address == "" {
+			t.Errorf("%s has no fixed address: nginx would lose it when it is replaced", name)
+		}
+		if want := "server " + name + cfg.ListenAddress + " "; !strings.Contains(nginx, want) {
+			t.Errorf("nginx.conf: no %q", want)
+		}
+	}
+	requireMounts(t, project)
+}
+
+// requireMounts makes sure that what is mounted from here is here.
+func requireMounts(t *testing.T, project *types.Project) {
+	t.Helper()
+	for name, service := range project.Services {
+		for _, volume := range service.Volumes {
+			if _, err := os.Stat(volume.Source); volume.Type == types.VolumeTypeBind && err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if service.Build == nil && (!strings.Contains(service.Image, ":") || strings.HasSuffix(service.Image, ":latest")) {
+			t.Errorf("%s: %s names no version", name, service.Image)
+		}
+	}
+}
+
+// Without a password it does not start with an empty one.
+func TestComposeNeedsPassword(t *testing.T) {
+	t.Parallel()
+	if _, err := loadCompose(t); err == nil || !strings.Contains(err.Error(), "POSTGRES_PASSWORD") {
+		t.Errorf("without a password: %v", err)
+	}
+}
+
+// loadConfig makes sure that the server would start with these variables, and
+// knows each of them.
+func loadConfig(t *testing.T, environ []string) config.Config {
+	t.Helper()
+	known := config.Variables()
+	for _, line := range environ {
+		name, _, _ := strings.Cut(line, "=")
+		if !slices.Contains(known, name) {
+			t.Errorf("the server knows no variable %s", name)
+		}
+	}
+	cfg, err := config.Load(environ)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg
+}
+
+func lines(environment types.MappingWithEquals) (environ []string) {
+	for name, value := range environment {
+		environ = append(environ, name+"="+*value)
+	}
+	return environ
+}

@@ -1,0 +1,158 @@
+package deploy
+
+import (
+	"context"
+	"debug/elf"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"syncline/auth/signing"
+	"syncline/client"
+	"syncline/internal/testservers"
+)
+
+// The Dockerfile's steps make one static program, which runs as its user in a
+// root directory that has nothing else, writes only to its volume, tells its
+// health, stops when asked to, and finds its data again in the next container.
+func TestImage(t *testing.T) {
+	t.Parallel()
+	img := build(t, read(t, "../Dockerfile"), buildContext(t))
+	requireStatic(t, filepath.Join(img.root, img.entrypoint[0]))
+	if img.uid == 0 {
+		t.Error("it runs as root")
+	}
+
+	address := testservers.FreeAddress(t)
+	if out, err := img.start(t, address, img.health).wait(); err == nil {
+		t.Errorf("nothing runs, and it is healthy: %s", out)
+	}
+	key, err := signing.GenerateKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, seen := range []client.Revision{0, 1} { // two containers, one after the other
+		server := img.start(t, address, slices.Concat(img.entrypoint, img.command))
+		img.awaitHealth(t, address, server)
+		c := newClient(t, address, key)
+		written, err := c.Set(t.Context(), "a", []byte("data"), seen)
+		if err != nil || written.Revision != seen+1 {
+			t.Errorf("write at revision %d: %+v, %v", seen, written, err)
+		}
+		if err := server.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := server.wait(); err != nil {
+			t.Errorf("stopped: %v\n%s", err, out)
+		}
+	}
+	img.requireOwned(t)
+}
+
+// requireStatic makes sure that a program needs no loader and no library.
+func requireStatic(t *testing.T, path string) {
+	t.Helper()
+	f, err := elf.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if libraries, err := f.ImportedLibraries(); err == nil && len(libraries) > 0 {
+		t.Errorf("it needs the libraries %q", libraries)
+	}
+	if slices.ContainsFunc(f.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP }) {
+		t.Error("it needs a loader")
+	}
+}
+
+// requireOwned makes sure that there is a database in the volume, of the image's user.
+func (i image) requireOwned(t *testing.T) {
+	t.Helper()
+	info, err := os.Stat(filepath.Join(i.root, i.volume, "syncline.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if owner := info.Sys().(*syscall.Stat_t).Uid; os.Getuid() == 0 && int(owner) != i.uid {
+		t.Errorf("the database belongs to user %d, want %d", owner, i.uid)
+	}
+}
+
+type container struct {
+	cmd    *exec.Cmd
+	output *strings.Builder
+}
+
+// start runs a program of the image, as its user and with its root directory if
+// this is root, who alone can do so; else where it is.
+func (i image) start(t *testing.T, address string, words []string) *container {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	t.Cleanup(cancel)
+	program := words[0]
+	env := append(slices.Clone(i.env), "LISTEN_ADDRESS="+address)
+	attr := &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if os.Getuid() == 0 {
+		attr.Chroot = i.root
+		attr.Credential = &syscall.Credential{Uid: uint32(i.uid), Gid: uint32(i.uid)}
+	} else {
+		program = filepath.Join(i.root, program)
+		env = append(env, "SQLITE_DIR_PATH="+filepath.Join(i.root, i.volume))
+	}
+	c := &container{cmd: exec.CommandContext(ctx, program, words[1:]...), output: &strings.Builder{}}
+	c.cmd.Dir, c.cmd.Env, c.cmd.SysProcAttr = "/", env, attr
+	c.cmd.Stdout, c.cmd.Stderr = c.output, c.output
+	if err := c.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func (c *container) wait() (output string, err error) {
+	err = c.cmd.Wait()
+	return c.output.String(), err
+}
+
+// awaitHealth asks by the image's own health check, as often as a container
+// engine would not dare to.
+func (i image) awaitHealth(t *testing.T, address string, server *container) {
+	t.Helper()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(30 * time.Second); ; <-tick.C {
+		out, err := i.start(t, address, i.health).wait()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			_ = server.cmd.Process.Kill()
+			said, _ := server.wait()
+			t.Fatalf("not healthy after 30 s: %v %s\n%s", err, out, said)
+		}
+	}
+}
+
+func newClient(t *testing.T, address string, key signing.PrivateKey, options ...client.Option) *client.Client {
+	t.Helper()
+	c, err := client.New("http://"+address+"/graphql", key, options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// What compiles the image is what go.mod and CI name.
+func TestOneGoVersion(t *testing.T) {
+	t.Parallel()
+	_, rest, _ := strings.Cut(read(t, "../go.mod"), "\ngo ")
+	version, _, _ := strings.Cut(rest, "\n")
+	for _, file := range []string{"../Dockerfile", "../.github/workflows/ci.yml"} {
+		if !strings.Contains(read(t, file), "golang:"+version+"-") {
+			t.Errorf("%s does not build with Go %s, which go.mod asks for", file, version)
+		}
+	}
+}
