@@ -98,7 +98,7 @@ func atFault(err error) bool {
 	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
 		return true
 	}
-	if _, ok := errors.AsType[net.Error](err); ok {
+	if _, ok := errors.AsType[net.Error](err); ok || pgconn.SafeToRetry(err) { // a connection found closed, for one
 		return true
 	}
 	for _, lost := range []error{
