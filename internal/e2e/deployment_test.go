@@ -40,6 +40,13 @@ func startFleet(t *testing.T) *deployment {
 	for range fleetSize {
 		d.instances = append(d.instances, testservers.StartSyncline(t, env...))
 	}
+	t.Cleanup(func() {
+		for i, s := range d.instances {
+			if t.Failed() {
+				t.Logf("the end of the log of instance %d:\n%s", i, s.Log())
+			}
+		}
+	})
 	return behindBalancer(t, d)
 }
 

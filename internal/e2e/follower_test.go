@@ -90,18 +90,25 @@ func (m *mirror) seen() int {
 	return m.events
 }
 
+// position is the newest revision that arrived.
+func (m *mirror) position() client.Revision {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.last
+}
+
 func (m *mirror) waitFor(ctx context.Context, t *testing.T, head client.Revision) {
 	t.Helper()
 	for {
-		m.mu.Lock()
-		last := m.last
-		m.mu.Unlock()
+		last := m.position()
 		if last >= head {
 			return
 		}
 		select {
 		case <-m.progress:
 		case <-ctx.Done():
+			m.mu.Lock()
+			defer m.mu.Unlock()
 			t.Fatalf("a follower stands at %d, the head is %d; faults: %v", last, head, m.faults)
 		}
 	}

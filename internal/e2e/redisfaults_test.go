@@ -1,0 +1,86 @@
+package e2e
+
+import (
+	"errors"
+	"testing"
+	"time"
+)
+
+// Redis that is killed and comes back empty costs no write, no event and no
+// readiness. It forgets who holds a lock; the fence does not.
+func TestRedisKilled(t *testing.T) {
+	d := startFleet(t)
+	load, locks := startLoad(t, d.urls()), startContention(t, d.urls())
+	load.steady("before")
+	if n := locks.grantsOf(lastingLock); n != 1 {
+		t.Errorf("%d devices were granted the lasting lock before", n)
+	}
+	load.during("Redis is dead", func() {
+		d.redis.Kill()
+		d.awaitReadiness(t, 200, "degraded", "redis", "down")
+		pause(nil, phaseTime())
+		load.mustGoOn()
+	})
+	d.redis.Start()
+	d.awaitReadiness(t, 200, "ready", "redis", "ok")
+	load.steady("Redis is back, empty")
+	until(t, 20*time.Second, func() bool { return locks.fencedOf(lastingLock) > 0 },
+		func() { t.Error("no device was told that the lasting lock was granted anew") })
+	locks.finish()
+	load.finish()
+}
+
+// Redis that stops answering, with its connections open, slows writes by a
+// bounded time, feeds do without it, and locks are refused rather than waited for.
+func TestRedisPaused(t *testing.T) {
+	const (
+		slowestWrite = 5 * time.Second
+		slowestLock  = 6 * time.Second
+	)
+	paused := 4 * time.Second
+	if long {
+		paused = 10 * time.Second
+	}
+	d := startFleet(t)
+	load, locks := startLoad(t, d.urls()), startContention(t, d.urls())
+	load.steady("before")
+	key := newKey(t)
+	p := load.during("Redis is paused", func() {
+		d.redis.Pause()
+		t.Cleanup(d.redis.Resume) // a stopped process could not be asked to end
+		over := time.After(paused)
+		for _, url := range d.urls() {
+			began := time.Now()
+			err := newDevice(url, key).takeLock(t, "any")
+			refused, ok := errors.AsType[*refusal](err)
+			if !ok || refused.text("code") != "UNAVAILABLE" {
+				t.Errorf("a lock while Redis is paused: %v; want UNAVAILABLE", err)
+			}
+			if took := time.Since(began); took > slowestLock {
+				t.Errorf("the refusal of a lock took %v", took)
+			}
+		}
+		d.awaitReadiness(t, 200, "degraded", "redis", "down")
+		load.mustGoOn()
+		<-over
+		d.redis.Resume()
+	})
+	if p.slowest > slowestWrite {
+		t.Errorf("a write took %v", p.slowest)
+	}
+	if p.notApplied+p.unknown+p.lost > 0 {
+		t.Error("writes failed for want of Redis")
+	}
+	d.awaitReadiness(t, 200, "ready", "redis", "ok")
+	load.steady("after")
+	locks.finish()
+	locks.checkExclusive()
+	load.finish()
+}
+
+func (d *device) takeLock(t *testing.T, name string) error {
+	t.Helper()
+	var out struct{ SetLock struct{ Status string } }
+	return d.call(t.Context(), `mutation($input: SetLockInput!) { setLock(input: $input) { status } }`,
+		map[string]any{"input": map[string]any{"name": name, "instanceId": "device"}}, &out)
+}
