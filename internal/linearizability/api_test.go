@@ -55,11 +55,11 @@ func (e *apiError) Error() string {
 func (e *apiError) judge() error {
 	switch {
 	case e.Extensions.Code == "SIGNATURE_EXPIRED": // an instance that just started is strict
-		return errNotApplied
+		return fmt.Errorf("%w: %w", errNotApplied, e)
 	case e.Extensions.Code == "UNAVAILABLE" && e.Extensions.Outcome == "NOT_APPLIED":
-		return errNotApplied
+		return fmt.Errorf("%w: %w", errNotApplied, e)
 	case e.Extensions.Code == "UNAVAILABLE" && e.Extensions.Outcome == "UNKNOWN":
-		return errLost
+		return fmt.Errorf("%w: %w", errLost, e)
 	}
 	return e
 }
@@ -82,7 +82,7 @@ func (o *owner) call(ctx context.Context, document string, variables map[string]
 	}
 	res, err := o.http.Do(req)
 	if dial, ok := errors.AsType[*net.OpError](err); ok && dial.Op == "dial" {
-		return errNotApplied
+		return fmt.Errorf("%w: %w", errNotApplied, err)
 	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", errLost, err)

@@ -136,9 +136,9 @@ func (l *localLock) lose(err error) error {
 	return err
 }
 
-func (l *localLock) acquire(ctx context.Context, in acquireInput, ttl time.Duration) (acquireOutput, error) {
+func (l *localLock) acquire(ctx context.Context, in acquireInput) (acquireOutput, error) {
 	grant, err := l.locker.Acquire(ctx, l.owner, locks.Request{
-		Name: lockName, InstanceID: in.instance, Exclusive: in.exclusive, TTL: ttl,
+		Name: lockName, InstanceID: in.instance, Exclusive: in.exclusive, TTL: in.ttl,
 	})
 	if err := l.lose(err); err != nil {
 		return acquireOutput{}, err

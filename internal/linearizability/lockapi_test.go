@@ -7,7 +7,7 @@ import (
 
 // lock is what the clients of a history of a lock call.
 type lock interface {
-	acquire(ctx context.Context, in acquireInput, ttl time.Duration) (acquireOutput, error)
+	acquire(ctx context.Context, in acquireInput) (acquireOutput, error)
 	release(ctx context.Context, in releaseInput) (lockView, error)
 	look(ctx context.Context) (lockView, error)
 	// fenced sets a new record under the lock's fence. It answers the codes FENCED
@@ -39,7 +39,7 @@ func (l wireLock) view() lockView {
 
 const lockFields = ` { locked exclusive holders { instanceId token expiresAt } } `
 
-func (o *owner) acquire(ctx context.Context, in acquireInput, ttl time.Duration) (acquireOutput, error) {
+func (o *owner) acquire(ctx context.Context, in acquireInput) (acquireOutput, error) {
 	var answer struct {
 		SetLock struct {
 			Status    string
@@ -49,7 +49,7 @@ func (o *owner) acquire(ctx context.Context, in acquireInput, ttl time.Duration)
 			Lock      wireLock
 		}
 	}
-	input := map[string]any{"name": lockName, "instanceId": in.instance, "exclusive": in.exclusive, "ttlSeconds": int(ttl / time.Second)}
+	input := map[string]any{"name": lockName, "instanceId": in.instance, "exclusive": in.exclusive, "ttlSeconds": int(in.ttl / time.Second)}
 	err := o.call(ctx, `mutation($input: SetLockInput!) { setLock(input: $input) { status renewed token expiresAt lock`+lockFields+`} }`,
 		map[string]any{"input": input}, &answer)
 	if err != nil {

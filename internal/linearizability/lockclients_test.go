@@ -16,11 +16,9 @@ import (
 const (
 	lockClients  = 4
 	locksPerTurn = 22 // operations of a client
-	// beforeExpiry is how much early a hold may end, for clocks tick by the
-	// millisecond; afterExpiry is how much late, for a store reads its clock a
-	// moment before it looks at holds.
-	beforeExpiry = 3 * time.Millisecond
-	afterExpiry  = 50 * time.Millisecond
+	// lastWords is how long after a server's end the database or Redis may still
+	// do what it asked for.
+	lastWords = time.Second
 )
 
 // lockRules are those of the store that keeps a lock.
@@ -86,8 +84,8 @@ func (c *lockClient) operate(ctx context.Context) error {
 		if !errors.Is(err, errNotApplied) {
 			return err
 		}
-		if err := c.wait(ctx, patience); err != nil {
-			return err
+		if c.wait(ctx, patience) != nil {
+			return fmt.Errorf("the servers were away for too long: %w", err)
 		}
 	}
 }
@@ -118,21 +116,26 @@ func (c *lockClient) choose() func(context.Context) error {
 }
 
 func (c *lockClient) acquire(ctx context.Context, exclusive bool, ttl time.Duration) error {
-	in := acquireInput{number: int(c.numbers.Add(1)), instance: c.name, exclusive: exclusive}
+	in := acquireInput{number: int(c.numbers.Add(1)), instance: c.name, exclusive: exclusive, ttl: ttl}
 	call := c.now()
-	out, err := c.system.acquire(ctx, in, ttl)
+	out, err := c.system.acquire(ctx, in)
 	answered, err := c.note(call, in, out, acquireOutput{}, err)
 	if err != nil {
 		return err
 	}
-	if c.fenceApart && answered && c.now()-call >= int64(ttl) {
-		c.addSlowGrant(in, call, ttl)
+	if answered && c.fenceApart && c.now()-call >= int64(ttl) {
+		// The grant may have ended before its fence was raised. Then the store
+		// began again, and answered its second grant only.
+		slow := in
+		slow.number = int(c.numbers.Add(1))
+		c.addOpen(call, slow, acquireOutput{}, added)
+		c.addFence(call, never, fenceInput{number: slow.number})
 	}
 	switch {
 	case !answered:
-		c.addGrant(in, call, never, ttl, 0)
+		c.addFence(call, never, fenceInput{number: in.number})
 	case out.status == acquired:
-		c.addGrant(in, call, c.now(), ttl, out.token)
+		c.addFence(call, c.now(), fenceInput{number: in.number, token: out.token})
 		if !slices.Contains(c.tokens, out.token) {
 			c.tokens = append(c.tokens, out.token)
 		}
@@ -140,25 +143,10 @@ func (c *lockClient) acquire(ctx context.Context, exclusive bool, ttl time.Durat
 	return nil
 }
 
-// addSlowGrant adds a grant that may have ended before its fence was raised: then
-// the store begins again, and answers the second one only.
-func (c *lockClient) addSlowGrant(in acquireInput, call int64, ttl time.Duration) {
-	in.number = int(c.numbers.Add(1))
-	c.add(porcupine.Operation{ClientId: c.lane(), Input: in, Call: call, Output: acquireOutput{}, Return: never, Metadata: added})
-	c.addGrant(in, call, never, ttl, 0)
-}
-
-// addGrant adds what follows from a grant: its hold's end, and its fence.
-func (c *lockClient) addGrant(in acquireInput, call, answer int64, ttl time.Duration, token int64) {
-	end := int64(never)
-	if answer != never {
-		end = answer + int64(ttl+afterExpiry)
-	}
-	expiry := expiryInput{instance: in.instance, number: in.number}
-	c.add(porcupine.Operation{ClientId: c.addedAt, Input: expiry, Call: call + int64(ttl-beforeExpiry), Return: end, Metadata: added})
+// addFence adds the raising of a grant's fence, where it is apart.
+func (c *lockClient) addFence(call, answer int64, in fenceInput) {
 	if c.fenceApart {
-		fence := fenceInput{number: in.number, token: token}
-		c.add(porcupine.Operation{ClientId: c.addedAt, Input: fence, Call: call, Return: answer, Metadata: added})
+		c.add(porcupine.Operation{ClientId: c.addedAt, Input: timed{input: in}, Call: call, Return: answer, Metadata: added})
 	}
 }
 
@@ -187,24 +175,29 @@ func (c *lockClient) write(ctx context.Context, in fencedInput) error {
 
 func (c *lockClient) noteRead(call int64, in, out any, err error) error {
 	if errors.Is(err, errLost) {
-		return errNotApplied
+		return fmt.Errorf("%w: %w", errNotApplied, err)
 	}
 	_, err = c.note(call, in, out, nil, err)
 	return err
 }
 
-// note adds an operation to the history, as lost if it has no answer.
+// note adds an operation to the history, as open if its answer was lost.
 func (c *lockClient) note(call int64, in, out, lost any, err error) (answered bool, _ error) {
-	op := porcupine.Operation{ClientId: c.at, Input: in, Call: call, Output: out, Return: c.now()}
 	if errors.Is(err, errLost) {
-		op.Output, op.Return = lost, never
-		c.at = c.lane()
-		c.add(op)
+		c.addOpen(call, in, lost, nil)
 		return false, nil
 	}
 	if err != nil {
 		return false, err
 	}
-	c.add(op)
+	end := c.now()
+	c.add(porcupine.Operation{ClientId: c.at, Input: timed{call, end, in}, Call: call, Output: out, Return: end})
 	return true, nil
+}
+
+// addOpen adds an operation that may take effect at any later time, or never. It
+// has judged by its clock by now, or soon.
+func (c *lockClient) addOpen(call int64, in, lost, metadata any) {
+	judged := timed{call, c.now() + int64(lastWords), in}
+	c.add(porcupine.Operation{ClientId: c.lane(), Input: judged, Call: call, Output: lost, Return: never, Metadata: metadata})
 }

@@ -6,6 +6,7 @@ import (
 	"hash/maphash"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/anishathalye/porcupine"
 )
@@ -28,7 +29,11 @@ type acquireInput struct {
 	number    int
 	instance  string
 	exclusive bool
+	ttl       time.Duration
 }
+
+// clockStep is by how much a clock may be off that ticks by the millisecond.
+const clockStep = 2 * time.Millisecond
 
 // Statuses of an acquisition. One that was lost has none.
 const (
@@ -64,28 +69,28 @@ const (
 	neverGranted = "BAD_USER_INPUT"
 )
 
-// The rest is called by nobody. It happens some time in an interval.
-
-// expiryInput ends the hold that an acquisition granted or renewed, unless it
-// was renewed again since: neither before its time to live can have run out, nor
-// after it must have.
-type expiryInput struct {
-	instance string
-	number   int
-}
-
-// fenceInput raises the fence to the token of a grant, where that is not part of
-// the grant itself.
+// fenceInput is called by nobody: it raises the fence to the token of a grant,
+// where that is not part of the grant itself.
 type fenceInput struct {
 	number int
 	token  int64 // 0 if the answer was lost
 }
 
+// timed is an input and when it was called and answered, in nanoseconds. Between
+// the two the store read its clock and judged by it which holds had ended. That
+// may be a moment before the instant in which the operation takes effect.
+type timed struct {
+	call, answer int64
+	input        any
+}
+
 // hold is a hold as the one server has it.
 type hold struct {
 	instance  string
-	number    int   // of the acquisition that granted or renewed it last
 	expiresAt int64 // 0: nobody has seen it yet
+	// The hold ends some time between: neither before its time to live can have
+	// run out, nor after it must have.
+	earliest, latest int64
 }
 
 // lockState is a lock as one server has it that does one thing at a time. It is
@@ -93,7 +98,7 @@ type hold struct {
 // the order of their tokens is theirs. All holds are of the last one.
 type lockState struct {
 	exclusive bool
-	holds     []hold      // by instance
+	holds     []hold      // by instance; the next grant removes those that ended
 	tokens    []int64     // of the grants; 0: nobody has seen it yet
 	fence     int         // the grant at whose token the fence stands
 	lost      map[int]int // to what grant the acquisitions belong that were lost
@@ -103,10 +108,10 @@ type lockState struct {
 // with fenceApart, some time before they are answered.
 func lockModel(fenceApart bool) porcupine.Model {
 	seed := maphash.MakeSeed()
-	return porcupine.Model{
-		Init: func() any { return lockState{} },
-		Step: func(state, input, output any) (bool, any) {
-			return stepLock(state.(lockState), input, output, fenceApart)
+	model := porcupine.NondeterministicModel{
+		Init: func() []any { return []any{lockState{}} },
+		Step: func(state, input, output any) []any {
+			return stepLock(state.(lockState), input.(timed), output, fenceApart)
 		},
 		Equal: func(a, b any) bool {
 			x, y := a.(lockState), b.(lockState)
@@ -117,68 +122,166 @@ func lockModel(fenceApart bool) porcupine.Model {
 			s := state.(lockState)
 			return maphash.Comparable(seed, [3]int{len(s.holds), len(s.tokens), s.fence})
 		},
-		DescribeOperation: func(input, output any) string { return fmt.Sprintf("%T%+v -> %+v", input, input, output) },
-		DescribeState:     func(state any) string { return fmt.Sprintf("%+v", state) },
+		DescribeOperation: func(input, output any) string {
+			in := input.(timed).input
+			return fmt.Sprintf("%T%+v -> %+v", in, in, output)
+		},
+		DescribeState: func(state any) string { return fmt.Sprintf("%+v", state) },
 	}
+	return model.ToModel()
 }
 
-func stepLock(s lockState, input, output any, fenceApart bool) (bool, lockState) {
-	switch in := input.(type) {
-	case acquireInput:
-		return s.acquire(in, output.(acquireOutput), fenceApart)
-	case releaseInput:
-		out := output.(releaseOutput)
-		s = s.without(in.instance)
-		if out.lost {
-			return true, s
-		}
-		return s.shows(out.lock)
-	case lockInput:
-		return s.shows(output.(lockView))
+// stepLock answers the states that an operation may leave which was answered as
+// it was; none if it cannot have been.
+func stepLock(s lockState, at timed, output any, fenceApart bool) (after []any) {
+	switch in := at.input.(type) {
 	case fencedInput:
-		grant := slices.Index(s.tokens, in.token) + 1
-		want := success
-		if grant < s.fence {
-			want = fenced
+		if s.judges(in, output.(string)) {
+			return []any{s}
 		}
-		return grant > 0 && grant <= s.fence && output.(string) == want, s
-	case expiryInput:
-		if s.has(in.instance, in.number) {
-			s = s.without(in.instance)
-		}
-		return true, s
+		return nil
 	case fenceInput:
-		return s.raiseFence(in)
+		if ok, raised := s.raiseFence(in); ok {
+			return []any{raised}
+		}
+		return nil
 	}
-	panic(fmt.Sprintf("no such operation: %T", input))
+	for _, live := range s.views(at) {
+		after = append(after, s.step(live, at, output, fenceApart)...)
+	}
+	return after
 }
 
-func (s lockState) acquire(in acquireInput, out acquireOutput, fenceApart bool) (bool, lockState) {
-	mine := slices.ContainsFunc(s.holds, func(h hold) bool { return h.instance == in.instance })
+// views are the ways to see the lock by a clock that was read during an
+// operation: which holds had ended is uncertain at times.
+func (s lockState) views(at timed) []lockState {
+	sets := [][]hold{nil}
+	for _, h := range s.holds {
+		var with, without [][]hold
+		if at.call <= h.latest {
+			for _, set := range sets {
+				with = append(with, append(slices.Clip(set), h))
+			}
+		}
+		if at.answer >= h.earliest {
+			without = sets
+		}
+		sets = slices.Concat(with, without)
+	}
+	views := make([]lockState, len(sets))
+	for i, set := range sets {
+		views[i] = s
+		views[i].holds = set
+		views[i].exclusive = s.exclusive && len(set) > 0
+	}
+	return views
+}
+
+// step is an operation on a lock whose live holds are known. What it does not
+// change stays, also what it took for ended: it does not clean up.
+func (s lockState) step(live lockState, at timed, output any, fenceApart bool) []any {
+	switch in := at.input.(type) {
+	case acquireInput:
+		out := output.(acquireOutput)
+		ok, granted, after := live.acquire(in, out, at, fenceApart)
+		if !granted {
+			after = s.learn(after)
+		}
+		return only(ok, after)
+	case releaseInput:
+		return s.release(live, in, output.(releaseOutput))
+	case lockInput:
+		ok, seen := live.shows(output.(lockView))
+		return only(ok, s.learn(seen))
+	}
+	panic(fmt.Sprintf("no such operation: %T", at.input))
+}
+
+func only(ok bool, s lockState) []any {
+	if ok {
+		return []any{s}
+	}
+	return nil
+}
+
+// release ends the instance's hold. One that had ended may be left as it is, for
+// those to see whose clock was read a moment earlier.
+func (s lockState) release(live lockState, in releaseInput, out releaseOutput) []any {
+	ok, seen := true, live.without(in.instance)
+	if !out.lost {
+		ok, seen = seen.shows(out.lock)
+	}
+	if !ok {
+		return nil
+	}
+	after := []any{s.learn(seen).without(in.instance)}
+	if !live.has(in.instance) {
+		after = append(after, s.learn(seen))
+	}
+	return after
+}
+
+// learn is the state with what a view of it showed.
+func (s lockState) learn(seen lockState) lockState {
+	s.tokens = seen.tokens
+	s.holds = slices.Clone(s.holds)
+	for i, h := range s.holds {
+		for _, known := range seen.holds {
+			if known.instance == h.instance {
+				s.holds[i] = known
+			}
+		}
+	}
+	return s
+}
+
+// judges tells whether a write under the lock can have been answered so.
+func (s lockState) judges(in fencedInput, status string) bool {
+	grant := slices.Index(s.tokens, in.token) + 1
+	want := success
+	if grant < s.fence {
+		want = fenced
+	}
+	return grant > 0 && grant <= s.fence && status == want
+}
+
+// acquire judges by the holds that are live, and removes all others if it grants.
+func (s lockState) acquire(in acquireInput, out acquireOutput, at timed, fenceApart bool) (ok, granted bool, after lockState) {
+	mine := s.has(in.instance)
 	others := len(s.holds) > 1 || len(s.holds) == 1 && !mine
 	if others && (in.exclusive || s.exclusive) {
 		if out.status == "" {
-			return true, s
+			return true, false, s
 		}
-		ok, after := s.shows(out.lock)
-		return ok && out.status == held, after
+		ok, after = s.shows(out.lock)
+		return ok && out.status == held, false, after
 	}
 	renewed := mine && (s.exclusive || !in.exclusive)
 	if !renewed && !others {
 		s.tokens = append(slices.Clip(s.tokens), 0)
 	}
-	s = s.without(in.instance)
-	s.holds = append(s.holds, hold{instance: in.instance, number: in.number}) // a copy already
-	slices.SortFunc(s.holds, func(a, b hold) int { return cmp.Compare(a.instance, b.instance) })
-	s.exclusive = in.exclusive
+	s = s.with(in, at)
 	if !fenceApart {
 		s.fence = len(s.tokens)
 	}
 	if out.status == "" {
-		return true, s.remember(in.number)
+		return true, true, s.remember(in.number)
 	}
-	ok, after := s.shows(out.lock)
-	return ok && out.status == acquired && out.renewed == renewed && slices.Contains(out.lock.holders, out.holder), after
+	ok, after = s.shows(out.lock)
+	return ok && out.status == acquired && out.renewed == renewed && slices.Contains(out.lock.holders, out.holder), true, after
+}
+
+// with is the state with a hold that was granted or renewed.
+func (s lockState) with(in acquireInput, at timed) lockState {
+	s = s.without(in.instance)
+	s.holds = append(s.holds, hold{ // in a slice of its own
+		instance: in.instance,
+		earliest: at.call + int64(in.ttl-clockStep),
+		latest:   at.answer + int64(in.ttl+clockStep),
+	})
+	slices.SortFunc(s.holds, func(a, b hold) int { return cmp.Compare(a.instance, b.instance) })
+	s.exclusive = in.exclusive
+	return s
 }
 
 // remember notes to what grant a lost acquisition belongs.
@@ -196,8 +299,8 @@ func (s lockState) without(instance string) lockState {
 	return s
 }
 
-func (s lockState) has(instance string, number int) bool {
-	return slices.ContainsFunc(s.holds, func(h hold) bool { return h.instance == instance && h.number == number })
+func (s lockState) has(instance string) bool {
+	return slices.ContainsFunc(s.holds, func(h hold) bool { return h.instance == instance })
 }
 
 // shows tells whether a client can have seen this state, and returns what is

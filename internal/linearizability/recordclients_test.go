@@ -247,7 +247,7 @@ func noteRead[Out any](c *recordClient, in any, read func() (Out, error)) (Out, 
 	call := c.now()
 	out, err := read()
 	if errors.Is(err, errLost) {
-		return out, errNotApplied
+		return out, fmt.Errorf("%w: %w", errNotApplied, err)
 	}
 	if err == nil {
 		c.add(porcupine.Operation{ClientId: c.at, Input: in, Call: call, Output: out, Return: c.now()})
