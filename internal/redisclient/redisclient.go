@@ -21,6 +21,10 @@ const (
 	poolTimeout = time.Second
 )
 
+// clusterReload is how old a client's map of a cluster may be. A node that is
+// gone cannot say who took its place, and go-redis asks the others only then.
+const clusterReload = time.Second
+
 // clientName is what Redis lists our connections as.
 const clientName = "syncline"
 
@@ -90,6 +94,7 @@ func openCluster(address string) (redis.UniversalClient, error) {
 	o.DialerRetries = 1
 	o.ClientName = clientName
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	o.ClusterStateReloadInterval = clusterReload
 	return redis.NewClusterClient(o), nil
 }
 

@@ -27,8 +27,7 @@ func StartRedisCluster(t testing.TB) *RedisCluster {
 	t.Helper()
 	c := &RedisCluster{}
 	for i := range clusterNodes {
-		bus := port(FreeAddress(t))
-		node := StartRedis(t, "--cluster-enabled", "yes", "--cluster-port", bus, "--cluster-node-timeout", "2000")
+		node, bus := startClusterNode(t)
 		c.Nodes = append(c.Nodes, node)
 		first, last := i*clusterSlots/clusterNodes, (i+1)*clusterSlots/clusterNodes-1
 		node.mustDo("CLUSTER", "SET-CONFIG-EPOCH", i+1)
@@ -39,6 +38,40 @@ func StartRedisCluster(t testing.TB) *RedisCluster {
 		node.process.await(t, "the cluster", node.knowsCluster)
 	}
 	return c
+}
+
+func startClusterNode(t testing.TB) (node *Redis, bus string) {
+	t.Helper()
+	bus = port(FreeAddress(t))
+	return StartRedis(t, "--cluster-enabled", "yes", "--cluster-port", bus, "--cluster-node-timeout", "2000",
+		"--repl-diskless-sync-delay", "0"), bus
+}
+
+// AddReplica starts a node that takes a primary's place when that fails. It is
+// in step when AddReplica returns.
+func (c *RedisCluster) AddReplica(t testing.TB, primary int) *Redis {
+	t.Helper()
+	id, err := redis.NewClient(&c.Nodes[primary].options).ClusterMyID(t.Context()).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	replica, bus := startClusterNode(t)
+	c.Nodes[primary].mustDo("CLUSTER", "MEET", "127.0.0.1", port(replica.Address), bus)
+	replica.process.await(t, "the replica", func(ctx context.Context) bool {
+		return replica.knowsCluster(ctx) && replica.do(ctx, "CLUSTER", "REPLICATE", id) == nil
+	})
+	replica.process.await(t, "the replica", func(ctx context.Context) bool {
+		return replica.tells(ctx, "replication", "master_link_status:up")
+	})
+	return replica
+}
+
+// AwaitPrimary waits until a replica has become the primary.
+func (r *Redis) AwaitPrimary(t testing.TB) {
+	t.Helper()
+	r.process.await(t, "the new primary", func(ctx context.Context) bool {
+		return r.tells(ctx, "replication", "role:master")
+	})
 }
 
 // URL is where clients find the cluster.
