@@ -125,7 +125,7 @@ func withDatabase(ctx context.Context, environ []string, use func(context.Contex
 
 func open(ctx context.Context, cfg config.Config) (*database.DB, error) {
 	if cfg.DatabaseURL != "" {
-		return database.OpenPostgres(ctx, cfg.DatabaseURL)
+		return database.OpenPostgres(ctx, cfg.DatabaseURL, database.WithMaxConnections(cfg.DatabaseMaxConnections))
 	}
 	return database.OpenSQLite(ctx, cfg.SQLiteDirPath)
 }

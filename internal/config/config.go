@@ -24,6 +24,8 @@ type Config struct {
 	SQLiteDirPath string `env:"SQLITE_DIR_PATH" envDefault:"db"`
 	DatabaseURL   string `env:"DATABASE_URL"`
 	RedisURL      string `env:"REDIS_URL"`
+	// DatabaseMaxConnections bounds this instance's connections to PostgreSQL.
+	DatabaseMaxConnections int `env:"DATABASE_MAX_CONNECTIONS" envDefault:"16"`
 
 	CACert string `env:"CA_CERT"`
 	CRLURL string `env:"CRL_URL"`
@@ -109,6 +111,8 @@ func (c Config) check() error {
 
 func (c Config) checkRest() error {
 	switch {
+	case c.DatabaseMaxConnections < 2: // one for a write that waits, one for those who read
+		return errors.New("DATABASE_MAX_CONNECTIONS: must be at least 2")
 	case c.MaxOperationsPerConnection < 1:
 		return errors.New("MAX_OPERATIONS_PER_CONNECTION: must be at least 1")
 	case c.NonceMemory < 1:
