@@ -24,7 +24,7 @@ type instances struct {
 
 func newInstances(servers []*testservers.Syncline) *instances {
 	return &instances{servers: servers, http: &http.Client{
-		Timeout:   20 * time.Second,
+		Timeout:   time.Minute,
 		Transport: &http.Transport{MaxIdleConnsPerHost: 64},
 	}}
 }

@@ -66,8 +66,8 @@ var kinds = []struct {
 	side, longSide     int // histories of a round
 	locks, kill        bool
 }{
-	{"records", 1, 4, 4, 10, false, false},
-	{"records and kills", 1, 4, 4, 10, false, true},
+	{"records", 1, 7, 4, 5, false, false},
+	{"records and kills", 1, 7, 4, 5, false, true},
 	{"locks", 1, 3, 4, 10, true, false},
 	{"locks and kills", 1, 3, 4, 10, true, true},
 }

@@ -16,7 +16,7 @@ const (
 	recordClients   = 5
 	recordsPerTurn  = 16                    // operations of a client
 	patience        = 50 * time.Millisecond // after a server could not be reached
-	historyDeadline = 2 * time.Minute
+	historyDeadline = 4 * time.Minute
 )
 
 // recordHistory lets clients work on the same records at the same time. tick is
