@@ -2,6 +2,7 @@ package entstore_test
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -98,17 +99,22 @@ func awaitWaiting(ctx context.Context, t *testing.T, db *database.DB, want int) 
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for waiting := 0; waiting < want; {
-		rows, err := db.Read.QueryContext(ctx, `SELECT count(*) FROM pg_stat_activity
-			WHERE datname = current_database() AND wait_event_type = 'Lock'`)
-		if err != nil {
-			t.Fatal(err)
-		}
-		waiting, err = entsql.ScanInt(rows)
-		rows.Close()
-		if err != nil {
-			t.Fatal(err)
-		}
+	for waiting(ctx, t, db) < want {
 		<-tick.C
 	}
+}
+
+func waiting(ctx context.Context, t *testing.T, db *database.DB) int {
+	t.Helper()
+	rows, err := db.Read.QueryContext(ctx, `SELECT count(*) FROM pg_stat_activity
+		WHERE datname = current_database() AND wait_event_type = 'Lock'`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	n, err := entsql.ScanInt(rows)
+	if err := errors.Join(err, rows.Err()); err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
