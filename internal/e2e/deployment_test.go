@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"sync"
 	"testing"
 	"time"
 
@@ -24,8 +25,15 @@ const fleetSize = 3
 // onEachDeployment runs a test on each kind of deployment.
 func onEachDeployment(t *testing.T, test func(t *testing.T, d *deployment)) {
 	t.Helper()
-	t.Run("SQLite", func(t *testing.T) { test(t, startAlone(t)) })
-	t.Run("PostgreSQL and Redis", func(t *testing.T) { test(t, startFleet(t)) })
+	for name, start := range map[string]func(*testing.T) *deployment{
+		"SQLite":               startAlone,
+		"PostgreSQL and Redis": startFleet,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, start(t))
+		})
+	}
 }
 
 func startAlone(t *testing.T) *deployment {
@@ -99,14 +107,18 @@ func readinessOf(ctx context.Context, s *testservers.Syncline) (r readiness, err
 // dependencies.
 func (d *deployment) awaitReadiness(t *testing.T, code int, status, check, state string) {
 	t.Helper()
+	var wg sync.WaitGroup
 	for _, s := range d.instances {
-		var last readiness
-		var err error
-		until(t, 30*time.Second, func() bool {
-			last, err = readinessOf(t.Context(), s)
-			return err == nil && last.code == code && last.Status == status && last.Checks[check] == state
-		}, func() { t.Errorf("/readyz says %+v (%v); want %d, %s, %s %s", last, err, code, status, check, state) })
+		wg.Go(func() {
+			var last readiness
+			var err error
+			until(t, 30*time.Second, func() bool {
+				last, err = readinessOf(t.Context(), s)
+				return err == nil && last.code == code && last.Status == status && last.Checks[check] == state
+			}, func() { t.Errorf("/readyz says %+v (%v); want %d, %s, %s %s", last, err, code, status, check, state) })
+		})
 	}
+	wg.Wait()
 }
 
 // until polls a condition, and calls otherwise if it is not met in time.
