@@ -136,14 +136,15 @@ func TestPoolersAreNoticed(t *testing.T) {
 	}
 }
 
-func prepared(t *testing.T, db *database.DB, n int) int {
+// prepared counts the statements of the connection, of which its own is one.
+func prepared(t *testing.T, db *database.DB, always int) (n int) {
 	t.Helper()
 	tx, err := db.Read.BeginTx(t.Context(), &sql.TxOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer tx.Rollback() //nolint:errcheck // there is nothing to lose
-	rows, err := tx.QueryContext(t.Context(), "SELECT count(*) FROM pg_prepared_statements WHERE $1 = 1", n)
+	defer tx.Rollback()
+	rows, err := tx.QueryContext(t.Context(), "SELECT count(*) FROM pg_prepared_statements WHERE $1 = 1", always)
 	if err != nil {
 		t.Fatal(err)
 	}
