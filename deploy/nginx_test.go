@@ -12,8 +12,9 @@ import (
 )
 
 // startNginx runs nginx with nginx.conf, in front of two instances. Only addresses
-// and the places of its files are other than in the container.
-func startNginx(t *testing.T, address string, instances [2]string) {
+// and the places of its files are other than in the container. It answers where
+// the log is.
+func startNginx(t *testing.T, address string, instances [2]string) (logFile string) {
 	t.Helper()
 	program := installed(t, "nginx", "nginx-light")
 	dir, err := os.MkdirTemp("", "syncline-nginx-") // its workers, who are nobody, must get in
@@ -40,8 +41,10 @@ func startNginx(t *testing.T, address string, instances [2]string) {
 	if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	runNginx(t, filepath.Join(dir, "log"), program, "-p", dir, "-c", file, "-e", "stderr", "-g", "daemon off; pid "+filepath.Join(dir, "pid")+";")
+	logFile = filepath.Join(dir, "log")
+	runNginx(t, logFile, program, "-p", dir, "-c", file, "-e", "stderr", "-g", "daemon off; pid "+filepath.Join(dir, "pid")+";")
 	awaitListener(t, address)
+	return logFile
 }
 
 func temporaryPaths(dir string) string {

@@ -24,6 +24,7 @@ type deployment struct {
 	address   string // of nginx
 	instances [2]*testservers.Syncline
 	metrics   [2]string
+	nginxLog  string // a file
 }
 
 // publicName is a second name of the deployment, beside nginx's address.
@@ -39,7 +40,7 @@ func startDeployment(t *testing.T) *deployment {
 			"DATABASE_URL="+database, "REDIS_URL="+redis, "METRICS_LISTEN_ADDRESS="+d.metrics[i],
 			"PUBLIC_AUTHORITIES="+publicName+","+d.address)
 	}
-	startNginx(t, d.address, [2]string{d.instances[0].Address, d.instances[1].Address})
+	d.nginxLog = startNginx(t, d.address, [2]string{d.instances[0].Address, d.instances[1].Address})
 	return d
 }
 
@@ -138,7 +139,7 @@ func (d *deployment) testBalance(t *testing.T) {
 
 func get(t *testing.T, url string) string {
 	t.Helper()
-	res, err := http.Get(url) //nolint:gosec // of this machine
+	res, err := http.Get(url)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package deploy
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -54,6 +55,9 @@ func TestRollingRestart(t *testing.T) {
 	}
 	if f.caughtUp < 2 {
 		t.Error("the follower's connection was never cut: this test showed nothing")
+	}
+	if strings.Contains(read(t, d.nginxLog), "no live upstreams") {
+		t.Error("requests were refused while an instance was there: nginx had left out the one that had come back")
 	}
 	t.Logf("%d writes, %d connections of the follower", w.written.Load(), f.caughtUp)
 }

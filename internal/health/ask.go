@@ -33,7 +33,7 @@ func Ask(ctx context.Context, address string) error {
 	if err != nil {
 		return err
 	}
-	defer res.Body.Close()
+	defer func() { _ = res.Body.Close() }()
 	if res.StatusCode != http.StatusOK {
 		said, _ := io.ReadAll(io.LimitReader(res.Body, 1000)) // what arrived will do
 		return fmt.Errorf("not ready: HTTP %d %s", res.StatusCode, bytes.TrimSpace(said))
