@@ -37,6 +37,7 @@ func testConcurrentWrites(t *testing.T, urls []string, writers, owners int, last
 	for i := range racers {
 		racers[i] = &racer{
 			device: newDevice(urls[i%len(urls)], keys[i%owners]),
+			number: i,
 			owner:  i % owners,
 			random: rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), uint64(i))),
 			known:  map[string]int64{},
@@ -79,10 +80,11 @@ func checkTaken(t *testing.T, ofEachOwner []*racer, taken []map[int64]bool) {
 	}
 }
 
-// racer writes the same few records as others do, in pairs and in any order,
-// and learns from conflicts.
+// racer writes records of its own, and in pairs and in any order the same few
+// as others do. It learns from conflicts.
 type racer struct {
 	*device
+	number    int
 	owner     int
 	random    *rand.Rand
 	known     map[string]int64
@@ -91,13 +93,9 @@ type racer struct {
 }
 
 func (r *racer) race(t *testing.T, over <-chan struct{}) {
-	for !closed(over) {
-		order := r.random.Perm(5)[:2]
-		var writes []map[string]any
-		for _, n := range order {
-			id := fmt.Sprint("record-", n)
-			writes = append(writes, map[string]any{"set": map[string]any{"id": id, "data": []byte("x"), "revision": r.known[id]}})
-		}
+	const atLeast = 6 // also where time is short
+	for n := 0; n < atLeast || !closed(over); n++ {
+		writes := r.writes(n%2 == 0)
 		var out struct {
 			WriteRecords struct {
 				Status  string
@@ -114,6 +112,18 @@ func (r *racer) race(t *testing.T, over <-chan struct{}) {
 			return
 		}
 	}
+}
+
+func (r *racer) writes(shared bool) (writes []map[string]any) {
+	ids := []string{fmt.Sprint("of-", r.number)}
+	if shared {
+		order := r.random.Perm(5)
+		ids = []string{fmt.Sprint("shared-", order[0]), fmt.Sprint("shared-", order[1])}
+	}
+	for _, id := range ids {
+		writes = append(writes, map[string]any{"set": map[string]any{"id": id, "data": []byte("x"), "revision": r.known[id]}})
+	}
+	return writes
 }
 
 func (r *racer) learn(status string, results []outcome) error {
