@@ -29,7 +29,7 @@ func testMirror(t *testing.T, d *deployment) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	key := newKey(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 	defer cancel()
 
 	followers := []*cutMirror{
