@@ -2,8 +2,8 @@
 // node audit.js http://localhost:8080/graphql
 //
 // Exits with 0 only if every audit passes: a warning or a notice is a failure here.
+import { Identity, Session, signedFetch } from '@syncline/client';
 import { serverAudits } from 'graphql-http';
-import { signedFetch } from './sign.js';
 
 // How many audits there are in the version that package.json names. Another
 // number means that something other than what was agreed on was run.
@@ -15,7 +15,8 @@ if (process.argv.length !== 3 || !URL.canParse(url)) {
   process.exit(2);
 }
 
-const audits = serverAudits({ url, fetchFn: signedFetch() });
+const session = new Session({ url, identity: Identity.create() });
+const audits = serverAudits({ url, fetchFn: signedFetch(session) });
 const results = await Promise.all(audits.map(run));
 const failed = results.filter(({ status }) => status !== 'ok');
 for (const { id, status, name, reason } of failed) {

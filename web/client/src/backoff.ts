@@ -1,0 +1,28 @@
+const SHORTEST = 100;
+const LONGEST = 10_000;
+
+/**
+ * The pause before the next try in milliseconds, after this many failed ones:
+ * each up to twice as long as the one before, half of it random, and at least
+ * what the server asked for.
+ */
+export function pause(failed: number, atLeast = 0): number {
+  const limit = Math.min(SHORTEST * 2 ** failed, LONGEST);
+  return Math.max(limit / 2, atLeast) + (Math.random() * limit) / 2;
+}
+
+/** Waits; rejects with the signal's reason as soon as it is aborted. */
+export function sleep(milliseconds: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(signal.reason as Error);
+    const abort = () => {
+      clearTimeout(timer);
+      reject(signal!.reason as Error);
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener('abort', abort);
+      resolve();
+    }, milliseconds);
+    signal?.addEventListener('abort', abort, { once: true });
+  });
+}

@@ -1,0 +1,35 @@
+const HEX = /^(?:[0-9a-f]{2})*$/i;
+const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+
+export function toHex(bytes: Uint8Array): string {
+  return Array.from(bytes, (b) => b.toString(16).padStart(2, '0')).join('');
+}
+
+/** Throws a `RangeError` unless text is an even number of hexadecimal digits. */
+export function fromHex(text: string): Uint8Array<ArrayBuffer> {
+  if (!HEX.test(text)) throw new RangeError('not hexadecimal');
+  return Uint8Array.from({ length: text.length / 2 }, (_, i) => parseInt(text.slice(2 * i, 2 * i + 2), 16));
+}
+
+/** Bytes as the scalar `Bytes`: standard base64 with padding. */
+export function toBase64(bytes: Uint8Array): string {
+  let binary = '';
+  for (const b of bytes) binary += String.fromCharCode(b);
+  return btoa(binary);
+}
+
+/** The bytes of a scalar `Bytes`. Throws a `RangeError` for anything else. */
+export function fromBase64(text: string): Uint8Array<ArrayBuffer> {
+  if (!BASE64.test(text)) throw new RangeError('not standard base64 with padding');
+  return Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+}
+
+/** Text as UTF-8 in the scalar `Bytes`. */
+export function encodeText(text: string): string {
+  return toBase64(new TextEncoder().encode(text));
+}
+
+/** The text in a scalar `Bytes`. Throws a `TypeError` if it is not UTF-8. */
+export function decodeText(data: string): string {
+  return new TextDecoder('utf-8', { fatal: true }).decode(fromBase64(data));
+}

@@ -1,0 +1,63 @@
+/** The codes that this package adds to those of the server. */
+export type ClientErrorCode =
+  | 'KEY_INVALID'
+  | 'STORAGE_BLOCKED'
+  | 'STORAGE_FULL'
+  | 'STORAGE_CORRUPT'
+  | 'IDENTITY_CHANGED'
+  | 'UNREACHABLE'
+  | 'NOT_SYNCLINE'
+  | 'PROTOCOL';
+
+/**
+ * What went wrong, by a code that programs can rely on: one of the server's
+ * (`extensions.code`, such as `CURSOR_TOO_OLD`) or a {@link ClientErrorCode}.
+ * `extensions` is what the server sent along: `floor`, `restoredHead`, `serverTime`.
+ */
+export class SynclineError extends Error {
+  override readonly name = 'SynclineError';
+
+  constructor(
+    readonly code: ClientErrorCode | (string & {}),
+    message: string,
+    readonly extensions: Readonly<Record<string, unknown>> = {},
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+interface GraphQLErrorLike {
+  message: string;
+  extensions?: Record<string, unknown> | null;
+}
+
+/** The first of a response's errors; undefined if there is none. */
+export function fromGraphQLErrors(errors: unknown): SynclineError | undefined {
+  const first = Array.isArray(errors) ? (errors[0] as GraphQLErrorLike | undefined) : undefined;
+  if (typeof first?.message !== 'string') return undefined;
+  const extensions = first.extensions ?? {};
+  const code = typeof extensions['code'] === 'string' ? extensions['code'] : 'PROTOCOL';
+  return new SynclineError(code, first.message, extensions);
+}
+
+interface CloseEventLike {
+  code: number;
+  reason: string;
+}
+
+/**
+ * Why a WebSocket was closed, if the server said so: 4403 carries a small JSON
+ * object with the code and, for a wrong clock, the server's time.
+ */
+export function fromCloseEvent(event: unknown): SynclineError | undefined {
+  const { code, reason } = (event ?? {}) as Partial<CloseEventLike>;
+  if (code !== 4403 || typeof reason !== 'string') return undefined;
+  try {
+    const extensions = JSON.parse(reason) as Record<string, unknown>;
+    if (typeof extensions['code'] !== 'string') return undefined;
+    return new SynclineError(extensions['code'], `the server refused the connection: ${extensions['code']}`, extensions);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,160 @@
+import { pause, sleep } from './backoff.js';
+import { fromGraphQLErrors, SynclineError } from './errors.js';
+import { isRepeatable } from './repeatable.js';
+import type { Session } from './session.js';
+import { authorityOf, contentDigest, sign } from './signing.js';
+import type { Moment } from './signing.js';
+import { momentOf } from './socket.js';
+
+export interface SignedFetchOptions {
+  /** What sends; the platform's `fetch` by default. */
+  fetch?: typeof fetch;
+  /** How often a request is sent at most; 6 by default, which takes some seconds. */
+  attempts?: number;
+  /** For tests: the moment to sign at. */
+  moment?: () => Moment;
+}
+
+/**
+ * A `fetch` that signs each request anew. A clock that is off is corrected by
+ * the server's. A request that was not applied, or that may safely be applied
+ * twice, is sent again while the server is unavailable or cannot be reached.
+ *
+ * Beside what the server answers, it throws a {@link SynclineError}:
+ * `UNREACHABLE`, `NOT_SYNCLINE`, `IDENTITY_CHANGED`.
+ */
+export function signedFetch(session: Session, options: SignedFetchOptions = {}): typeof fetch {
+  return async (input, init) => {
+    const request = await read(session, input, init);
+    const signal = anySignal([session.signal, request.init.signal]);
+    const attempts = options.attempts ?? 6;
+    for (let failed = 0, corrected = false; ; failed++) {
+      const result = await attempt(session, options, request, signal);
+      if (!corrected && result.error?.code === 'SIGNATURE_EXPIRED') {
+        corrected = session.correctClock(result.error.extensions['serverTime']);
+        if (corrected) continue;
+      }
+      const last = failed + 1 >= attempts || !mayPass(result, request.repeatable);
+      if (last && result.response) return result.response;
+      if (last) throw result.error!;
+      await result.response?.body?.cancel();
+      await sleep(pause(failed, Number(result.error!.extensions['retryAfterMs'] ?? 0)), signal);
+    }
+  };
+}
+
+interface Prepared {
+  url: URL;
+  init: RequestInit;
+  body: Uint8Array<ArrayBuffer> | undefined;
+  repeatable: boolean;
+}
+
+/** Takes a request apart, so that it can be signed and sent more than once. */
+async function read(session: Session, input: RequestInfo | URL, init: RequestInit = {}): Promise<Prepared> {
+  const given = input instanceof Request ? new Request(input, init) : undefined;
+  const url = new URL(given?.url ?? (input as string | URL), session.url);
+  url.hash = '';
+  if (url.search === '') url.search = ''; // drops a lone question mark
+  const method = (given?.method ?? init.method ?? 'GET').toUpperCase();
+  const headers = new Headers(given?.headers ?? init.headers);
+  const content = given ?? new Response(init.body);
+  const hasBody = method !== 'GET' && method !== 'HEAD';
+  const body = hasBody ? new Uint8Array(await content.arrayBuffer()) : undefined;
+  const type = content.headers.get('content-type');
+  if (type && hasBody && !headers.has('content-type')) headers.set('content-type', type);
+  const signal = given?.signal ?? init.signal ?? null;
+  const prepared = { ...init, method, headers, body: body ?? null, signal, redirect: 'manual' as const };
+  return { url, init: prepared, body, repeatable: isRepeatable(body) };
+}
+
+interface Attempt {
+  response?: Response;
+  /** Absent if all went well. */
+  error?: SynclineError | undefined;
+}
+
+async function attempt(
+  session: Session,
+  options: SignedFetchOptions,
+  request: Prepared,
+  signal: AbortSignal,
+): Promise<Attempt> {
+  const headers = signedHeaders(session, request, options.moment?.() ?? momentOf(session));
+  const send = options.fetch ?? fetch;
+  let response: Response;
+  try {
+    signal.throwIfAborted();
+    response = await send(request.url, { ...request.init, headers, signal });
+  } catch (cause) {
+    if (signal.aborted) throw signal.reason;
+    return { error: unreachable(request.url, cause) };
+  }
+  return { response, error: await errorOf(response, request.url) };
+}
+
+function signedHeaders(session: Session, { url, init, body }: Prepared, moment: Moment): Headers {
+  const headers = new Headers(init.headers);
+  const digest = body && contentDigest(body);
+  const { signatureInput, signature } = sign(
+    session.identity,
+    {
+      method: init.method!,
+      authority: authorityOf(url),
+      path: url.pathname,
+      query: url.search,
+      tag: 'syncline',
+      ...(digest && { contentDigest: digest }),
+    },
+    moment,
+  );
+  if (digest) headers.set('content-digest', digest);
+  headers.set('signature-input', signatureInput);
+  headers.set('signature', signature);
+  if (session.authorization) headers.set('authorization', session.authorization);
+  return headers;
+}
+
+/** What a response says went wrong with the request as a whole. */
+async function errorOf(response: Response, url: URL): Promise<SynclineError | undefined> {
+  const type = response.headers.get('content-type') ?? '';
+  if (response.ok && /json|text\/event-stream/.test(type)) return undefined;
+  if ([502, 503, 504].includes(response.status) && !type.includes('json')) {
+    return unreachable(url, new Error(`a gateway answered with ${response.status}`));
+  }
+  const body = type.includes('json') ? await response.clone().json().catch(() => undefined) : undefined;
+  const error = fromGraphQLErrors((body as { errors?: unknown } | undefined)?.errors);
+  if (error) return error;
+  throw new SynclineError(
+    'NOT_SYNCLINE',
+    `${url.origin}${url.pathname} answered with ${response.status || 'a redirect'} and ${type || 'no content type'}, which Syncline does not: check the URL (it ends in /graphql) and what stands before the server`,
+  );
+}
+
+function unreachable(url: URL, cause: unknown): SynclineError {
+  return new SynclineError(
+    'UNREACHABLE',
+    `${url.origin} cannot be reached: check the network and that the server runs; from a page of another origin, that its ALLOWED_ORIGINS names that origin`,
+    {},
+    { cause },
+  );
+}
+
+/** Whether the same request may succeed a little later, without being applied twice. */
+function mayPass({ error }: Attempt, repeatable: boolean): boolean {
+  switch (error?.code) {
+    case 'RATE_LIMITED':
+      return true;
+    case 'UNAVAILABLE':
+      return repeatable || error.extensions['outcome'] === 'NOT_APPLIED';
+    case 'UNREACHABLE':
+    case 'NONCE_REUSED': // a browser or proxy sent it twice and lost the first answer
+      return repeatable;
+    default:
+      return false;
+  }
+}
+
+function anySignal(signals: (AbortSignal | null | undefined)[]): AbortSignal {
+  return AbortSignal.any(signals.filter((signal) => signal != null));
+}

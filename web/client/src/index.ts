@@ -1,0 +1,18 @@
+export { decodeText, encodeText, fromBase64, fromHex, toBase64, toHex } from './bytes.js';
+export { SynclineError } from './errors.js';
+export type { ClientErrorCode } from './errors.js';
+export { signedFetch } from './fetch.js';
+export type { SignedFetchOptions } from './fetch.js';
+export { follow } from './follow.js';
+export type { Feed, FollowOptions } from './follow.js';
+export { Identity } from './identity.js';
+export { browserKeyStore, memoryKeyStore, openIdentity } from './keystore.js';
+export type { BrowserKeyStoreOptions, KeyStore } from './keystore.js';
+export { withMutationIds } from './mutation-id.js';
+export { Session } from './session.js';
+export type { SessionOptions } from './session.js';
+export { authorityOf, contentDigest, newNonce, sign } from './signing.js';
+export type { Message, Moment, Signed } from './signing.js';
+export { connectionParams } from './socket.js';
+export type { ConnectionOptions, ConnectionParams } from './socket.js';
+export type { FeedRecord, RecordChange, Subscriber } from './types.js';

@@ -1,0 +1,145 @@
+import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { once } from 'node:events';
+import { after, before, test } from 'node:test';
+
+import { decodeText, Identity, Session, signedFetch } from '@syncline/client';
+
+import { call, set, SET } from './call.js';
+import type { SetPayload } from './call.js';
+import { Server } from './server.js';
+
+let server: Server;
+before(async () => (server = await Server.start()));
+after(() => server.stop());
+
+function newSession(now?: () => number): Session {
+  return new Session({ url: server.url, identity: Identity.create(), ...(now && { now }) });
+}
+
+test('writes and reads by POST and by GET, and learns of a conflict', async () => {
+  const session = newSession();
+  const send = signedFetch(session);
+  assert.equal((await set(server.url, send, 'a', 'first')).status, 'SUCCESS');
+  const conflict = await set(server.url, send, 'a', 'second');
+  assert.equal(conflict.status, 'CONFLICT');
+  assert.equal(decodeText(conflict.record!.data), 'first');
+
+  const url = new URL(server.url);
+  url.searchParams.set('query', '{ viewer { id recordCount } }');
+  const response = await send(url);
+  assert.deepEqual(await response.json(), {
+    data: { viewer: { id: session.identity.publicKey, recordCount: 1 } },
+  });
+});
+
+test('takes a Request, and relative URLs', async () => {
+  const session = newSession();
+  const init = {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ query: '{ viewer { id } }' }),
+  };
+  for (const input of [new Request(server.url, init), '/graphql']) {
+    const response = await signedFetch(session)(input, input instanceof Request ? undefined : init);
+    assert.deepEqual(await response.json(), { data: { viewer: { id: session.identity.publicKey } } });
+  }
+});
+
+for (const hours of [-5, 5]) {
+  test(`corrects a clock that is ${hours} hours off`, async () => {
+    const session = newSession(() => Date.now() + hours * 3_600_000);
+    let requests = 0;
+    const counting: typeof fetch = (...args) => (requests++, fetch(...args));
+    const send = signedFetch(session, { fetch: counting });
+    assert.equal((await set(server.url, send, 'a', 'text')).status, 'SUCCESS');
+    assert.equal(requests, 2);
+    assert.ok(Math.abs(session.now() - Date.now()) < 10_000);
+    await set(server.url, send, 'b', 'text');
+    assert.equal(requests, 3);
+  });
+}
+
+/** Answers UNAVAILABLE in place of the first answer, after the server gave it. */
+function losingFirstAnswer(outcome: string, bodies: string[]): typeof fetch {
+  return async (input, init) => {
+    bodies.push(new TextDecoder().decode(init!.body as Uint8Array));
+    const response = await fetch(input, init);
+    if (bodies.length > 1) return response;
+    const extensions = { code: 'UNAVAILABLE', outcome, retryAfterMs: 1 };
+    return Response.json({ errors: [{ message: 'the outcome is not known', extensions }] }, { status: 503 });
+  };
+}
+
+test('sends a write again with its mutation id after UNAVAILABLE, and it is applied once', async () => {
+  const bodies: string[] = [];
+  const send = signedFetch(newSession(), { fetch: losingFirstAnswer('UNKNOWN', bodies) });
+  const payload = await set(server.url, send, 'a', 'text');
+  assert.deepEqual(payload, { ...payload, status: 'SUCCESS', newRevision: 1, replayed: true });
+  assert.equal(bodies.length, 2);
+  assert.equal(bodies[0], bodies[1]);
+});
+
+test('does not send a write without mutation id again unless it was not applied', async () => {
+  const input = { id: 'a', data: '' };
+  for (const [outcome, times] of [['UNKNOWN', 1], ['NOT_APPLIED', 2]] as const) {
+    const bodies: string[] = [];
+    const send = signedFetch(newSession(), { fetch: losingFirstAnswer(outcome, bodies) });
+    await call<{ setRecord: SetPayload }>(server.url, send, SET, { input }).catch((error) => {
+      assert.equal(error.code, 'UNAVAILABLE');
+    });
+    assert.equal(bodies.length, times, outcome);
+  }
+});
+
+test('says what to do where nobody answers', async () => {
+  const session = new Session({ url: 'http://127.0.0.1:1/graphql', identity: Identity.create() });
+  await assert.rejects(call('http://127.0.0.1:1/graphql', signedFetch(session, { attempts: 2 }), '{ viewer { id } }'), {
+    code: 'UNREACHABLE',
+    message: /http:\/\/127.0.0.1:1 cannot be reached.*ALLOWED_ORIGINS/,
+  });
+});
+
+test('says what to do where something else answers', async (t) => {
+  const other = createServer((request, response) => {
+    if (request.url === '/moved') return response.writeHead(307, { location: '/graphql' }).end();
+    return response.writeHead(200, { 'content-type': 'text/html' }).end('<h1>Welcome</h1>');
+  }).listen(0, '127.0.0.1');
+  await once(other, 'listening');
+  t.after(() => other.close());
+  const origin = `http://127.0.0.1:${(other.address() as AddressInfo).port}`;
+  const session = new Session({ url: origin, identity: Identity.create() });
+  for (const path of ['/page', '/moved']) {
+    await assert.rejects(call(origin + path, signedFetch(session), '{ viewer { id } }'), {
+      code: 'NOT_SYNCLINE',
+      message: /check the URL/,
+    });
+  }
+});
+
+test('a request under way for the old identity ends when another takes over', async () => {
+  const session = newSession();
+  let sent!: () => void;
+  const isSent = new Promise<void>((resolve) => (sent = resolve));
+  const stuck: typeof fetch = (_, init) =>
+    new Promise((_, reject) => {
+      init!.signal!.addEventListener('abort', () => reject(init!.signal!.reason as Error));
+      sent();
+    });
+  const answer = call(server.url, signedFetch(session, { fetch: stuck }), '{ viewer { id } }');
+  const refused = assert.rejects(answer, { code: 'IDENTITY_CHANGED' });
+  await isSent;
+  await session.switchTo(Identity.create());
+  await refused;
+});
+
+test('a caller may give up, also between two tries', async () => {
+  const control = new AbortController();
+  const failing: typeof fetch = async () => {
+    queueMicrotask(() => control.abort(new Error('enough')));
+    throw new TypeError('fetch failed');
+  };
+  const send = signedFetch(newSession(), { fetch: failing, attempts: Infinity });
+  await assert.rejects(send(server.url, { signal: control.signal }), { message: 'enough' });
+});
