@@ -19,12 +19,12 @@ setup: ## install what the tests need: Debian packages, Go modules, npm packages
 
 .PHONY: build
 build: ## build the server and syncctl into bin/
-	go build -o bin/ . ./cmd/syncctl
+	CGO_ENABLED=0 go build -o bin/ . ./cmd/syncctl
 
 .PHONY: test
 test: setup ## run all tests; up to 10 minutes on a fresh machine
 	go test -timeout 10m ./...
-	npm test --prefix web --workspaces --if-present
+	npm test --prefix web
 
 .PHONY: verify
 verify: setup ## run all tests under the race detector and at full length, the proof of key recovery, and the fuzz targets

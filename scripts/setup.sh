@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # What is not there yet: gcc for the race detector, servers that tests start for
-# themselves, an emulator for the tests of arithmetic on arm64.
+# themselves, systemd-analyze, an emulator for the tests of arithmetic on arm64.
 missing=()
 command -v gcc >/dev/null || missing+=(gcc)
 [ -e /usr/include/stdlib.h ] || missing+=(libc6-dev)
@@ -13,6 +13,7 @@ compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/
 command -v redis-server >/dev/null || missing+=(redis-server)
 command -v pgbouncer >/dev/null || [ -x /usr/sbin/pgbouncer ] || missing+=(pgbouncer)
 command -v qemu-aarch64 >/dev/null || missing+=(qemu-user)
+command -v systemd-analyze >/dev/null || missing+=(systemd)
 command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || missing+=(nginx-light)
 
 if [ ${#missing[@]} -gt 0 ]; then
@@ -35,5 +36,8 @@ if ! cmp -s web/package-lock.json web/node_modules/.installed-lock; then
   echo "setup: npm packages in web/"
   npm ci --prefix web --no-audit --no-fund --loglevel=error
   cp web/package-lock.json web/node_modules/.installed-lock
+else
+  echo "setup: building the JavaScript client"
+  npm run build --prefix web --workspace client >/dev/null
 fi
 echo "setup: done"
