@@ -20,7 +20,11 @@ import (
 	"syncline/internal/testservers"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// A pool of go-redis that could not dial tries again after a second, and only
+// then finds that it was closed.
+var pausedDial = goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial")
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, pausedDial) }
 
 func TestNonces(t *testing.T) {
 	url, prefix := testservers.RedisURL(t)

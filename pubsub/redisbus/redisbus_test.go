@@ -15,7 +15,11 @@ import (
 	"syncline/pubsub/redisbus"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// A pool of go-redis that could not dial tries again after a second, and only
+// then finds that it was closed.
+var pausedDial = goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial")
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, pausedDial) }
 
 func TestBus(t *testing.T) {
 	url, prefix := testservers.RedisURL(t)
