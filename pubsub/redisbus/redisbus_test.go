@@ -1,6 +1,7 @@
 package redisbus_test
 
 import (
+	"crypto/rand"
 	"log/slog"
 	"testing"
 	"time"
@@ -37,8 +38,11 @@ func TestBusBehindSentinel(t *testing.T) {
 func conforms(t *testing.T, url, prefix string) {
 	clients := [2]redis.UniversalClient{open(t, url), open(t, url)}
 	pubsubtest.Run(t, func(t *testing.T) pubsubtest.Harness {
-		here := redisbus.New(clients[0], slog.New(slog.DiscardHandler), redisbus.WithPrefix(prefix))
-		there := redisbus.New(clients[1], slog.New(slog.DiscardHandler), redisbus.WithPrefix(prefix))
+		// Of its own for each test: a cluster's nodes may still pass on to one
+		// another what the test before published.
+		names := redisbus.WithPrefix(prefix + ":" + rand.Text())
+		here := redisbus.New(clients[0], slog.New(slog.DiscardHandler), names)
+		there := redisbus.New(clients[1], slog.New(slog.DiscardHandler), names)
 		awaitPresent(t, here)
 		awaitPresent(t, there)
 		return pubsubtest.Harness{Here: here, There: there, Close: func() { here.Close(); there.Close() }}
