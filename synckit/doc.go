@@ -1,0 +1,25 @@
+// Package synckit lets an app keep events locally, work offline, and sync with
+// others: through any store, any transport and any way to resolve conflicts.
+//
+// # Model
+//
+// A store holds a log: events in the order in which this node came to know
+// them, each with its position. An event is identified by its ID alone; storing
+// it again changes nothing. So nodes that know the same events agree, whatever
+// way and in whatever order they arrived.
+//
+// Nothing is ever taken out of a log to settle a conflict. Where a
+// ConflictResolver keeps some events and not others, the manager adds a
+// resolution: an event of its own, whose ID follows from what it decides, that
+// names the events that count and those that do not. It syncs like any other.
+// Effective applies resolutions to an aggregate's events and is what an app
+// builds its state from.
+//
+// # Syncing
+//
+// A SyncManager keeps one cursor per peer and direction: where in the peer's
+// log to pull from, and up to where in its own log it has pushed. A cursor is
+// stored in the same transaction as the events that it covers, so that a process
+// killed at any instant goes on without loss and without applying anything
+// twice.
+package synckit

@@ -1,0 +1,71 @@
+package synckit
+
+import (
+	"context"
+	"fmt"
+)
+
+// Transport reaches one peer. It is safe for concurrent use.
+type Transport interface {
+	// Push hands events to the peer, in order. nil says that the peer has stored
+	// them all durably. A *PushError tells which it has stored; any other error
+	// leaves open whether it has stored any.
+	Push(ctx context.Context, events []EventWithVersion) error
+	// Pull reads the peer's events after a version, in the order of its log; nil
+	// is the beginning. The next Pull begins after the last event's version.
+	Pull(ctx context.Context, since Version) ([]EventWithVersion, error)
+	// Subscribe calls handler when the peer has new events. It may block until
+	// ctx ends, or return at once and go on until then. What handler gets serves
+	// as a hint: the manager pulls from its own cursor, so nothing is missed when
+	// a subscription breaks. An error means that there is no live connection (any more).
+	Subscribe(ctx context.Context, handler func([]EventWithVersion) error) error
+	// Close releases what the transport holds. It may be called more than once.
+	Close() error
+}
+
+// PagedTransport is a Transport whose peer's log is read in pages, by cursors of
+// the transport's own making.
+type PagedTransport interface {
+	Transport
+	// PullPage reads up to limit events after a cursor; empty is the beginning.
+	// An error of code CursorLost says that the peer's log is another than the
+	// one the cursor was made for: the manager pulls from the beginning and
+	// pushes all that it has again.
+	PullPage(ctx context.Context, since string, limit int) (Page, error)
+}
+
+// Page is a part of a peer's log.
+type Page struct {
+	Events []EventWithVersion
+	Cursor string // resumes after Events
+	More   bool   // there is more after Events now
+}
+
+// NamedTransport is a Transport that names its peer. Cursors are kept by that
+// name: it must stay the same from one run to the next.
+type NamedTransport interface {
+	Transport
+	Peer() string
+}
+
+// PushError tells what became of each event of a Push that did not store them all.
+type PushError struct {
+	// Stored are the IDs that the peer has stored durably.
+	Stored []string
+	// Refused are the IDs that it will never take, and why.
+	Refused map[string]error
+	// Err is why the rest was not stored; nil if there is no rest.
+	Err error
+}
+
+// Error implements error.
+func (e *PushError) Error() string {
+	text := fmt.Sprintf("synckit: push: %d stored, %d refused", len(e.Stored), len(e.Refused))
+	if e.Err != nil {
+		text += ": " + e.Err.Error()
+	}
+	return text
+}
+
+// Unwrap gives why the rest was not stored.
+func (e *PushError) Unwrap() error { return e.Err }
