@@ -5,7 +5,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # What is not there yet: gcc for the race detector, servers that tests start for
-# themselves, systemd-analyze, an emulator for the tests of arithmetic on arm64.
+# themselves, a browser, systemd-analyze, an emulator for the tests of arithmetic
+# on arm64.
 missing=()
 command -v gcc >/dev/null || missing+=(gcc)
 [ -e /usr/include/stdlib.h ] || missing+=(libc6-dev)
@@ -14,6 +15,8 @@ command -v redis-server >/dev/null || missing+=(redis-server)
 command -v pgbouncer >/dev/null || [ -x /usr/sbin/pgbouncer ] || missing+=(pgbouncer)
 command -v qemu-aarch64 >/dev/null || missing+=(qemu-user)
 command -v systemd-analyze >/dev/null || missing+=(systemd)
+command -v chromium >/dev/null || command -v google-chrome >/dev/null || missing+=(chromium)
+command -v curl >/dev/null || missing+=(curl)
 command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || missing+=(nginx-light)
 
 if [ ${#missing[@]} -gt 0 ]; then

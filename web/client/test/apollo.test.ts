@@ -5,9 +5,8 @@ import { ApolloClient, gql, InMemoryCache } from '@apollo/client';
 import { encodeText, Identity, Session } from '@syncline/client';
 import { resetOnSwitch, synclineLink, typePolicies } from '@syncline/client/apollo';
 import { createSocket } from '@syncline/client/graphql-ws';
+import { Server, until } from 'syncline-testing';
 import WebSocket from 'ws';
-
-import { Server, until } from './server.js';
 
 let server: Server;
 before(async () => (server = await Server.start()));

@@ -5,10 +5,10 @@ import { once } from 'node:events';
 import { after, before, test } from 'node:test';
 
 import { decodeText, Identity, Session, signedFetch } from '@syncline/client';
+import { Server } from 'syncline-testing';
 
 import { call, set, SET } from './call.js';
 import type { SetPayload } from './call.js';
-import { Server } from './server.js';
 
 let server: Server;
 before(async () => (server = await Server.start()));

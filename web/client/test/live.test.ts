@@ -5,10 +5,10 @@ import { follow, Identity, Session, signedFetch } from '@syncline/client';
 import type { Subscriber } from '@syncline/client';
 import { createEventSource } from '@syncline/client/graphql-sse';
 import { createSocket } from '@syncline/client/graphql-ws';
+import { Server, until } from 'syncline-testing';
 import WebSocket from 'ws';
 
 import { set } from './call.js';
-import { Server, until } from './server.js';
 
 let server: Server;
 before(async () => (server = await Server.start()));

@@ -6,9 +6,8 @@ import { createSocket } from '@syncline/client/graphql-ws';
 import { clientPerIdentity, keys, liveExchange, mutationIdExchange, signedOptions } from '@syncline/client/urql';
 import { Client, fetchExchange } from '@urql/core';
 import { cacheExchange } from '@urql/exchange-graphcache';
+import { Server, until } from 'syncline-testing';
 import WebSocket from 'ws';
-
-import { Server, until } from './server.js';
 
 let server: Server;
 before(async () => (server = await Server.start()));
