@@ -76,7 +76,7 @@ func (e *Error) Unwrap() error { return e.Err }
 // Is tells that two errors have the same code, so that errors.Is(err,
 // &Error{Code: c}) asks for a code.
 func (e *Error) Is(target error) bool {
-	t, ok := target.(*Error) //nolint:errorlint // the target itself is asked about
+	t, ok := target.(*Error)
 	return ok && t.Code == e.Code && t.Err == nil && t.Op == ""
 }
 
