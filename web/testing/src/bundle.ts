@@ -1,0 +1,15 @@
+import { build } from 'esbuild';
+
+/** A module with all that it imports, as one script for a page. Takes its path. */
+export async function bundle(entry: string): Promise<string> {
+  const { outputFiles } = await build({
+    entryPoints: [entry],
+    bundle: true,
+    format: 'esm',
+    target: 'es2022',
+    sourcemap: 'inline',
+    write: false,
+    logLevel: 'warning',
+  });
+  return outputFiles[0]!.text;
+}

@@ -1,0 +1,39 @@
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
+
+import { chromium } from 'playwright-core';
+import type { Browser } from 'playwright-core';
+
+const NAMES = ['chromium', 'chromium-browser', 'google-chrome'];
+
+/**
+ * The Chromium of the system, headless. Every name below `.test` is this
+ * machine, as an origin that is not secure; names elsewhere are not found, so
+ * that no test reaches the network. `args` are further switches.
+ */
+export async function launchChromium(args: readonly string[] = []): Promise<Browser> {
+  return chromium.launch({ executablePath: executable(), args: [...switches(), ...args] });
+}
+
+function executable(): string {
+  const folders = (process.env['PATH'] ?? '').split(delimiter);
+  const found = NAMES.flatMap((name) => folders.map((folder) => join(folder, name))).find(isExecutable);
+  if (found) return found;
+  throw new Error(`none of ${NAMES.join(', ')} is in PATH: install the Debian package chromium (make setup does)`);
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function switches(): string[] {
+  const names = 'MAP *.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost';
+  const quiet = ['--disable-background-networking', '--disable-component-update', '--disable-sync'];
+  const isRoot = process.getuid?.() === 0; // for whom Chromium has no sandbox
+  return [`--host-resolver-rules=${names}`, ...quiet, ...(isRoot ? ['--no-sandbox'] : [])];
+}
