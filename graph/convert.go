@@ -1,51 +1,11 @@
 package graph
 
 import (
-	"syncline/feed"
 	"syncline/graph/model"
+	"syncline/graph/object"
 	"syncline/locks"
 	"syncline/record"
 )
-
-func toRecord(r *record.Record) *model.Record {
-	if r == nil {
-		return nil
-	}
-	to := &model.Record{
-		ID:            r.ID,
-		Data:          r.Data,
-		Revision:      r.Revision,
-		SchemaVersion: r.SchemaVersion,
-		Deleted:       r.Deleted,
-		UpdatedAt:     r.UpdatedAt,
-	}
-	switch {
-	case r.Deleted:
-		to.Data = nil
-	case r.Data == nil: // null is for tombstones
-		to.Data = []byte{}
-	}
-	if r.ClientID != "" {
-		to.ClientID = &r.ClientID
-	}
-	return to
-}
-
-func toChangePage(page record.Page) *model.ChangePage {
-	records := make([]model.Record, len(page.Records))
-	for i := range page.Records {
-		records[i] = *toRecord(&page.Records[i])
-	}
-	return &model.ChangePage{Records: records, Cursor: page.Cursor, HasMore: page.HasMore, Head: page.Head}
-}
-
-func toRecordChange(event feed.Event) *model.RecordChange {
-	kind := model.RecordChangeKindChanged
-	if event.Kind == feed.CaughtUp {
-		kind = model.RecordChangeKindCaughtUp
-	}
-	return &model.RecordChange{Kind: kind, Record: toRecord(event.Record), Cursor: event.Cursor}
-}
 
 var statuses = map[record.Status]model.WriteStatus{
 	record.Success:  model.WriteStatusSuccess,
@@ -56,7 +16,7 @@ var statuses = map[record.Status]model.WriteStatus{
 func toWriteRecordPayload(result record.WriteResult, replayed bool) model.WriteRecordPayload {
 	payload := model.WriteRecordPayload{
 		Status:   statuses[result.Status],
-		Record:   toRecord(result.Record),
+		Record:   (*object.Record)(result.Record),
 		Replayed: replayed,
 	}
 	if result.Status == record.Success {

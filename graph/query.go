@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"syncline/graph/model"
+	"syncline/graph/object"
 	"syncline/record"
 )
 
@@ -14,7 +15,7 @@ const MaxRequestBytes = 1 << 20
 // RequestWindow is for how long after its creation a signature is accepted.
 const RequestWindow = 300 * time.Second
 
-func (q query) Changes(ctx context.Context, since *record.Cursor, first int) (*model.ChangePage, error) {
+func (q query) Changes(ctx context.Context, since *record.Cursor, first int) (*object.ChangePage, error) {
 	owner, err := ownerOf(ctx)
 	if err != nil {
 		return nil, err
@@ -27,19 +28,19 @@ func (q query) Changes(ctx context.Context, since *record.Cursor, first int) (*m
 	if err != nil {
 		return nil, err
 	}
-	return toChangePage(page), nil
+	return object.NewChangePage(page), nil
 }
 
-func (q query) Record(ctx context.Context, id string) (*model.Record, error) {
+func (q query) Record(ctx context.Context, id string) (*object.Record, error) {
 	owner, err := ownerOf(ctx)
 	if err != nil {
 		return nil, err
 	}
 	r, err := q.records.Record(ctx, owner, id)
-	return toRecord(r), err
+	return (*object.Record)(r), err
 }
 
-func (q query) Records(ctx context.Context, ids []string) ([]*model.Record, error) {
+func (q query) Records(ctx context.Context, ids []string) ([]*object.Record, error) {
 	owner, err := ownerOf(ctx)
 	if err != nil {
 		return nil, err
@@ -48,9 +49,9 @@ func (q query) Records(ctx context.Context, ids []string) ([]*model.Record, erro
 	if err != nil {
 		return nil, err
 	}
-	records := make([]*model.Record, len(found))
+	records := make([]*object.Record, len(found))
 	for i, r := range found {
-		records[i] = toRecord(r)
+		records[i] = (*object.Record)(r)
 	}
 	return records, nil
 }

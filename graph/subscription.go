@@ -4,11 +4,12 @@ import (
 	"context"
 
 	"syncline/graph/model"
+	"syncline/graph/object"
 	"syncline/graph/transport"
 	"syncline/record"
 )
 
-func (s subscription) RecordChanged(ctx context.Context, since *record.Cursor) (<-chan *model.RecordChange, error) {
+func (s subscription) RecordChanged(ctx context.Context, since *record.Cursor) (<-chan *object.RecordChange, error) {
 	owner, err := ownerOf(ctx)
 	if err != nil {
 		return nil, err
@@ -20,7 +21,7 @@ func (s subscription) RecordChanged(ctx context.Context, since *record.Cursor) (
 	if err != nil {
 		return nil, err
 	}
-	return stream(ctx, follower, toRecordChange), nil
+	return stream(ctx, follower, object.NewRecordChange), nil
 }
 
 func (s subscription) LockChanged(ctx context.Context, name string) (<-chan *model.Lock, error) {

@@ -10,7 +10,9 @@ import (
 	"math"
 	"strconv"
 	"sync/atomic"
+	"syncline/feed"
 	"syncline/graph/model"
+	"syncline/graph/object"
 	"syncline/graph/scalar"
 	"syncline/record"
 	"time"
@@ -53,15 +55,15 @@ type MutationResolver interface {
 	SetLock(ctx context.Context, input model.SetLockInput) (*model.SetLockPayload, error)
 }
 type QueryResolver interface {
-	Changes(ctx context.Context, since *record.Cursor, first int) (*model.ChangePage, error)
-	Record(ctx context.Context, id string) (*model.Record, error)
-	Records(ctx context.Context, ids []string) ([]*model.Record, error)
+	Changes(ctx context.Context, since *record.Cursor, first int) (*object.ChangePage, error)
+	Record(ctx context.Context, id string) (*object.Record, error)
+	Records(ctx context.Context, ids []string) ([]*object.Record, error)
 	Lock(ctx context.Context, name string) (*model.Lock, error)
 	Viewer(ctx context.Context) (*model.Viewer, error)
 	Limits(ctx context.Context) (*model.Limits, error)
 }
 type SubscriptionResolver interface {
-	RecordChanged(ctx context.Context, since *record.Cursor) (<-chan *model.RecordChange, error)
+	RecordChanged(ctx context.Context, since *record.Cursor) (<-chan *object.RecordChange, error)
 	LockChanged(ctx context.Context, name string) (<-chan *model.Lock, error)
 }
 
@@ -1384,7 +1386,7 @@ func (ec *executionContext) field___Type_fields_args(ctx context.Context, rawArg
 
 // region    **************************** field.gotpl *****************************
 
-func (ec *executionContext) _ChangePage_records(ctx context.Context, field graphql.CollectedField, obj *model.ChangePage) (ret graphql.Marshaler) {
+func (ec *executionContext) _ChangePage_records(ctx context.Context, field graphql.CollectedField, obj *object.ChangePage) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1396,8 +1398,8 @@ func (ec *executionContext) _ChangePage_records(ctx context.Context, field graph
 			return obj.Records, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []model.Record) graphql.Marshaler {
-			return ec.marshalNRecord2ᚕsynclineᚋgraphᚋmodelᚐRecordᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []object.Record) graphql.Marshaler {
+			return ec.marshalNRecord2ᚕsynclineᚋgraphᚋobjectᚐRecordᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -1416,7 +1418,7 @@ func (ec *executionContext) fieldContext_ChangePage_records(_ context.Context, f
 	return fc, nil
 }
 
-func (ec *executionContext) _ChangePage_cursor(ctx context.Context, field graphql.CollectedField, obj *model.ChangePage) (ret graphql.Marshaler) {
+func (ec *executionContext) _ChangePage_cursor(ctx context.Context, field graphql.CollectedField, obj *object.ChangePage) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1439,7 +1441,7 @@ func (ec *executionContext) fieldContext_ChangePage_cursor(_ context.Context, fi
 	return graphql.NewScalarFieldContext("ChangePage", field, false, false, errors.New("field of type Cursor does not have child fields"))
 }
 
-func (ec *executionContext) _ChangePage_hasMore(ctx context.Context, field graphql.CollectedField, obj *model.ChangePage) (ret graphql.Marshaler) {
+func (ec *executionContext) _ChangePage_hasMore(ctx context.Context, field graphql.CollectedField, obj *object.ChangePage) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1462,7 +1464,7 @@ func (ec *executionContext) fieldContext_ChangePage_hasMore(_ context.Context, f
 	return graphql.NewScalarFieldContext("ChangePage", field, false, false, errors.New("field of type Boolean does not have child fields"))
 }
 
-func (ec *executionContext) _ChangePage_head(ctx context.Context, field graphql.CollectedField, obj *model.ChangePage) (ret graphql.Marshaler) {
+func (ec *executionContext) _ChangePage_head(ctx context.Context, field graphql.CollectedField, obj *object.ChangePage) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -2051,8 +2053,8 @@ func (ec *executionContext) _Query_changes(ctx context.Context, field graphql.Co
 			return ec.Resolvers.Query().Changes(ctx, fc.Args["since"].(*record.Cursor), fc.Args["first"].(int))
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *model.ChangePage) graphql.Marshaler {
-			return ec.marshalNChangePage2ᚖsynclineᚋgraphᚋmodelᚐChangePage(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *object.ChangePage) graphql.Marshaler {
+			return ec.marshalNChangePage2ᚖsynclineᚋgraphᚋobjectᚐChangePage(ctx, selections, v)
 		},
 		true,
 		true,
@@ -2095,8 +2097,8 @@ func (ec *executionContext) _Query_record(ctx context.Context, field graphql.Col
 			return ec.Resolvers.Query().Record(ctx, fc.Args["id"].(string))
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *model.Record) graphql.Marshaler {
-			return ec.marshalORecord2ᚖsynclineᚋgraphᚋmodelᚐRecord(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *object.Record) graphql.Marshaler {
+			return ec.marshalORecord2ᚖsynclineᚋgraphᚋobjectᚐRecord(ctx, selections, v)
 		},
 		true,
 		false,
@@ -2139,8 +2141,8 @@ func (ec *executionContext) _Query_records(ctx context.Context, field graphql.Co
 			return ec.Resolvers.Query().Records(ctx, fc.Args["ids"].([]string))
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []*model.Record) graphql.Marshaler {
-			return ec.marshalNRecord2ᚕᚖsynclineᚋgraphᚋmodelᚐRecord(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []*object.Record) graphql.Marshaler {
+			return ec.marshalNRecord2ᚕᚖsynclineᚋgraphᚋobjectᚐRecord(ctx, selections, v)
 		},
 		true,
 		true,
@@ -2354,7 +2356,7 @@ func (ec *executionContext) fieldContext_Query___schema(_ context.Context, field
 	return fc, nil
 }
 
-func (ec *executionContext) _Record_id(ctx context.Context, field graphql.CollectedField, obj *model.Record) (ret graphql.Marshaler) {
+func (ec *executionContext) _Record_id(ctx context.Context, field graphql.CollectedField, obj *object.Record) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -2377,7 +2379,7 @@ func (ec *executionContext) fieldContext_Record_id(_ context.Context, field grap
 	return graphql.NewScalarFieldContext("Record", field, false, false, errors.New("field of type ID does not have child fields"))
 }
 
-func (ec *executionContext) _Record_data(ctx context.Context, field graphql.CollectedField, obj *model.Record) (ret graphql.Marshaler) {
+func (ec *executionContext) _Record_data(ctx context.Context, field graphql.CollectedField, obj *object.Record) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -2400,7 +2402,7 @@ func (ec *executionContext) fieldContext_Record_data(_ context.Context, field gr
 	return graphql.NewScalarFieldContext("Record", field, false, false, errors.New("field of type Bytes does not have child fields"))
 }
 
-func (ec *executionContext) _Record_revision(ctx context.Context, field graphql.CollectedField, obj *model.Record) (ret graphql.Marshaler) {
+func (ec *executionContext) _Record_revision(ctx context.Context, field graphql.CollectedField, obj *object.Record) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -2423,7 +2425,7 @@ func (ec *executionContext) fieldContext_Record_revision(_ context.Context, fiel
 	return graphql.NewScalarFieldContext("Record", field, false, false, errors.New("field of type Revision does not have child fields"))
 }
 
-func (ec *executionContext) _Record_schemaVersion(ctx context.Context, field graphql.CollectedField, obj *model.Record) (ret graphql.Marshaler) {
+func (ec *executionContext) _Record_schemaVersion(ctx context.Context, field graphql.CollectedField, obj *object.Record) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -2446,7 +2448,7 @@ func (ec *executionContext) fieldContext_Record_schemaVersion(_ context.Context,
 	return graphql.NewScalarFieldContext("Record", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func (ec *executionContext) _Record_deleted(ctx context.Context, field graphql.CollectedField, obj *model.Record) (ret graphql.Marshaler) {
+func (ec *executionContext) _Record_deleted(ctx context.Context, field graphql.CollectedField, obj *object.Record) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -2469,7 +2471,7 @@ func (ec *executionContext) fieldContext_Record_deleted(_ context.Context, field
 	return graphql.NewScalarFieldContext("Record", field, false, false, errors.New("field of type Boolean does not have child fields"))
 }
 
-func (ec *executionContext) _Record_clientId(ctx context.Context, field graphql.CollectedField, obj *model.Record) (ret graphql.Marshaler) {
+func (ec *executionContext) _Record_clientId(ctx context.Context, field graphql.CollectedField, obj *object.Record) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -2481,8 +2483,8 @@ func (ec *executionContext) _Record_clientId(ctx context.Context, field graphql.
 			return obj.ClientID, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalOString2string(ctx, selections, v)
 		},
 		true,
 		false,
@@ -2492,7 +2494,7 @@ func (ec *executionContext) fieldContext_Record_clientId(_ context.Context, fiel
 	return graphql.NewScalarFieldContext("Record", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func (ec *executionContext) _Record_updatedAt(ctx context.Context, field graphql.CollectedField, obj *model.Record) (ret graphql.Marshaler) {
+func (ec *executionContext) _Record_updatedAt(ctx context.Context, field graphql.CollectedField, obj *object.Record) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -2515,7 +2517,7 @@ func (ec *executionContext) fieldContext_Record_updatedAt(_ context.Context, fie
 	return graphql.NewScalarFieldContext("Record", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
-func (ec *executionContext) _RecordChange_kind(ctx context.Context, field graphql.CollectedField, obj *model.RecordChange) (ret graphql.Marshaler) {
+func (ec *executionContext) _RecordChange_kind(ctx context.Context, field graphql.CollectedField, obj *object.RecordChange) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -2527,8 +2529,8 @@ func (ec *executionContext) _RecordChange_kind(ctx context.Context, field graphq
 			return obj.Kind, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v model.RecordChangeKind) graphql.Marshaler {
-			return ec.marshalNRecordChangeKind2synclineᚋgraphᚋmodelᚐRecordChangeKind(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v feed.EventKind) graphql.Marshaler {
+			return ec.marshalNRecordChangeKind2synclineᚋfeedᚐEventKind(ctx, selections, v)
 		},
 		true,
 		true,
@@ -2538,7 +2540,7 @@ func (ec *executionContext) fieldContext_RecordChange_kind(_ context.Context, fi
 	return graphql.NewScalarFieldContext("RecordChange", field, false, false, errors.New("field of type RecordChangeKind does not have child fields"))
 }
 
-func (ec *executionContext) _RecordChange_record(ctx context.Context, field graphql.CollectedField, obj *model.RecordChange) (ret graphql.Marshaler) {
+func (ec *executionContext) _RecordChange_record(ctx context.Context, field graphql.CollectedField, obj *object.RecordChange) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -2550,8 +2552,8 @@ func (ec *executionContext) _RecordChange_record(ctx context.Context, field grap
 			return obj.Record, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *model.Record) graphql.Marshaler {
-			return ec.marshalORecord2ᚖsynclineᚋgraphᚋmodelᚐRecord(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *object.Record) graphql.Marshaler {
+			return ec.marshalORecord2ᚖsynclineᚋgraphᚋobjectᚐRecord(ctx, selections, v)
 		},
 		true,
 		false,
@@ -2570,7 +2572,7 @@ func (ec *executionContext) fieldContext_RecordChange_record(_ context.Context, 
 	return fc, nil
 }
 
-func (ec *executionContext) _RecordChange_cursor(ctx context.Context, field graphql.CollectedField, obj *model.RecordChange) (ret graphql.Marshaler) {
+func (ec *executionContext) _RecordChange_cursor(ctx context.Context, field graphql.CollectedField, obj *object.RecordChange) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -2730,8 +2732,8 @@ func (ec *executionContext) _Subscription_recordChanged(ctx context.Context, fie
 			return ec.Resolvers.Subscription().RecordChanged(ctx, fc.Args["since"].(*record.Cursor))
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *model.RecordChange) graphql.Marshaler {
-			return ec.marshalNRecordChange2ᚖsynclineᚋgraphᚋmodelᚐRecordChange(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *object.RecordChange) graphql.Marshaler {
+			return ec.marshalNRecordChange2ᚖsynclineᚋgraphᚋobjectᚐRecordChange(ctx, selections, v)
 		},
 		true,
 		true,
@@ -2978,8 +2980,8 @@ func (ec *executionContext) _WriteRecordPayload_record(ctx context.Context, fiel
 			return obj.Record, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *model.Record) graphql.Marshaler {
-			return ec.marshalORecord2ᚖsynclineᚋgraphᚋmodelᚐRecord(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *object.Record) graphql.Marshaler {
+			return ec.marshalORecord2ᚖsynclineᚋgraphᚋobjectᚐRecord(ctx, selections, v)
 		},
 		true,
 		false,
@@ -4593,7 +4595,7 @@ func (ec *executionContext) unmarshalInputWriteRecordsInput(ctx context.Context,
 
 var changePageImplementors = []string{"ChangePage"}
 
-func (ec *executionContext) _ChangePage(ctx context.Context, sel ast.SelectionSet, obj *model.ChangePage) graphql.Marshaler {
+func (ec *executionContext) _ChangePage(ctx context.Context, sel ast.SelectionSet, obj *object.ChangePage) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, changePageImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -5081,7 +5083,7 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 
 var recordImplementors = []string{"Record"}
 
-func (ec *executionContext) _Record(ctx context.Context, sel ast.SelectionSet, obj *model.Record) graphql.Marshaler {
+func (ec *executionContext) _Record(ctx context.Context, sel ast.SelectionSet, obj *object.Record) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, recordImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -5149,7 +5151,7 @@ func (ec *executionContext) _Record(ctx context.Context, sel ast.SelectionSet, o
 
 var recordChangeImplementors = []string{"RecordChange"}
 
-func (ec *executionContext) _RecordChange(ctx context.Context, sel ast.SelectionSet, obj *model.RecordChange) graphql.Marshaler {
+func (ec *executionContext) _RecordChange(ctx context.Context, sel ast.SelectionSet, obj *object.RecordChange) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, recordChangeImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -5880,14 +5882,14 @@ func (ec *executionContext) marshalNBytes2ᚕbyte(ctx context.Context, sel ast.S
 	return res
 }
 
-func (ec *executionContext) marshalNChangePage2ᚖsynclineᚋgraphᚋmodelᚐChangePage(ctx context.Context, sel ast.SelectionSet, v *model.ChangePage) graphql.Marshaler {
+func (ec *executionContext) marshalNChangePage2ᚖsynclineᚋgraphᚋobjectᚐChangePage(ctx context.Context, sel ast.SelectionSet, v *object.ChangePage) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
 		}
 		return graphql.Null
 	}
-	return ec._ChangePage(ctx, sel, v)
+	return graphql.WrapContextMarshaler(ctx, v)
 }
 
 func (ec *executionContext) unmarshalNCursor2synclineᚋrecordᚐCursor(ctx context.Context, v any) (record.Cursor, error) {
@@ -6048,15 +6050,15 @@ func (ec *executionContext) marshalNLockHolder2ᚕsynclineᚋgraphᚋmodelᚐLoc
 	return ret
 }
 
-func (ec *executionContext) marshalNRecord2synclineᚋgraphᚋmodelᚐRecord(ctx context.Context, sel ast.SelectionSet, v model.Record) graphql.Marshaler {
-	return ec._Record(ctx, sel, &v)
+func (ec *executionContext) marshalNRecord2synclineᚋgraphᚋobjectᚐRecord(ctx context.Context, sel ast.SelectionSet, v object.Record) graphql.Marshaler {
+	return graphql.WrapContextMarshaler(ctx, v)
 }
 
-func (ec *executionContext) marshalNRecord2ᚕsynclineᚋgraphᚋmodelᚐRecordᚄ(ctx context.Context, sel ast.SelectionSet, v []model.Record) graphql.Marshaler {
+func (ec *executionContext) marshalNRecord2ᚕsynclineᚋgraphᚋobjectᚐRecordᚄ(ctx context.Context, sel ast.SelectionSet, v []object.Record) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNRecord2synclineᚋgraphᚋmodelᚐRecord(ctx, sel, v[i])
+		return ec.marshalNRecord2synclineᚋgraphᚋobjectᚐRecord(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -6068,35 +6070,53 @@ func (ec *executionContext) marshalNRecord2ᚕsynclineᚋgraphᚋmodelᚐRecord�
 	return ret
 }
 
-func (ec *executionContext) marshalNRecord2ᚕᚖsynclineᚋgraphᚋmodelᚐRecord(ctx context.Context, sel ast.SelectionSet, v []*model.Record) graphql.Marshaler {
+func (ec *executionContext) marshalNRecord2ᚕᚖsynclineᚋgraphᚋobjectᚐRecord(ctx context.Context, sel ast.SelectionSet, v []*object.Record) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalORecord2ᚖsynclineᚋgraphᚋmodelᚐRecord(ctx, sel, v[i])
+		return ec.marshalORecord2ᚖsynclineᚋgraphᚋobjectᚐRecord(ctx, sel, v[i])
 	})
 
 	return ret
 }
 
-func (ec *executionContext) marshalNRecordChange2ᚖsynclineᚋgraphᚋmodelᚐRecordChange(ctx context.Context, sel ast.SelectionSet, v *model.RecordChange) graphql.Marshaler {
+func (ec *executionContext) marshalNRecordChange2ᚖsynclineᚋgraphᚋobjectᚐRecordChange(ctx context.Context, sel ast.SelectionSet, v *object.RecordChange) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
 		}
 		return graphql.Null
 	}
-	return ec._RecordChange(ctx, sel, v)
+	return graphql.WrapContextMarshaler(ctx, v)
 }
 
-func (ec *executionContext) unmarshalNRecordChangeKind2synclineᚋgraphᚋmodelᚐRecordChangeKind(ctx context.Context, v any) (model.RecordChangeKind, error) {
-	var res model.RecordChangeKind
-	err := res.UnmarshalGQL(v)
+func (ec *executionContext) unmarshalNRecordChangeKind2synclineᚋfeedᚐEventKind(ctx context.Context, v any) (feed.EventKind, error) {
+	tmp, err := scalar.UnmarshalString(v)
+	res := unmarshalNRecordChangeKind2synclineᚋfeedᚐEventKind[tmp]
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNRecordChangeKind2synclineᚋgraphᚋmodelᚐRecordChangeKind(ctx context.Context, sel ast.SelectionSet, v model.RecordChangeKind) graphql.Marshaler {
-	return v
+func (ec *executionContext) marshalNRecordChangeKind2synclineᚋfeedᚐEventKind(ctx context.Context, sel ast.SelectionSet, v feed.EventKind) graphql.Marshaler {
+	_ = sel
+	res := scalar.MarshalString(marshalNRecordChangeKind2synclineᚋfeedᚐEventKind[v])
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
 }
+
+var (
+	unmarshalNRecordChangeKind2synclineᚋfeedᚐEventKind = map[string]feed.EventKind{
+		"CHANGED":   feed.Changed,
+		"CAUGHT_UP": feed.CaughtUp,
+	}
+	marshalNRecordChangeKind2synclineᚋfeedᚐEventKind = map[feed.EventKind]string{
+		feed.Changed:  "CHANGED",
+		feed.CaughtUp: "CAUGHT_UP",
+	}
+)
 
 func (ec *executionContext) unmarshalNRecordWrite2synclineᚋgraphᚋmodelᚐRecordWrite(ctx context.Context, v any) (model.RecordWrite, error) {
 	res, err := ec.unmarshalInputRecordWrite(ctx, v)
@@ -6556,11 +6576,11 @@ func (ec *executionContext) marshalOInt2ᚖint(ctx context.Context, sel ast.Sele
 	return res
 }
 
-func (ec *executionContext) marshalORecord2ᚖsynclineᚋgraphᚋmodelᚐRecord(ctx context.Context, sel ast.SelectionSet, v *model.Record) graphql.Marshaler {
+func (ec *executionContext) marshalORecord2ᚖsynclineᚋgraphᚋobjectᚐRecord(ctx context.Context, sel ast.SelectionSet, v *object.Record) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
-	return ec._Record(ctx, sel, v)
+	return graphql.WrapContextMarshaler(ctx, v)
 }
 
 func (ec *executionContext) unmarshalORevision2ᚖsynclineᚋrecordᚐRevision(ctx context.Context, v any) (*record.Revision, error) {
@@ -6587,6 +6607,18 @@ func (ec *executionContext) unmarshalOSetWrite2ᚖsynclineᚋgraphᚋmodelᚐSet
 	}
 	res, err := ec.unmarshalInputSetWrite(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalOString2string(ctx context.Context, v any) (string, error) {
+	res, err := scalar.UnmarshalString(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOString2string(ctx context.Context, sel ast.SelectionSet, v string) graphql.Marshaler {
+	_ = sel
+	_ = ctx
+	res := scalar.MarshalString(v)
+	return res
 }
 
 func (ec *executionContext) unmarshalOString2ᚖstring(ctx context.Context, v any) (*string, error) {

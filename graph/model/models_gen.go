@@ -6,24 +6,12 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"syncline/graph/object"
 	"syncline/record"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 )
-
-// A part of your feed, read at one instant.
-type ChangePage struct {
-	// The records, in ascending order of revision, tombstones among them. Apply them in this order.
-	Records []Record `json:"records"`
-	// The position right after this page. Store it once the page is applied.
-	Cursor record.Cursor `json:"cursor"`
-	// True if there is more to read now, whatever the number of records in this page. Where it is false your copy equals
-	// the server's state.
-	HasMore bool `json:"hasMore"`
-	// Your newest revision at the instant of reading; 0 before the first write.
-	Head record.Revision `json:"head"`
-}
 
 // A record to delete.
 type DeleteRecordInput struct {
@@ -100,37 +88,6 @@ type LockHolder struct {
 	Token record.FenceToken `json:"token"`
 	// When its hold ends unless renewed.
 	ExpiresAt time.Time `json:"expiresAt"`
-}
-
-// One item of your data, or the tombstone that a deletion left of it. What is inside is your app's affair.
-type Record struct {
-	// Its id, chosen by the client that created it: 1 to 64 bytes of text without control characters,
-	// compared byte by byte.
-	ID string `json:"id"`
-	// Its content, up to 64 KiB, which the server does not look into. Encrypt it if the server must not
-	// know. Null in a tombstone; empty data is an empty string.
-	Data []byte `json:"data,omitempty"`
-	// The revision of its last write. Send it with the next write of this record.
-	Revision record.Revision `json:"revision"`
-	// What the last write called the format of `data`, so that an app can tell old data from new: up to 15 bytes, may
-	// be empty. A tombstone keeps it.
-	SchemaVersion string `json:"schemaVersion"`
-	// True for a tombstone: the record was deleted.
-	Deleted bool `json:"deleted"`
-	// What the device of the last write called itself, so that it can recognise its own echo. Null if it gave nothing.
-	ClientID *string `json:"clientId,omitempty"`
-	// When the last write was accepted, by the server's clock. For people to read: order is in `revision`.
-	UpdatedAt time.Time `json:"updatedAt"`
-}
-
-// An event of `recordChanged`.
-type RecordChange struct {
-	// Whether a record changed, or the feed has become live.
-	Kind RecordChangeKind `json:"kind"`
-	// The record in its latest state, perhaps a tombstone. Null unless `kind` is `CHANGED`.
-	Record *Record `json:"record,omitempty"`
-	// The position right after this event. Store it once the event is applied.
-	Cursor record.Cursor `json:"cursor"`
 }
 
 // One write of a batch: exactly one of the two.
@@ -231,7 +188,7 @@ type WriteRecordPayload struct {
 	NewRevision *record.Revision `json:"newRevision,omitempty"`
 	// On `SUCCESS` the state after the write (on a replay, the present state). On `CONFLICT` the present record or
 	// tombstone, null if there is none. On `SKIPPED` null.
-	Record *Record `json:"record,omitempty"`
+	Record *object.Record `json:"record,omitempty"`
 	// True if an earlier request with this `mutationId` had written it already; nothing was written again.
 	Replayed bool `json:"replayed"`
 }
@@ -258,50 +215,6 @@ type WriteRecordsPayload struct {
 	Results []WriteRecordPayload `json:"results"`
 	// True if an earlier request with this `mutationId` had written it already; nothing was written again.
 	Replayed bool `json:"replayed"`
-}
-
-// What an event of `recordChanged` tells.
-type RecordChangeKind string
-
-const (
-	// A record was written or deleted.
-	RecordChangeKindChanged RecordChangeKind = "CHANGED"
-	// All that was there when the subscription began has been delivered; what follows is live. Sent once.
-	RecordChangeKindCaughtUp RecordChangeKind = "CAUGHT_UP"
-)
-
-var AllRecordChangeKind = []RecordChangeKind{
-	RecordChangeKindChanged,
-	RecordChangeKindCaughtUp,
-}
-
-func (e RecordChangeKind) IsValid() bool {
-	switch e {
-	case RecordChangeKindChanged, RecordChangeKindCaughtUp:
-		return true
-	}
-	return false
-}
-
-func (e RecordChangeKind) String() string {
-	return string(e)
-}
-
-func (e *RecordChangeKind) UnmarshalGQL(v any) error {
-	str, ok := v.(string)
-	if !ok {
-		return fmt.Errorf("enums must be strings")
-	}
-
-	*e = RecordChangeKind(str)
-	if !e.IsValid() {
-		return fmt.Errorf("%s is not a valid RecordChangeKind", str)
-	}
-	return nil
-}
-
-func (e RecordChangeKind) MarshalGQL(w io.Writer) {
-	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
 }
 
 // The outcome of `setLock`.

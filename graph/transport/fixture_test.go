@@ -20,8 +20,10 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 	"go.uber.org/goleak"
 
+	"syncline/feed"
 	"syncline/graph/generated"
 	"syncline/graph/model"
+	"syncline/graph/object"
 	"syncline/graph/transport"
 	"syncline/record"
 )
@@ -38,7 +40,7 @@ type api struct {
 	generated.SubscriptionResolver
 
 	lock        func(ctx context.Context, name string) (*model.Lock, error)
-	record      func(ctx context.Context, id string) (*model.Record, error)
+	record      func(ctx context.Context, id string) (*object.Record, error)
 	setRecord   func(ctx context.Context, id string) error
 	lockChanged func(ctx context.Context, name string) (<-chan *model.Lock, error)
 }
@@ -54,7 +56,7 @@ func (a *api) Lock(ctx context.Context, name string) (*model.Lock, error) {
 	return a.lock(ctx, name)
 }
 
-func (a *api) Record(ctx context.Context, id string) (*model.Record, error) {
+func (a *api) Record(ctx context.Context, id string) (*object.Record, error) {
 	if a.record == nil {
 		return nil, nil
 	}
@@ -79,7 +81,7 @@ func (a *api) LockChanged(ctx context.Context, name string) (<-chan *model.Lock,
 }
 
 // RecordChanged sends the cursor that it would begin at, and ends.
-func (a *api) RecordChanged(ctx context.Context, since *record.Cursor) (<-chan *model.RecordChange, error) {
+func (a *api) RecordChanged(ctx context.Context, since *record.Cursor) (<-chan *object.RecordChange, error) {
 	cursor := record.Cursor{}
 	if since != nil {
 		cursor = *since
@@ -90,8 +92,8 @@ func (a *api) RecordChanged(ctx context.Context, since *record.Cursor) (<-chan *
 			return nil, err
 		}
 	}
-	events := make(chan *model.RecordChange, 1)
-	events <- &model.RecordChange{Kind: model.RecordChangeKindCaughtUp, Cursor: cursor}
+	events := make(chan *object.RecordChange, 1)
+	events <- &object.RecordChange{Kind: feed.CaughtUp, Cursor: cursor}
 	close(events)
 	return events, nil
 }

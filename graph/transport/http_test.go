@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"syncline/graph/model"
+	"syncline/graph/object"
 	"syncline/graph/transport"
 )
 
@@ -178,7 +179,7 @@ func TestStatusOfCodes(t *testing.T) {
 				}
 				return nil, err
 			},
-			record: func(context.Context, string) (*model.Record, error) { return nil, err },
+			record: func(context.Context, string) (*object.Record, error) { return nil, err },
 		}
 	}
 	const (

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"syncline/graph/model"
+	"syncline/graph/object"
 	"syncline/graph/transport"
 )
 
@@ -230,7 +231,7 @@ func TestServerPings(t *testing.T) {
 func TestOperationsOverWebSocket(t *testing.T) {
 	t.Parallel()
 	f := serve(t, &api{
-		record: func(context.Context, string) (*model.Record, error) { return nil, codedError{code: "RATE_LIMITED"} },
+		record: func(context.Context, string) (*object.Record, error) { return nil, codedError{code: "RATE_LIMITED"} },
 		lockChanged: func(ctx context.Context, name string) (<-chan *model.Lock, error) {
 			switch name {
 			case "refused":
