@@ -19,7 +19,8 @@ type Event interface {
 	// Data is what encoding/json can marshal. Of an event that comes from a store
 	// or a transport it is a json.RawMessage; DecodeData reads both.
 	Data() interface{}
-	// Metadata is about the event: its time, its author. May be nil.
+	// Metadata is about the event: its time, its author. May be nil. A log adds
+	// the key ClockKey.
 	Metadata() map[string]interface{}
 }
 
@@ -132,6 +133,13 @@ func compact(data json.RawMessage) (json.RawMessage, error) {
 		return nil, err
 	}
 	return b.Bytes(), nil
+}
+
+// Same tells whether two encodings are of one event: all but the clock counts.
+func (e EncodedEvent) Same(other EncodedEvent) bool {
+	return e.ID == other.ID && e.Type == other.Type && e.AggregateID == other.AggregateID &&
+		bytes.Equal(e.Data, other.Data) &&
+		bytes.Equal(setClock(e.Metadata, 0), setClock(other.Metadata, 0))
 }
 
 func invalid(id string, err error) error {

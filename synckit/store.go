@@ -14,7 +14,8 @@ import (
 type EventStore interface {
 	// Store appends an event. An ID that is stored already with the same content
 	// changes nothing; with other content it is an error of code EventIDReused.
-	// version is the event's own if it has one; nil lets the store choose.
+	// version is the event's own if it has one; nil lets the store choose. A Log
+	// sets the event's clock (ClockKey), whatever clock it came with.
 	Store(ctx context.Context, event Event, version Version) error
 	// Load reads events after a version, in the order of the log. nil or a zero
 	// version is the beginning.
@@ -76,7 +77,9 @@ type Log interface {
 type Commit struct {
 	// Append are events new to the log, in order. One whose ID is there is left
 	// out if its content is the same, and then counts as confirmed if it has an
-	// origin; other content is an error of code EventIDReused for the whole.
+	// origin; other content is an error of code EventIDReused for the whole, with
+	// the ID as "event" in its metadata. One without origin that has no clock
+	// gets one (ClockKey); clocks that are there stay as they are.
 	Append []Entry // Position and Confirmed are not read
 	// Cursors are set to new values; empty forgets one.
 	Cursors []Cursor
@@ -86,6 +89,10 @@ type Commit struct {
 	// EndReviews takes reviews out, by ID. One that is not there is an error of
 	// code NotFound for the whole: somebody else has decided it.
 	EndReviews []string
+	// Unchanged has the newest position of aggregates (0: no entry) that the
+	// commit relies on. Where one has a newer entry by now, the whole is an error
+	// of code Outdated: what was decided did not know of that entry.
+	Unchanged map[string]Position
 }
 
 // Cursor is how far a manager has come with a peer.

@@ -12,9 +12,11 @@ type Transport interface {
 	// leaves open whether it has stored any.
 	Push(ctx context.Context, events []EventWithVersion) error
 	// Pull reads the peer's events after a version, in the order of its log; nil
-	// is the beginning. The next Pull begins after the last event's version.
+	// or a zero version is the beginning (the manager passes a zero one, so that
+	// its methods can be called). The next Pull begins after the last event's version.
 	Pull(ctx context.Context, since Version) ([]EventWithVersion, error)
-	// Subscribe calls handler when the peer has new events. It may block until
+	// Subscribe calls handler when the peer has new events, and, if it can tell,
+	// without events when a live connection stands (again). It may block until
 	// ctx ends, or return at once and go on until then. What handler gets serves
 	// as a hint: the manager pulls from its own cursor, so nothing is missed when
 	// a subscription breaks. An error means that there is no live connection (any more).

@@ -18,6 +18,7 @@ const (
 	EventIDReused   Code = "EVENT_ID_REUSED" // the ID is taken by an event with other content
 	CursorLost      Code = "CURSOR_LOST"     // the peer's log is not the one that the cursor was made for
 	NotFound        Code = "NOT_FOUND"       // what was named is not there (any more)
+	Outdated        Code = "OUTDATED"        // something newer came in between; read again and retry
 	ConflictFailed  Code = "CONFLICT_FAILED" // the resolver failed, or gave events that it must not give
 	TooLarge        Code = "TOO_LARGE"       // a size is above its limit
 	Refused         Code = "REFUSED"         // the peer will never take it as it is
@@ -34,7 +35,7 @@ const (
 // being mended.
 func (c Code) Retryable() bool {
 	switch c {
-	case Unavailable, Timeout, StorageFailed, Internal:
+	case Unavailable, Timeout, StorageFailed, Outdated, Internal:
 		return true
 	default:
 		return false
