@@ -1,0 +1,102 @@
+// Package live follows a peer's log across broken connections.
+package live
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"syncline/synckit"
+	"syncline/synckit/errors"
+)
+
+// Source is a peer's log as it grows.
+type Source interface {
+	// End is the cursor after all that is there now.
+	End(ctx context.Context) (string, error)
+	// Next waits for events after a cursor. An empty page is no end: Follow asks
+	// again.
+	Next(ctx context.Context, cursor string) (synckit.Page, error)
+}
+
+// Follow calls handler with each page of what comes from now on, until ctx ends,
+// handler fails, or the source fails in a way that trying again does not mend.
+// It resumes from its cursor after a failure. Whenever it has begun to listen,
+// also after a failure, handler is called, without events if there are none:
+// something may have come just before.
+func Follow(ctx context.Context, source Source, handler func([]synckit.EventWithVersion) error) error {
+	var pause Backoff
+	at, fresh := "", true
+	for {
+		page, err := next(ctx, source, at)
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case errors.CodeOf(err) == errors.CursorLost:
+			at = ""
+			fallthrough
+		case errors.IsRetryable(err):
+			fresh = true
+			if err := pause.Wait(ctx, err); err != nil {
+				return err
+			}
+			continue
+		case err != nil:
+			return err
+		}
+		pause = Backoff{}
+		if fresh || len(page.Events) > 0 {
+			if err := handler(page.Events); err != nil {
+				return err
+			}
+		}
+		at, fresh = page.Cursor, false
+	}
+}
+
+func next(ctx context.Context, source Source, at string) (synckit.Page, error) {
+	if at != "" {
+		return source.Next(ctx, at)
+	}
+	end, err := source.End(ctx)
+	return synckit.Page{Cursor: end}, err
+}
+
+const (
+	minPause = 100 * time.Millisecond
+	maxPause = 10 * time.Second
+)
+
+// Backoff spreads retries: each pause is up to twice as long as the one before,
+// half of it random.
+type Backoff struct{ limit time.Duration }
+
+// Wait waits before the next try, at least for as long as the peer asked for. It
+// answers why ctx ended meanwhile.
+func (b *Backoff) Wait(ctx context.Context, failed error) error {
+	b.limit = min(max(2*b.limit, minPause), maxPause)
+	jitter := rand.N(b.limit / 2) //nolint:gosec // G404: a pause is no secret
+	timer := time.NewTimer(max(b.limit/2, retryAfter(failed)) + jitter)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// RetryAfter is the name in an error's metadata of how long the peer asks to wait.
+const RetryAfter = "retry_after"
+
+// maxRetryAfter bounds what a peer can ask for.
+const maxRetryAfter = time.Minute
+
+func retryAfter(err error) time.Duration {
+	e, ok := asError(err)
+	if !ok {
+		return 0
+	}
+	asked, _ := time.ParseDuration(e.Metadata[RetryAfter])
+	return min(max(asked, 0), maxRetryAfter)
+}

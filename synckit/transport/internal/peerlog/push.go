@@ -1,0 +1,113 @@
+package peerlog
+
+import (
+	"bytes"
+	"context"
+	"slices"
+
+	"syncline/synckit"
+	"syncline/synckit/errors"
+	"syncline/synckit/transport/internal/wire"
+)
+
+// Push stores events in order. It tells what became of each.
+func (l *Log) Push(ctx context.Context, events []synckit.EventWithVersion) *synckit.PushError {
+	if len(events) == 0 {
+		return &synckit.PushError{}
+	}
+	defer l.tellPushed()
+	if log, ok := l.store.(synckit.Log); ok {
+		err := commit(ctx, log, events...)
+		switch {
+		case err == nil:
+			return &synckit.PushError{Stored: ids(events)}
+		case !isEventsOwn(err):
+			return &synckit.PushError{Err: err}
+		}
+	}
+	return l.pushEach(ctx, events)
+}
+
+// pushEach stores events one by one, so that one that is refused takes no other
+// with it. It stops where the store fails, for the events' order.
+func (l *Log) pushEach(ctx context.Context, events []synckit.EventWithVersion) *synckit.PushError {
+	outcome := &synckit.PushError{}
+	for _, e := range events {
+		err := l.storeOne(ctx, e)
+		switch {
+		case err == nil:
+			outcome.Stored = append(outcome.Stored, e.Event.ID())
+		case isEventsOwn(err):
+			wire.Refuse(outcome, e.Event.ID(), err)
+		default:
+			outcome.Err = err
+			return outcome
+		}
+	}
+	return outcome
+}
+
+func (l *Log) storeOne(ctx context.Context, e synckit.EventWithVersion) error {
+	if log, ok := l.store.(synckit.Log); ok {
+		return commit(ctx, log, e)
+	}
+	err := l.store.Store(ctx, e.Event, e.Version)
+	if err == nil || errors.CodeOf(err) != "" || ctx.Err() != nil {
+		return err
+	}
+	return l.explain(ctx, e.Event, err)
+}
+
+// explain finds out whether a store that does not say why it failed did so
+// because it has the event already.
+func (l *Log) explain(ctx context.Context, event synckit.Event, failed error) error {
+	there, err := l.store.LoadByAggregate(ctx, event.AggregateID(), nil)
+	if err != nil {
+		return failed
+	}
+	i := slices.IndexFunc(there, func(e synckit.EventWithVersion) bool { return e.Event.ID() == event.ID() })
+	if i < 0 {
+		return failed
+	}
+	if same(there[i].Event, event) {
+		return nil
+	}
+	return errors.New(errors.EventIDReused, "store event", failed, errors.Metadata{"event": event.ID()})
+}
+
+func same(a, b synckit.Event) bool {
+	x, errX := synckit.Encode(a)
+	y, errY := synckit.Encode(b)
+	return errX == nil && errY == nil && x.Type == y.Type && x.AggregateID == y.AggregateID &&
+		bytes.Equal(x.Data, y.Data) && bytes.Equal(x.Metadata, y.Metadata)
+}
+
+// commit appends events as this node's own: from here they go on to whomever
+// this node syncs with.
+func commit(ctx context.Context, log synckit.Log, events ...synckit.EventWithVersion) error {
+	entries := make([]synckit.Entry, len(events))
+	for i, e := range events {
+		entries[i].EventWithVersion = e
+	}
+	_, err := log.Commit(ctx, synckit.Commit{Append: entries})
+	return err
+}
+
+func ids(events []synckit.EventWithVersion) []string {
+	all := make([]string, len(events))
+	for i, e := range events {
+		all[i] = e.Event.ID()
+	}
+	return all
+}
+
+// isEventsOwn tells whether a failure lies in an event, so that it fails
+// whenever it is tried.
+func isEventsOwn(err error) bool {
+	switch errors.CodeOf(err) {
+	case errors.InvalidEvent, errors.InvalidVersion, errors.EventIDReused, errors.TooLarge, errors.Refused, errors.Unsupported:
+		return true
+	default:
+		return false
+	}
+}

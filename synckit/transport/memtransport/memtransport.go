@@ -1,0 +1,132 @@
+// Package memtransport reaches a store in the same process: for tests, and for
+// apps that sync two stores of their own.
+package memtransport
+
+import (
+	"context"
+	"time"
+
+	"syncline/synckit"
+	"syncline/synckit/errors"
+	"syncline/synckit/transport/internal/live"
+	"syncline/synckit/transport/internal/peerlog"
+	"syncline/synckit/transport/internal/wire"
+)
+
+// Transport is a synckit.PagedTransport to one store.
+type Transport struct {
+	peer     string
+	log      *peerlog.Log
+	lifetime *live.Lifetime
+}
+
+var (
+	_ synckit.PagedTransport = (*Transport)(nil)
+	_ synckit.NamedTransport = (*Transport)(nil)
+)
+
+// New makes a transport to a store that goes by a name. It does not own the
+// store.
+func New(peer string, store synckit.EventStore) *Transport {
+	return &Transport{peer: peer, log: peerlog.New(store, nil), lifetime: live.NewLifetime()}
+}
+
+// Peer implements synckit.NamedTransport.
+func (t *Transport) Peer() string { return t.peer }
+
+// Push implements synckit.Transport.
+func (t *Transport) Push(ctx context.Context, events []synckit.EventWithVersion) error {
+	ctx, release, err := t.begin(ctx, "push")
+	if err != nil {
+		return err
+	}
+	defer release()
+	return wire.Result(t.log.Push(ctx, events))
+}
+
+// Pull implements synckit.Transport. It reads all there is.
+func (t *Transport) Pull(ctx context.Context, since synckit.Version) ([]synckit.EventWithVersion, error) {
+	var all []synckit.EventWithVersion
+	q := peerlog.Query{Since: since, Limit: maxPage}
+	for {
+		page, err := t.read(ctx, q)
+		all = append(all, page.Events...)
+		if err != nil || !page.More || page.Cursor == "" {
+			return all, err
+		}
+		q.Cursor = page.Cursor
+	}
+}
+
+// maxPage bounds the events of a page.
+const maxPage = 1000
+
+// PullPage implements synckit.PagedTransport. A page has up to 1000 events of up
+// to 4 MiB together.
+func (t *Transport) PullPage(ctx context.Context, since string, limit int) (synckit.Page, error) {
+	return t.read(ctx, peerlog.Query{Cursor: since, Limit: min(max(limit, 1), maxPage)})
+}
+
+func (t *Transport) read(ctx context.Context, q peerlog.Query) (synckit.Page, error) {
+	ctx, release, err := t.begin(ctx, "pull")
+	if err != nil {
+		return synckit.Page{}, err
+	}
+	defer release()
+	return decode(t.log.Page(ctx, q))
+}
+
+// Subscribe implements synckit.Transport. It blocks until ctx ends. handler is
+// called once without events when it has begun to listen, then with what comes.
+func (t *Transport) Subscribe(ctx context.Context, handler func([]synckit.EventWithVersion) error) error {
+	ctx, release, err := t.begin(ctx, "subscribe")
+	if err != nil {
+		return err
+	}
+	defer release()
+	return live.Follow(ctx, (*source)(t), handler)
+}
+
+// Close implements synckit.Transport. It leaves the store open.
+func (t *Transport) Close() error {
+	t.lifetime.Close()
+	return nil
+}
+
+func (t *Transport) begin(ctx context.Context, op string) (context.Context, func(), error) {
+	if err := t.lifetime.Err(); err != nil {
+		return nil, nil, err
+	}
+	if ctx.Err() != nil {
+		return nil, nil, live.Ended(ctx, op)
+	}
+	ctx, release := t.lifetime.Bind(ctx)
+	return ctx, release, nil
+}
+
+// source is a transport as Follow reads it.
+type source Transport
+
+// wait is how long the source looks for events before it comes back without.
+const wait = time.Minute
+
+func (s *source) End(ctx context.Context) (string, error) { return s.log.End(ctx) }
+
+func (s *source) Next(ctx context.Context, cursor string) (synckit.Page, error) {
+	return decode(s.log.Next(ctx, peerlog.Query{Cursor: cursor, Limit: maxPage}, wait))
+}
+
+func decode(page peerlog.Page, err error) (synckit.Page, error) {
+	if err != nil {
+		return synckit.Page{}, err
+	}
+	decoded := synckit.Page{Cursor: page.Cursor, More: page.More}
+	for _, item := range page.Items {
+		event, err := item.Event.Decode()
+		if err != nil {
+			return synckit.Page{}, errors.New(errors.Internal, "pull", err)
+		}
+		decoded.Events = append(decoded.Events, synckit.EventWithVersion{Event: event, Version: item.Version})
+	}
+	return decoded, nil
+}
