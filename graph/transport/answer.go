@@ -102,20 +102,28 @@ func countRootFields(set ast.SelectionSet) int {
 	return count
 }
 
-// appendResponse encodes a response. Data is absent where nothing was
-// executed, and null where execution came to nothing.
+// appendResponse encodes a response.
 func appendResponse(buf []byte, resp *graphql.Response) []byte {
+	buf = append(appendHead(buf, resp), resp.Data...)
+	return append(buf, '}')
+}
+
+// appendHead is all of a response before its data, which may be long and comes
+// last; the bracket after it is left. Data is absent where nothing was
+// executed, and null where execution came to nothing. It was written by this
+// process, and goes out as it is.
+func appendHead(buf []byte, resp *graphql.Response) []byte {
 	buf = append(buf, '{')
 	if len(resp.Errors) > 0 {
 		buf = appendMember(buf, "errors", encode(resp.Errors))
 	}
-	if resp.Data != nil {
-		buf = appendMember(buf, "data", resp.Data)
-	}
 	if len(resp.Extensions) > 0 {
 		buf = appendMember(buf, "extensions", encode(resp.Extensions))
 	}
-	return append(buf, '}')
+	if resp.Data != nil {
+		buf = appendMember(buf, "data", nil)
+	}
+	return buf
 }
 
 func appendMember(buf []byte, name string, value []byte) []byte {
@@ -178,14 +186,29 @@ func (t *Transports) answer(w http.ResponseWriter, status int, mediaType string,
 	if status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests {
 		header.Set("Retry-After", strconv.Itoa(retryAfter(resp.Errors)))
 	}
-	body := appendResponse(nil, resp)
-	header.Set("Content-Length", strconv.Itoa(len(body)))
+	parts := [][]byte{appendHead(nil, resp), resp.Data, closingBracket}
+	if len(resp.Data) < inOnePiece {
+		parts = [][]byte{append(append(parts[0], parts[1]...), closingBracket...)}
+	}
+	size := 0
+	for _, part := range parts {
+		size += len(part)
+	}
+	header.Set("Content-Length", strconv.Itoa(size))
 	// What wraps the writer may not know of deadlines; the answer counts more.
 	control := http.NewResponseController(w)
-	_ = control.SetWriteDeadline(time.Now().Add(t.config.writeTimeout(len(body))))
+	_ = control.SetWriteDeadline(time.Now().Add(t.config.writeTimeout(size)))
 	w.WriteHeader(status)
-	_, _ = w.Write(body) //nolint:gosec // JSON, and declared as such
+	for _, part := range parts {
+		_, _ = w.Write(part) //nolint:gosec // JSON, and declared as such
+	}
 }
+
+// inOnePiece is below how many bytes of data an answer is put together before
+// it is written, rather than written in three pieces.
+const inOnePiece = 8 << 10
+
+var closingBracket = []byte{'}'}
 
 // reject sends the answer to a request that never became an operation.
 func (t *Transports) reject(w http.ResponseWriter, err *requestError) {

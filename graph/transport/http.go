@@ -71,7 +71,7 @@ func (t *Transports) serve(w http.ResponseWriter, r *http.Request, exec graphql.
 		err.Message, err.Extensions["outcome"] = "the request was cancelled", "UNKNOWN"
 		resp = &graphql.Response{Errors: gqlerror.List{err}}
 	}
-	t.answer(w, executionStatus(resp, op.Operation), mediaType, resp)
+	t.deliver(w, r, executionStatus(resp, op.Operation), mediaType, resp)
 }
 
 // checkKind keeps writes out of GET and streams out of both.

@@ -43,31 +43,70 @@ func (s *Store) readFeed(ctx context.Context, tx *ent.Tx, owner record.Owner, sp
 // takePage reads rows one by one and stops at the span's bounds, so that a page
 // never holds more in memory than it may show.
 func takePage(rows *sql.Rows, span record.Span) (page []record.Record, more bool, err error) {
+	page = make([]record.Record, 0, min(span.Limit, firstRows))
+	var next scanner
 	size := 0
 	for rows.Next() {
 		if len(page) == span.Limit {
 			return page, true, nil
 		}
-		r, err := scanRecord(rows)
-		if err != nil {
+		if err := rows.Scan(next.columns()...); err != nil {
 			return nil, false, err
 		}
-		size += len(r.Data)
+		size += len(next.data)
 		if size > span.MaxBytes && len(page) > 0 {
 			return page, true, nil
 		}
-		page = append(page, r)
+		page = append(page, next.record())
 	}
 	return page, false, rows.Err()
 }
 
-// scanRecord reads the columns of recordColumns.
-func scanRecord(rows *sql.Rows) (r record.Record, err error) {
-	err = scan(rows, &r, &r.Data)
-	if !r.Deleted && r.Data == nil {
-		r.Data = []byte{} // empty data is not missing
+// firstRows is for how many records a page has room before it grows.
+const firstRows = 128
+
+// scanner takes rows of recordColumns, one after the other, into the same
+// place: database/sql converts plain types without allocating, and hands out
+// the data without a copy.
+type scanner struct {
+	row       record.Record
+	revision  int64
+	updatedAt int64
+	data      sql.RawBytes // until the next row
+	into      []any
+	room      []byte // for data that is kept
+}
+
+// chunk is how much room for data is made at a time: less is left over at the
+// end than a thousand slices take by themselves.
+const chunk = 32 << 10
+
+func (s *scanner) columns() []any {
+	if s.into == nil {
+		r := &s.row
+		s.into = []any{&r.ID, &s.revision, &r.Deleted, &r.SchemaVersion, &r.ClientID, &s.updatedAt, &s.data}
 	}
-	return r, err
+	return s.into
+}
+
+func (s *scanner) record() record.Record {
+	r := s.row
+	r.Revision = record.Revision(s.revision)
+	r.UpdatedAt = time.UnixMicro(s.updatedAt).UTC()
+	if !r.Deleted {
+		r.Data = s.keep(s.data)
+	}
+	return r
+}
+
+// keep copies data. It is not nil, even if it is empty: that is not missing.
+func (s *scanner) keep(data []byte) []byte {
+	if s.room == nil || len(data) > cap(s.room)-len(s.room) {
+		s.room = make([]byte, 0, max(chunk, len(data)))
+	}
+	from := len(s.room)
+	s.room = append(s.room, data...)
+	return s.room[from:len(s.room):len(s.room)]
 }
 
 // scanStored reads the columns of recordColumns with a length for the data.
