@@ -41,7 +41,17 @@ func (t *Transport) Push(ctx context.Context, events []synckit.EventWithVersion)
 		return err
 	}
 	defer release()
-	return wire.Result(t.log.Push(ctx, events))
+	outcome := &synckit.PushError{}
+	sound := make([]synckit.EventWithVersion, 0, len(events))
+	for _, e := range events {
+		if _, err := wire.Encode(e); err != nil {
+			wire.Refuse(outcome, e.Event.ID(), err)
+			continue
+		}
+		sound = append(sound, e)
+	}
+	wire.Merge(outcome, t.log.Push(ctx, sound))
+	return wire.Result(outcome)
 }
 
 // Pull implements synckit.Transport. It reads all there is.

@@ -1,7 +1,6 @@
 package peerlog
 
 import (
-	"bytes"
 	"context"
 	"slices"
 
@@ -78,8 +77,7 @@ func (l *Log) explain(ctx context.Context, event synckit.Event, failed error) er
 func same(a, b synckit.Event) bool {
 	x, errX := synckit.Encode(a)
 	y, errY := synckit.Encode(b)
-	return errX == nil && errY == nil && x.Type == y.Type && x.AggregateID == y.AggregateID &&
-		bytes.Equal(x.Data, y.Data) && bytes.Equal(x.Metadata, y.Metadata)
+	return errX == nil && errY == nil && x.Same(y)
 }
 
 // commit appends events as this node's own: from here they go on to whomever

@@ -63,6 +63,21 @@ func New(encoded synckit.EncodedEvent, v synckit.Version) (Event, error) {
 	return w, nil
 }
 
+// EncodeAll writes events. Those that cannot be are refused in the outcome.
+func EncodeAll(events []synckit.EventWithVersion) ([]Event, *synckit.PushError) {
+	outcome := &synckit.PushError{}
+	all := make([]Event, 0, len(events))
+	for _, e := range events {
+		encoded, err := Encode(e)
+		if err != nil {
+			Refuse(outcome, e.Event.ID(), err)
+			continue
+		}
+		all = append(all, encoded)
+	}
+	return all, outcome
+}
+
 // Decode reads the event. Its errors have the codes InvalidEvent and
 // InvalidVersion.
 func (e Event) Decode(ctx context.Context, parse VersionParser) (synckit.EventWithVersion, error) {

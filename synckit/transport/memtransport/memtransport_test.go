@@ -1,0 +1,25 @@
+package memtransport_test
+
+import (
+	"testing"
+
+	"syncline/synckit"
+	"syncline/synckit/storage/memory"
+	"syncline/synckit/transport/memtransport"
+	"syncline/synckit/transport/transporttest"
+)
+
+func TestConformance(t *testing.T) {
+	transporttest.Run(t, func(t *testing.T) transporttest.Peer {
+		store := &transporttest.FaultyLog{Log: memory.New()}
+		t.Cleanup(func() { store.Close() })
+		return transporttest.Peer{
+			Connect: func(*testing.T) synckit.Transport { return memtransport.New("peer", store) },
+			Fail:    store.Fail,
+			Cannot: map[transporttest.Ability]string{
+				transporttest.Stopping:  "the peer is in the same process",
+				transporttest.Replacing: "a transport is made for one store",
+			},
+		}
+	})
+}
