@@ -91,7 +91,9 @@ func (s *Store) Reviews(ctx context.Context, after string, limit int) ([]synckit
 	var found []synckit.Review
 	for _, p := range slices.Sorted(maps.Keys(s.reviews.waiting)) {
 		if p > place && len(found) < limit {
-			found = append(found, s.reviews.waiting[p])
+			r := s.reviews.waiting[p]
+			r.Local, r.Remote = slices.Clone(r.Local), slices.Clone(r.Remote)
+			found = append(found, r)
 		}
 	}
 	return found, nil
