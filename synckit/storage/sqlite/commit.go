@@ -1,0 +1,172 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+
+	"syncline/synckit"
+	"syncline/synckit/storage/internal/stored"
+)
+
+// Store implements synckit.EventStore.
+func (s *Store) Store(ctx context.Context, event synckit.Event, version synckit.Version) error {
+	entry := synckit.Entry{EventWithVersion: synckit.EventWithVersion{Event: event, Version: version}}
+	_, err := s.commit(ctx, "store", synckit.Commit{Append: []synckit.Entry{entry}})
+	return err
+}
+
+// Commit implements synckit.Log.
+func (s *Store) Commit(ctx context.Context, commit synckit.Commit) (synckit.Committed, error) {
+	return s.commit(ctx, "commit", commit)
+}
+
+func (s *Store) commit(ctx context.Context, op string, commit synckit.Commit) (synckit.Committed, error) {
+	if err := s.usable(ctx, op); err != nil {
+		return synckit.Committed{}, err
+	}
+	w := writer{op: op, statements: s.statements}
+	if err := w.encode(commit); err != nil { // before anybody waits for it
+		return synckit.Committed{}, err
+	}
+	tx, err := s.write.BeginTx(ctx, nil)
+	if err != nil {
+		return synckit.Committed{}, s.failed(ctx, op, err)
+	}
+	defer tx.Rollback() //nolint:errcheck // after a commit it fails, else the connection is lost with its transaction
+	w.tx = tx
+	committed, err := w.apply(ctx, commit)
+	if err == nil {
+		err = tx.Commit()
+	}
+	if err != nil {
+		return synckit.Committed{}, s.failed(ctx, op, err)
+	}
+	if stored.Wakes(commit, committed.Appended) {
+		s.changed.Raise()
+	}
+	return committed, nil
+}
+
+// writer carries out one commit in one transaction.
+type writer struct {
+	op         string
+	statements statements
+	tx         *sql.Tx
+	events     []synckit.EncodedEvent
+	reviews    [][]byte
+}
+
+func (w *writer) encode(commit synckit.Commit) error {
+	w.events = make([]synckit.EncodedEvent, len(commit.Append))
+	for i, e := range commit.Append {
+		var err error
+		if w.events[i], err = synckit.Encode(e.Event); err != nil {
+			return err
+		}
+	}
+	w.reviews = make([][]byte, len(commit.AddReviews))
+	for i, r := range commit.AddReviews {
+		var err error
+		if w.reviews[i], err = stored.EncodeReview(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *writer) apply(ctx context.Context, commit synckit.Commit) (synckit.Committed, error) {
+	var committed synckit.Committed
+	var err error
+	if committed.Appended, err = w.appendAll(ctx, commit.Append); err != nil {
+		return committed, err
+	}
+	for _, id := range commit.EndReviews {
+		if err := w.endReview(ctx, id); err != nil {
+			return committed, err
+		}
+	}
+	for i, r := range commit.AddReviews {
+		if _, err := w.tx.ExecContext(ctx, w.statements.keep, r.ID, string(w.reviews[i])); err != nil {
+			return committed, err
+		}
+	}
+	for _, c := range commit.Cursors {
+		if err := w.setCursor(ctx, c); err != nil {
+			return committed, err
+		}
+	}
+	var latest int64
+	err = w.tx.QueryRowContext(ctx, w.statements.latest).Scan(&latest)
+	committed.Latest = synckit.Position(latest)
+	return committed, err
+}
+
+// appendAll appends those events that are new and confirms those that are known.
+func (w *writer) appendAll(ctx context.Context, entries []synckit.Entry) (appended []string, err error) {
+	if len(entries) == 0 {
+		return nil, nil
+	}
+	insert, err := w.tx.PrepareContext(ctx, w.statements.insert)
+	if err != nil {
+		return nil, err
+	}
+	defer insert.Close() //nolint:errcheck // it ends with its transaction
+	for i, e := range entries {
+		event := w.events[i]
+		kind, version := stored.Kind(stored.Own(e.Version))
+		result, err := insert.ExecContext(ctx, event.ID, event.Type, event.AggregateID, string(event.Data),
+			string(event.Metadata), kind, version, e.Origin, e.Origin != "")
+		if err != nil {
+			return nil, err
+		}
+		isNew, err := result.RowsAffected()
+		if err != nil {
+			return nil, err
+		}
+		if isNew > 0 {
+			appended = append(appended, event.ID)
+			continue
+		}
+		if err := w.known(ctx, event, e.Origin); err != nil {
+			return nil, err
+		}
+	}
+	return appended, nil
+}
+
+// known is for an event whose ID is there already.
+func (w *writer) known(ctx context.Context, event synckit.EncodedEvent, origin string) error {
+	there, err := scanRow(w.tx.QueryRowContext(ctx, w.statements.find, event.ID))
+	if err != nil {
+		return err
+	}
+	if !stored.Same(there.event, event) {
+		return stored.Reused(w.op, event.ID)
+	}
+	if origin == "" {
+		return nil
+	}
+	_, err = w.tx.ExecContext(ctx, w.statements.confirm, event.ID)
+	return err
+}
+
+func (w *writer) endReview(ctx context.Context, id string) error {
+	result, err := w.tx.ExecContext(ctx, w.statements.end, id)
+	if err != nil {
+		return err
+	}
+	ended, err := result.RowsAffected()
+	if err == nil && ended == 0 {
+		return stored.NotWaiting(w.op, id)
+	}
+	return err
+}
+
+func (w *writer) setCursor(ctx context.Context, c synckit.Cursor) error {
+	if c.Value == "" {
+		_, err := w.tx.ExecContext(ctx, w.statements.forget, c.Peer, string(c.Direction))
+		return err
+	}
+	_, err := w.tx.ExecContext(ctx, w.statements.setCursor, c.Peer, string(c.Direction), c.Value)
+	return err
+}
