@@ -94,6 +94,13 @@ func (c Cursor) IsStart() bool { return c.kind == cursorStart }
 // Position is the revision after which the cursor stands.
 func (c Cursor) Position() Revision { return c.position }
 
+// Exact tells the epoch and the position of a cursor after which nothing is left
+// out. It is false for the beginning, for a revision typed by hand, and within a
+// walk from the beginning.
+func (c Cursor) Exact() (epoch Epoch, position Revision, ok bool) {
+	return c.epoch, c.position, c.kind == cursorOpaque && c.walk <= c.position
+}
+
 // String is the cursor's text. It is opaque to clients.
 func (c Cursor) String() string {
 	switch c.kind {

@@ -139,9 +139,8 @@ func apply(state State, request Request, now time.Time) Verdict {
 		v.Account.count(state.Records[w.ID], after)
 		v.Result.Results[i] = WriteResult{Status: Success, NewRevision: after.Revision, Record: &after}
 	}
-	v.Result.Head = v.Account.Head
-	if len(v.Changed) == 0 {
-		v.Result.Head = 0
+	if len(v.Changed) > 0 {
+		v.Result.Head, v.Result.Changed, v.Result.Epoch = v.Account.Head, v.Changed, v.Account.Epoch
 	}
 	v.Mutation = request.remember(v.Result)
 	return v

@@ -101,6 +101,9 @@ type Result struct {
 	// Head is the owner's newest revision after the request took effect, and 0
 	// if it changed nothing: then there is nothing to tell anyone.
 	Head Revision
+	// Changed are the records that were stored, and Epoch that in which; see Commit.
+	Changed []Record
+	Epoch   Epoch
 }
 
 // Account is what an owner's data adds up to.

@@ -71,6 +71,7 @@ type Service struct {
 	store     Store
 	publisher pubsub.Publisher
 	log       *slog.Logger
+	onCommit  []func(Commit)
 }
 
 // NewService puts a store and a publisher to use.
@@ -90,6 +91,9 @@ func (s *Service) Write(ctx context.Context, owner Owner, request Request) (Resu
 		return Result{}, err
 	}
 	if result.Head > 0 {
+		for _, f := range s.onCommit {
+			f(Commit{Owner: owner, Epoch: result.Epoch, Records: result.Changed})
+		}
 		s.tell(ctx, owner, result.Head)
 	}
 	return result, nil
