@@ -1,0 +1,213 @@
+// Command bench measures Syncline against its own past, a plain net/http server
+// and PocketBase, each as a process of its own on this machine. README.md says
+// how, and what came out last.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"syncline/bench/report"
+	"syncline/bench/servers"
+	"syncline/bench/workload"
+)
+
+// defaultBaseline is the last revision before the write path committed in groups.
+const defaultBaseline = "2169ae2"
+
+type options struct {
+	quick       bool
+	workloads   string
+	deployments string
+	rounds      int
+	duration    time.Duration
+	baseline    string
+	out         string
+	dir         string
+	profile     bool
+}
+
+func main() {
+	var o options
+	flag.BoolVar(&o.quick, "quick", false, "shorter and smaller, for an impression")
+	flag.StringVar(&o.workloads, "workloads", "", "which ones, comma-separated (default all: "+strings.Join(names(workload.All()), ",")+")")
+	flag.StringVar(&o.deployments, "deployments", "", "what Syncline runs on, comma-separated (default all: "+strings.Join(deployments(), ",")+"; with -quick sqlite,postgres)")
+	flag.IntVar(&o.rounds, "rounds", 0, "how often each figure is measured")
+	flag.DurationVar(&o.duration, "duration", 0, "how long one measurement takes")
+	flag.StringVar(&o.baseline, "baseline", defaultBaseline, "git revision to compare with; empty for none")
+	flag.StringVar(&o.out, "out", "results", "directory of the results")
+	flag.StringVar(&o.dir, "dir", os.TempDir(), "where programs are built and databases lie: it should be on the disk that matters")
+	flag.BoolVar(&o.profile, "profile", false, "take CPU profiles of Syncline, too; figures are then a little lower")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	if err := run(ctx, o, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// run measures, and writes what it has also when a workload fails.
+func run(ctx context.Context, o options, stdout io.Writer) error {
+	// The generator shares the processors with the servers: it collects seldom.
+	debug.SetGCPercent(400)
+	chosen, err := choose(o.workloads)
+	if err != nil {
+		return err
+	}
+	lab, cleanUp, err := newLab(ctx, o, stdout)
+	if err != nil {
+		return err
+	}
+	defer cleanUp()
+	var errs []error
+	for _, w := range chosen {
+		lab.Say("%s: %s", w.Name, w.About)
+		if err := w.Run(ctx, lab); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", w.Name, err))
+			lab.Say("%v", errs[len(errs)-1])
+		}
+		errs = append(errs, lab.Report.Save(o.out, headlines(chosen))) // so far
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	errs = append(errs, lab.Report.WriteTable(stdout))
+	return errors.Join(errs...)
+}
+
+func newLab(ctx context.Context, o options, stdout io.Writer) (*workload.Lab, func(), error) {
+	root, err := servers.SourceRoot(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	dir, err := os.MkdirTemp(o.dir, "syncline-bench-")
+	if err != nil {
+		return nil, nil, err
+	}
+	began := time.Now()
+	lab := &workload.Lab{
+		Builder: servers.NewBuilder(root, dir, o.baseline),
+		Size:    size(o),
+		Say: func(format string, args ...any) {
+			_, _ = fmt.Fprintf(stdout, "%7.1fs  %s\n", time.Since(began).Seconds(), fmt.Sprintf(format, args...))
+		},
+	}
+	if o.profile {
+		lab.ProfileDir = filepath.Join(o.out, "profiles")
+	}
+	lab.Deployments, err = chooseDeployments(o)
+	lab.Report = &report.Report{Began: began.UTC(), Machine: machine(ctx, root), Settings: settings(lab.Size, o.baseline)}
+	return lab, func() { _ = os.RemoveAll(dir) }, err
+}
+
+func size(o options) workload.Size {
+	s := workload.Full()
+	if o.quick {
+		s = workload.Quick()
+	}
+	if o.rounds > 0 {
+		s.Rounds = o.rounds
+	}
+	if o.duration > 0 {
+		s.Duration = o.duration
+	}
+	return s
+}
+
+func choose(list string) ([]workload.Workload, error) {
+	all := workload.All()
+	if list == "" {
+		return all, nil
+	}
+	var chosen []workload.Workload
+	for name := range strings.SplitSeq(list, ",") {
+		i := slices.IndexFunc(all, func(w workload.Workload) bool { return w.Name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("unknown workload %q: there are %s", name, strings.Join(names(all), ", "))
+		}
+		chosen = append(chosen, all[i])
+	}
+	return chosen, nil
+}
+
+func chooseDeployments(o options) ([]servers.Deployment, error) {
+	list := o.deployments
+	switch {
+	case list == "" && o.quick:
+		list = "sqlite,postgres"
+	case list == "":
+		list = strings.Join(deployments(), ",")
+	}
+	var chosen []servers.Deployment
+	for name := range strings.SplitSeq(list, ",") {
+		d, err := servers.ParseDeployment(name)
+		if err != nil {
+			return nil, err
+		}
+		chosen = append(chosen, d)
+	}
+	return chosen, nil
+}
+
+func names(all []workload.Workload) []string {
+	var list []string
+	for _, w := range all {
+		list = append(list, w.Name)
+	}
+	return list
+}
+
+func headlines(all []workload.Workload) map[string]string {
+	m := map[string]string{}
+	for _, w := range all {
+		m[w.Name] = w.Headline
+	}
+	return m
+}
+
+func deployments() []string {
+	var list []string
+	for _, d := range servers.Deployments {
+		list = append(list, d.Name)
+	}
+	return list
+}
+
+// machine says where the figures were taken, and of what.
+func machine(ctx context.Context, root string) map[string]string {
+	m := map[string]string{
+		"processors": fmt.Sprint(runtime.NumCPU()),
+		"go":         runtime.Version() + " " + runtime.GOOS + "/" + runtime.GOARCH,
+	}
+	for name, command := range map[string][]string{
+		"kernel":   {"uname", "-r"},
+		"revision": {"git", "-C", root, "describe", "--always", "--dirty"},
+	} {
+		if out, err := exec.CommandContext(ctx, command[0], command[1:]...).Output(); err == nil {
+			m[name] = strings.TrimSpace(string(out))
+		}
+	}
+	return m
+}
+
+func settings(s workload.Size, baseline string) map[string]string {
+	return map[string]string{
+		"rounds":   fmt.Sprint(s.Rounds),
+		"duration": s.Duration.String(),
+		"baseline": baseline,
+	}
+}

@@ -1,0 +1,247 @@
+package servers
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Spec says what to start. Deployment and Env are Syncline's alone.
+type Spec struct {
+	Program    Program
+	Deployment Deployment
+	Env        []string      // lines of NAME=value, for each instance
+	SyncDelay  time.Duration // how much longer each sync to disk takes
+}
+
+// Service is what clients reach: one server or several instances, and what they
+// stand on. It is empty when it starts.
+type Service struct {
+	// Addresses are where clients connect, host:port, one for each instance.
+	Addresses []string
+
+	metrics   []string // of Syncline: host:port of each instance
+	instances []*process
+	below     []*process // databases
+	postgres  *postgres
+	dir       string
+}
+
+// Start starts a service and waits until it answers. It is stopped with Stop,
+// and when this process ends.
+func (b *Builder) Start(ctx context.Context, spec Spec) (_ *Service, err error) {
+	program, err := b.Path(ctx, spec.Program)
+	if err != nil {
+		return nil, err
+	}
+	slow := slowness{delay: spec.SyncDelay}
+	if spec.SyncDelay > 0 {
+		if slow.launcher, err = b.Path(ctx, launcher); err != nil {
+			return nil, err
+		}
+	}
+	s := &Service{}
+	if s.dir, err = os.MkdirTemp(b.dir, "service-"); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			s.Stop()
+		}
+	}()
+	switch spec.Program {
+	case Plain:
+		return s, s.startPlain(ctx, program)
+	case PocketBase:
+		return s, s.startPocketBase(ctx, program, slow)
+	}
+	env, err := s.startBelow(ctx, spec.Deployment, slow)
+	if err != nil {
+		return s, err
+	}
+	for i := range max(spec.Deployment.Instances, 1) {
+		if err := s.startInstance(ctx, program, i, append(env, spec.Env...), slow); err != nil {
+			return s, err
+		}
+	}
+	return s, nil
+}
+
+// startBelow starts what instances share, and tells by which variables they find it.
+func (s *Service) startBelow(ctx context.Context, d Deployment, slow slowness) (env []string, err error) {
+	if d.Redis {
+		redis, url, err := startRedis(ctx, s.dir)
+		if redis != nil {
+			s.below = append(s.below, redis)
+		}
+		if err != nil {
+			return nil, err
+		}
+		env = append(env, "REDIS_URL="+url)
+	}
+	if d.Postgres {
+		if err := os.Chmod(filepath.Dir(s.dir), 0o711); err != nil { //nolint:gosec // PostgreSQL's user passes through
+			return nil, err
+		}
+		s.postgres, err = startPostgres(ctx, s.dir, slow)
+		if err != nil {
+			return nil, err
+		}
+		env = append(env, "DATABASE_URL="+s.postgres.url())
+	}
+	return env, nil
+}
+
+func (s *Service) startInstance(ctx context.Context, program string, number int, env []string, slow slowness) error {
+	address, err := freeAddress(ctx)
+	if err != nil {
+		return err
+	}
+	metrics, err := freeAddress(ctx)
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), program)
+	cmd.Env = append(os.Environ(), "LISTEN_ADDRESS="+address, "METRICS_LISTEN_ADDRESS="+metrics,
+		"SQLITE_DIR_PATH="+filepath.Join(s.dir, "db"), "LOG_LEVEL=warn", "SHUTDOWN_TIMEOUT=2s")
+	cmd.Env = append(cmd.Env, env...)
+	s.metrics = append(s.metrics, metrics)
+	return s.start(ctx, fmt.Sprintf("instance %d", number+1), cmd, address, "/readyz", slow)
+}
+
+func (s *Service) startPlain(ctx context.Context, program string) error {
+	address, err := freeAddress(ctx)
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), program, "-listen", address)
+	return s.start(ctx, "plain", cmd, address, "/", slowness{})
+}
+
+func (s *Service) startPocketBase(ctx context.Context, program string, slow slowness) error {
+	address, err := freeAddress(ctx)
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), program, "serve", "--http="+address, "--dir="+filepath.Join(s.dir, "db"))
+	return s.start(ctx, "PocketBase", cmd, address, "/api/health", slow)
+}
+
+// start starts one server and waits until a path of it answers.
+func (s *Service) start(ctx context.Context, name string, cmd *exec.Cmd, address, path string, slow slowness) error {
+	p, err := launch(name, cmd, slow)
+	if err != nil {
+		return err
+	}
+	s.instances = append(s.instances, p)
+	s.Addresses = append(s.Addresses, address)
+	return p.await(ctx, answersOK("http://"+address+path))
+}
+
+// Stop ends everything and deletes its files.
+func (s *Service) Stop() {
+	for _, p := range s.instances {
+		p.stop(syscall.SIGTERM)
+	}
+	for _, p := range s.below {
+		p.stop(syscall.SIGTERM)
+	}
+	if s.postgres != nil && s.postgres.process != nil {
+		s.postgres.stop(syscall.SIGINT)
+	}
+	_ = os.RemoveAll(s.dir) // scratch
+}
+
+// CPU is the processor time that the service has spent, its databases included.
+func (s *Service) CPU() (time.Duration, error) {
+	var pids []int
+	for _, p := range append(append([]*process{}, s.instances...), s.below...) {
+		pids = append(pids, p.cmd.Process.Pid)
+	}
+	if s.postgres != nil {
+		pids = append(pids, s.postgres.cmd.Process.Pid)
+	}
+	return cpuTime(pids)
+}
+
+// Memory is what the first instance has, after a garbage collection.
+type Memory struct {
+	Resident int64 // bytes that the operating system gave it
+	InUse    int64 // bytes of heap and stacks in use, before what the collector keeps free
+}
+
+// Memory collects the first instance's garbage and measures it.
+func (s *Service) Memory(ctx context.Context) (Memory, error) {
+	for range 2 { // the second frees what finalizers held
+		if err := s.get(ctx, "/debug/pprof/heap?gc=1", io.Discard); err != nil {
+			return Memory{}, err
+		}
+	}
+	rss, err := resident(s.instances[0].cmd.Process.Pid)
+	if err != nil {
+		return Memory{}, err
+	}
+	var metrics bytes.Buffer
+	if err := s.get(ctx, "/metrics", &metrics); err != nil {
+		return Memory{}, err
+	}
+	m := Memory{Resident: rss}
+	for _, name := range []string{"go_memstats_heap_inuse_bytes", "go_memstats_stack_inuse_bytes"} {
+		value, err := metric(metrics.String(), name)
+		if err != nil {
+			return Memory{}, err
+		}
+		m.InUse += int64(value)
+	}
+	return m, nil
+}
+
+// metric finds a figure in Prometheus' text format.
+func metric(text, name string) (float64, error) {
+	for line := range strings.Lines(text) {
+		if value, ok := strings.CutPrefix(line, name+" "); ok {
+			return strconv.ParseFloat(strings.TrimSpace(value), 64)
+		}
+	}
+	return 0, fmt.Errorf("there is no figure %s", name)
+}
+
+// HasMetrics tells whether profiles can be taken of it.
+func (s *Service) HasMetrics() bool { return len(s.metrics) > 0 }
+
+var errNoMetrics = errors.New("this program shows no metrics")
+
+// CPUProfile writes a profile of the first instance over so many seconds.
+func (s *Service) CPUProfile(ctx context.Context, seconds int, w io.Writer) error {
+	return s.get(ctx, fmt.Sprintf("/debug/pprof/profile?seconds=%d", seconds), w)
+}
+
+func (s *Service) get(ctx context.Context, path string, w io.Writer) error {
+	if len(s.metrics) == 0 {
+		return errNoMetrics
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.metrics[0]+path, http.NoBody)
+	if err != nil {
+		return err
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: %s", path, res.Status)
+	}
+	_, err = io.Copy(w, res.Body)
+	return err
+}

@@ -1,0 +1,52 @@
+package workload
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"strconv"
+
+	"syncline/bench/load"
+)
+
+// locks are taken and released in turn, each by one owner alone.
+var locks = Workload{
+	Name:     "locks",
+	About:    "locks taken and released, each a request",
+	Headline: rateFigure,
+	Run: func(ctx context.Context, l *Lab) error {
+		return l.onEach(ctx, "locks", func(f *field) ([]contender, error) {
+			yardstick, err := plain(f.plain, l.most(), 300, load.Lock("lock-1", "worker-1", true))
+			if err != nil {
+				return nil, err
+			}
+			owners, err := load.NewOwners(l.most())
+			if err != nil {
+				return nil, err
+			}
+			contenders := []contender{yardstick}
+			for _, s := range f.synclines() {
+				contenders = append(contenders, newAsking(s, l.most(), ownerOf(owners), takeAndRelease(l.most()), nil, tookOrReleased))
+			}
+			return contenders, nil
+		})
+	},
+}
+
+// takeAndRelease lets each worker take its lock and release it, by turns.
+func takeAndRelease(workers int) func(worker int) []byte {
+	taken := make([]bool, workers)
+	return func(worker int) []byte {
+		taken[worker] = !taken[worker]
+		return load.Lock("lock-"+strconv.Itoa(worker), "worker-"+strconv.Itoa(worker), taken[worker])
+	}
+}
+
+var errNeither = errors.New("a lock was neither taken nor released")
+
+func tookOrReleased(answer []byte) error {
+	if bytes.Contains(answer, []byte(load.Acquired)) || bytes.Contains(answer, []byte(load.Released)) {
+		return nil
+	}
+	return errors.Join(errNeither, load.Expect(answer, load.Acquired))
+}
