@@ -2,7 +2,6 @@ package database
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -87,7 +86,7 @@ func makePrivate(path string) error {
 }
 
 func openSQLiteFile(ctx context.Context, path string) (*DB, error) {
-	write, err := sql.Open("sqlite", sqliteURL(path, "_txlock=immediate"))
+	write, err := openPool(sqliteURL(path, "_txlock=immediate"))
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +94,7 @@ func openSQLiteFile(ctx context.Context, path string) (*DB, error) {
 	if err := write.PingContext(ctx); err != nil { // makes the file a WAL one, before readers come
 		return nil, errors.Join(err, write.Close())
 	}
-	read, err := sql.Open("sqlite", sqliteURL(path, "_query_only=1"))
+	read, err := openPool(sqliteURL(path, "_query_only=1"))
 	if err != nil {
 		return nil, errors.Join(err, write.Close())
 	}

@@ -53,17 +53,20 @@ func gaveWay(err error) bool {
 	return ok && (e.Code == "40001" || e.Code == "40P01")
 }
 
-// commit ends a transaction. Its error is an *record.UnavailableError that says
-// honestly whether the transaction may stand.
-func commit(ctx context.Context, tx *ent.Tx) error {
-	if ctx.Err() != nil { // rolled back already
-		return &record.UnavailableError{RetryAfter: retryAfter, Err: ctx.Err()}
+var errRolledBack = errors.New("the database answered a commit by rolling back")
+
+// asUnknown marks the failure of a commit, or of what is sent along with it,
+// that does not tell whether the transaction stands.
+func asUnknown(err error) error {
+	if err == nil || refused(err) || pgconn.SafeToRetry(err) {
+		return err
 	}
-	err := tx.Commit()
-	if err == nil {
-		return nil
-	}
-	return &record.UnavailableError{RetryAfter: pause(err), OutcomeUnknown: !refused(err), Err: err}
+	return &record.UnavailableError{RetryAfter: pause(err), OutcomeUnknown: !errors.Is(err, errRolledBack), Err: err}
+}
+
+func outcomeUnknown(err error) bool {
+	u, ok := errors.AsType[*record.UnavailableError](err)
+	return ok && u.OutcomeUnknown
 }
 
 // refused tells whether the database answered a commit with a plain no.
@@ -82,10 +85,22 @@ func refused(err error) bool {
 // unavailable turns the failure of a statement into an *record.UnavailableError
 // if the database is at fault and nothing was committed. Other errors pass.
 func unavailable(err error) error {
-	if err == nil || !atFault(err) {
+	if _, said := errors.AsType[*record.UnavailableError](err); err == nil || said || !atFault(err) {
 		return err
 	}
 	return &record.UnavailableError{RetryAfter: pause(err), Err: err}
+}
+
+// alive tells whether the database answered, so that it may yet do for some of
+// a group what it did not do for all.
+func alive(err error) bool {
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return e.SeverityUnlocalized == "ERROR" && !strings.HasPrefix(e.Code, "08")
+	}
+	if _, ok := errors.AsType[*sqlite.Error](err); ok {
+		return true
+	}
+	return !atFault(err)
 }
 
 func atFault(err error) bool {

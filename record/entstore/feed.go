@@ -109,12 +109,6 @@ func (s *scanner) keep(data []byte) []byte {
 	return s.room[from:len(s.room):len(s.room)]
 }
 
-// scanStored reads the columns of recordColumns with a length for the data.
-func scanStored(rows *sql.Rows) (s record.Stored, err error) {
-	err = scan(rows, &s.Record, &s.DataBytes)
-	return s, err
-}
-
 func scan(rows *sql.Rows, r *record.Record, last any) error {
 	var updatedAt int64
 	err := rows.Scan(&r.ID, &r.Revision, &r.Deleted, &r.SchemaVersion, &r.ClientID, &updatedAt, last)

@@ -1,15 +1,12 @@
 package entstore
 
-// The statements that Ent's typed queries cannot say: a page that the database
-// itself bounds by bytes, and the length of data without the data.
+// The statements of reads that Ent's typed queries cannot say: a page that the
+// database itself bounds by bytes.
 
 import (
-	"context"
-
 	"entgo.io/ent/dialect"
 	entsql "entgo.io/ent/dialect/sql"
 
-	"syncline/ent"
 	entrecord "syncline/ent/record"
 	"syncline/record"
 )
@@ -78,32 +75,4 @@ func withinBytes(owner record.Owner, span record.Span) *entsql.Predicate {
 	return entsql.P(func(b *entsql.Builder) {
 		b.Ident(entrecord.FieldRevision).WriteString(" <= ").Wrap(func(b *entsql.Builder) { b.Join(last) })
 	})
-}
-
-// loadWithoutData reads records, and of their data only the length.
-func (s *Store) loadWithoutData(ctx context.Context, tx *ent.Tx, owner record.Owner, ids []string) (map[string]record.Stored, error) {
-	values := make([]any, len(ids))
-	for i, id := range ids {
-		values[i] = id
-	}
-	query, args := entsql.Dialect(s.dialect).
-		Select(recordColumns[:len(recordColumns)-1]...).
-		AppendSelectExpr(entsql.Raw("coalesce(length(data), 0)")).
-		From(entsql.Table(entrecord.Table)).
-		Where(entsql.And(entsql.EQ(entrecord.FieldOwner, owner[:]), entsql.In(entrecord.FieldID, values...))).
-		Query()
-	rows, err := tx.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close() //nolint:errcheck // rows.Err tells what went wrong
-	found := make(map[string]record.Stored, len(ids))
-	for rows.Next() {
-		var stored record.Stored
-		if stored, err = scanStored(rows); err != nil {
-			return nil, err
-		}
-		found[stored.ID] = stored
-	}
-	return found, rows.Err()
 }

@@ -25,9 +25,8 @@ func TestWritersThatWaitedAreJudgedByWhatTheyWaitedFor(t *testing.T) {
 	server := testservers.StartPostgres(t)
 	t.Run("the store", func(t *testing.T) {
 		db := server.Open(t)
-		store := newStore(db)
 		if won := winners(t, db, func(ctx context.Context) (bool, error) {
-			result, err := store.Write(ctx, owner, update(1))
+			result, err := newStore(db).Write(ctx, owner, update(1)) // each on an instance of its own
 			return result.Status == record.Success, err
 		}); won != 1 {
 			t.Errorf("%d of two writers at one revision won", won)

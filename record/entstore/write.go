@@ -2,201 +2,237 @@ package entstore
 
 import (
 	"context"
+	"database/sql"
+	"database/sql/driver"
 	"encoding/binary"
 	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
 
 	"entgo.io/ent/dialect"
-	entsql "entgo.io/ent/dialect/sql"
+	"github.com/jackc/pgx/v5/stdlib"
 
-	"syncline/ent"
-	"syncline/ent/account"
-	"syncline/ent/appliedmutation"
-	"syncline/ent/lock"
-	entrecord "syncline/ent/record"
 	"syncline/record"
 )
 
-// judge does one request inside a transaction, all but the commit. It changes
-// nothing if it returns an error of record.Judge.
-func (s *Store) judge(ctx context.Context, tx *ent.Tx, owner record.Owner, request record.Request) (record.Verdict, error) {
-	row, err := lockAccount(ctx, tx, owner)
+// Write implements record.Store. Past a number or a size of writes that wait, it
+// answers an *UnavailableError at once.
+func (s *Store) Write(ctx context.Context, owner record.Owner, request record.Request) (record.Result, error) {
+	m, err := s.submit(ctx, owner, request)
 	if err != nil {
-		return record.Verdict{}, err
+		return record.Result{}, err
 	}
-	state, err := s.load(ctx, tx, owner, row, request)
-	if err != nil {
-		return record.Verdict{}, err
-	}
-	verdict, err := record.Judge(state, request, s.now())
-	if err != nil {
-		return record.Verdict{}, err
-	}
-	if err := addData(ctx, tx, owner, verdict.Result.Results); err != nil {
-		return record.Verdict{}, err
-	}
-	return verdict, persist(ctx, tx, owner, request, verdict)
+	return s.await(ctx, m)
 }
 
-// lockAccount locks the owner's row until the transaction ends and reads it. On
-// PostgreSQL the lock is a statement of its own: what a single statement that
-// locks and judges would read is from before it waited. On SQLite the
-// transaction has the only write lock already.
-func lockAccount(ctx context.Context, tx *ent.Tx, owner record.Owner) (*ent.Account, error) {
-	query := tx.Account.Query().Where(account.ID(owner[:]), forUpdate)
-	row, err := query.Clone().Only(ctx)
-	if !ent.IsNotFound(err) {
-		return row, err
-	}
-	err = tx.Account.Create().SetID(owner[:]).OnConflictColumns(account.FieldID).Ignore().Exec(ctx)
-	if err != nil {
+func (s *Store) submit(ctx context.Context, owner record.Owner, request record.Request) (*member, error) {
+	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	return query.Only(ctx)
+	m := newMember(ctx, owner, request)
+	return m, s.queue.enter(m)
 }
 
-func forUpdate(s *entsql.Selector) {
-	if s.Dialect() == dialect.Postgres {
-		s.ForUpdate()
-	}
-}
-
-// load reads what the request touches.
-func (s *Store) load(ctx context.Context, tx *ent.Tx, owner record.Owner, row *ent.Account, request record.Request) (record.State, error) {
-	epoch, err := presentEpoch(ctx, tx)
-	if err != nil {
-		return record.State{}, err
-	}
-	state := record.State{Account: toAccount(row, epoch), Base: record.Revision(epoch.Base)}
-	if state.Mutation, err = loadMutation(ctx, tx, owner, request.MutationID); err != nil {
-		return record.State{}, err
-	}
-	if state.Fence, err = loadFence(ctx, tx, owner, request.Fence); err != nil {
-		return record.State{}, err
-	}
-	ids := make([]string, len(request.Writes))
-	for i, w := range request.Writes {
-		ids[i] = w.ID
-	}
-	state.Records, err = s.loadWithoutData(ctx, tx, owner, ids)
-	return state, err
-}
-
-func loadMutation(ctx context.Context, tx *ent.Tx, owner record.Owner, id *string) (*record.Mutation, error) {
-	if id == nil {
-		return nil, nil
-	}
-	row, err := tx.AppliedMutation.Query().
-		Where(appliedmutation.Owner(owner[:]), appliedmutation.ID(*id)).
-		Only(ctx)
-	if ent.IsNotFound(err) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	if len(row.Digest) != len(record.Digest{}) {
-		return nil, errors.New("entstore: a stored digest is damaged")
-	}
-	revisions, err := decodeRevisions(row.Revisions)
-	return &record.Mutation{Digest: record.Digest(row.Digest), Revisions: revisions}, err
-}
-
-func loadFence(ctx context.Context, tx *ent.Tx, owner record.Owner, fence *record.Fence) (record.FenceToken, error) {
-	if fence == nil {
-		return 0, nil
-	}
-	row, err := tx.Lock.Query().Where(lock.Owner(owner[:]), lock.ID(fence.Lock)).Only(ctx)
-	if ent.IsNotFound(err) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, err
-	}
-	return record.FenceToken(row.Fence), nil
-}
-
-// addData completes the records that a conflict or a replay shows.
-func addData(ctx context.Context, tx *ent.Tx, owner record.Owner, results []record.WriteResult) error {
-	var ids []string
-	for _, r := range results {
-		if lacksData(r) {
-			ids = append(ids, r.Record.ID)
+// await takes the end of ctx for the end of a write that still waits. One that
+// is under way is not torn.
+func (s *Store) await(ctx context.Context, m *member) (record.Result, error) {
+	select {
+	case <-m.done:
+	case <-ctx.Done():
+		if s.queue.leave(m) {
+			return record.Result{}, ctx.Err()
 		}
+		<-m.done
 	}
-	if len(ids) == 0 {
+	return m.result, m.err
+}
+
+// transactionTime bounds a transaction, so that a database that stopped
+// answering does not hold requests for ever.
+const transactionTime = 30 * time.Second
+
+// maxSwift is how many groups a PostgreSQL works on at a time.
+const maxSwift = 4
+
+// committers says how many committers of each kind there may be. They leave at
+// least half of PostgreSQL's connections to others.
+func committers(name string, connections int) (swift, patient int) {
+	if name != dialect.Postgres {
+		return 1, 0
+	}
+	n := maxSwift
+	if connections > 0 {
+		n = max(1, min(n, connections/4))
+	}
+	return n, n
+}
+
+// transaction is what carries out a group.
+type transaction interface {
+	// read locks the owners' accounts in their order, then reads. Owners whom
+	// another process has locked are left out of the state, unless the
+	// transaction waits for them.
+	read(ctx context.Context, w wants) (*state, error)
+	// readData completes records by the data that is stored.
+	readData(ctx context.Context, lacking map[key][]*record.Record) error
+	// keep writes and commits. Its error is an *UnavailableError with
+	// OutcomeUnknown, or else nothing was committed.
+	keep(ctx context.Context, k keeps) error
+	// end rolls back what was not committed. After an error the connection is
+	// not to be used again.
+	end() error
+}
+
+// commitNext gives the next group a transaction. Its members are taken when that
+// has begun: up to then they may leave.
+func (s *Store) commitNext(lane lane) {
+	var g, left group
+	begun := false
+	err := s.transact(lane, func(ctx context.Context, tx transaction) (err error) {
+		begun = true
+		g = s.queue.next(lane)
+		left, err = s.settle(ctx, tx, g)
+		return err
+	})
+	if !begun {
+		s.refuseWaiting(lane, unavailable(err))
+		return
+	}
+	if err != nil {
+		left = s.salvage(lane, g, err)
+	}
+	s.queue.finish(g, left)
+}
+
+// refuseWaiting answers all who wait, for none would fare better.
+func (s *Store) refuseWaiting(lane lane, err error) {
+	for s.queue.isReady(lane) {
+		g := s.queue.next(lane)
+		g.refuse(err)
+		s.queue.finish(g, nil)
+	}
+}
+
+// salvage sees to a group whose transaction came to nothing. If the database
+// answers, each member has one to itself, and fares as it would alone.
+func (s *Store) salvage(lane lane, g group, err error) (left group) {
+	if !alive(err) || len(g) == 1 && !gaveWay(err) {
+		g.refuse(unavailable(err))
 		return nil
 	}
-	found, err := findRecords(ctx, tx.Record, owner, ids)
-	if err != nil {
-		return err
-	}
-	for _, r := range results {
-		if lacksData(r) {
-			*r.Record = found[r.Record.ID]
+	for i, m := range g {
+		if ended := m.ended(); ended != nil {
+			m.answer(record.Result{}, ended)
+			continue
+		}
+		held, err := s.alone(lane, m)
+		left = append(left, held...)
+		if err == nil {
+			continue
+		}
+		m.answer(record.Result{}, unavailable(err))
+		if !alive(err) {
+			g[i+1:].refuse(unavailable(err))
+			return left
 		}
 	}
-	return nil
+	return left
 }
 
-func lacksData(r record.WriteResult) bool {
-	return r.Record != nil && !r.Record.Deleted && r.Record.Data == nil
-}
-
-// persist keeps a verdict.
-func persist(ctx context.Context, tx *ent.Tx, owner record.Owner, request record.Request, v record.Verdict) error {
-	if v.Mutation != nil {
-		if err := keepMutation(ctx, tx, owner, *request.MutationID, v); err != nil {
+// alone runs a member in a transaction of its own, until it does not fail by a
+// clash with another.
+func (s *Store) alone(lane lane, m *member) (left group, err error) {
+	err = retry(context.Background(), func() error {
+		return s.transact(lane, func(ctx context.Context, tx transaction) (err error) {
+			left, err = s.settle(ctx, tx, group{m})
 			return err
+		})
+	})
+	return left, err
+}
+
+// transact runs f in a transaction on a connection of its own, on the server's
+// own context.
+func (s *Store) transact(lane lane, f func(context.Context, transaction) error) (err error) {
+	defer func() {
+		if r := recover(); r != nil { // whoever asks goes on without its answer, not the whole server
+			err = fmt.Errorf("entstore: panic: %v\n%s", r, debug.Stack())
 		}
-	}
-	if len(v.Changed) == 0 {
-		return nil
-	}
-	if err := keepRecords(ctx, tx, owner, v.Changed); err != nil {
+	}()
+	ctx, cancel := context.WithTimeout(context.Background(), transactionTime)
+	defer cancel()
+	conn, err := s.pool.Conn(ctx)
+	if err != nil {
 		return err
 	}
-	updated, err := tx.Account.Update().
-		Where(account.ID(owner[:])).
-		SetHead(int64(v.Account.Head)).
-		SetRecordCount(v.Account.RecordCount).
-		SetStoredBytes(v.Account.StoredBytes).
-		Save(ctx)
-	if err == nil && updated != 1 {
-		err = errors.New("entstore: the account that was locked is gone")
+	defer conn.Close() //nolint:errcheck // it was closed already if it is of no more use
+	var failed error
+	err = conn.Raw(func(driverConn any) error {
+		tx, err := s.begin(ctx, driverConn, lane)
+		if err != nil {
+			failed = err
+			return nil
+		}
+		failed = f(ctx, tx)
+		if tx.end() != nil {
+			return driver.ErrBadConn
+		}
+		return nil
+	})
+	if failed == nil && !errors.Is(err, driver.ErrBadConn) && !errors.Is(err, sql.ErrConnDone) {
+		failed = err
 	}
-	return err
+	return failed
 }
 
-func keepMutation(ctx context.Context, tx *ent.Tx, owner record.Owner, id string, v record.Verdict) error {
-	return tx.AppliedMutation.Create().
-		SetOwner(owner[:]).
-		SetID(id).
-		SetDigest(v.Mutation.Digest[:]).
-		SetRevisions(encodeRevisions(v.Mutation.Revisions)).
-		SetHead(int64(v.Account.Head)).
-		Exec(ctx)
+func (s *Store) begin(ctx context.Context, driverConn any, lane lane) (transaction, error) {
+	switch conn := driverConn.(type) {
+	case *stdlib.Conn:
+		return &postgresTransaction{conn: conn.Conn(), patient: lane == patient}, nil
+	case sqliteConn:
+		return beginSQLite(ctx, conn)
+	}
+	return nil, fmt.Errorf("entstore: unknown connection %T", driverConn)
 }
 
-func keepRecords(ctx context.Context, tx *ent.Tx, owner record.Owner, changed []record.Record) error {
-	rows := make([]*ent.RecordCreate, len(changed))
-	for i, r := range changed {
-		rows[i] = tx.Record.Create().
-			SetOwner(owner[:]).
-			SetID(r.ID).
-			SetRevision(int64(r.Revision)).
-			SetDeleted(r.Deleted).
-			SetSchemaVersion(r.SchemaVersion).
-			SetClientID(r.ClientID).
-			SetUpdatedAt(r.UpdatedAt.UnixMicro())
-		if !r.Deleted {
-			rows[i].SetData(r.Data)
+// settle carries out a group and answers its members, save those that it leaves
+// over: another process has their owners' rows locked. With an error, nothing
+// was committed and nobody answered.
+func (s *Store) settle(ctx context.Context, tx transaction, g group) (left group, err error) {
+	if len(g) == 0 {
+		return nil, nil
+	}
+	state, err := tx.read(ctx, g.wants())
+	if err != nil {
+		return nil, err
+	}
+	all := make([]judged, 0, len(g))
+	commit := false
+	for _, m := range g {
+		if state.accounts[m.owner] == nil {
+			left = append(left, m)
+			continue
+		}
+		j := state.judge(m, s.now())
+		commit = commit || j.needsCommit()
+		all = append(all, j)
+	}
+	if lacking := withoutData(all); len(lacking) > 0 {
+		if err := tx.readData(ctx, lacking); err != nil {
+			return nil, err
 		}
 	}
-	return tx.Record.CreateBulk(rows...).
-		OnConflictColumns(entrecord.FieldOwner, entrecord.FieldID).
-		UpdateNewValues().
-		Update(func(u *ent.RecordUpsert) { u.UpdateData() }). // to null where a tombstone follows
-		Exec(ctx)
+	if commit {
+		err = tx.keep(ctx, state.collect(all))
+	}
+	if err != nil && !outcomeUnknown(err) {
+		return nil, err
+	}
+	for _, j := range all {
+		j.answer(err)
+	}
+	return left, nil
 }
 
 func encodeRevisions(revisions []record.Revision) []byte {
@@ -205,6 +241,14 @@ func encodeRevisions(revisions []record.Revision) []byte {
 		b = binary.AppendUvarint(b, uint64(r))
 	}
 	return b
+}
+
+func decodeMutation(digest, revisions []byte) (*record.Mutation, error) {
+	if len(digest) != len(record.Digest{}) {
+		return nil, errors.New("entstore: a stored digest is damaged")
+	}
+	decoded, err := decodeRevisions(revisions)
+	return &record.Mutation{Digest: record.Digest(digest), Revisions: decoded}, err
 }
 
 func decodeRevisions(b []byte) ([]record.Revision, error) {

@@ -1,0 +1,130 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"strings"
+
+	"modernc.org/sqlite"
+)
+
+// maxPrepared bounds the statements that a connection keeps prepared.
+const maxPrepared = 128
+
+// openPool is a pool of connections that keep their statements prepared.
+// Preparing a statement takes SQLite as long as running it.
+func openPool(dsn string) (*sql.DB, error) {
+	c, err := sqlite.NewConnector(dsn)
+	if err != nil {
+		return nil, err
+	}
+	return sql.OpenDB(preparingConnector{c}), nil
+}
+
+type preparingConnector struct{ driver.Connector }
+
+func (c preparingConnector) Connect(ctx context.Context) (driver.Conn, error) {
+	conn, err := c.Connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &preparingConn{sqliteConn: conn.(sqliteConn), idle: map[string]driver.Stmt{}}, nil
+}
+
+// sqliteConn is what the driver's connections can do and database/sql uses. That
+// they execute without preparing is left out.
+type sqliteConn interface {
+	driver.Conn
+	driver.ConnBeginTx
+	driver.ConnPrepareContext
+	driver.Pinger
+	driver.SessionResetter
+	driver.Validator
+}
+
+// preparingConn keeps statements prepared that were closed, by their text. Like
+// any connection it is used by one goroutine at a time.
+type preparingConn struct {
+	sqliteConn
+	idle map[string]driver.Stmt
+}
+
+// Prepare implements driver.Conn.
+func (c *preparingConn) Prepare(query string) (driver.Stmt, error) {
+	return c.PrepareContext(context.Background(), query)
+}
+
+// PrepareContext implements driver.ConnPrepareContext.
+func (c *preparingConn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
+	stmt, ok := c.idle[query]
+	if ok {
+		delete(c.idle, query) // nobody else may have it until it is closed
+	} else {
+		var err error
+		if stmt, err = c.sqliteConn.PrepareContext(ctx, query); err != nil {
+			return nil, err
+		}
+	}
+	if !worthKeeping(query) {
+		return stmt, nil
+	}
+	return &preparedStmt{sqliteStmt: stmt.(sqliteStmt), conn: c, query: query}, nil
+}
+
+// worthKeeping leaves out above all PRAGMA, some of which act as they are prepared.
+func worthKeeping(query string) bool {
+	for _, verb := range []string{"SELECT ", "INSERT ", "UPDATE ", "DELETE ", "WITH "} {
+		if strings.HasPrefix(query, verb) {
+			return true
+		}
+	}
+	return false
+}
+
+// Close implements driver.Conn. SQLite closes a database only when its
+// statements are.
+func (c *preparingConn) Close() error {
+	for _, stmt := range c.idle {
+		_ = stmt.Close() // tells again how the statement last failed
+	}
+	clear(c.idle)
+	return c.sqliteConn.Close()
+}
+
+func (c *preparingConn) keep(query string, stmt driver.Stmt) error {
+	if _, another := c.idle[query]; another || !c.IsValid() {
+		return stmt.Close()
+	}
+	if len(c.idle) >= maxPrepared {
+		for some, old := range c.idle { // any
+			delete(c.idle, some)
+			_ = old.Close() // tells again how the statement last failed
+			break
+		}
+	}
+	c.idle[query] = stmt
+	return nil
+}
+
+type sqliteStmt interface {
+	driver.Stmt
+	driver.StmtExecContext
+	driver.StmtQueryContext
+}
+
+// preparedStmt goes back to its connection when it is closed.
+type preparedStmt struct {
+	sqliteStmt
+	conn   *preparingConn
+	query  string
+	closed bool
+}
+
+func (s *preparedStmt) Close() error {
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	return s.conn.keep(s.query, s.sqliteStmt)
+}
