@@ -10,6 +10,7 @@ import (
 	"syncline/synckit/errors"
 	"syncline/synckit/storage/internal/signal"
 	"syncline/synckit/storage/internal/stored"
+	"syncline/synckit/version"
 )
 
 // Store is a synckit.Log in memory.
@@ -73,6 +74,12 @@ func (s *Store) usable(ctx context.Context, op string) error {
 
 // Changed implements synckit.Log.
 func (s *Store) Changed() <-chan struct{} { return s.changed.Changed() }
+
+// ParseVersion reads a version from its text: a position, a vector clock or a
+// hybrid logical time.
+func (s *Store) ParseVersion(_ context.Context, text string) (synckit.Version, error) {
+	return version.Parse(text)
+}
 
 // entry decodes a row.
 func (s *Store) entry(index int) (synckit.Entry, error) {

@@ -1,0 +1,166 @@
+package version
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"syncline/synckit"
+	"syncline/synckit/cursor"
+)
+
+// versionedLog is a VersionedStore over a log.
+type versionedLog struct {
+	synckit.Log
+	versions *giver
+	seen     synckit.Position // up to which versions were taken note of
+	checked  synckit.Position // up to which the checkpoint covers the log
+}
+
+// learnPage is how many entries are read at once, and how many may come after a
+// checkpoint before the next.
+const learnPage = 1000
+
+// learn takes note of what is stored, from the last checkpoint on.
+func (l *versionedLog) learn(ctx context.Context) error {
+	text, err := l.Cursor(ctx, l.checkpointName(), checkpointDirection)
+	if err != nil {
+		return err
+	}
+	l.resume(text)
+	return l.catchUp(ctx)
+}
+
+// catchUp takes note of entries that are new since.
+func (l *versionedLog) catchUp(ctx context.Context) error {
+	for {
+		entries, err := l.Read(ctx, l.seen, learnPage)
+		if err != nil || len(entries) == 0 {
+			return err
+		}
+		for _, e := range entries {
+			l.versions.stored(e.Version)
+			l.seen = e.Position
+		}
+	}
+}
+
+// Store implements synckit.EventStore.
+func (l *versionedLog) Store(ctx context.Context, event synckit.Event, version synckit.Version) error {
+	entry := synckit.Entry{EventWithVersion: synckit.EventWithVersion{Event: event, Version: version}}
+	_, err := l.commit(ctx, "store", synckit.Commit{Append: []synckit.Entry{entry}})
+	return err
+}
+
+// Commit implements synckit.Log. Entries without origin and version are this
+// node's own; the others' versions are taken note of, in order.
+func (l *versionedLog) Commit(ctx context.Context, commit synckit.Commit) (synckit.Committed, error) {
+	return l.commit(ctx, "commit", commit)
+}
+
+func (l *versionedLog) commit(ctx context.Context, op string, commit synckit.Commit) (synckit.Committed, error) {
+	l.versions.Lock()
+	defer l.versions.Unlock()
+	if err := ended(ctx, op); err != nil {
+		return synckit.Committed{}, err
+	}
+	made, err := l.versioned(&commit)
+	if err != nil {
+		return synckit.Committed{}, err
+	}
+	checkpoint := l.addCheckpoint(&commit)
+	committed, err := l.Log.Commit(ctx, commit)
+	if err != nil {
+		l.versions.failed(err, made)
+		return committed, err
+	}
+	l.checked = max(l.checked, checkpoint)
+	return committed, l.take(ctx, commit.Append, committed)
+}
+
+// versioned gives versions to a commit's own events, and tells how many.
+func (l *versionedLog) versioned(commit *synckit.Commit) (made int, err error) {
+	clone := l.versions.manager.Clone()
+	entries := make([]synckit.Entry, len(commit.Append))
+	for i, e := range commit.Append {
+		switch {
+		case e.Version != nil:
+			_ = clone.UpdateFromVersion(e.Version) // one that it cannot take in is stored all the same
+		case e.Origin == "":
+			if e.Version, err = l.versions.next(clone); err != nil {
+				return made, err
+			}
+			made++
+		}
+		entries[i] = e
+	}
+	commit.Append = entries
+	return made, nil
+}
+
+// take notes the versions of what was appended. If the log has more than that,
+// somebody wrote to it directly, and it is read instead.
+func (l *versionedLog) take(ctx context.Context, entries []synckit.Entry, committed synckit.Committed) error {
+	if committed.Latest != l.seen+synckit.Position(len(committed.Appended)) {
+		return l.catchUp(context.WithoutCancel(ctx)) // the commit stands
+	}
+	appended := map[string]bool{}
+	for _, id := range committed.Appended {
+		appended[id] = true
+	}
+	for _, e := range entries {
+		if id := e.Event.ID(); appended[id] {
+			delete(appended, id)
+			l.versions.stored(e.Version)
+		}
+	}
+	l.seen = committed.Latest
+	return nil
+}
+
+// LatestVersion implements synckit.EventStore.
+func (l *versionedLog) LatestVersion(ctx context.Context) (synckit.Version, error) {
+	return l.versions.latest(l.Log.LatestVersion(ctx))
+}
+
+// ParseVersion implements VersionedStore.
+func (l *versionedLog) ParseVersion(ctx context.Context, text string) (synckit.Version, error) {
+	return parseFor(ctx, l.Log, text)
+}
+
+// A checkpoint saves reading the whole log at the next start. It is kept as a
+// cursor, beside those of peers: the clock of all up to a position.
+const checkpointDirection synckit.Direction = "versions"
+
+func (l *versionedLog) checkpointName() string { return "synckit.version/" + l.versions.nodeID }
+
+// addCheckpoint adds one to a commit when one is due. It covers what was seen
+// before the commit.
+func (l *versionedLog) addCheckpoint(commit *synckit.Commit) synckit.Position {
+	clock, ok := l.versions.manager.CurrentVersion().(VectorClock)
+	if !ok || l.seen < l.checked+learnPage {
+		return 0
+	}
+	commit.Cursors = append(commit.Cursors[:len(commit.Cursors):len(commit.Cursors)], synckit.Cursor{
+		Peer: l.checkpointName(), Direction: checkpointDirection,
+		Value: fmt.Sprintf("%d %t %s", l.seen, l.versions.unversioned, clock),
+	})
+	return l.seen
+}
+
+// resume begins at a checkpoint. One that cannot be read is as good as none.
+func (l *versionedLog) resume(text string) {
+	positionText, rest, _ := strings.Cut(text, " ")
+	unversioned, clockText, _ := strings.Cut(rest, " ")
+	position, err := cursor.Parse(positionText)
+	if err != nil {
+		return
+	}
+	clock, err := Parse(clockText)
+	if err != nil || l.versions.manager.UpdateFromVersion(clock) != nil {
+		return
+	}
+	l.versions.unversioned = unversioned == "true"
+	l.seen = synckit.Position(position.Seq)
+	l.checked = l.seen
+}

@@ -1,0 +1,171 @@
+package version
+
+import (
+	"context"
+	stderrors "errors"
+	"fmt"
+	"sync"
+
+	"syncline/synckit"
+	"syncline/synckit/errors"
+)
+
+// VersionedStore is a store that gives each event stored here without a version
+// the next version of its node. It is a synckit.Log if the store below is.
+type VersionedStore interface {
+	synckit.EventStore
+	// ParseVersion reads a version from its text, as the store below does if it
+	// can.
+	ParseVersion(ctx context.Context, text string) (synckit.Version, error)
+}
+
+// NewVersionedStore puts versions on what a store gets:
+//
+//	err = store.Store(ctx, event, nil) // nil: the next version of this node
+//
+// The manager takes note of all versions that are stored, those of other nodes'
+// events too, and of those that the store has already. Versions that it cannot
+// take in, of another kind or beyond its limits, are stored all the same: later
+// events then do not claim to have known them.
+//
+// A node ID belongs to one store, and one VersionedStore at a time may write to
+// it: else two events would bear one version. The manager must not give versions
+// to anything else. Closing the VersionedStore closes the store below.
+func NewVersionedStore(store synckit.EventStore, nodeID string, manager VersionManager) (VersionedStore, error) {
+	const op = "make versioned store"
+	switch {
+	case store == nil || manager == nil:
+		return nil, errors.New(errors.InvalidOptions, op, fmt.Errorf("the store or the manager is missing"))
+	case CheckNodeID(nodeID) != nil:
+		return nil, errors.New(errors.InvalidOptions, op, CheckNodeID(nodeID))
+	}
+	versions := &giver{nodeID: nodeID, manager: manager}
+	if log, ok := store.(synckit.Log); ok {
+		s := &versionedLog{Log: log, versions: versions}
+		return opened(s, s.learn(context.Background()))
+	}
+	s := &versionedStore{EventStore: store, versions: versions}
+	return opened(s, s.learn(context.Background()))
+}
+
+func opened(s VersionedStore, err error) (VersionedStore, error) {
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// giver makes versions and takes note of them. Its lock is held from a version's
+// making to its event's storing.
+type giver struct {
+	sync.Mutex
+	nodeID      string
+	manager     VersionManager
+	unversioned bool // some event has no version of the manager's kind
+}
+
+// next makes a version with a clone of the manager, so that one whose event is
+// not stored was never given.
+func (g *giver) next(clone VersionManager) (synckit.Version, error) {
+	version := clone.NextVersion(g.nodeID)
+	if version == nil || version.IsZero() {
+		return nil, errors.New(errors.TooLarge, "make version", fmt.Errorf("no version is left for node %.80q", g.nodeID))
+	}
+	return version, nil
+}
+
+// stored takes note of the version of an event that is stored.
+func (g *giver) stored(version synckit.Version) {
+	if version == nil || g.manager.UpdateFromVersion(version) != nil {
+		g.unversioned = true
+	}
+}
+
+// failed skips as many versions as were made, if their events may be stored all
+// the same: the error of a disk or a context leaves that open. To skip a version
+// does no harm, to use it for two events would.
+func (g *giver) failed(err error, made int) {
+	if !errors.IsRetryable(err) {
+		return
+	}
+	for range made {
+		g.manager.NextVersion(g.nodeID)
+	}
+}
+
+// latest is the manager's version if all events have one of its kind, else that
+// of the store below.
+func (g *giver) latest(below synckit.Version, err error) (synckit.Version, error) {
+	g.Lock()
+	defer g.Unlock()
+	if err != nil || g.unversioned {
+		return below, err
+	}
+	return g.manager.CurrentVersion(), nil
+}
+
+// ended is the error of a context that has ended before anything was done.
+func ended(ctx context.Context, op string) error {
+	if err := ctx.Err(); stderrors.Is(err, context.DeadlineExceeded) {
+		return errors.New(errors.Timeout, op, err)
+	}
+	return ctx.Err()
+}
+
+// versionedStore is a VersionedStore over a store that is no log.
+type versionedStore struct {
+	synckit.EventStore
+	versions *giver
+}
+
+func (s *versionedStore) learn(ctx context.Context) error {
+	events, err := s.EventStore.Load(ctx, nil)
+	for _, e := range events {
+		s.versions.stored(e.Version)
+	}
+	return err
+}
+
+// Store implements synckit.EventStore.
+func (s *versionedStore) Store(ctx context.Context, event synckit.Event, version synckit.Version) error {
+	s.versions.Lock()
+	defer s.versions.Unlock()
+	if err := ended(ctx, "store"); err != nil {
+		return err
+	}
+	made := 0
+	if version == nil {
+		var err error
+		if version, err = s.versions.next(s.versions.manager.Clone()); err != nil {
+			return err
+		}
+		made = 1
+	}
+	err := s.EventStore.Store(ctx, event, version)
+	if err != nil {
+		s.versions.failed(err, made)
+		return err
+	}
+	s.versions.stored(version)
+	return nil
+}
+
+// LatestVersion implements synckit.EventStore.
+func (s *versionedStore) LatestVersion(ctx context.Context) (synckit.Version, error) {
+	return s.versions.latest(s.EventStore.LatestVersion(ctx))
+}
+
+// ParseVersion implements VersionedStore.
+func (s *versionedStore) ParseVersion(ctx context.Context, text string) (synckit.Version, error) {
+	return parseFor(ctx, s.EventStore, text)
+}
+
+func parseFor(ctx context.Context, store synckit.EventStore, text string) (synckit.Version, error) {
+	type parser interface {
+		ParseVersion(ctx context.Context, text string) (synckit.Version, error)
+	}
+	if p, ok := store.(parser); ok {
+		return p.ParseVersion(ctx, text)
+	}
+	return Parse(text)
+}
