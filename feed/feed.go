@@ -29,6 +29,9 @@ type Source interface {
 	Account(ctx context.Context, owner record.Owner) (record.Account, error)
 	// Heads reads the heads of many owners in one query; one who never wrote may be missing.
 	Heads(ctx context.Context, owners []record.Owner) (map[record.Owner]record.Revision, error)
+	// OnCommit has a function called with each commit of this process, before
+	// its hint is published.
+	OnCommit(func(record.Commit))
 }
 
 // Feed makes followers, and polls on behalf of all of them.
@@ -38,6 +41,8 @@ type Feed struct {
 	pollInterval time.Duration
 	log          *slog.Logger
 	pollNow      chan struct{} // holds one request to poll before the interval is over
+	recent       *recent
+	reads        chan struct{} // has room for the reads of the store at any one time
 
 	mu        sync.Mutex
 	followers map[*Follower]struct{}
@@ -45,14 +50,18 @@ type Feed struct {
 
 // New makes a feed. It depends on Run for what the bus loses.
 func New(source Source, bus pubsub.Subscriber, pollInterval time.Duration, log *slog.Logger) *Feed {
-	return &Feed{
+	f := &Feed{
 		source:       source,
 		bus:          bus,
 		pollInterval: pollInterval,
 		log:          log,
 		pollNow:      make(chan struct{}, 1),
+		recent:       newRecent(recentBytes),
+		reads:        make(chan struct{}, maxReads),
 		followers:    make(map[*Follower]struct{}),
 	}
+	source.OnCommit(f.recent.commit)
+	return f
 }
 
 // Follow begins to follow an owner after a cursor; nil means from now on. The
@@ -68,13 +77,10 @@ func (f *Feed) Follow(ctx context.Context, owner record.Owner, since *record.Cur
 	follower := newFollower(f, owner, hints)
 	if since != nil {
 		follower.startAfter(*since)
-	} else {
-		account, err := f.source.Account(ctx, owner)
-		if err != nil {
-			hints.Close()
-			return nil, err
-		}
-		follower.startAt(account)
+	} else if err := follower.startNow(ctx); err != nil {
+		hints.Close()
+		follower.shared.leave()
+		return nil, err
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()

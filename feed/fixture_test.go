@@ -34,6 +34,7 @@ type world struct {
 	memory  *memory
 	bus     *bus
 	service *record.Service
+	other   *record.Service // of another instance, over the same store and bus
 	feed    *feed.Feed
 }
 
@@ -58,6 +59,7 @@ func inBubble(t *testing.T, test func(w *world)) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{T: t, memory: newMemory(), bus: &bus{Bus: inproc.New()}}
 		w.service = record.NewService(w.memory, w.bus, silent)
+		w.other = record.NewService(w.memory, w.bus, silent)
 		w.feed = feed.New(w.service, w.bus, pollInterval, silent)
 		ctx, stop := context.WithCancel(t.Context())
 		stopped := make(chan error, 1)
@@ -74,6 +76,17 @@ func inBubble(t *testing.T, test func(w *world)) {
 // write sets a record, whatever its revision is, or deletes it if data is nil.
 func (w *world) write(owner record.Owner, id string, data []byte) record.Revision {
 	w.Helper()
+	return w.writeBy(w.service, owner, id, data)
+}
+
+// writeElsewhere does so by the other instance.
+func (w *world) writeElsewhere(owner record.Owner, id string, data []byte) record.Revision {
+	w.Helper()
+	return w.writeBy(w.other, owner, id, data)
+}
+
+func (w *world) writeBy(service *record.Service, owner record.Owner, id string, data []byte) record.Revision {
+	w.Helper()
 	w.memory.mu.Lock()
 	current := w.memory.of(owner).records[id].Revision
 	w.memory.mu.Unlock()
@@ -84,7 +97,7 @@ func (w *world) write(owner record.Owner, id string, data []byte) record.Revisio
 	if data == nil {
 		request.Kind = record.KindDelete
 	}
-	result, err := w.service.Write(context.Background(), owner, request)
+	result, err := service.Write(context.Background(), owner, request)
 	if err != nil || result.Status != record.Success {
 		w.Fatalf("write %q: %+v, %v", id, result, err)
 	}

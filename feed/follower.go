@@ -24,7 +24,7 @@ const (
 // Event is one step of a feed.
 type Event struct {
 	Kind   EventKind
-	Record *record.Record // of Changed; else nil. It belongs to the receiver
+	Record *record.Record // of Changed; else nil. Its data is shared: nobody may change it
 	Cursor record.Cursor  // resumes right after this event
 }
 
@@ -35,6 +35,7 @@ type Follower struct {
 	owner record.Owner
 	hints pubsub.Subscription
 
+	shared *shared       // with the owner's other followers
 	woken  chan struct{} // holds one word from Run that the store has moved
 	closed chan struct{}
 	close  sync.Once
@@ -59,6 +60,7 @@ func newFollower(feed *Feed, owner record.Owner, hints pubsub.Subscription) *Fol
 		feed:   feed,
 		owner:  owner,
 		hints:  hints,
+		shared: feed.recent.join(owner),
 		woken:  make(chan struct{}, 1),
 		closed: make(chan struct{}),
 		size:   firstPageSize,
@@ -71,9 +73,19 @@ func (f *Follower) startAfter(since record.Cursor) {
 	f.position.Store(reading)
 }
 
-func (f *Follower) startAt(account record.Account) {
+func (f *Follower) startNow(ctx context.Context) error {
+	if err := f.enter(ctx, f.feed.reads); err != nil {
+		return err
+	}
+	defer func() { <-f.feed.reads }()
+	account, err := f.feed.source.Account(ctx, f.owner)
+	if err != nil {
+		return err
+	}
+	f.shared.begin(account)
 	f.cursor = record.CursorAt(account.Epoch, account.Head)
 	f.position.Store(int64(account.Head))
+	return nil
 }
 
 // Next waits for the next event. Records come in ascending order of revision,
@@ -107,6 +119,7 @@ func (f *Follower) Close() {
 		close(f.closed)
 		f.feed.remove(f)
 		f.hints.Close()
+		f.shared.leave()
 	})
 }
 
@@ -168,6 +181,7 @@ func (f *Follower) heed(hint pubsub.Hint) {
 	case hint.Revision == 0: // hints were lost, likely everyone's: one query answers all
 		f.feed.PollSoon()
 	case hint.Revision > f.position.Load():
+		f.shared.note(record.Revision(hint.Revision))
 		f.behind = true
 	}
 }

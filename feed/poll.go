@@ -39,7 +39,8 @@ func (f *Feed) poll(ctx context.Context) error {
 		return err
 	}
 	for follower, position := range idle {
-		if heads[follower.owner] != position {
+		if head := heads[follower.owner]; head != position {
+			follower.shared.compare(head, position)
 			follower.rouse()
 		}
 	}

@@ -49,7 +49,7 @@ func (f *Follower) fetch(ctx context.Context) (record.Page, error) {
 	deadline := time.Now().Add(patience)
 	delay := firstRetryDelay
 	for {
-		page, err := f.feed.source.Changes(ctx, f.owner, f.cursor, f.size)
+		page, err := f.nextPage(ctx)
 		var unavailable *record.UnavailableError
 		if !errors.As(err, &unavailable) || time.Now().After(deadline) {
 			return page, err
@@ -58,6 +58,53 @@ func (f *Follower) fetch(ctx context.Context) (record.Page, error) {
 			return record.Page{}, err
 		}
 		delay = min(2*delay, maxRetryDelay)
+	}
+}
+
+// maxReads is how many followers read the store at any one time. When a
+// thousand come back at once, writers must not wait for all of them.
+const maxReads = 4
+
+// nextPage is what comes after the cursor: from the memory that the owner's
+// followers share, or else from the store, which one of them at a time reads.
+func (f *Follower) nextPage(ctx context.Context) (record.Page, error) {
+	page, ok, began := f.shared.after(f.cursor, f.size)
+	if ok {
+		// Only the store can say that a reader has caught up.
+		page.HasMore = page.HasMore || !f.caughtUp
+		return page, nil
+	}
+	if err := f.enter(ctx, f.shared.turn); err != nil {
+		return record.Page{}, err
+	}
+	defer func() { <-f.shared.turn }()
+	if page, ok, err := f.shared.answered(began, f.cursor, f.size); ok {
+		page.HasMore = page.HasMore || !f.caughtUp && len(page.Records) > 0
+		return page, err
+	}
+	return f.readStore(ctx)
+}
+
+func (f *Follower) readStore(ctx context.Context) (record.Page, error) {
+	if err := f.enter(ctx, f.feed.reads); err != nil {
+		return record.Page{}, err
+	}
+	defer func() { <-f.feed.reads }()
+	read := f.shared.beginRead()
+	page, err := f.feed.source.Changes(ctx, f.owner, f.cursor, f.size)
+	f.shared.endRead(read, f.cursor, page, err)
+	return page, err
+}
+
+// enter waits for room.
+func (f *Follower) enter(ctx context.Context, room chan<- struct{}) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-f.closed:
+		return ErrClosed
+	case room <- struct{}{}:
+		return nil
 	}
 }
 

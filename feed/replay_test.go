@@ -159,9 +159,9 @@ func TestNoWriteFallsBetweenReplayAndLive(t *testing.T) {
 			}
 			f := w.follow(alice, start())
 			w.expect(f, "1:1", "2:2", "during 1:3", "|")
-			w.write(alice, "a", []byte("x"))
+			w.writeElsewhere(alice, "a", []byte("x"))
 			w.expect(f, "a:4", "during 2:5")
-			w.write(alice, "b", []byte("x"))
+			w.writeElsewhere(alice, "b", []byte("x"))
 			w.expect(f, "b:6", "during 3:7")
 			w.expectNothing(f, pollInterval/2)
 		})
@@ -273,7 +273,7 @@ func TestTheFloorOvertakesAWalk(t *testing.T) {
 		for i := 2; i <= 100; i++ {
 			w.expect(f, fmt.Sprintf("%d:%d", i, i))
 		}
-		w.write(alice, "1", nil)
+		w.writeElsewhere(alice, "1", nil) // this instance would remember the tombstone
 		w.memory.purge(alice, 201)
 		var err error
 		for err == nil {
