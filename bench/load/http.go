@@ -14,26 +14,24 @@ import (
 // rather than holds it up.
 const requestTimeout = 30 * time.Second
 
-// Conn is one HTTP connection, kept alive. It serves one request at a time.
+// Conn is one of several HTTP connections of a client, kept alive. It serves one
+// request at a time.
 type Conn struct {
-	endpoint  *url.URL
-	transport *http.Transport
-	answer    bytes.Buffer
+	endpoint *url.URL
+	client   *http.Client
+	answer   bytes.Buffer
 }
 
-// NewConn makes a connection to an endpoint. It connects with the first request.
-func NewConn(endpoint *url.URL) *Conn {
-	return &Conn{endpoint: endpoint, transport: &http.Transport{
-		MaxConnsPerHost:    1,
+// NewConns makes so many connections, spread over endpoints, with one
+// http.Client as Go programs have it. They connect with their first requests.
+func NewConns(endpoints []*url.URL, n int) []*Conn {
+	client := &http.Client{Timeout: requestTimeout, Transport: &http.Transport{
+		MaxConnsPerHost: n, MaxIdleConnsPerHost: n,
 		DisableCompression: true, // answers are counted as they come
 	}}
-}
-
-// NewConns makes so many connections, spread over endpoints.
-func NewConns(endpoints []*url.URL, n int) []*Conn {
 	conns := make([]*Conn, n)
 	for i := range conns {
-		conns[i] = NewConn(endpoints[i%len(endpoints)])
+		conns[i] = &Conn{endpoint: endpoints[i%len(endpoints)], client: client}
 	}
 	return conns
 }
@@ -44,19 +42,31 @@ func (c *Conn) Endpoint() *url.URL { return c.endpoint }
 // Post sends a request and reads the answer, which is valid until the next. A
 // status other than 200 is an error.
 func (c *Conn) Post(ctx context.Context, r Request) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	req := (&http.Request{
-		Method: http.MethodPost, URL: c.endpoint, Host: c.endpoint.Host, Header: r.Header,
-		Body: io.NopCloser(bytes.NewReader(r.Body)), ContentLength: int64(len(r.Body)),
-	}).WithContext(ctx)
-	res, err := c.transport.RoundTrip(req)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.endpoint.String(), bytes.NewReader(r.Body))
 	if err != nil {
 		return nil, err
 	}
-	defer res.Body.Close()
+	req.Header = r.Header
+	return c.do(req)
+}
+
+// Get reads what a query of the endpoint gives.
+func (c *Conn) Get(ctx context.Context, query string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.endpoint.String()+"?"+query, http.NoBody)
+	if err != nil {
+		return nil, err
+	}
+	return c.do(req)
+}
+
+func (c *Conn) do(req *http.Request) ([]byte, error) {
+	res, err := c.client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = res.Body.Close() }()
 	c.answer.Reset()
-	if _, err := c.answer.ReadFrom(res.Body); err != nil {
+	if _, err := io.Copy(&c.answer, res.Body); err != nil {
 		return nil, err
 	}
 	if res.StatusCode != http.StatusOK {
@@ -65,8 +75,8 @@ func (c *Conn) Post(ctx context.Context, r Request) ([]byte, error) {
 	return c.answer.Bytes(), nil
 }
 
-// Close ends the connection.
-func (c *Conn) Close() { c.transport.CloseIdleConnections() }
+// Close ends the connections of the client.
+func (c *Conn) Close() { c.client.CloseIdleConnections() }
 
 // CloseAll ends connections.
 func CloseAll[C interface{ Close() }](conns []C) {

@@ -5,7 +5,9 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 )
 
@@ -107,20 +109,48 @@ func RandomData(size int) []byte {
 	return data
 }
 
-// Expect checks an answer by a piece of text that it must have.
-func Expect(answer []byte, text string) error {
-	if bytes.Contains(answer, []byte(text)) {
-		return nil
+// Check judges an answer.
+type Check func(answer []byte) error
+
+// errUnexpected is an answer that is not what was asked for.
+var errUnexpected = errors.New("unexpected answer")
+
+// HasStatus checks an answer to a write or a lock: it is decoded, as clients do,
+// and its status must be one of these.
+func HasStatus(statuses ...string) Check {
+	return func(answer []byte) error {
+		var a struct {
+			Data map[string]struct{ Status string }
+		}
+		if err := json.Unmarshal(answer, &a); err != nil {
+			return err
+		}
+		for _, field := range a.Data {
+			if slices.Contains(statuses, field.Status) {
+				return nil
+			}
+		}
+		return fmt.Errorf("%w%s", errUnexpected, code(answer))
 	}
-	return errors.New("unexpected answer" + code(answer))
 }
 
-// What the answers to writes and locks have.
+// Contains checks an answer by a piece of text alone, where decoding would cost
+// the load generator more than the answer costs the server.
+func Contains(text string) Check {
+	return func(answer []byte) error {
+		if bytes.Contains(answer, []byte(text)) {
+			return nil
+		}
+		return fmt.Errorf("%w%s", errUnexpected, code(answer))
+	}
+}
+
+// The statuses of writes and locks.
 const (
-	Success  = `"status":"SUCCESS"`
-	Conflict = `"status":"CONFLICT"`
-	Acquired = `"status":"ACQUIRED"`
-	Released = `"status":"RELEASED"`
+	Success  = "SUCCESS"
+	Conflict = "CONFLICT"
+	Acquired = "ACQUIRED"
+	Released = "RELEASED"
 )
 
 // code is the code of an answer's first error, for messages; empty if it has none.

@@ -72,7 +72,7 @@ func (s *Socket) authenticate(target *url.URL, owner Owner) error {
 		return err
 	}
 	_ = s.ws.SetReadDeadline(time.Time{})
-	return Expect(message, `"connection_ack"`)
+	return Contains(`"connection_ack"`)(message)
 }
 
 // Start begins an operation.
@@ -94,12 +94,12 @@ func (s *Socket) Start(request []byte, h Handler) error {
 	return s.write(append(message, '}'))
 }
 
-// Do runs a query or mutation whose answer must have a piece of text.
-func (s *Socket) Do(ctx context.Context, request []byte, expected string) error {
+// Do runs a query or mutation and checks the answer.
+func (s *Socket) Do(ctx context.Context, request []byte, check Check) error {
 	done := make(chan error, 1)
 	err := s.Start(request, func(payload []byte, err error) {
 		if err == nil {
-			err = Expect(payload, expected)
+			err = check(payload)
 		}
 		select {
 		case done <- err:

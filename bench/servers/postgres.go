@@ -39,11 +39,11 @@ func startPostgres(ctx context.Context, parent string, slow slowness) (*postgres
 		return nil, err
 	}
 	data := filepath.Join(p.dir, "data")
-	if err := p.command(ctx, "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"); err != nil {
+	if err := p.tool(ctx, "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"); err != nil {
 		return nil, err
 	}
 	host, port, _ := net.SplitHostPort(p.address) // made by freeAddress
-	cmd := exec.CommandContext(context.WithoutCancel(ctx), filepath.Join(p.bin, "postgres"),
+	cmd := command(ctx, filepath.Join(p.bin, "postgres"),
 		"-D", data, "-h", host, "-p", port, "-k", p.dir, "-c", "log_min_messages=panic")
 	attr := p.attr
 	cmd.SysProcAttr, cmd.Dir = &attr, p.dir
@@ -51,7 +51,7 @@ func startPostgres(ctx context.Context, parent string, slow slowness) (*postgres
 		return nil, err
 	}
 	return p, p.await(ctx, func(ctx context.Context) bool {
-		return p.command(ctx, "pg_isready", "-q", "-h", host, "-p", port, "-U", "postgres") == nil
+		return p.tool(ctx, "pg_isready", "-q", "-h", host, "-p", port, "-U", "postgres") == nil
 	})
 }
 
@@ -82,8 +82,8 @@ func (p *postgres) dropPrivileges(parent string) error {
 	return errors.Join(os.Chmod(parent, 0o711), os.Chown(p.dir, uid, gid)) //nolint:gosec // it must reach its directory
 }
 
-func (p *postgres) command(ctx context.Context, name string, args ...string) error {
-	cmd := exec.CommandContext(ctx, filepath.Join(p.bin, name), args...)
+func (p *postgres) tool(ctx context.Context, name string, args ...string) error {
+	cmd := exec.CommandContext(ctx, filepath.Join(p.bin, name), args...) //nolint:gosec // PostgreSQL's own programs
 	attr := p.attr
 	cmd.SysProcAttr, cmd.Dir = &attr, p.dir
 	if out, err := cmd.CombinedOutput(); err != nil {

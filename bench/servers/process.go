@@ -43,6 +43,11 @@ func launch(name string, cmd *exec.Cmd, slow slowness) (*process, error) {
 	return p, nil
 }
 
+// command is a server that outlives ctx, until it is stopped.
+func command(ctx context.Context, program string, args ...string) *exec.Cmd {
+	return exec.CommandContext(context.WithoutCancel(ctx), program, args...) //nolint:gosec // built or found here
+}
+
 // slowness is how much longer each sync takes, and the launcher that sees to it.
 type slowness struct {
 	delay    time.Duration
@@ -111,7 +116,7 @@ func freeAddress(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer l.Close()
+	defer func() { _ = l.Close() }()
 	return l.Addr().String(), nil
 }
 

@@ -21,7 +21,7 @@ func startRedis(ctx context.Context, dir string) (p *process, url string, err er
 		return nil, "", err
 	}
 	_, port, _ := net.SplitHostPort(address) // made by freeAddress
-	cmd := exec.CommandContext(context.WithoutCancel(ctx), program, "--bind", "127.0.0.1", "--port", port,
+	cmd := command(ctx, program, "--bind", "127.0.0.1", "--port", port,
 		"--dir", dir, "--save", "", "--appendonly", "no", "--maxclients", "20000")
 	if p, err = launch("Redis", cmd, slowness{}); err != nil {
 		return nil, "", err

@@ -111,7 +111,7 @@ func (s *Service) startInstance(ctx context.Context, program string, number int,
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(context.WithoutCancel(ctx), program)
+	cmd := command(ctx, program)
 	cmd.Env = append(os.Environ(), "LISTEN_ADDRESS="+address, "METRICS_LISTEN_ADDRESS="+metrics,
 		"SQLITE_DIR_PATH="+filepath.Join(s.dir, "db"), "LOG_LEVEL=warn", "SHUTDOWN_TIMEOUT=2s")
 	cmd.Env = append(cmd.Env, env...)
@@ -124,7 +124,7 @@ func (s *Service) startPlain(ctx context.Context, program string) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(context.WithoutCancel(ctx), program, "-listen", address)
+	cmd := command(ctx, program, "-listen", address)
 	return s.start(ctx, "plain", cmd, address, "/", slowness{})
 }
 
@@ -133,7 +133,7 @@ func (s *Service) startPocketBase(ctx context.Context, program string, slow slow
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(context.WithoutCancel(ctx), program, "serve", "--http="+address, "--dir="+filepath.Join(s.dir, "db"))
+	cmd := command(ctx, program, "serve", "--http="+address, "--dir="+filepath.Join(s.dir, "db"))
 	return s.start(ctx, "PocketBase", cmd, address, "/api/health", slow)
 }
 
@@ -238,7 +238,7 @@ func (s *Service) get(ctx context.Context, path string, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer res.Body.Close()
+	defer func() { _ = res.Body.Close() }()
 	if res.StatusCode != http.StatusOK {
 		return fmt.Errorf("%s: %s", path, res.Status)
 	}

@@ -19,8 +19,8 @@ func Start(cmd *exec.Cmd, launcher string, delay time.Duration) error {
 	if err != nil {
 		return err
 	}
-	defer ours.Close()
-	defer theirs.Close()
+	defer ours.Close()   //nolint:errcheck // nothing was written
+	defer theirs.Close() //nolint:errcheck // likewise
 	cmd.Args = append([]string{launcher, cmd.Path}, cmd.Args[1:]...)
 	cmd.Path = launcher
 	cmd.ExtraFiles = []*os.File{theirs}
@@ -99,12 +99,12 @@ func hold(listener int, delay time.Duration) {
 			return // all have ended
 		}
 		var n notification
-		if err := ioctl(listener, unix.SECCOMP_IOCTL_NOTIF_RECV, unsafe.Pointer(&n)); err != nil {
+		if err := ioctl(listener, unix.SECCOMP_IOCTL_NOTIF_RECV, unsafe.Pointer(&n)); err != nil { //nolint:gosec // what the kernel takes
 			continue // killed before it was asked
 		}
 		time.AfterFunc(delay, func() {
 			r := response{id: n.id, flags: goOn}
-			_ = ioctl(listener, unix.SECCOMP_IOCTL_NOTIF_SEND, unsafe.Pointer(&r)) // it may have been killed
+			_ = ioctl(listener, unix.SECCOMP_IOCTL_NOTIF_SEND, unsafe.Pointer(&r)) //nolint:gosec // what the kernel takes; it may have been killed
 		})
 	}
 }

@@ -11,13 +11,13 @@ import (
 type asking struct {
 	conns []*load.Conn
 	sent  *load.Supply
-	check func(answer []byte) error
+	check load.Check
 }
 
 // newAsking makes a contender of requests. body gives a worker's next one, owner
 // who sends it.
 func newAsking(s named, connections int, owner func(worker int) load.Owner, body func(worker int) []byte,
-	header map[string]string, check func(answer []byte) error,
+	header map[string]string, check load.Check,
 ) contender {
 	a := &asking{conns: load.NewConns(endpoints(s.service), connections), check: check}
 	a.sent = load.NewSupply(connections, func(worker int) (load.Request, error) {
@@ -50,11 +50,6 @@ func (a *asking) run(ctx context.Context, d time.Duration) load.Outcome {
 		}
 		return time.Since(began), err
 	})
-}
-
-// expecting checks answers by a piece of text.
-func expecting(text string) func([]byte) error {
-	return func(answer []byte) error { return load.Expect(answer, text) }
 }
 
 // ownerOf gives each worker an owner.

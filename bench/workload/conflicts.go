@@ -29,12 +29,12 @@ var conflicts = Workload{
 				for _, owner := range owners {
 					if answer, err := call(ctx, endpoints(s.service)[0], owner, write); err != nil {
 						return nil, err
-					} else if err := load.Expect(answer, load.Success); err != nil {
+					} else if err := created(answer); err != nil {
 						return nil, err
 					}
 				}
 				again := func(int) []byte { return write }
-				contenders = append(contenders, newAsking(s, l.most(), ownerOf(owners), again, nil, expecting(load.Conflict)))
+				contenders = append(contenders, newAsking(s, l.most(), ownerOf(owners), again, nil, load.HasStatus(load.Conflict)))
 			}
 			return contenders, nil
 		})

@@ -48,7 +48,10 @@ func signingInTheRun(service *servers.Service, connections int) (contender, erro
 				return 0, err
 			}
 			began := time.Now()
-			_, err = conns[worker].Post(ctx, req)
+			answer, err := conns[worker].Post(ctx, req)
+			if err == nil {
+				err = created(answer)
+			}
 			return time.Since(began), err
 		})
 	}

@@ -117,7 +117,7 @@ func plainTargets(s *servers.Service, size int) []*url.URL {
 
 // call sends one signed request on a connection of its own, outside of any measurement.
 func call(ctx context.Context, endpoint *url.URL, owner load.Owner, body []byte) ([]byte, error) {
-	conn := load.NewConn(endpoint)
+	conn := load.NewConns([]*url.URL{endpoint}, 1)[0]
 	defer conn.Close()
 	req, err := owner.Sign(endpoint, body)
 	if err != nil {

@@ -72,7 +72,7 @@ func newNotified(ctx context.Context, service *servers.Service, subscribers int)
 		return nil, err
 	}
 	urls := endpoints(service)
-	n := &notified{writer: load.NewConn(urls[0]), all: make(chan time.Time, 1)}
+	n := &notified{writer: load.NewConns(urls[:1], 1)[0], all: make(chan time.Time, 1)}
 	n.sent = load.NewSupply(1, func(int) (load.Request, error) {
 		n.written++
 		return owners[0].Sign(urls[0], load.Set("record-"+strconv.Itoa(n.written), load.RandomData(recordSize), 0, ""))
@@ -112,7 +112,7 @@ func (n *notified) run(ctx context.Context, d time.Duration) load.Outcome {
 		began := time.Now()
 		answer, err := n.writer.Post(ctx, req)
 		if err == nil {
-			err = load.Expect(answer, load.Success)
+			err = created(answer)
 		}
 		if err != nil {
 			return 0, err

@@ -75,13 +75,13 @@ func (l *Lab) reading(ctx context.Context, f *field, owners []load.Owner, encodi
 		}
 		size = max(size, n)
 		// Compressed pages are checked once, above: the load generator is no browser.
-		check := expecting(`"hasMore":false`)
+		check := load.Contains(`"hasMore":false`)
 		if encoding != "identity" {
 			check = func([]byte) error { return nil }
 		}
 		contenders = append(contenders, newAsking(s, l.middling(), ownerOf(owners), func(int) []byte { return request }, header, check))
 	}
-	yardstick, err := plain(f.plain, l.middling(), size, request)
+	yardstick, err := plain(f.plain, l.middling(), size, request, load.Contains(load.Success))
 	return append([]contender{yardstick}, contenders...), err
 }
 
@@ -92,7 +92,7 @@ func checkPage(ctx context.Context, endpoint *url.URL, owner load.Owner, request
 		return 0, err
 	}
 	req.Header.Set("Accept-Encoding", encoding)
-	conn := load.NewConn(endpoint)
+	conn := load.NewConns([]*url.URL{endpoint}, 1)[0]
 	defer conn.Close()
 	answer, err := conn.Post(ctx, req)
 	if err != nil {
@@ -138,7 +138,7 @@ func fill(ctx context.Context, endpoint *url.URL, owner load.Owner, prefix strin
 		for ; from < to && len(ids) < batch; from++ {
 			ids = append(ids, prefix+strconv.Itoa(from))
 		}
-		if err := socket.Do(ctx, load.Batch(ids, load.RandomData(size)), load.Success); err != nil {
+		if err := socket.Do(ctx, load.Batch(ids, load.RandomData(size)), created); err != nil {
 			return err
 		}
 	}

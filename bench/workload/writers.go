@@ -28,6 +28,9 @@ type writers struct {
 	socks []*load.Socket
 }
 
+// created checks the answer to a write.
+var created = load.HasStatus(load.Success)
+
 // tally is what an owner was told.
 type tally struct{ acknowledged, failed atomic.Int64 }
 
@@ -90,7 +93,7 @@ func (w *writers) post(ctx context.Context, d time.Duration) load.Outcome {
 		began := time.Now()
 		answer, err := w.conns[worker].Post(ctx, req)
 		if err == nil {
-			err = load.Expect(answer, load.Success)
+			err = created(answer)
 		}
 		w.count(worker, err)
 		return time.Since(began), err
@@ -114,7 +117,7 @@ func (w *writers) pipeline(ctx context.Context, d time.Duration) load.Outcome {
 	return load.Loop(ctx, len(w.socks)*w.depth, d, func(ctx context.Context, worker int) (time.Duration, error) {
 		body := w.body(worker)
 		began := time.Now()
-		err := w.socks[worker%len(w.socks)].Do(ctx, body, load.Success)
+		err := w.socks[worker%len(w.socks)].Do(ctx, body, created)
 		w.count(worker%len(w.socks), err)
 		return time.Since(began), err
 	})

@@ -36,14 +36,18 @@ func answer(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(body(size))
 }
 
-const frame = `{"data":""}`
+// What an answer begins and ends with: clients decode it as they do Syncline's.
+const (
+	head = `{"data":{"setRecord":{"status":"SUCCESS","padding":"`
+	tail = `"}}}`
+)
 
 func body(size int) []byte {
-	padding := min(max(size-len(frame), 0), 16<<20)
+	padding := min(max(size-len(head)-len(tail), 0), 16<<20)
 	var b bytes.Buffer
-	b.Grow(len(frame) + padding)
-	b.WriteString(frame[:len(frame)-2])
+	b.Grow(len(head) + padding + len(tail))
+	b.WriteString(head)
 	b.Write(bytes.Repeat([]byte("x"), padding))
-	b.WriteString(frame[len(frame)-2:])
+	b.WriteString(tail)
 	return b.Bytes()
 }
