@@ -192,7 +192,9 @@ func routes(cfg config.Config, state *health.Health, origins *crossorigin.Policy
 	mux.HandleFunc("GET /livez", state.Live)
 	mux.HandleFunc("GET /readyz", state.Ready)
 	if cfg.Playground {
-		mux.HandleFunc("GET /{$}", pages.Index)
+		for _, pattern := range []string{"GET /{$}", "GET /assets/", "GET /licenses.md"} {
+			mux.HandleFunc(pattern, pages.Playground)
+		}
 	}
 	return mux
 }

@@ -1,0 +1,78 @@
+import type { Storage } from '@graphiql/toolkit';
+
+import { examples } from './examples.ts';
+
+const TABS = 'graphiql:tabState';
+const CERTIFICATE = 'syncline:certificate';
+
+/** The page's small memory. Where the browser blocks it, the page does without. */
+function read(name: string): string | null {
+  try {
+    return localStorage.getItem(name);
+  } catch {
+    return null;
+  }
+}
+
+function write(name: string, value: string): void {
+  try {
+    if (value === '') localStorage.removeItem(name);
+    else localStorage.setItem(name, value);
+  } catch {
+    // Full or blocked: nothing that matters is lost.
+  }
+}
+
+/** The API key's certificate that every request carries; empty if there is none. */
+export function readCertificate(): string {
+  return read(CERTIFICATE) ?? '';
+}
+
+export function writeCertificate(certificate: string): void {
+  write(CERTIFICATE, certificate.trim());
+}
+
+/** Forgets the tabs of GraphiQL, so that it begins with the examples again. */
+export function forgetTabs(): void {
+  write(TABS, '');
+}
+
+/**
+ * What GraphiQL may remember: its tabs and the theme. It keeps the text of its
+ * editors a second time, a little later than the tabs; told what the active tab
+ * has, it takes that tab up again in place of adding one more.
+ */
+export const graphiqlStorage: Storage = {
+  get length() {
+    return 0;
+  },
+  getItem(name) {
+    if (name === 'graphiql:query') return activeTab().query;
+    if (name === 'graphiql:variables') return activeTab().variables;
+    return name === TABS || name === 'graphiql:theme' ? read(name) : null;
+  },
+  setItem(name, value) {
+    if (name === TABS || name === 'graphiql:theme') write(name, value);
+  },
+  removeItem(name) {
+    write(name, '');
+  },
+  clear() {
+    forgetTabs();
+  },
+};
+
+interface Tab {
+  query: string | null;
+  variables: string | null;
+}
+
+function activeTab(): Tab {
+  const first = { query: examples[0]!.query, variables: null };
+  try {
+    const { tabs, activeTabIndex } = JSON.parse(read(TABS) ?? '') as { tabs: Tab[]; activeTabIndex: number };
+    return tabs[activeTabIndex] ?? first;
+  } catch {
+    return first;
+  }
+}

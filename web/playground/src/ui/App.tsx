@@ -1,0 +1,32 @@
+import { useState } from 'react';
+
+import type { Playground } from '../model/playground.ts';
+import { PlaygroundContext } from './context.ts';
+import { GraphiQL } from './GraphiQL.tsx';
+import { Header } from './Header.tsx';
+import { Notices } from './Notices.tsx';
+import { Panels } from './Panels.tsx';
+import { useWide } from './useWide.ts';
+import { Workbench } from './Workbench.tsx';
+
+/** The page: on a wide screen operations and a panel side by side, on a narrow one either. */
+export function App({ playground }: { playground: Playground }) {
+  const [examplesAnew, setExamplesAnew] = useState(0);
+  const wide = useWide();
+  const workbench = <Workbench onRestore={() => setExamplesAnew((n) => n + 1)} />;
+  return (
+    <PlaygroundContext value={playground}>
+      <GraphiQL key={examplesAnew}>
+        <a className="skip" href="#operation">
+          Skip to the operation
+        </a>
+        <Header />
+        <Notices />
+        <main className={wide ? 'wide' : 'narrow'}>
+          {wide && workbench}
+          <Panels operation={wide ? null : workbench} />
+        </main>
+      </GraphiQL>
+    </PlaygroundContext>
+  );
+}
