@@ -20,31 +20,36 @@ func (s *Store) Commit(ctx context.Context, commit synckit.Commit) (synckit.Comm
 	return s.commit(ctx, "commit", commit)
 }
 
-func (s *Store) commit(ctx context.Context, op string, commit synckit.Commit) (synckit.Committed, error) {
-	if err := s.usable(ctx, op); err != nil {
-		return synckit.Committed{}, err
-	}
+func (s *Store) commit(ctx context.Context, op string, commit synckit.Commit) (committed synckit.Committed, err error) {
 	w := writer{op: op, statements: s.statements}
 	if err := w.encode(commit); err != nil { // before anybody waits for it
 		return synckit.Committed{}, err
 	}
-	tx, err := s.write.BeginTx(ctx, nil)
+	err = s.do(ctx, op, func() error {
+		committed, err = s.transact(ctx, w, commit)
+		return err
+	})
 	if err != nil {
-		return synckit.Committed{}, s.failed(ctx, op, err)
-	}
-	defer tx.Rollback() //nolint:errcheck // after a commit it fails, else the connection is lost with its transaction
-	w.tx = tx
-	committed, err := w.apply(ctx, commit)
-	if err == nil {
-		err = tx.Commit()
-	}
-	if err != nil {
-		return synckit.Committed{}, s.failed(ctx, op, err)
+		return synckit.Committed{}, err
 	}
 	if stored.Wakes(commit, committed.Appended) {
 		s.changed.Raise()
 	}
 	return committed, nil
+}
+
+func (s *Store) transact(ctx context.Context, w writer, commit synckit.Commit) (synckit.Committed, error) {
+	tx, err := s.write.BeginTx(ctx, nil)
+	if err != nil {
+		return synckit.Committed{}, err
+	}
+	defer tx.Rollback() //nolint:errcheck // after a commit it fails, else the connection is lost with its transaction
+	w.tx = tx
+	committed, err := w.apply(ctx, commit)
+	if err != nil {
+		return committed, err
+	}
+	return committed, tx.Commit()
 }
 
 // writer carries out one commit in one transaction.

@@ -1,7 +1,9 @@
 package sqlite
 
 import (
+	"context"
 	stderrors "errors"
+	"time"
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -28,14 +30,43 @@ func coded(op string, err error) error {
 		return err
 	}
 	code, metadata := errors.StorageFailed, errors.Metadata{}
-	if e, ok := stderrors.AsType[*sqlite.Error](err); ok {
-		primary := e.Code() & 0xff // the rest is detail
-		if primary == sqlite3.SQLITE_TOOBIG {
-			code = errors.TooLarge
-		}
-		if cause, ok := causes[primary]; ok {
-			metadata["cause"] = cause
-		}
+	result := primary(err)
+	if result == sqlite3.SQLITE_TOOBIG {
+		code = errors.TooLarge
+	}
+	if cause, ok := causes[result]; ok {
+		metadata["cause"] = cause
 	}
 	return errors.New(code, op, err, metadata)
+}
+
+// primary is SQLite's result code without its detail; 0 if the error is not SQLite's.
+func primary(err error) int {
+	if e, ok := stderrors.AsType[*sqlite.Error](err); ok {
+		return e.Code() & 0xff
+	}
+	return sqlite3.SQLITE_OK
+}
+
+// How long, and how often, an operation is tried on a database that is locked.
+const (
+	lockTimeout = 5 * time.Second
+	lockPause   = 2 * time.Millisecond
+)
+
+// untilUnlocked tries again while another connection to the same shared cache
+// holds a lock: for that SQLite has no timeout of its own.
+func untilUnlocked(ctx context.Context, run func() error) error {
+	deadline := time.Now().Add(lockTimeout)
+	for {
+		err := run()
+		if primary(err) != sqlite3.SQLITE_LOCKED || time.Now().After(deadline) {
+			return err
+		}
+		select {
+		case <-time.After(lockPause):
+		case <-ctx.Done():
+			return err
+		}
+	}
 }

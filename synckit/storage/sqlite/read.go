@@ -82,17 +82,17 @@ func (s *Store) LoadByAggregate(ctx context.Context, aggregateID string, since s
 }
 
 func (s *Store) load(ctx context.Context, version synckit.Version, query string, args ...any) ([]synckit.EventWithVersion, error) {
-	const op = "load"
-	if err := s.usable(ctx, op); err != nil {
+	var entries []synckit.Entry
+	err := s.do(ctx, "load", func() error {
+		since, err := s.after(ctx, version)
+		if err != nil {
+			return err
+		}
+		entries, err = s.entries(ctx, since, query, append([]any{integer(since.Position)}, args...)...)
+		return err
+	})
+	if err != nil {
 		return nil, err
-	}
-	since, err := s.after(ctx, version)
-	if err != nil {
-		return nil, s.failed(ctx, op, err)
-	}
-	entries, err := s.entries(ctx, since, query, append([]any{integer(since.Position)}, args...)...)
-	if err != nil {
-		return nil, s.failed(ctx, op, err)
 	}
 	events := make([]synckit.EventWithVersion, len(entries))
 	for i, e := range entries {
@@ -120,69 +120,64 @@ func integer(p synckit.Position) int64 { return int64(min(p, math.MaxInt64)) }
 
 // LatestVersion implements synckit.EventStore: a cursor.IntegerCursor.
 func (s *Store) LatestVersion(ctx context.Context) (synckit.Version, error) {
-	const op = "latest version"
-	if err := s.usable(ctx, op); err != nil {
-		return nil, err
-	}
 	var latest int64
-	if err := s.read.QueryRowContext(ctx, s.statements.latest).Scan(&latest); err != nil {
-		return nil, s.failed(ctx, op, err)
+	err := s.do(ctx, "latest version", func() error {
+		return s.read.QueryRowContext(ctx, s.statements.latest).Scan(&latest)
+	})
+	if err != nil {
+		return nil, err
 	}
 	return cursor.IntegerCursor{Seq: uint64(latest)}, nil
 }
 
 // Read implements synckit.Log.
-func (s *Store) Read(ctx context.Context, after synckit.Position, limit int) ([]synckit.Entry, error) {
-	const op = "read"
-	if err := s.usable(ctx, op); err != nil {
-		return nil, err
-	}
-	entries, err := s.entries(ctx, stored.Since{}, s.statements.page, integer(after), max(limit, 0))
-	return entries, s.failed(ctx, op, err)
+func (s *Store) Read(ctx context.Context, after synckit.Position, limit int) (entries []synckit.Entry, err error) {
+	err = s.do(ctx, "read", func() error {
+		entries, err = s.entries(ctx, stored.Since{}, s.statements.page, integer(after), max(limit, 0))
+		return err
+	})
+	return entries, err
 }
 
 // Aggregate implements synckit.Log.
-func (s *Store) Aggregate(ctx context.Context, aggregateID string) ([]synckit.Entry, error) {
-	const op = "read aggregate"
-	if err := s.usable(ctx, op); err != nil {
-		return nil, err
-	}
-	entries, err := s.entries(ctx, stored.Since{}, s.statements.aggregate, aggregateID)
-	return entries, s.failed(ctx, op, err)
+func (s *Store) Aggregate(ctx context.Context, aggregateID string) (entries []synckit.Entry, err error) {
+	err = s.do(ctx, "read aggregate", func() error {
+		entries, err = s.entries(ctx, stored.Since{}, s.statements.aggregate, aggregateID)
+		return err
+	})
+	return entries, err
 }
 
 // Cursor implements synckit.Log.
-func (s *Store) Cursor(ctx context.Context, peer string, direction synckit.Direction) (string, error) {
-	const op = "read cursor"
-	if err := s.usable(ctx, op); err != nil {
-		return "", err
-	}
-	var value string
-	err := s.read.QueryRowContext(ctx, s.statements.cursor, peer, string(direction)).Scan(&value)
-	if stderrors.Is(err, sql.ErrNoRows) {
-		return "", nil
-	}
-	return value, s.failed(ctx, op, err)
+func (s *Store) Cursor(ctx context.Context, peer string, direction synckit.Direction) (value string, err error) {
+	err = s.do(ctx, "read cursor", func() error {
+		err := s.read.QueryRowContext(ctx, s.statements.cursor, peer, string(direction)).Scan(&value)
+		if stderrors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		return err
+	})
+	return value, err
 }
 
 // Reviews implements synckit.Log. after may be a review that was decided since.
-func (s *Store) Reviews(ctx context.Context, after string, limit int) ([]synckit.Review, error) {
+func (s *Store) Reviews(ctx context.Context, after string, limit int) (reviews []synckit.Review, err error) {
 	const op = "list reviews"
-	if err := s.usable(ctx, op); err != nil {
-		return nil, err
-	}
-	var place int64
-	if after != "" {
-		err := s.read.QueryRowContext(ctx, s.statements.reviewPlace, after).Scan(&place)
-		if stderrors.Is(err, sql.ErrNoRows) {
-			return nil, stored.NotWaiting(op, after)
+	err = s.do(ctx, op, func() error {
+		var place int64
+		if after != "" {
+			err := s.read.QueryRowContext(ctx, s.statements.reviewPlace, after).Scan(&place)
+			if stderrors.Is(err, sql.ErrNoRows) {
+				return stored.NotWaiting(op, after)
+			}
+			if err != nil {
+				return err
+			}
 		}
-		if err != nil {
-			return nil, s.failed(ctx, op, err)
-		}
-	}
-	reviews, err := s.reviews(ctx, place, limit)
-	return reviews, s.failed(ctx, op, err)
+		reviews, err = s.reviews(ctx, place, limit)
+		return err
+	})
+	return reviews, err
 }
 
 func (s *Store) reviews(ctx context.Context, after int64, limit int) ([]synckit.Review, error) {

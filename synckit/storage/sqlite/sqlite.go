@@ -13,7 +13,7 @@ import (
 	"strings"
 	"sync/atomic"
 
-	_ "modernc.org/sqlite" // the driver
+	sqlite3 "modernc.org/sqlite/lib"
 
 	"syncline/synckit"
 	"syncline/synckit/errors"
@@ -70,7 +70,12 @@ func (s *Store) open(c Config) (err error) {
 			return err
 		}
 	}
-	return s.migrate(context.Background(), c.TableName)
+	ctx := context.Background()
+	// The writer first: it sets the journal mode, which it cannot beside readers.
+	if err := untilUnlocked(ctx, func() error { return s.write.PingContext(ctx) }); err != nil && primary(err) != sqlite3.SQLITE_READONLY {
+		return err
+	}
+	return untilUnlocked(ctx, func() error { return s.migrate(ctx, c.TableName) })
 }
 
 // The settings of the two kinds of connections. _txlock takes the write lock as
@@ -131,6 +136,22 @@ func (s *Store) ParseVersion(_ context.Context, text string) (synckit.Version, e
 	return s.parse.Parse(text)
 }
 
+// do runs an operation and gives its error a code. What broke because of a close
+// or the context is called by that.
+func (s *Store) do(ctx context.Context, op string, run func() error) error {
+	if err := s.usable(ctx, op); err != nil {
+		return err
+	}
+	err := untilUnlocked(ctx, run)
+	if err == nil || errors.CodeOf(err) != "" {
+		return err
+	}
+	if cause := s.usable(ctx, op); cause != nil {
+		return cause
+	}
+	return coded(op, err)
+}
+
 func (s *Store) usable(ctx context.Context, op string) error {
 	if s.closed.Load() {
 		return errors.New(errors.Closed, op, nil)
@@ -139,13 +160,4 @@ func (s *Store) usable(ctx context.Context, op string) error {
 		return stored.Ended(op, err)
 	}
 	return nil
-}
-
-// failed gives an error its code. What broke because of a close or the context
-// is called by that.
-func (s *Store) failed(ctx context.Context, op string, err error) error {
-	if cause := s.usable(ctx, op); err != nil && errors.CodeOf(err) == "" && cause != nil {
-		return cause
-	}
-	return coded(op, err)
 }

@@ -1,0 +1,426 @@
+package sqlite_test
+
+import (
+	"bytes"
+	"database/sql"
+	"fmt"
+	"log"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"syncline/synckit"
+	"syncline/synckit/cursor"
+	"syncline/synckit/errors"
+	"syncline/synckit/storage/sqlite"
+)
+
+func file(t *testing.T) string {
+	t.Helper()
+	return "file:" + filepath.Join(t.TempDir(), "events.db")
+}
+
+func note(id string) synckit.Event { return synckit.NewEvent(id, "NoteTaken", "x", id, nil) }
+
+func store(t *testing.T, s synckit.EventStore, ids ...string) {
+	t.Helper()
+	for _, id := range ids {
+		if err := s.Store(t.Context(), note(id), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func loaded(t *testing.T, s synckit.EventStore) string {
+	t.Helper()
+	events, err := s.Load(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids := make([]string, len(events))
+	for i, e := range events {
+		ids[i] = e.Event.ID()
+	}
+	return strings.Join(ids, " ")
+}
+
+func closeAtEnd(t *testing.T, s *sqlite.Store) *sqlite.Store {
+	t.Helper()
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// journalMode is what the file says, to somebody who opens it plainly.
+func journalMode(t *testing.T, dataSource string) (mode string) {
+	t.Helper()
+	db, err := sql.Open("sqlite", dataSource)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if err := db.QueryRowContext(t.Context(), "PRAGMA journal_mode").Scan(&mode); err != nil {
+		t.Fatal(err)
+	}
+	return mode
+}
+
+func TestTheWriteAheadLogIsOnUnlessTurnedOff(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		config sqlite.Config
+		want   string
+	}{
+		"by default": {sqlite.Config{}, "wal"},
+		"asked for":  {sqlite.Config{EnableWAL: true}, "wal"},
+		"turned off": {sqlite.Config{DisableWAL: true}, "delete"},
+	} {
+		c.config.DataSourceName = file(t)
+		closeAtEnd(t, open(t, c.config))
+		if mode := journalMode(t, c.config.DataSourceName); mode != c.want {
+			t.Errorf("%s: journal mode %s", name, mode)
+		}
+	}
+}
+
+func TestTheWriteAheadLogIsTurnedOffLater(t *testing.T) {
+	t.Parallel()
+	source := file(t)
+	first := open(t, sqlite.Config{DataSourceName: source})
+	store(t, first, "e1")
+	_ = first.Close()
+	second := closeAtEnd(t, open(t, sqlite.Config{DataSourceName: source, DisableWAL: true}))
+	store(t, second, "e2")
+	if mode, got := journalMode(t, source), loaded(t, second); mode != "delete" || got != "e1 e2" {
+		t.Errorf("journal mode %s with events %s", mode, got)
+	}
+}
+
+func TestContradictionsAreRefused(t *testing.T) {
+	t.Parallel()
+	source := file(t)
+	for name, config := range map[string]*sqlite.Config{
+		"no configuration":     nil,
+		"no data source":       {},
+		"on and off":           {DataSourceName: source, EnableWAL: true, DisableWAL: true},
+		"negative connections": {DataSourceName: source, MaxOpenConns: -1},
+		"negative idle":        {DataSourceName: source, MaxIdleConns: -1},
+		"negative lifetime":    {DataSourceName: source, ConnMaxLifetime: -1},
+		"negative idle time":   {DataSourceName: source, ConnMaxIdleTime: -1},
+	} {
+		if _, err := sqlite.New(config); errors.CodeOf(err) != errors.InvalidOptions {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestTableNamesAreNamesOnly(t *testing.T) {
+	t.Parallel()
+	source := file(t)
+	for _, name := range []string{
+		`x"; DROP TABLE events; --`, "x'y", "a b", "a.b", "1x", "ü", "x\x00", "-", "sqlite_x", "SQLite_x", strings.Repeat("x", 65),
+	} {
+		_, err := sqlite.New(&sqlite.Config{DataSourceName: source, TableName: name})
+		if errors.CodeOf(err) != errors.InvalidOptions {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+}
+
+// TestTablesOfSeveralNamesShareAFile uses names that SQL knows otherwise.
+func TestTablesOfSeveralNamesShareAFile(t *testing.T) {
+	t.Parallel()
+	source := file(t)
+	for _, name := range []string{"", "select", "T", "my_events"} {
+		s := closeAtEnd(t, open(t, sqlite.Config{DataSourceName: source, TableName: name}))
+		store(t, s, "of_"+name)
+		if got := loaded(t, s); got != "of_"+name {
+			t.Errorf("table %q has %s", name, got)
+		}
+	}
+	if _, err := sqlite.New(&sqlite.Config{DataSourceName: source, TableName: "T_cursors"}); err != nil {
+		t.Logf("a name that is taken is refused: %v", err)
+	} else {
+		t.Error("the table of another store's cursors was taken for one of events")
+	}
+}
+
+func TestMemoryDataSources(t *testing.T) {
+	t.Parallel()
+	for _, source := range []string{":memory:", "file::memory:", "file:TestMemory?mode=memory", "file:TestShared?mode=memory&cache=shared"} {
+		// An idle time this short would end the connection, and the data with it.
+		s := closeAtEnd(t, open(t, sqlite.Config{DataSourceName: source, ConnMaxIdleTime: 1, ConnMaxLifetime: 1}))
+		store(t, s, "e1", "e2")
+		if got := loaded(t, s); got != "e1 e2" {
+			t.Errorf("%s has %q", source, got)
+		}
+	}
+}
+
+func TestStoresShareACacheInMemory(t *testing.T) {
+	t.Parallel()
+	const source = "file::memory:?cache=shared"
+	a, b := closeAtEnd(t, open(t, sqlite.Config{DataSourceName: source})), closeAtEnd(t, open(t, sqlite.Config{DataSourceName: source}))
+	done := make(chan error, 2)
+	for i, s := range []*sqlite.Store{a, b} {
+		go func() {
+			var err error
+			for n := 0; n < 50 && err == nil; n++ {
+				err = s.Store(t.Context(), note(fmt.Sprint(i, ".", n)), nil)
+			}
+			done <- err
+		}()
+	}
+	for range 2 {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	if a, b := loaded(t, a), loaded(t, b); a != b || len(strings.Fields(a)) != 100 {
+		t.Errorf("one has %s, the other %s", a, b)
+	}
+}
+
+func TestTwoProcessesUseOneFile(t *testing.T) {
+	t.Parallel()
+	source := file(t)
+	first := closeAtEnd(t, open(t, sqlite.Config{DataSourceName: source}))
+	second := closeAtEnd(t, open(t, sqlite.Config{DataSourceName: source}))
+	done := make(chan error, 2)
+	for i, s := range []*sqlite.Store{first, second} {
+		go func() {
+			var err error
+			for n := 0; n < 50 && err == nil; n++ {
+				err = s.Store(t.Context(), note(fmt.Sprint(i, ".", n)), nil)
+			}
+			done <- err
+		}()
+	}
+	for range 2 {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	if a, b := loaded(t, first), loaded(t, second); a != b || len(strings.Fields(a)) != 100 {
+		t.Errorf("one has %s, the other %s", a, b)
+	}
+}
+
+func TestAFullDisk(t *testing.T) {
+	t.Parallel()
+	s := closeAtEnd(t, open(t, sqlite.Config{DataSourceName: file(t) + "?_pragma=max_page_count(20)"}))
+	store(t, s, "e1")
+	big := synckit.NewEvent("big", "T", "x", strings.Repeat("b", 1<<20), nil)
+	err := s.Store(t.Context(), big, nil)
+	assertCause(t, err, "the disk is full")
+	if !errors.IsRetryable(err) {
+		t.Error("a full disk is for ever")
+	}
+	store(t, s, "e2")
+	if got := loaded(t, s); got != "e1 e2" {
+		t.Errorf("events %s", got)
+	}
+}
+
+func assertCause(t *testing.T, err error, want string) {
+	t.Helper()
+	e, ok := err.(*errors.Error)
+	if !ok || e.Code != errors.StorageFailed || e.Metadata["cause"] != want {
+		t.Errorf("got %#v, want a failed storage because %s", err, want)
+	}
+}
+
+func TestAReadOnlyFileIsRead(t *testing.T) {
+	t.Parallel()
+	source := file(t)
+	writer := open(t, sqlite.Config{DataSourceName: source, DisableWAL: true})
+	store(t, writer, "e1")
+	_ = writer.Close()
+	s := closeAtEnd(t, open(t, sqlite.Config{DataSourceName: source + "?mode=ro", DisableWAL: true}))
+	if got := loaded(t, s); got != "e1" {
+		t.Errorf("events %s", got)
+	}
+	assertCause(t, s.Store(t.Context(), note("e2"), nil), "the database is read-only")
+}
+
+func TestFilesThatAreNoStores(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "text")
+	if err := os.WriteFile(path, []byte(strings.Repeat("this is no database", 100)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := sqlite.NewWithDataSource(path)
+	assertCause(t, err, "the file is no database")
+	_, err = sqlite.NewWithDataSource(filepath.Join(t.TempDir(), "no", "such", "directory"))
+	assertCause(t, err, "the file cannot be opened")
+}
+
+func exec(t *testing.T, source, statement string) {
+	t.Helper()
+	db, err := sql.Open("sqlite", source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.ExecContext(t.Context(), statement); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestTablesOfANewerReleaseAreLeftAlone(t *testing.T) {
+	t.Parallel()
+	source := file(t)
+	_ = open(t, sqlite.Config{DataSourceName: source}).Close()
+	exec(t, source, "INSERT INTO events_schema (version) VALUES (99)")
+	if _, err := sqlite.NewWithDataSource(source); errors.CodeOf(err) != errors.Unsupported {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestDamageIsReported(t *testing.T) {
+	t.Parallel()
+	for what, statement := range map[string]string{
+		"an event's metadata": `UPDATE events SET metadata = '{'`,
+		"an event's ID":       `UPDATE events SET id = ''`,
+		"an event's version":  `UPDATE events SET version_kind = 'vector', version = '{'`,
+		"a missing table":     `DROP TABLE events`,
+	} {
+		source := file(t)
+		s := closeAtEnd(t, open(t, sqlite.Config{DataSourceName: source}))
+		if err := s.Store(t.Context(), synckit.NewEvent("e1", "T", "x", 1, map[string]any{"a": 1}), nil); err != nil {
+			t.Fatal(err)
+		}
+		exec(t, source, statement)
+		if events, err := s.Load(t.Context(), nil); err == nil {
+			t.Errorf("%s: loaded %v", what, events)
+		}
+		if entries, err := s.Read(t.Context(), 0, 10); err == nil {
+			t.Errorf("%s: read %v", what, entries)
+		}
+	}
+}
+
+func TestMissingTablesAreReported(t *testing.T) {
+	t.Parallel()
+	for _, table := range []string{"events", "events_cursors", "events_reviews"} {
+		source := file(t)
+		s := closeAtEnd(t, open(t, sqlite.Config{DataSourceName: source}))
+		exec(t, source, "DROP TABLE "+table)
+		failures := map[string]error{}
+		_, failures["latest"] = s.LatestVersion(t.Context())
+		_, failures["cursor"] = s.Cursor(t.Context(), "p", synckit.Pulling)
+		_, failures["reviews"] = s.Reviews(t.Context(), "", 1)
+		_, failures["reviews after"] = s.Reviews(t.Context(), "r", 1)
+		_, failures["append"] = s.Commit(t.Context(), synckit.Commit{Append: []synckit.Entry{{EventWithVersion: synckit.EventWithVersion{Event: note("e")}}}})
+		_, failures["set cursor"] = s.Commit(t.Context(), synckit.Commit{Cursors: []synckit.Cursor{{Peer: "p", Direction: synckit.Pulling, Value: "1"}}})
+		_, failures["add review"] = s.Commit(t.Context(), synckit.Commit{AddReviews: []synckit.Review{{ID: "r"}}})
+		_, failures["end review"] = s.Commit(t.Context(), synckit.Commit{EndReviews: []string{"r"}})
+		broken := 0
+		for what, err := range failures {
+			if code := errors.CodeOf(err); code == errors.StorageFailed {
+				broken++
+			} else if err != nil && code != errors.NotFound {
+				t.Errorf("%s without %s: %v", what, table, err)
+			}
+		}
+		if broken < 2 {
+			t.Errorf("without %s only %d calls fail: %v", table, broken, failures)
+		}
+	}
+}
+
+func TestTheLoggerIsTold(t *testing.T) {
+	t.Parallel()
+	var text bytes.Buffer
+	closeAtEnd(t, open(t, sqlite.Config{DataSourceName: file(t), Logger: log.New(&text, "", 0)}))
+	if !strings.Contains(text.String(), "table events") {
+		t.Errorf("logged %q", text.String())
+	}
+}
+
+// day is a version of an app's own.
+type day struct{ number int }
+
+func (d day) Compare(other synckit.Version) int { return d.number - other.(day).number }
+func (d day) String() string                    { return fmt.Sprintf("day %d", d.number) }
+func (d day) IsZero() bool                      { return d.number == 0 }
+
+func parseDay(text string) (synckit.Version, error) {
+	var d day
+	_, err := fmt.Sscanf(text, "day %d", &d.number)
+	return d, err
+}
+
+func TestVersionsOfAnAppsOwn(t *testing.T) {
+	t.Parallel()
+	source := file(t)
+	s := open(t, sqlite.Config{DataSourceName: source})
+	for _, number := range []int{3, 5, 1} {
+		if err := s.Store(t.Context(), note(fmt.Sprint("d", number)), day{number}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	review := synckit.Review{ID: "r", Remote: []synckit.EventWithVersion{
+		{Event: note("e"), Version: day{7}}, {Event: note("f"), Version: cursor.IntegerCursor{Seq: 12}},
+	}}
+	if _, err := s.Commit(t.Context(), synckit.Commit{AddReviews: []synckit.Review{review}}); err != nil {
+		t.Fatal(err)
+	}
+	events, _ := s.Load(t.Context(), nil)
+	if got := events[0].Version; got != (cursor.IntegerCursor{Seq: 1}) {
+		t.Errorf("nobody can read it, but it is %#v", got)
+	}
+	_ = s.Close()
+
+	s = closeAtEnd(t, open(t, sqlite.Config{DataSourceName: source, ParseVersion: parseDay}))
+	events, _ = s.Load(t.Context(), nil)
+	if events[0].Version != (day{3}) || events[2].Version != (day{1}) {
+		t.Errorf("versions %v and %v", events[0].Version, events[2].Version)
+	}
+	for since, want := range map[day]int{{3}: 2, {1}: 0, {4}: 1} { // 4 is not there: by its order
+		if after, err := s.Load(t.Context(), since); err != nil || len(after) != want {
+			t.Errorf("after %s: %d events, %v", since, len(after), err)
+		}
+	}
+	reviews, err := s.Reviews(t.Context(), "", 1)
+	if err != nil || reviews[0].Remote[0].Version != (day{7}) || reviews[0].Remote[1].Version != (cursor.IntegerCursor{Seq: 12}) {
+		t.Errorf("review %v, %v", reviews, err)
+	}
+	if v, err := s.ParseVersion(t.Context(), "day 9"); err != nil || v != (day{9}) {
+		t.Errorf("parsed %v, %v", v, err)
+	}
+	if v, err := s.ParseVersion(t.Context(), "9"); err != nil || v != (cursor.IntegerCursor{Seq: 9}) {
+		t.Errorf("parsed %v, %v", v, err)
+	}
+}
+
+// TestCallsInProgressEndWithTheirContext has a second store hold the write lock.
+func TestCallsInProgressEndWithTheirContext(t *testing.T) {
+	t.Parallel()
+	source := file(t)
+	s := closeAtEnd(t, open(t, sqlite.Config{DataSourceName: source}))
+	db, err := sql.Open("sqlite", source+"?_txlock=immediate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	tx, err := db.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback()
+	started := time.Now()
+	assertCause(t, s.Store(t.Context(), note("e1"), nil), "another process holds the database")
+	if waited := time.Since(started); waited < 4*time.Second {
+		t.Errorf("gave up after %s", waited)
+	}
+	store := loaded(t, s) // readers go on
+	if store != "" {
+		t.Errorf("events %s", store)
+	}
+}
