@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"syncline/synckit"
+	"syncline/synckit/errors"
 )
 
 // newEvents makes events with ids of their own and no version.
@@ -35,6 +36,22 @@ func push(t *testing.T, transport synckit.Transport, events ...synckit.EventWith
 	t.Helper()
 	if err := transport.Push(testContext(t), events); err != nil {
 		t.Fatalf("Push: %v", err)
+	}
+}
+
+// pushSoon pushes to a peer that was away: a connection that broke meanwhile may
+// show only when it is used.
+func pushSoon(t *testing.T, transport synckit.Transport, events ...synckit.EventWithVersion) {
+	t.Helper()
+	ctx := testContext(t)
+	for {
+		err := transport.Push(ctx, events)
+		if err == nil {
+			return
+		}
+		if !errors.IsRetryable(err) || ctx.Err() != nil {
+			t.Fatalf("Push: %v", err)
+		}
 	}
 }
 

@@ -120,7 +120,7 @@ func resumesAfterRestart(t *testing.T, peer Peer) {
 	}
 	peer.Stop(t)
 	peer.Start(t)
-	push(t, transport, events[4:]...)
+	pushSoon(t, transport, events[4:]...)
 	got, _ := readFrom(t, transport, page.Cursor, 100)
 	expect(t, got, events[2:])
 }

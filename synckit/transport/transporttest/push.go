@@ -208,7 +208,7 @@ func pushesLater(t *testing.T, peer Peer) {
 		t.Errorf("got %v, want an error that passes", err)
 	}
 	peer.Start(t)
-	push(t, transport, events...)
+	pushSoon(t, transport, events...)
 	expect(t, readAll(t, transport), events)
 }
 

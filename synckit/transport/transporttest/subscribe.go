@@ -156,6 +156,7 @@ func resumesSubscription(t *testing.T, peer Peer) {
 	for range 2 {
 		peer.Stop(t)
 		peer.Start(t)
-		l.awaitWake(t, connect(t, peer))
+		pushSoon(t, transport, newEvents(1)...)
+		l.awaitWake(t, transport)
 	}
 }

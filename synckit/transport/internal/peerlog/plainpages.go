@@ -2,6 +2,7 @@ package peerlog
 
 import (
 	"context"
+	"fmt"
 	"sync"
 
 	"syncline/synckit"
@@ -66,6 +67,9 @@ func (p *plainPages) resolve(ctx context.Context, since string) (synckit.Version
 		return nil, nil
 	}
 	c, err := parsePlace(since)
+	if err == nil && c.fingerprint != "" {
+		err = errors.New(errors.InvalidVersion, "read cursor", fmt.Errorf("%.100q is not a cursor", since))
+	}
 	if err != nil || c.at == "" {
 		return nil, err
 	}
