@@ -85,10 +85,12 @@ var (
 
 // PostgreSQL's. LATERAL with LIMIT has it look up each key in the index, whatever
 // it takes the size of the table to be: a plan made while that was small would
-// read all of it, and outlive it.
+// read all of it, and outlive it. The arrays stand in sub-selects to hide their
+// lengths: planned for one row, a statement would seem so cheap that the plan for
+// any number of rows is passed over, and each execution is planned anew.
 const (
-	eachOwner = " FROM unnest($1::bytea[]) AS k(owner) CROSS JOIN LATERAL (SELECT "
-	eachKey   = " FROM unnest($1::bytea[], $2::text[]) AS k(owner, id) CROSS JOIN LATERAL (SELECT "
+	eachOwner = " FROM unnest((SELECT $1::bytea[])) AS k(owner) CROSS JOIN LATERAL (SELECT "
+	eachKey   = " FROM unnest((SELECT $1::bytea[]), (SELECT $2::text[])) AS k(owner, id) CROSS JOIN LATERAL (SELECT "
 )
 
 var (
@@ -96,7 +98,7 @@ var (
 		" FROM {accounts} WHERE {account} = k.owner LIMIT 1 FOR UPDATE SKIP LOCKED) AS r")
 	postgresAccountsPatient = strings.Replace(postgresAccounts, " SKIP LOCKED", "", 1)
 	// What a newer transaction inserted meanwhile is not returned: it is locked.
-	postgresNewAccounts = named("INSERT INTO {accounts} ({account}) SELECT k.owner FROM unnest($1::bytea[]) AS k(owner) " +
+	postgresNewAccounts = named("INSERT INTO {accounts} ({account}) SELECT k.owner FROM unnest((SELECT $1::bytea[])) AS k(owner) " +
 		"WHERE (SELECT true FROM {accounts} WHERE {account} = k.owner LIMIT 1) IS NULL " +
 		"ON CONFLICT DO NOTHING RETURNING {account}")
 
@@ -110,9 +112,9 @@ var (
 		" FROM {locks} WHERE {lock.owner} = k.owner AND {lock.id} = k.id LIMIT 1) AS r")
 
 	postgresKeepAccounts = named(intoAccounts +
-		"SELECT * FROM unnest($1::bytea[], $2::bigint[], $3::bigint[], $4::bigint[])" + orAccount)
-	postgresKeepRecords = named(intoRecords + "SELECT * FROM unnest($1::bytea[], $2::text[], $3::bigint[], " +
-		"$4::boolean[], $5::text[], $6::text[], $7::bigint[], $8::bytea[])" + orRecord)
+		"SELECT * FROM unnest((SELECT $1::bytea[]), (SELECT $2::bigint[]), (SELECT $3::bigint[]), (SELECT $4::bigint[]))" + orAccount)
+	postgresKeepRecords = named(intoRecords + "SELECT * FROM unnest((SELECT $1::bytea[]), (SELECT $2::text[]), (SELECT $3::bigint[]), " +
+		"(SELECT $4::boolean[]), (SELECT $5::text[]), (SELECT $6::text[]), (SELECT $7::bigint[]), (SELECT $8::bytea[]))" + orRecord)
 	postgresKeepMutations = named(intoMutations +
-		"SELECT * FROM unnest($1::bytea[], $2::text[], $3::bytea[], $4::bytea[], $5::bigint[])")
+		"SELECT * FROM unnest((SELECT $1::bytea[]), (SELECT $2::text[]), (SELECT $3::bytea[]), (SELECT $4::bytea[]), (SELECT $5::bigint[]))")
 )
