@@ -1,0 +1,30 @@
+package wstransport_test
+
+import (
+	"testing"
+
+	"syncline/synckit"
+	"syncline/synckit/transport/transporttest"
+	"syncline/synckit/transport/wstransport"
+)
+
+func TestConformance(t *testing.T) {
+	transporttest.Run(t, func(t *testing.T) transporttest.Peer {
+		store := newStore(t)
+		s := startServer(t, wstransport.NewHandler(store, nil))
+		return transporttest.Peer{
+			Connect: func(*testing.T) synckit.Transport { return wstransport.NewTransport(s.url(), nil) },
+			Stop:    s.stop,
+			Start: func(t *testing.T) {
+				s.handler.Store(wstransport.NewHandler(store, nil))
+				s.start(t)
+			},
+			Replace: func(t *testing.T) {
+				s.stop(t)
+				s.handler.Store(wstransport.NewHandler(newStore(t), nil))
+				s.start(t)
+			},
+			Fail: store.Fail,
+		}
+	})
+}

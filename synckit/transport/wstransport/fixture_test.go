@@ -1,0 +1,68 @@
+package wstransport_test
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"syncline/synckit/storage/memory"
+	"syncline/synckit/transport/transporttest"
+	"syncline/synckit/transport/wstransport"
+)
+
+// A server serves a handler on one port, and can be ended and started again.
+type server struct {
+	address string
+	handler atomic.Pointer[wstransport.Handler]
+	running *http.Server
+}
+
+func startServer(t *testing.T, handler *wstransport.Handler) *server {
+	t.Helper()
+	s := &server{address: "127.0.0.1:0"}
+	s.handler.Store(handler)
+	s.start(t)
+	t.Cleanup(func() { s.stop(t) })
+	return s
+}
+
+func (s *server) start(t *testing.T) {
+	t.Helper()
+	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", s.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.address = listener.Addr().String()
+	s.running = &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.handler.Load().ServeHTTP(w, r)
+	})}
+	go s.running.Serve(listener)
+}
+
+func (s *server) stop(t *testing.T) {
+	t.Helper()
+	if err := s.running.Close(); err != nil {
+		t.Error(err)
+	}
+	s.handler.Load().Close()
+}
+
+func (s *server) url() string { return "http://" + s.address }
+
+// newStore makes a log whose disk can be full.
+func newStore(t *testing.T) *transporttest.FaultyLog {
+	store := &transporttest.FaultyLog{Log: memory.New()}
+	t.Cleanup(func() { store.Close() })
+	return store
+}
+
+// connect makes a client that ends with the test.
+func connect(t *testing.T, url string, options *wstransport.ClientOptions) *wstransport.Transport {
+	t.Helper()
+	transport := wstransport.NewTransport(url, options)
+	t.Cleanup(func() { transport.Close() })
+	return transport
+}

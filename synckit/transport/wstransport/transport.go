@@ -1,0 +1,157 @@
+package wstransport
+
+import (
+	"context"
+	"strings"
+	"sync"
+
+	"syncline/synckit"
+	"syncline/synckit/errors"
+	"syncline/synckit/transport/internal/live"
+	"syncline/synckit/transport/internal/wire"
+)
+
+// Transport is a client of a Handler. It is safe for concurrent use.
+type Transport struct {
+	url      string
+	options  ClientOptions
+	parse    wire.VersionParser
+	lifetime *live.Lifetime
+
+	dialing chan struct{} // holds one token while somebody connects
+	mu      sync.Mutex
+	conn    *connection // the present one; nil before the first
+	running sync.WaitGroup
+}
+
+var (
+	_ synckit.PagedTransport = (*Transport)(nil)
+	_ synckit.NamedTransport = (*Transport)(nil)
+)
+
+// NewTransport makes a client of the handler at a URL such as
+// ws://localhost:8080/sync; http and https do as well. It connects when it is
+// first used. nil options are the defaults.
+func NewTransport(url string, options *ClientOptions) *Transport {
+	t := &Transport{
+		url:      socketURL(url),
+		options:  options.withDefaults(),
+		parse:    wire.Parse,
+		lifetime: live.NewLifetime(),
+		dialing:  make(chan struct{}, 1),
+	}
+	if t.options.Parser != nil {
+		t.parse = wire.VersionParser(t.options.Parser).OrOwn
+	}
+	return t
+}
+
+func socketURL(url string) string {
+	if rest, ok := strings.CutPrefix(url, "http"); ok {
+		return "ws" + rest
+	}
+	return url
+}
+
+// Peer implements synckit.NamedTransport: the URL.
+func (t *Transport) Peer() string { return t.url }
+
+// Close implements synckit.Transport: calls that run end with an error.
+func (t *Transport) Close() error {
+	t.mu.Lock()
+	t.lifetime.Close()
+	conn := t.conn
+	t.mu.Unlock()
+	if conn != nil {
+		conn.close()
+	}
+	t.running.Wait()
+	return nil
+}
+
+// Push implements synckit.Transport. A large push goes in several messages.
+func (t *Transport) Push(ctx context.Context, events []synckit.EventWithVersion) error {
+	encoded, outcome := wire.EncodeAll(events)
+	conn, err := t.connection(ctx, "push")
+	if err != nil {
+		outcome.Err = err
+		return wire.Result(outcome)
+	}
+	sound := conn.refuseTooLarge(encoded, outcome)
+	parts, err := wire.Split(sound, conn.hello.MaxEvents, min(t.options.MaxPushBytes, conn.hello.MaxMessageBytes-envelope))
+	if err != nil {
+		outcome.Err = errors.New(errors.Internal, "push", err)
+	}
+	for _, part := range parts {
+		wire.Merge(outcome, t.pushPart(ctx, part))
+		if outcome.Err != nil {
+			break
+		}
+	}
+	return wire.Result(outcome)
+}
+
+func (t *Transport) pushPart(ctx context.Context, events []wire.Event) *synckit.PushError {
+	answer, err := t.ask(ctx, "push", message{Push: &push{Events: events}})
+	if err != nil {
+		return &synckit.PushError{Err: err}
+	}
+	outcome := answer.Pushed.Outcome()
+	if outcome.Err == nil && len(outcome.Stored)+len(outcome.Refused) < len(events) {
+		outcome.Err = errors.New(errors.Internal, "push", errUnaccounted)
+	}
+	return outcome
+}
+
+// Pull implements synckit.Transport. It reads all there is, page by page.
+func (t *Transport) Pull(ctx context.Context, since synckit.Version) ([]synckit.EventWithVersion, error) {
+	var q query
+	if since != nil && !since.IsZero() {
+		q.Since = since.String()
+	}
+	var all []synckit.EventWithVersion
+	for {
+		page, err := t.page(ctx, q)
+		all = append(all, page.Events...)
+		if err != nil || !page.More || page.Cursor == "" {
+			return all, err
+		}
+		q.Cursor = page.Cursor
+	}
+}
+
+// PullPage implements synckit.PagedTransport. The server bounds a page's size, so
+// it may be shorter than limit though there is more.
+func (t *Transport) PullPage(ctx context.Context, since string, limit int) (synckit.Page, error) {
+	return t.page(ctx, query{Cursor: since, Limit: max(limit, 1)})
+}
+
+func (t *Transport) page(ctx context.Context, q query) (synckit.Page, error) {
+	answer, err := t.ask(ctx, "pull", message{Pull: &q})
+	if err != nil {
+		return synckit.Page{}, err
+	}
+	return t.decode(ctx, answer.Page)
+}
+
+func (t *Transport) decode(ctx context.Context, p *page) (synckit.Page, error) {
+	events, err := wire.DecodeAll(ctx, p.Events, t.parse)
+	return synckit.Page{Events: events, Cursor: p.Cursor, More: p.More}, err
+}
+
+// Subscribe implements synckit.Transport. It blocks until ctx ends, and connects
+// again after failures that pass, from where it was. handler is called without
+// events whenever it has begun to listen, then with what comes.
+func (t *Transport) Subscribe(ctx context.Context, handler func([]synckit.EventWithVersion) error) error {
+	if err := t.lifetime.Err(); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return live.Ended(ctx, "subscribe")
+	}
+	ctx, release := t.lifetime.Bind(ctx)
+	defer release()
+	f := &follower{transport: t}
+	defer f.stop()
+	return live.Follow(ctx, f, handler)
+}
