@@ -148,7 +148,9 @@ func serve(ctx context.Context, cfg config.Config, db *database.DB) error {
 	if err != nil {
 		return err
 	}
-	records := record.NewService(entstore.New(db.Write, db.Read, db.Dialect), shared.bus, log)
+	store := entstore.New(db.Write, db.Read, db.Dialect)
+	defer store.Close()
+	records := record.NewService(store, shared.bus, log)
 	feeds := feed.New(records, shared.bus, cfg.FeedPollInterval, log)
 	lockService := locks.NewService(shared.locker, shared.bus, cfg.FeedPollInterval, log)
 	requests := accesslog.New(log, figures.Observe)
