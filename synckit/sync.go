@@ -23,7 +23,7 @@ type SyncManager interface {
 	// StopAutoSync returns when nothing runs any more.
 	StopAutoSync() error
 	// Subscribe has handler called after each sync, in order, with its result. It
-	// must return soon.
+	// must return soon, and neither stop auto sync nor close the manager.
 	Subscribe(handler func(*SyncResult)) error
 	// Close ends auto sync and waits for calls to end. It closes neither store nor transport.
 	Close() error
@@ -36,7 +36,7 @@ type SyncOptions struct {
 	// ConflictResolver decides conflicts; nil keeps all events of both sides.
 	ConflictResolver ConflictResolver
 	// Filter tells which events sync; nil: all. An event that does not pass when
-	// its turn comes is not looked at again.
+	// its turn comes is not looked at again. Resolutions always pass.
 	Filter func(Event) bool
 	// BatchSize is how many events go in one call and one transaction; 0: 100.
 	BatchSize int
@@ -51,10 +51,11 @@ type SyncOptions struct {
 	// MaxRetryDelay bounds auto sync's backoff after failures; 0: 5 min.
 	MaxRetryDelay time.Duration
 	// MaxEventBytes bounds an event's encoding; 0: 1 MiB. A larger one is neither
-	// pushed nor pulled, and is an error of each sync's result.
+	// pushed nor pulled: it is an error of the result, and waits in the reviews.
 	MaxEventBytes int
 	// Validate refuses events for reasons of the app's own, before they are pushed
-	// and before they are stored; nil: none.
+	// and before they are stored, as MaxEventBytes does; nil: none. Resolutions
+	// and events that Filter leaves out are not asked about.
 	Validate func(Event) error
 	// Metrics counts; nil: nothing.
 	Metrics MetricsCollector

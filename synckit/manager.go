@@ -1,0 +1,170 @@
+package synckit
+
+import (
+	"context"
+	stderrors "errors"
+	"sync"
+	"time"
+
+	"syncline/synckit/errors"
+)
+
+// Manager is the SyncManager of NewSyncManager. It is safe for concurrent use.
+// It keeps no goroutine but for auto sync.
+type Manager struct {
+	log       Log
+	transport Transport
+	options   SyncOptions
+	bad       error // what is wrong with the options
+
+	turn    chan struct{} // who holds its one token syncs
+	peer    peerReader
+	watched watched
+
+	results results
+	status  statusKeeper
+	auto    autoSync
+	closed  chan struct{}
+	closing sync.Once
+}
+
+var _ SyncManager = (*Manager)(nil)
+
+// NewSyncManager returns a manager that syncs a store with the peer that a
+// transport reaches. options may be nil. With options that contradict themselves
+// each call fails with an error of code InvalidOptions; the builder tells at once.
+func NewSyncManager(store EventStore, transport Transport, options *SyncOptions) *Manager {
+	m := &Manager{transport: transport, turn: make(chan struct{}, 1), closed: make(chan struct{})}
+	if options != nil {
+		m.options = *options
+	}
+	switch m.bad = m.options.check(); {
+	case store == nil:
+		m.bad = badOptions("there is no store")
+	case transport == nil:
+		m.bad = badOptions("there is no transport")
+	default:
+		m.options = m.options.withDefaults(transport)
+		m.log = logOf(store)
+		m.peer = newPeerReader(store, transport)
+	}
+	return m
+}
+
+// Sync implements SyncManager.
+func (m *Manager) Sync(ctx context.Context) (*SyncResult, error) {
+	return m.run(ctx, "sync", func(r *SyncResult) error {
+		if m.options.PushOnly {
+			return m.push(ctx, r)
+		}
+		pulled := m.pull(ctx, r)
+		// A resolver that fails holds up what comes, not what goes.
+		if m.options.PullOnly || pulled != nil && errors.CodeOf(pulled) != errors.ConflictFailed {
+			return pulled
+		}
+		pushed := m.push(ctx, r)
+		if pulled == nil {
+			return pushed
+		}
+		if pushed != nil {
+			r.Errors = append(r.Errors, pushed)
+		}
+		return pulled
+	})
+}
+
+// Push implements SyncManager.
+func (m *Manager) Push(ctx context.Context) (*SyncResult, error) {
+	return m.run(ctx, "push", func(r *SyncResult) error { return m.push(ctx, r) })
+}
+
+// Pull implements SyncManager.
+func (m *Manager) Pull(ctx context.Context) (*SyncResult, error) {
+	return m.run(ctx, "pull", func(r *SyncResult) error { return m.pull(ctx, r) })
+}
+
+// run does one operation and tells everybody how it went.
+func (m *Manager) run(ctx context.Context, op string, f func(*SyncResult) error) (*SyncResult, error) {
+	if err := m.take(ctx, op); err != nil {
+		return &SyncResult{Errors: []error{err}, StartTime: time.Now()}, err
+	}
+	defer m.results.deliver(m.options.Logger)
+	defer m.release()
+	m.status.syncing()
+	r := &SyncResult{StartTime: time.Now()}
+	err := f(r)
+	r.Duration = time.Since(r.StartTime)
+	if err != nil {
+		r.Errors = append(r.Errors, err)
+	}
+	m.status.synced(err)
+	m.record(op, r, err)
+	m.results.add(r)
+	return r, err
+}
+
+func (m *Manager) record(op string, r *SyncResult, err error) {
+	metrics := m.options.Metrics
+	metrics.RecordSyncDuration(op, r.Duration)
+	if r.EventsPushed+r.EventsPulled > 0 {
+		metrics.RecordSyncEvents(r.EventsPushed, r.EventsPulled)
+	}
+	if r.ConflictsResolved > 0 {
+		metrics.RecordConflicts(r.ConflictsResolved)
+	}
+	for _, e := range r.Errors {
+		metrics.RecordSyncErrors(op, string(errors.CodeOf(e)))
+	}
+	if err != nil {
+		m.options.Logger.Warn("sync failed", "operation", op, "peer", m.options.Peer, "error", err)
+	}
+}
+
+// take waits for this call's turn.
+func (m *Manager) take(ctx context.Context, op string) error {
+	if m.bad != nil {
+		return m.bad
+	}
+	select {
+	case <-m.closed:
+		return errors.New(errors.Closed, op, nil)
+	default:
+	}
+	select {
+	case m.turn <- struct{}{}:
+		return nil
+	case <-m.closed:
+		return errors.New(errors.Closed, op, nil)
+	case <-ctx.Done():
+		return ended(op, ctx.Err())
+	}
+}
+
+func (m *Manager) release() { <-m.turn }
+
+// Subscribe implements SyncManager. handler may sync itself: its result is told
+// after the one that it handles.
+func (m *Manager) Subscribe(handler func(*SyncResult)) error {
+	switch {
+	case m.bad != nil:
+		return m.bad
+	case handler == nil:
+		return errors.New(errors.InvalidOptions, "subscribe", stderrors.New("there is no handler"))
+	}
+	m.results.subscribe(handler)
+	return nil
+}
+
+// Close implements SyncManager.
+func (m *Manager) Close() error {
+	if m.bad != nil {
+		return nil
+	}
+	err := m.StopAutoSync()
+	m.closing.Do(func() {
+		close(m.closed)
+		m.turn <- struct{}{} // the last call has ended; there is no other
+		m.status.close()
+	})
+	return err
+}

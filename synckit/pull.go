@@ -1,0 +1,201 @@
+package synckit
+
+import (
+	"context"
+	stderrors "errors"
+
+	"syncline/synckit/errors"
+)
+
+// maxAttempts bounds how often a page is decided anew because the app wrote to
+// the same aggregates meanwhile.
+const maxAttempts = 20
+
+// pull takes the peer's log page by page from where the last pull ended.
+func (m *Manager) pull(ctx context.Context, r *SyncResult) error {
+	at, err := m.cursor(ctx, Pulling)
+	if err != nil {
+		return err
+	}
+	source := m.peer.begin()
+	for begun := false; ; {
+		page, err := m.pullPage(ctx, source, at)
+		if errors.CodeOf(err) == errors.CursorLost && at != "" && !begun {
+			if err := m.beginAnew(ctx, err); err != nil {
+				return err
+			}
+			at, begun, source = "", true, m.peer.begin()
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := m.takePage(ctx, at, page, r); err != nil {
+			return err
+		}
+		at = page.Cursor
+		if !page.More {
+			return nil
+		}
+	}
+}
+
+// beginAnew forgets how far it had come with a peer that has lost its log, so
+// that the peer gets all that is here.
+func (m *Manager) beginAnew(ctx context.Context, reason error) error {
+	m.options.Logger.Warn("the peer's log is another: syncing from the beginning", "peer", m.options.Peer, "error", reason)
+	_, err := m.commit(ctx, Commit{Cursors: []Cursor{
+		m.at(Pulling, ""), m.at(Pushing, pushCursor{all: true}.String()),
+	}})
+	return err
+}
+
+// takePage stores a page, what its conflicts came to, and the cursor, all in one
+// transaction.
+func (m *Manager) takePage(ctx context.Context, from string, page Page, r *SyncResult) error {
+	if len(page.Events) == 0 && page.Cursor == from {
+		return nil
+	}
+	reused := map[string]error{}
+	for attempt := 1; ; {
+		in, err := m.plan(ctx, page, reused)
+		if err != nil {
+			return err
+		}
+		committed, err := m.commit(ctx, in.commit)
+		switch id := reusedID(err); {
+		case err == nil:
+			m.took(in, committed, r)
+			return nil
+		case errors.CodeOf(err) == errors.Outdated && attempt < maxAttempts:
+			attempt++
+		case in.pulled[id] && reused[id] == nil:
+			reused[id] = err
+		default:
+			return err
+		}
+	}
+}
+
+func (m *Manager) took(in *intake, committed Committed, r *SyncResult) {
+	for _, id := range committed.Appended {
+		if in.pulled[id] {
+			r.EventsPulled++
+		}
+	}
+	for aggregate, lowest := range in.settled {
+		m.watched.settle(aggregate, lowest)
+	}
+	r.ConflictsResolved += in.resolved
+	r.ReviewsAdded += in.parked
+	r.Errors = append(r.Errors, in.errs...)
+}
+
+// reusedID is the ID of the event for which a commit was refused.
+func reusedID(err error) string {
+	if e, ok := stderrors.AsType[*errors.Error](err); ok && e.Code == errors.EventIDReused {
+		return e.Metadata["event"]
+	}
+	return ""
+}
+
+// intake is what a page comes to.
+type intake struct {
+	commit   Commit
+	pulled   map[string]bool     // IDs of the page
+	parked   int                 // reviews added
+	resolved int                 // conflicts
+	settled  map[string]Position // aggregates' lowest own entry that is still to be watched
+	errs     []error
+}
+
+// plan decides what to do with a page, without doing it. reused are events that
+// the log cannot take.
+func (m *Manager) plan(ctx context.Context, page Page, reused map[string]error) (*intake, error) {
+	in := &intake{pulled: map[string]bool{}, settled: map[string]Position{}, commit: Commit{Unchanged: map[string]Position{}}}
+	events, err := m.screen(in, page.Events, reused)
+	if err != nil {
+		return nil, err
+	}
+	order, groups := byAggregate(events)
+	reviews, err := m.conflictReviews(ctx, groups)
+	if err != nil {
+		return nil, err
+	}
+	if m.options.ConflictResolver != nil {
+		if err := m.watch(ctx); err != nil {
+			return nil, err
+		}
+		in.commit.Cursors = append(in.commit.Cursors, m.at(watching, m.watched.mark()))
+	}
+	parked, decided := map[string]bool{}, []Entry(nil)
+	for _, aggregate := range order {
+		g := &group{aggregateID: aggregate, events: groups[aggregate], parked: parked}
+		if review, waits := reviews[aggregate]; waits {
+			err = m.join(ctx, in, g, review)
+		} else {
+			err = m.settleGroup(ctx, in, g)
+		}
+		if err != nil {
+			return nil, err
+		}
+		decided = append(decided, g.decided...)
+	}
+	for _, e := range events {
+		if !parked[e.Event.ID()] {
+			in.commit.Append = append(in.commit.Append, Entry{EventWithVersion: e, Origin: m.options.Peer})
+		}
+	}
+	in.commit.Append = append(in.commit.Append, decided...)
+	in.commit.Cursors = append(in.commit.Cursors, m.at(Pulling, page.Cursor))
+	return in, nil
+}
+
+// group is a page's events of one aggregate.
+type group struct {
+	aggregateID string
+	events      []EventWithVersion
+	parked      map[string]bool // IDs that a review keeps out of the log; shared by all groups
+	decided     []Entry         // what resolving adds
+}
+
+func byAggregate(events []EventWithVersion) (order []string, groups map[string][]EventWithVersion) {
+	groups = map[string][]EventWithVersion{}
+	for _, e := range events {
+		aggregate := e.Event.AggregateID()
+		if _, seen := groups[aggregate]; !seen {
+			order = append(order, aggregate)
+		}
+		groups[aggregate] = append(groups[aggregate], e)
+	}
+	return order, groups
+}
+
+// screen leaves out what is not wanted here. What should not have come is kept
+// as a review.
+func (m *Manager) screen(in *intake, events []EventWithVersion, reused map[string]error) ([]EventWithVersion, error) {
+	var wanted []EventWithVersion
+	for _, e := range events {
+		passes, err := m.passes(e.Event)
+		if err != nil {
+			return nil, err
+		}
+		if !passes {
+			continue
+		}
+		reason := m.admissible(e.Event)
+		if reason == nil {
+			reason = reused[e.Event.ID()]
+		}
+		switch {
+		case reason != nil:
+			in.errs = append(in.errs, reason)
+			in.parked++
+			in.commit.AddReviews = append(in.commit.AddReviews, m.rejection(e, reason))
+		case !in.pulled[e.Event.ID()]:
+			in.pulled[e.Event.ID()] = true
+			wanted = append(wanted, e)
+		}
+	}
+	return wanted, nil
+}

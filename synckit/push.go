@@ -1,0 +1,219 @@
+package synckit
+
+import (
+	"context"
+	stderrors "errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"syncline/synckit/errors"
+)
+
+// pushCursor is how far the own log was pushed.
+type pushCursor struct {
+	position Position
+	// all says to push also what came from the peer: it has lost its log. It
+	// holds until the log's end was reached once.
+	all bool
+}
+
+const allPrefix = "all:"
+
+func parsePushCursor(text string) pushCursor {
+	rest, all := strings.CutPrefix(text, allPrefix)
+	return pushCursor{parsePosition(rest), all}
+}
+
+func (c pushCursor) String() string {
+	text := strconv.FormatUint(uint64(c.position), 10)
+	if c.all {
+		return allPrefix + text
+	}
+	return text
+}
+
+func (m *Manager) pushCursor(ctx context.Context) (pushCursor, error) {
+	text, err := m.cursor(ctx, Pushing)
+	return parsePushCursor(text), err
+}
+
+// concerns tells whether the peer is to get an entry.
+func (m *Manager) concerns(at pushCursor, e Entry) bool {
+	return at.all || e.Origin != m.options.Peer
+}
+
+// push sends what the peer has not got, batch by batch, until the log's end.
+func (m *Manager) push(ctx context.Context, r *SyncResult) error {
+	at, err := m.pushCursor(ctx)
+	if err != nil {
+		return err
+	}
+	for {
+		entries, err := m.read(ctx, at.position)
+		if err != nil {
+			return err
+		}
+		next := at
+		if len(entries) > 0 {
+			if next.position, err = m.pushBatch(ctx, at, entries, r); err != nil {
+				return err
+			}
+		}
+		if len(entries) < m.options.BatchSize {
+			return m.endPush(ctx, next)
+		}
+		at = next
+	}
+}
+
+// endPush notes that all was pushed.
+func (m *Manager) endPush(ctx context.Context, at pushCursor) error {
+	if !at.all {
+		return nil
+	}
+	at.all = false
+	_, err := m.commit(ctx, Commit{Cursors: []Cursor{m.at(Pushing, at.String())}})
+	return err
+}
+
+// batch is what becomes of entries that were read together.
+type batch struct {
+	entries []Entry
+	send    []EventWithVersion
+	refused map[string]error // by ID: what must not be sent, or what the peer will not take
+	waiting map[string]bool  // by ID: what is neither stored nor refused
+}
+
+// pushBatch sends entries and gives the position up to which that is done.
+func (m *Manager) pushBatch(ctx context.Context, at pushCursor, entries []Entry, r *SyncResult) (Position, error) {
+	b, err := m.pick(at, entries)
+	if err != nil {
+		return at.position, err
+	}
+	var failed error
+	if len(b.send) > 0 {
+		failed = b.heed(m.callTransport(ctx, "push", func(ctx context.Context) error {
+			return m.transport.Push(ctx, b.send)
+		}))
+	}
+	next := pushCursor{position: b.done(at.position), all: at.all}
+	if next.position > at.position {
+		commit := Commit{Cursors: []Cursor{m.at(Pushing, next.String())}, AddReviews: m.refusals(b)}
+		if _, err := m.commit(ctx, commit); err != nil {
+			return at.position, err
+		}
+		m.watched.pushed(next.position)
+	}
+	b.report(r)
+	return next.position, failed
+}
+
+func (m *Manager) pick(at pushCursor, entries []Entry) (*batch, error) {
+	b := &batch{entries: entries, refused: map[string]error{}, waiting: map[string]bool{}}
+	for _, e := range entries {
+		if !m.concerns(at, e) {
+			continue
+		}
+		passes, err := m.passes(e.Event)
+		if err != nil {
+			return nil, err
+		}
+		if !passes {
+			continue
+		}
+		if err := m.admissible(e.Event); err != nil {
+			b.refused[e.Event.ID()] = err
+			continue
+		}
+		b.send = append(b.send, e.EventWithVersion)
+	}
+	return b, nil
+}
+
+// heed takes in how a push went. Its error is why not all of it is settled.
+func (b *batch) heed(err error) error {
+	if err == nil {
+		return nil
+	}
+	for _, e := range b.send {
+		b.waiting[e.Event.ID()] = true
+	}
+	partly, ok := stderrors.AsType[*PushError](err)
+	if !ok {
+		return err
+	}
+	for _, id := range partly.Stored {
+		delete(b.waiting, id)
+	}
+	for id, reason := range partly.Refused {
+		if b.waiting[id] {
+			delete(b.waiting, id)
+			b.refused[id] = coded("push", errors.Refused, reason)
+		}
+	}
+	if len(b.waiting) == 0 {
+		return nil
+	}
+	if partly.Err == nil {
+		return errors.New(errors.Unavailable, "push", stderrors.New("the peer did not tell of all events"))
+	}
+	return coded("push", errors.Unavailable, partly.Err)
+}
+
+// done is the position before the first event that waits.
+func (b *batch) done(from Position) Position {
+	for _, e := range b.entries {
+		if b.waiting[e.Event.ID()] {
+			break
+		}
+		from = e.Position
+	}
+	return from
+}
+
+// report counts what the peer has stored. What was refused beyond an event that
+// waits is met again, and told of then.
+func (b *batch) report(r *SyncResult) {
+	for _, e := range b.send {
+		id := e.Event.ID()
+		if _, refused := b.refused[id]; !refused && !b.waiting[id] {
+			r.EventsPushed++
+		}
+	}
+	for _, e := range b.settled() {
+		r.Errors = append(r.Errors, b.refused[e.Event.ID()])
+		r.ReviewsAdded++
+	}
+}
+
+// settled are the refused entries before the first that waits.
+func (b *batch) settled() []Entry {
+	var settled []Entry
+	for _, e := range b.entries {
+		if b.waiting[e.Event.ID()] {
+			break
+		}
+		if _, refused := b.refused[e.Event.ID()]; refused {
+			settled = append(settled, e)
+		}
+	}
+	return settled
+}
+
+// refusals keep what the peer will never take for somebody to look at.
+func (m *Manager) refusals(b *batch) []Review {
+	var reviews []Review
+	for _, e := range b.settled() {
+		id := e.Event.ID()
+		reviews = append(reviews, Review{
+			ID:          refusedPrefix + digest(m.options.Peer, id),
+			AggregateID: e.Event.AggregateID(),
+			Peer:        m.options.Peer,
+			Reason:      b.refused[id].Error(),
+			Local:       []EventWithVersion{e.EventWithVersion},
+			Since:       time.Now().UTC(),
+		})
+	}
+	return reviews
+}

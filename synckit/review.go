@@ -1,0 +1,194 @@
+package synckit
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"syncline/synckit/errors"
+)
+
+// What a review's ID begins with tells what it is about.
+const (
+	conflictPrefix = "conflict:" // a conflict
+	refusedPrefix  = "refused:"  // an event of this log that the peer will not take
+	rejectedPrefix = "rejected:" // an event of the peer that was not taken
+)
+
+// Reviews lists what waits for somebody: conflicts that the resolver left to a
+// person, and events that one side would not take, with the reason. It lists from
+// after a review's id (empty: the beginning), up to limit; oldest first.
+func (m *Manager) Reviews(ctx context.Context, after string, limit int) ([]Review, error) {
+	if m.bad != nil {
+		return nil, m.bad
+	}
+	return m.reviews(ctx, after, limit)
+}
+
+// Decide ends a review. kept are the events that count, in order: any of the
+// review's, and new ones. The others are kept in the log but no longer count.
+//
+// A review to which events were added since it was listed has another ID; the
+// error's code is then NotFound, as for one that was decided already. Events
+// written here since the conflict was found are not touched and count.
+//
+// An event that the peer refused stays in the log if it is kept; the peer is not
+// asked again. One that was rejected here enters the log if it is kept, and else
+// is forgotten.
+func (m *Manager) Decide(ctx context.Context, reviewID string, kept []EventWithVersion) error {
+	const op = "decide"
+	if slices.ContainsFunc(kept, func(e EventWithVersion) bool { return e.Event == nil }) {
+		return errors.New(errors.InvalidEvent, op, nil, errors.Metadata{"review": reviewID})
+	}
+	if err := m.take(ctx, op); err != nil {
+		return err
+	}
+	defer m.release()
+	review, err := m.review(ctx, reviewID)
+	if err != nil {
+		return err
+	}
+	entries, err := m.aggregate(ctx, review.AggregateID)
+	if err != nil {
+		return err
+	}
+	d := decision{
+		aggregateID: review.AggregateID,
+		known:       append(eventsOf(entries), review.Remote...),
+		inputs:      ordinary(append(slices.Clone(review.Local), review.takes(kept)...)),
+		kept:        kept,
+	}
+	decided, err := m.decide(d)
+	if err != nil {
+		return coded(op, errors.ConflictFailed, err)
+	}
+	commit := Commit{EndReviews: []string{review.ID}}
+	for _, e := range review.takes(kept) {
+		commit.Append = append(commit.Append, Entry{EventWithVersion: e, Origin: review.Peer})
+	}
+	commit.Append = append(commit.Append, decided...)
+	_, err = m.commit(ctx, commit)
+	return err
+}
+
+// takes are the events that enter the log with a decision: of a conflict all, of
+// a rejected event only if it is kept.
+func (r Review) takes(kept []EventWithVersion) []EventWithVersion {
+	if !strings.HasPrefix(r.ID, rejectedPrefix) {
+		return r.Remote
+	}
+	return slices.DeleteFunc(slices.Clone(r.Remote), func(e EventWithVersion) bool {
+		return !slices.Contains(idsOf(kept), e.Event.ID())
+	})
+}
+
+func (m *Manager) review(ctx context.Context, id string) (found Review, err error) {
+	err = m.eachReview(ctx, func(r Review) bool {
+		if r.ID == id {
+			found = r
+		}
+		return r.ID == id
+	})
+	if err == nil && found.ID == "" {
+		err = errors.New(errors.NotFound, "decide", nil, errors.Metadata{"review": id})
+	}
+	return found, err
+}
+
+func eventsOf(entries []Entry) []EventWithVersion {
+	events := make([]EventWithVersion, len(entries))
+	for i, e := range entries {
+		events[i] = e.EventWithVersion
+	}
+	return events
+}
+
+func ordinary(events []EventWithVersion) []EventWithVersion {
+	return slices.DeleteFunc(events, func(e EventWithVersion) bool { return reserved(e.Event) })
+}
+
+// conflictReviews finds the aggregates whose events wait for a decision.
+func (m *Manager) conflictReviews(ctx context.Context, groups map[string][]EventWithVersion) (map[string]Review, error) {
+	reviews := map[string]Review{}
+	err := m.eachReview(ctx, func(r Review) bool {
+		if groups[r.AggregateID] != nil && r.Peer == m.options.Peer && strings.HasPrefix(r.ID, conflictPrefix) {
+			reviews[r.AggregateID] = r
+		}
+		return false
+	})
+	return reviews, err
+}
+
+// park keeps a conflict for a person, with all that comes after it.
+func (m *Manager) park(in *intake, g *group, c *comparison, local []EventWithVersion, reason error) {
+	r := Review{
+		AggregateID: g.aggregateID, Peer: m.options.Peer, Reason: reason.Error(),
+		Local: local, Remote: c.fresh[c.first:], Since: time.Now().UTC(),
+	}
+	g.park(in, r, r.Remote)
+	in.parked++
+}
+
+// join adds events to the review that their aggregate waits for: they may build
+// on events that it holds.
+func (m *Manager) join(ctx context.Context, in *intake, g *group, r Review) error {
+	entries, err := m.aggregate(ctx, g.aggregateID)
+	if err != nil {
+		return err
+	}
+	known := map[string]bool{}
+	for _, e := range append(eventsOf(entries), r.Remote...) {
+		known[e.Event.ID()] = true
+	}
+	var joining []EventWithVersion
+	for _, e := range g.events {
+		if !known[e.Event.ID()] {
+			joining = append(joining, e)
+		}
+	}
+	for _, e := range r.Remote {
+		g.parked[e.Event.ID()] = true
+	}
+	if len(joining) == 0 {
+		return nil
+	}
+	in.commit.EndReviews = append(in.commit.EndReviews, r.ID)
+	r.Remote = append(slices.Clone(r.Remote), joining...)
+	g.park(in, r, joining)
+	return nil
+}
+
+func (g *group) park(in *intake, r Review, events []EventWithVersion) {
+	r.ID = conflictPrefix + digest(append(idsOf(r.Local), append([]string{r.Peer, r.AggregateID}, idsOf(r.Remote)...)...)...)
+	in.commit.AddReviews = append(in.commit.AddReviews, r)
+	for _, e := range events {
+		g.parked[e.Event.ID()] = true
+	}
+}
+
+func idsOf(events []EventWithVersion) []string {
+	ids := make([]string, len(events))
+	for i, e := range events {
+		ids[i] = e.Event.ID()
+	}
+	return ids
+}
+
+// rejection keeps an event of the peer that cannot be taken. What cannot be kept
+// either, is too large or is no event, is only named.
+func (m *Manager) rejection(e EventWithVersion, reason error) Review {
+	r := Review{Peer: m.options.Peer, Reason: reason.Error(), Since: time.Now().UTC()}
+	if e.Event == nil {
+		r.ID = rejectedPrefix + digest(r.Peer, "", textOf(e.Version))
+		return r
+	}
+	r.ID = rejectedPrefix + digest(r.Peer, e.Event.ID())
+	if encoded, err := Encode(e.Event); err == nil {
+		r.AggregateID = encoded.AggregateID
+		if encoded.size() <= m.options.MaxEventBytes {
+			r.Remote = []EventWithVersion{e}
+		}
+	}
+	return r
+}
