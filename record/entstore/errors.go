@@ -15,7 +15,6 @@ import (
 	"modernc.org/sqlite"
 	sqlitelib "modernc.org/sqlite/lib"
 
-	"syncline/ent"
 	"syncline/record"
 )
 
@@ -104,8 +103,8 @@ func alive(err error) bool {
 }
 
 func atFault(err error) bool {
-	if _, ok := errors.AsType[*sqlite.Error](err); ok {
-		return !ent.IsConstraintError(err)
+	if e, ok := errors.AsType[*sqlite.Error](err); ok {
+		return e.Code()&0xff != sqlitelib.SQLITE_CONSTRAINT
 	}
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return postgresAtFault(e.Code)

@@ -23,19 +23,10 @@ var modelCases = []testCase{
 const seedVariable = "SYNCLINE_TEST_SEED"
 
 func testModel(t *testing.T, w *world) {
-	seed := uint64(time.Now().UnixNano())
-	if text := os.Getenv(seedVariable); text != "" {
-		var err error
-		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
-			t.Fatal(err)
-		}
-	}
-	t.Logf("%s=%d repeats this", seedVariable, seed)
-	random := rand.New(rand.NewPCG(seed, 0))
+	random := newRandom(t)
 	var walks []*walker
 	for n := range byte(2) {
-		m := &model{records: map[string]record.Record{}, mutations: map[string]applied{}, fences: map[string]record.FenceToken{}}
-		walks = append(walks, &walker{user: w.user(t, n), model: m, random: random, mirror: map[string]record.Record{}})
+		walks = append(walks, newWalker(t, w, n, random))
 	}
 	for range 600 {
 		walks[random.IntN(len(walks))].step()
@@ -45,12 +36,32 @@ func testModel(t *testing.T, w *world) {
 	}
 }
 
+// newRandom tells how to repeat a random test.
+func newRandom(t *testing.T) *rand.Rand {
+	t.Helper()
+	seed := uint64(time.Now().UnixNano())
+	if text := os.Getenv(seedVariable); text != "" {
+		var err error
+		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("%s=%d repeats this", seedVariable, seed)
+	return rand.New(rand.NewPCG(seed, 0))
+}
+
+func newWalker(t *testing.T, w *world, n byte, random *rand.Rand) *walker {
+	m := &model{records: map[string]record.Record{}, mutations: map[string]applied{}, fences: map[string]record.FenceToken{}}
+	return &walker{user: w.user(t, n), model: m, random: random, mirror: map[string]record.Record{}}
+}
+
 // walker drives one owner of the store and the model side by side, and mirrors
 // the store as a client would.
 type walker struct {
 	user
 	model  *model
 	random *rand.Rand
+	made   int             // requests
 	last   *record.Request // with a mutation id
 	mirror map[string]record.Record
 	cursor string
@@ -62,19 +73,26 @@ func (w *walker) step() {
 		w.writeBoth(w.request())
 	case n < 80 && w.last != nil:
 		w.writeBoth(*w.last)
-	case n < 85:
-		lock := w.pick("l", "m")
-		w.model.fences[lock]++
-		w.Grant(w.t, w.owner, lock, w.model.fences[lock])
 	case n < 88:
-		floor := w.model.floor + record.Revision(w.random.Int64N(int64(w.model.head-w.model.floor+1)))
-		w.Purge(w.t, w.owner, floor)
-		w.model.purge(floor)
+		w.changeSurroundings()
 	case n < 97:
 		w.readPage()
 	default:
 		w.catchUp()
 	}
+}
+
+// changeSurroundings grants a lock anew, or purges tombstones.
+func (w *walker) changeSurroundings() {
+	if w.random.IntN(8) < 5 {
+		lock := w.pick("l", "m")
+		w.model.fences[lock]++
+		w.Grant(w.t, w.owner, lock, w.model.fences[lock])
+		return
+	}
+	floor := w.model.floor + record.Revision(w.random.Int64N(int64(w.model.head-w.model.floor+1)))
+	w.Purge(w.t, w.owner, floor)
+	w.model.purge(floor)
 }
 
 func (w *walker) pick(texts ...string) string { return texts[w.random.IntN(len(texts))] }
@@ -110,11 +128,13 @@ func (w *walker) request() record.Request {
 			r.Writes = append(r.Writes, w.oneWrite(fmt.Sprint("r", n), w.random.IntN(3) == 0))
 		}
 	}
+	w.made++
 	if w.random.IntN(3) == 0 {
-		r = withMutation(fmt.Sprint("m", w.random.IntN(40)), r)
+		r = withMutation(fmt.Sprint("m", w.made/8+w.random.IntN(40)), r)
 	}
 	if w.random.IntN(5) == 0 {
-		r = withFence(w.pick("l", "m"), record.FenceToken(w.random.IntN(4)), r)
+		lock := w.pick("l", "m")
+		r = withFence(lock, max(0, w.model.fences[lock]+2-record.FenceToken(w.random.IntN(4))), r)
 	}
 	return r
 }

@@ -1,0 +1,68 @@
+package entstore_test
+
+import (
+	"context"
+	"os"
+	"testing"
+
+	"syncline/internal/database"
+	"syncline/internal/testservers"
+	"syncline/record"
+	"syncline/record/entstore"
+	"syncline/record/recordtest"
+)
+
+// long runs are for make verify; make test runs the same tests, shorter.
+var long = os.Getenv("SYNCLINE_VERIFY") != ""
+
+const poison = "poison"
+
+// A group of any requests comes to what they would come to one by one.
+func TestGroupsOnSQLite(t *testing.T) {
+	t.Parallel()
+	db := testservers.SQLite(t)
+	exec(t, db, `CREATE TRIGGER poison BEFORE INSERT ON syncline_records WHEN new.id = 'poison'
+		BEGIN SELECT raise(ABORT, 'poison'); END`)
+	groups := 3000
+	if long {
+		groups = 100_000
+	}
+	recordtest.RunGroups(t, grouped(db), groups)
+}
+
+func TestGroupsOnPostgres(t *testing.T) {
+	t.Parallel()
+	db := testservers.StartPostgres(t).Open(t)
+	exec(t, db, `CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'poison'; END $$`)
+	exec(t, db, `CREATE TRIGGER poison BEFORE INSERT ON syncline_records FOR EACH ROW
+		WHEN (new.id = 'poison') EXECUTE FUNCTION refuse()`)
+	groups := 500
+	if long {
+		groups = 10_000
+	}
+	recordtest.RunGroups(t, grouped(db), groups)
+}
+
+func grouped(db *database.DB) recordtest.Grouped {
+	h := harness(db)
+	store := h.Store.(*entstore.Store)
+	return recordtest.Grouped{Harness: h, Poison: poison, Together: func(submissions []recordtest.Submission) []recordtest.Outcome {
+		release := store.Hold()
+		ending, end := context.WithCancel(context.Background())
+		var waits []func() (record.Result, error)
+		for _, s := range submissions {
+			ctx := context.Background()
+			if s.Ends {
+				ctx = ending
+			}
+			waits = append(waits, store.Submit(ctx, s.Owner, s.Request))
+		}
+		end()
+		release()
+		outcomes := make([]recordtest.Outcome, len(submissions))
+		for i, wait := range waits {
+			outcomes[i].Result, outcomes[i].Err = wait()
+		}
+		return outcomes
+	}}
+}
