@@ -45,11 +45,26 @@ func (l *versionedLog) catchUp(ctx context.Context) error {
 	}
 }
 
-// Store implements synckit.EventStore.
+// Store implements synckit.EventStore. It commits, to learn whether the event is
+// new; a commit would keep a clock that the event came with, Store does not.
 func (l *versionedLog) Store(ctx context.Context, event synckit.Event, version synckit.Version) error {
+	if synckit.ClockOf(event) > 0 {
+		var err error
+		if event, err = withoutClock(event); err != nil {
+			return err
+		}
+	}
 	entry := synckit.Entry{EventWithVersion: synckit.EventWithVersion{Event: event, Version: version}}
 	_, err := l.commit(ctx, "store", synckit.Commit{Append: []synckit.Entry{entry}})
 	return err
+}
+
+func withoutClock(event synckit.Event) (synckit.Event, error) {
+	encoded, err := synckit.Encode(event)
+	if err != nil {
+		return nil, err
+	}
+	return encoded.WithClock(0).Decode()
 }
 
 // Commit implements synckit.Log. Entries without origin and version are this

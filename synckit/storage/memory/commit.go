@@ -10,17 +10,17 @@ import (
 // Store implements synckit.EventStore.
 func (s *Store) Store(ctx context.Context, event synckit.Event, version synckit.Version) error {
 	entry := synckit.Entry{EventWithVersion: synckit.EventWithVersion{Event: event, Version: version}}
-	_, err := s.commit(ctx, "store", synckit.Commit{Append: []synckit.Entry{entry}})
+	_, err := s.commit(ctx, "store", synckit.Commit{Append: []synckit.Entry{entry}}, true)
 	return err
 }
 
 // Commit implements synckit.Log.
 func (s *Store) Commit(ctx context.Context, commit synckit.Commit) (synckit.Committed, error) {
-	return s.commit(ctx, "commit", commit)
+	return s.commit(ctx, "commit", commit, false)
 }
 
 // commit checks everything before it changes anything.
-func (s *Store) commit(ctx context.Context, op string, commit synckit.Commit) (synckit.Committed, error) {
+func (s *Store) commit(ctx context.Context, op string, commit synckit.Commit, clocksAnew bool) (synckit.Committed, error) {
 	rows, err := encode(commit.Append)
 	if err != nil {
 		return synckit.Committed{}, err
@@ -30,7 +30,10 @@ func (s *Store) commit(ctx context.Context, op string, commit synckit.Commit) (s
 	if err := s.usable(ctx, op); err != nil {
 		return synckit.Committed{}, err
 	}
-	fresh, known, err := s.sort(op, rows)
+	if err := stored.CheckUnchanged(op, commit.Unchanged, s.newest); err != nil {
+		return synckit.Committed{}, err
+	}
+	fresh, known, err := s.sort(op, rows, clocksAnew)
 	if err != nil {
 		return synckit.Committed{}, err
 	}
@@ -50,6 +53,15 @@ func (s *Store) commit(ctx context.Context, op string, commit synckit.Commit) (s
 	return synckit.Committed{Appended: appended, Latest: synckit.Position(len(s.rows))}, nil
 }
 
+// newest is the position of an aggregate's newest entry.
+func (s *Store) newest(aggregateID string) (synckit.Position, error) {
+	indexes := s.aggregates[aggregateID]
+	if len(indexes) == 0 {
+		return 0, nil
+	}
+	return synckit.Position(indexes[len(indexes)-1] + 1), nil
+}
+
 func encode(entries []synckit.Entry) ([]row, error) {
 	rows := make([]row, len(entries))
 	for i, e := range entries {
@@ -62,8 +74,10 @@ func encode(entries []synckit.Entry) ([]row, error) {
 	return rows, nil
 }
 
-// sort tells rows that are new from those that are there already.
-func (s *Store) sort(op string, rows []row) (fresh, known []row, err error) {
+// sort tells rows that are new from those that are there already, and sets the
+// clocks of the new ones.
+func (s *Store) sort(op string, rows []row, clocksAnew bool) (fresh, known []row, err error) {
+	clocks := stored.Clocks{Highest: func(aggregateID string) (uint64, error) { return s.clocks[aggregateID], nil }}
 	inCommit := map[string]synckit.EncodedEvent{}
 	for _, r := range rows {
 		there, duplicate := inCommit[r.event.ID]
@@ -71,14 +85,20 @@ func (s *Store) sort(op string, rows []row) (fresh, known []row, err error) {
 			there, duplicate = s.rows[index].event, true
 		}
 		switch {
-		case !duplicate:
-			inCommit[r.event.ID] = r.event
-			fresh = append(fresh, r)
-		case stored.Same(there, r.event):
-			known = append(known, r)
-		default:
+		case duplicate && !there.Same(r.event):
 			return nil, nil, stored.Reused(op, r.event.ID)
+		case duplicate:
+			known = append(known, r)
+			continue
 		}
+		if r.event, err = clocks.Set(r.event, r.origin, clocksAnew); err != nil {
+			return nil, nil, err
+		}
+		if err := clocks.Appended(r.event); err != nil {
+			return nil, nil, err
+		}
+		inCommit[r.event.ID] = r.event
+		fresh = append(fresh, r)
 	}
 	return fresh, known, nil
 }
@@ -89,7 +109,9 @@ func (s *Store) append(fresh []row) []string {
 		index := len(s.rows)
 		s.rows = append(s.rows, r)
 		s.byID[r.event.ID] = index
-		s.aggregates[r.event.AggregateID] = append(s.aggregates[r.event.AggregateID], index)
+		aggregate := r.event.AggregateID
+		s.aggregates[aggregate] = append(s.aggregates[aggregate], index)
+		s.clocks[aggregate] = max(s.clocks[aggregate], r.event.Clock())
 		appended[i] = r.event.ID
 	}
 	return appended

@@ -19,9 +19,10 @@ type Store struct {
 
 	mu         sync.RWMutex
 	closed     bool
-	rows       []row            // position p is rows[p-1]
-	byID       map[string]int   // index in rows
-	aggregates map[string][]int // indexes in rows, ascending
+	rows       []row             // position p is rows[p-1]
+	byID       map[string]int    // index in rows
+	aggregates map[string][]int  // indexes in rows, ascending
+	clocks     map[string]uint64 // the highest of each aggregate
 	cursors    map[cursorKey]string
 	reviews    reviews
 }
@@ -47,6 +48,7 @@ func New() *Store {
 	return &Store{
 		byID:       map[string]int{},
 		aggregates: map[string][]int{},
+		clocks:     map[string]uint64{},
 		cursors:    map[cursorKey]string{},
 		reviews:    newReviews(),
 	}
@@ -57,7 +59,7 @@ func (s *Store) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
-	s.rows, s.byID, s.aggregates, s.cursors, s.reviews = nil, nil, nil, nil, reviews{}
+	s.rows, s.byID, s.aggregates, s.clocks, s.cursors, s.reviews = nil, nil, nil, nil, nil, reviews{}
 	return nil
 }
 

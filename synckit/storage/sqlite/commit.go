@@ -11,21 +11,20 @@ import (
 // Store implements synckit.EventStore.
 func (s *Store) Store(ctx context.Context, event synckit.Event, version synckit.Version) error {
 	entry := synckit.Entry{EventWithVersion: synckit.EventWithVersion{Event: event, Version: version}}
-	_, err := s.commit(ctx, "store", synckit.Commit{Append: []synckit.Entry{entry}})
+	_, err := s.commit(ctx, writer{op: "store", clocksAnew: true}, synckit.Commit{Append: []synckit.Entry{entry}})
 	return err
 }
 
 // Commit implements synckit.Log.
 func (s *Store) Commit(ctx context.Context, commit synckit.Commit) (synckit.Committed, error) {
-	return s.commit(ctx, "commit", commit)
+	return s.commit(ctx, writer{op: "commit"}, commit)
 }
 
-func (s *Store) commit(ctx context.Context, op string, commit synckit.Commit) (committed synckit.Committed, err error) {
-	w := writer{op: op, statements: s.statements}
+func (s *Store) commit(ctx context.Context, w writer, commit synckit.Commit) (committed synckit.Committed, err error) {
 	if err := w.encode(commit); err != nil { // before anybody waits for it
 		return synckit.Committed{}, err
 	}
-	err = s.do(ctx, op, func() error {
+	err = s.do(ctx, w.op, func() error {
 		committed, err = s.transact(ctx, w, commit)
 		return err
 	})
@@ -44,7 +43,7 @@ func (s *Store) transact(ctx context.Context, w writer, commit synckit.Commit) (
 		return synckit.Committed{}, err
 	}
 	defer tx.Rollback() //nolint:errcheck // after a commit it fails, else the connection is lost with its transaction
-	w.tx = tx
+	w.tx, w.statements = tx, s.statements
 	committed, err := w.apply(ctx, commit)
 	if err != nil {
 		return committed, err
@@ -55,6 +54,7 @@ func (s *Store) transact(ctx context.Context, w writer, commit synckit.Commit) (
 // writer carries out one commit in one transaction.
 type writer struct {
 	op         string
+	clocksAnew bool // whatever clocks the events came with
 	statements statements
 	tx         *sql.Tx
 	events     []synckit.EncodedEvent
@@ -81,7 +81,13 @@ func (w *writer) encode(commit synckit.Commit) error {
 
 func (w *writer) apply(ctx context.Context, commit synckit.Commit) (synckit.Committed, error) {
 	var committed synckit.Committed
-	var err error
+	err := stored.CheckUnchanged(w.op, commit.Unchanged, func(aggregateID string) (synckit.Position, error) {
+		newest, err := w.integer(ctx, w.statements.newest, aggregateID)
+		return synckit.Position(newest), err
+	})
+	if err != nil {
+		return committed, err
+	}
 	if committed.Appended, err = w.appendAll(ctx, commit.Append); err != nil {
 		return committed, err
 	}
@@ -100,10 +106,14 @@ func (w *writer) apply(ctx context.Context, commit synckit.Commit) (synckit.Comm
 			return committed, err
 		}
 	}
-	var latest int64
-	err = w.tx.QueryRowContext(ctx, w.statements.latest).Scan(&latest)
+	latest, err := w.integer(ctx, w.statements.latest)
 	committed.Latest = synckit.Position(latest)
 	return committed, err
+}
+
+func (w *writer) integer(ctx context.Context, query string, args ...any) (n int64, err error) {
+	err = w.tx.QueryRowContext(ctx, query, args...).Scan(&n)
+	return n, err
 }
 
 // appendAll appends those events that are new and confirms those that are known.
@@ -116,27 +126,41 @@ func (w *writer) appendAll(ctx context.Context, entries []synckit.Entry) (append
 		return nil, err
 	}
 	defer insert.Close() //nolint:errcheck // it ends with its transaction
+	clocks := stored.Clocks{Highest: func(aggregateID string) (uint64, error) {
+		highest, err := w.integer(ctx, w.statements.clock, aggregateID)
+		return uint64(highest), err
+	}}
 	for i, e := range entries {
-		event := w.events[i]
-		kind, version := stored.Kind(stored.Own(e.Version))
-		result, err := insert.ExecContext(ctx, event.ID, event.Type, event.AggregateID, string(event.Data),
-			string(event.Metadata), kind, version, e.Origin, e.Origin != "")
+		event, err := clocks.Set(w.events[i], e.Origin, w.clocksAnew)
 		if err != nil {
 			return nil, err
 		}
-		isNew, err := result.RowsAffected()
+		isNew, err := insertEvent(ctx, insert, event, e)
 		if err != nil {
 			return nil, err
 		}
-		if isNew > 0 {
+		if isNew {
 			appended = append(appended, event.ID)
-			continue
+			err = clocks.Appended(event)
+		} else {
+			err = w.known(ctx, event, e.Origin)
 		}
-		if err := w.known(ctx, event, e.Origin); err != nil {
+		if err != nil {
 			return nil, err
 		}
 	}
 	return appended, nil
+}
+
+func insertEvent(ctx context.Context, insert *sql.Stmt, event synckit.EncodedEvent, e synckit.Entry) (isNew bool, err error) {
+	kind, version := stored.Kind(stored.Own(e.Version))
+	result, err := insert.ExecContext(ctx, event.ID, event.Type, event.AggregateID, string(event.Data), string(event.Metadata),
+		kind, version, e.Origin, e.Origin != "", int64(event.Clock()))
+	if err != nil {
+		return false, err
+	}
+	inserted, err := result.RowsAffected()
+	return inserted > 0, err
 }
 
 // known is for an event whose ID is there already.
@@ -145,7 +169,7 @@ func (w *writer) known(ctx context.Context, event synckit.EncodedEvent, origin s
 	if err != nil {
 		return err
 	}
-	if !stored.Same(there.event, event) {
+	if !there.event.Same(event) {
 		return stored.Reused(w.op, event.ID)
 	}
 	if origin == "" {

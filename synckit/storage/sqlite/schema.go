@@ -27,9 +27,11 @@ var migrations = []string{
 		version_kind TEXT    NOT NULL,
 		version      TEXT    NOT NULL,
 		origin       TEXT    NOT NULL,
-		confirmed    INTEGER NOT NULL
+		confirmed    INTEGER NOT NULL,
+		clock        INTEGER NOT NULL
 	);
 	CREATE INDEX "T_aggregate" ON "T" (aggregate_id, position);
+	CREATE INDEX "T_clock"     ON "T" (aggregate_id, clock);
 	CREATE TABLE "T_cursors" (
 		peer      TEXT NOT NULL,
 		direction TEXT NOT NULL,

@@ -5,6 +5,7 @@ type statements struct {
 	insert, find, confirm          string
 	load, loadAggregate            string
 	page, aggregate, place, latest string
+	newest, clock                  string
 	cursor, setCursor, forget      string
 	review, reviewPlace, keep, end string
 }
@@ -14,8 +15,8 @@ const columns = `position, id, type, aggregate_id, data, metadata, version_kind,
 func statementsFor(table string) statements {
 	in := func(statement string) string { return named(table, statement) }
 	return statements{
-		insert: in(`INSERT INTO "T" (id, type, aggregate_id, data, metadata, version_kind, version, origin, confirmed)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`),
+		insert: in(`INSERT INTO "T" (id, type, aggregate_id, data, metadata, version_kind, version, origin, confirmed, clock)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`),
 		find:    in(`SELECT ` + columns + ` FROM "T" WHERE id = ?`),
 		confirm: in(`UPDATE "T" SET confirmed = 1 WHERE id = ? AND confirmed = 0`),
 
@@ -25,6 +26,9 @@ func statementsFor(table string) statements {
 		aggregate:     in(`SELECT ` + columns + ` FROM "T" WHERE aggregate_id = ? ORDER BY position`),
 		place:         in(`SELECT coalesce(min(position), 0) FROM "T" WHERE version_kind = ? AND version = ?`),
 		latest:        in(`SELECT coalesce(max(position), 0) FROM "T"`),
+
+		newest: in(`SELECT coalesce(max(position), 0) FROM "T" WHERE aggregate_id = ?`),
+		clock:  in(`SELECT coalesce(max(clock), 0) FROM "T" WHERE aggregate_id = ?`),
 
 		cursor: in(`SELECT value FROM "T_cursors" WHERE peer = ? AND direction = ?`),
 		setCursor: in(`INSERT INTO "T_cursors" (peer, direction, value) VALUES (?, ?, ?)

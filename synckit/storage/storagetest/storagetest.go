@@ -109,6 +109,9 @@ var logChecks = map[string]func(*testing.T, synckit.Log){
 	"log: stored reviews cannot be changed":       detachedReviews,
 	"log: an entry's own version and its place":   ownVersions,
 	"log: an empty commit":                        emptyCommit,
+	"log: clocks are above what is known":         clocks,
+	"log: clocks are no part of an event":         sameButClock,
+	"log: a commit relies on aggregates":          unchanged,
 	"log: a commit ends and adds the same review": endAndAdd,
 }
 

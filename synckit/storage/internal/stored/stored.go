@@ -1,10 +1,8 @@
-// Package stored has what all stores share: when two events are the same, which
-// version an entry carries, which entries come after a version, and how an
-// operation fails.
+// Package stored has what all stores share: which version and which clock an entry
+// carries, which entries come after a version, and how an operation fails.
 package stored
 
 import (
-	"bytes"
 	"context"
 	stderrors "errors"
 	"reflect"
@@ -13,12 +11,6 @@ import (
 	"syncline/synckit/cursor"
 	"syncline/synckit/errors"
 )
-
-// Same tells whether two encodings under one ID are the same event.
-func Same(a, b synckit.EncodedEvent) bool {
-	return a.ID == b.ID && a.Type == b.Type && a.AggregateID == b.AggregateID &&
-		bytes.Equal(a.Data, b.Data) && bytes.Equal(a.Metadata, b.Metadata)
-}
 
 // Reused is the error for an ID that is taken by another event.
 func Reused(op, id string) error {

@@ -1,0 +1,76 @@
+package storagetest
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"syncline/synckit"
+	"syncline/synckit/errors"
+)
+
+// at is an event that was given a clock elsewhere.
+func at(clock int, id, aggregate string) synckit.Event {
+	return synckit.NewEvent(id, "NoteTaken", aggregate, map[string]any{"text": "of " + id}, map[string]any{synckit.ClockKey: clock})
+}
+
+// clocksOf shows an aggregate's events as id@clock.
+func clocksOf(t *testing.T, log synckit.Log, aggregate string) string {
+	t.Helper()
+	found, err := log.Aggregate(t.Context(), aggregate)
+	noError(t, err)
+	all := make([]string, len(found))
+	for i, e := range found {
+		all[i] = fmt.Sprintf("%s@%d", e.Event.ID(), synckit.ClockOf(e.Event))
+	}
+	return strings.Join(all, " ")
+}
+
+// clocks are above those of all events of their aggregate that the log holds.
+func clocks(t *testing.T, log synckit.Log) {
+	storeAll(t, log, note("a1", "a"), note("b1", "b"), note("a2", "a"))
+	equal(t, "stored", clocksOf(t, log, "a")+" "+clocksOf(t, log, "b"), "a1@1 a2@2 b1@1")
+	commit(t, log, synckit.Commit{Append: entries("p", at(9, "a3", "a"), at(4, "a4", "a"), note("a5", "a"))})
+	equal(t, "from a peer", clocksOf(t, log, "a"), "a1@1 a2@2 a3@9 a4@4 a5@0")
+	storeAll(t, log, note("a6", "a"))
+	commit(t, log, synckit.Commit{Append: append(entries("", note("a7", "a"), at(3, "a8", "a"), at(40, "a9", "a")),
+		append(entries("p", at(50, "a10", "a")), entries("", note("a11", "a"), note("b2", "b"))...)...)})
+	equal(t, "committed", clocksOf(t, log, "a"), "a1@1 a2@2 a3@9 a4@4 a5@0 a6@10 a7@11 a8@3 a9@40 a10@50 a11@51")
+	equal(t, "of another aggregate", clocksOf(t, log, "b"), "b1@1 b2@2")
+	storeAll(t, log, at(7, "b3", "b"), at(2, "b4", "b"))
+	equal(t, "stored with a clock of elsewhere", clocksOf(t, log, "b"), "b1@1 b2@2 b3@3 b4@4")
+}
+
+// sameButClock stores an event that comes back with the clock it was given here
+// or elsewhere: the first stays.
+func sameButClock(t *testing.T, log synckit.Log) {
+	event := note("e1", "x")
+	storeAll(t, log, event, event, at(5, "e1", "x"))
+	done := commit(t, log, synckit.Commit{Append: append(entries("p", at(8, "e1", "x"), event), entries("", at(6, "e1", "x"))...)})
+	appended(t, log, "known", done, "")
+	equal(t, "clock", clocksOf(t, log, "x"), "e1@1")
+	storeAll(t, log, note("e2", "x"))
+	equal(t, "clocks of known events do not count", clocksOf(t, log, "x"), "e1@1 e2@2")
+}
+
+// unchanged refuses a commit that relies on what is no longer so.
+func unchanged(t *testing.T, log synckit.Log) {
+	commit(t, log, synckit.Commit{Append: entries("", note("a1", "a"), note("b1", "b"))})
+	all := read(t, log, 0, 10)
+	a, b := all[0].Position, all[1].Position
+	relying := func(id string, on map[string]synckit.Position) synckit.Commit {
+		return synckit.Commit{Append: entries("p", note(id, "a")), AddReviews: []synckit.Review{review(id)}, Unchanged: on}
+	}
+	commit(t, log, relying("a2", map[string]synckit.Position{"a": a, "b": b, "none": 0}))
+	before := contents(t, log)
+	for what, on := range map[string]map[string]synckit.Position{
+		"one of two":  {"a": a, "b": b},
+		"none before": {"b": 0},
+	} {
+		_, err := log.Commit(t.Context(), relying("a3", on))
+		hasCode(t, what, err, errors.Outdated)
+		equal(t, what, contents(t, log), before)
+	}
+	newest := read(t, log, b, 10)[0].Position
+	commit(t, log, relying("a3", map[string]synckit.Position{"a": newest, "b": newest}))
+}
