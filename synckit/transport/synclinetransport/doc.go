@@ -1,0 +1,10 @@
+// Package synclinetransport syncs through a Syncline server: the log of an
+// owner's nodes, kept by the server, pushed live to all of them. Nothing has to
+// run but the server, and nobody has to log in: whoever has the key is the owner.
+//
+// Each event is a record of its own that is written once. Its id in the service
+// follows from the event's, so that two nodes that push one event write one
+// record. An event's encoding is at most what the server takes for a record, 64
+// KiB by default; larger ones are refused. An owner's other records are left
+// alone, and not read as events.
+package synclinetransport

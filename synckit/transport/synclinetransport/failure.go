@@ -1,0 +1,48 @@
+package synclinetransport
+
+import (
+	"context"
+	stderrors "errors"
+
+	"syncline/client"
+	"syncline/synckit/errors"
+	"syncline/synckit/transport/internal/live"
+)
+
+// failure is the error that a client's is here. Conflicts stay as they are.
+func failure(op string, err error) error {
+	if stderrors.Is(err, client.ErrConflict) {
+		return err
+	}
+	failed := errors.New(codeOf(err), op, err)
+	var e *client.Error
+	if stderrors.As(err, &e) && e.RetryAfter > 0 {
+		failed.Metadata = errors.Metadata{live.RetryAfter: e.RetryAfter.String()}
+	}
+	return failed
+}
+
+// codeOf is what a client's error means. A quota that is used up passes when the
+// owner makes room.
+func codeOf(err error) errors.Code {
+	for code, causes := range map[errors.Code][]error{
+		errors.Unauthenticated: {client.ErrUnauthenticated, client.ErrSignatureExpired, client.ErrNonceReused, client.ErrForbidden},
+		errors.CursorLost:      {client.ErrCursorTooOld, client.ErrEpochMismatch},
+		errors.Unavailable:     {client.ErrUnavailable, client.ErrRateLimited, client.ErrQuotaExceeded, client.ErrUnreachable},
+		errors.InvalidVersion:  {client.ErrBadUserInput},
+		errors.Unsupported:     {client.ErrProtocol},
+		errors.Refused:         {client.ErrMutationIDReused, client.ErrFenced},
+	} {
+		for _, cause := range causes {
+			if stderrors.Is(err, cause) {
+				return code
+			}
+		}
+	}
+	if stderrors.Is(err, context.DeadlineExceeded) {
+		return errors.Timeout
+	}
+	return errors.Internal
+}
+
+func isBadInput(err error) bool { return stderrors.Is(err, client.ErrBadUserInput) }

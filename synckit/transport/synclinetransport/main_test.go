@@ -1,0 +1,10 @@
+package synclinetransport_test
+
+import (
+	"os"
+	"testing"
+
+	"syncline/internal/testservers"
+)
+
+func TestMain(m *testing.M) { os.Exit(testservers.Main(m)) }

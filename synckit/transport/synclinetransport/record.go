@@ -1,0 +1,70 @@
+package synclinetransport
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	stderrors "errors"
+	"strings"
+	"unicode"
+
+	"syncline/client"
+	"syncline/synckit"
+	"syncline/synckit/cursor"
+	"syncline/synckit/errors"
+	"syncline/synckit/transport/internal/wire"
+)
+
+// schemaVersion tells events from an owner's other records.
+const schemaVersion = "synckit/1"
+
+// maxIDBytes is the service's limit of a record's id.
+const maxIDBytes = 64
+
+// recordID follows from an event's id: the same where the service takes it, else
+// a hash. The prefixes keep the two apart, and apart from other records.
+func recordID(eventID string) string {
+	id := "e/" + eventID
+	if len(id) <= maxIDBytes && !strings.ContainsFunc(id, unicode.IsControl) {
+		return id
+	}
+	sum := sha256.Sum256([]byte(eventID))
+	return "h/" + base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// isEvent tells whether a record is an event. One that was deleted is none any more.
+func isEvent(r client.Record) bool { return r.SchemaVersion == schemaVersion && !r.Deleted }
+
+// encodeRecord is the write that makes an event a record. A position in another
+// log is no version worth keeping.
+func encodeRecord(e wire.Event) (client.Write, error) {
+	data, err := wire.Marshal(e)
+	return client.Write{ID: recordID(e.Event.ID), Data: data, SchemaVersion: schemaVersion}, err
+}
+
+var errForeign = stderrors.New("the record is not as this package writes it")
+
+func decodeEvent(r client.Record) (wire.Event, error) {
+	var e wire.Event
+	err := json.Unmarshal(r.Data, &e)
+	if err == nil && (recordID(e.Event.ID) != r.ID || r.SchemaVersion != schemaVersion) {
+		err = errForeign
+	}
+	if err != nil {
+		return e, errors.New(errors.InvalidEvent, "read record", err, errors.Metadata{"record": r.ID})
+	}
+	return e, nil
+}
+
+func decodeRecord(ctx context.Context, r client.Record, parse wire.VersionParser) (synckit.EventWithVersion, error) {
+	encoded, err := decodeEvent(r)
+	if err != nil {
+		return synckit.EventWithVersion{}, err
+	}
+	e, err := encoded.Decode(ctx, parse)
+	if err == nil && e.Version == nil {
+		e.Version = cursor.IntegerCursor{Seq: uint64(r.Revision)}
+	}
+	return e, err
+}

@@ -1,0 +1,223 @@
+package synclinetransport
+
+import (
+	"cmp"
+	"context"
+	"strconv"
+	"sync"
+	"time"
+
+	"syncline/client"
+	"syncline/synckit"
+	"syncline/synckit/cursor"
+	"syncline/synckit/errors"
+	"syncline/synckit/transport/internal/live"
+	"syncline/synckit/transport/internal/wire"
+)
+
+// VersionParser reads a version's text.
+type VersionParser func(ctx context.Context, s string) (synckit.Version, error)
+
+// Options are what is not required. The zero value of each is its default.
+type Options struct {
+	// Peer names the server for its cursors; empty: "syncline:" and the owner.
+	Peer string
+	// Parser reads versions; nil: those of this library.
+	Parser VersionParser
+	// Timeout bounds how long a call is tried if its context does not; 0: 30 s.
+	Timeout time.Duration
+}
+
+// Transport is a synckit.PagedTransport to an owner's records. It is safe for
+// concurrent use.
+type Transport struct {
+	client   *client.Client
+	options  Options
+	parse    wire.VersionParser
+	lifetime *live.Lifetime
+
+	mu     sync.Mutex
+	limits *client.Limits // the server's, once asked
+}
+
+var (
+	_ synckit.PagedTransport = (*Transport)(nil)
+	_ synckit.NamedTransport = (*Transport)(nil)
+)
+
+// New makes a transport of a client; nil options are the defaults.
+func New(c *client.Client, options *Options) *Transport {
+	t := &Transport{client: c, parse: wire.Parse, lifetime: live.NewLifetime()}
+	if options != nil {
+		t.options = *options
+	}
+	t.options.Timeout = cmp.Or(t.options.Timeout, 30*time.Second)
+	t.options.Peer = cmp.Or(t.options.Peer, "syncline:"+c.Owner().String())
+	if t.options.Parser != nil {
+		t.parse = wire.VersionParser(t.options.Parser).OrOwn
+	}
+	return t
+}
+
+// Peer implements synckit.NamedTransport.
+func (t *Transport) Peer() string { return t.options.Peer }
+
+// Close implements synckit.Transport: calls that run end with an error.
+func (t *Transport) Close() error {
+	t.lifetime.Close()
+	return nil
+}
+
+// maxPage bounds the events of a page.
+const maxPage = 1000
+
+// PullPage implements synckit.PagedTransport. The server bounds a page's size,
+// and other records are left out, so it may be shorter than limit though there is
+// more.
+func (t *Transport) PullPage(ctx context.Context, since string, limit int) (synckit.Page, error) {
+	if since == string(client.Now) {
+		return synckit.Page{}, errors.New(errors.InvalidVersion, "pull", nil)
+	}
+	var feed client.Page
+	err := t.call(ctx, "pull", func(ctx context.Context) error {
+		var err error
+		feed, err = t.client.Changes(ctx, client.Cursor(since), min(max(limit, 1), maxPage))
+		return err
+	})
+	if err != nil {
+		return synckit.Page{}, err
+	}
+	page := synckit.Page{Cursor: string(feed.Cursor), More: feed.HasMore}
+	page.Events, err = t.decode(ctx, feed.Records)
+	return page, err
+}
+
+// decode reads the events among records.
+func (t *Transport) decode(ctx context.Context, records []client.Record) ([]synckit.EventWithVersion, error) {
+	var events []synckit.EventWithVersion
+	for _, r := range records {
+		if !isEvent(r) {
+			continue
+		}
+		e, err := decodeRecord(ctx, r, t.parse)
+		if err != nil {
+			return nil, err
+		}
+		events = append(events, e)
+	}
+	return events, nil
+}
+
+// Pull implements synckit.Transport. It reads all there is, page by page. An
+// event that brought no version has its record's revision.
+func (t *Transport) Pull(ctx context.Context, since synckit.Version) ([]synckit.EventWithVersion, error) {
+	at := ""
+	if c, ok := since.(cursor.IntegerCursor); ok && !c.IsZero() {
+		at, since = strconv.FormatUint(c.Seq, 10), nil // a revision is a cursor, too
+	}
+	var all []synckit.EventWithVersion
+	for {
+		page, err := t.PullPage(ctx, at, maxPage)
+		all = append(all, page.Events...)
+		if err != nil || !page.More {
+			return after(all, since), err
+		}
+		at = page.Cursor
+	}
+}
+
+// after leaves out what comes before a version, or is it.
+func after(events []synckit.EventWithVersion, since synckit.Version) []synckit.EventWithVersion {
+	if since == nil || since.IsZero() {
+		return events
+	}
+	var rest []synckit.EventWithVersion
+	for i, e := range events {
+		if causal, ok := e.Version.(synckit.CausalVersion); ok {
+			if order := causal.Order(since); order == synckit.Before || order == synckit.Equal {
+				continue
+			}
+		} else if e.Version.String() == since.String() {
+			return events[i+1:]
+		}
+		rest = append(rest, e)
+	}
+	return rest
+}
+
+// Subscribe implements synckit.Transport. It blocks until ctx ends, and connects
+// again by itself, from where it was. handler is called without events whenever
+// it has begun to listen, then with what comes.
+func (t *Transport) Subscribe(ctx context.Context, handler func([]synckit.EventWithVersion) error) error {
+	if err := t.ready(ctx, "subscribe"); err != nil {
+		return err
+	}
+	ctx, release := t.lifetime.Bind(ctx)
+	defer release()
+	var pause live.Backoff
+	for {
+		err := t.follow(ctx, handler)
+		if code := errors.CodeOf(err); code != errors.CursorLost {
+			return err
+		}
+		// The server's data was restored: go on from its new end.
+		if err := pause.Wait(ctx, err); err != nil {
+			return err
+		}
+	}
+}
+
+func (t *Transport) follow(ctx context.Context, handler func([]synckit.EventWithVersion) error) error {
+	for event, err := range t.client.Follow(ctx, client.Now) {
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case err != nil:
+			return failure("subscribe", err)
+		case event.Kind == client.CaughtUp:
+			err = handler(nil)
+		case isEvent(event.Record):
+			var e synckit.EventWithVersion
+			if e, err = decodeRecord(ctx, event.Record, t.parse); err == nil {
+				err = handler([]synckit.EventWithVersion{e})
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return context.Cause(ctx)
+}
+
+// ready tells why a call cannot begin.
+func (t *Transport) ready(ctx context.Context, op string) error {
+	if err := t.lifetime.Err(); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return live.Ended(ctx, op)
+	}
+	return nil
+}
+
+// call asks the service, which the client does until ctx ends.
+func (t *Transport) call(ctx context.Context, op string, ask func(context.Context) error) error {
+	if err := t.ready(ctx, op); err != nil {
+		return err
+	}
+	bound, release := t.lifetime.Bind(ctx)
+	defer release()
+	bound, cancel := context.WithTimeout(bound, t.options.Timeout)
+	defer cancel()
+	err := ask(bound)
+	switch {
+	case err == nil:
+		return nil
+	case t.lifetime.Err() != nil:
+		return t.lifetime.Err()
+	case ctx.Err() != nil:
+		return live.Ended(ctx, op)
+	default:
+		return failure(op, err)
+	}
+}
