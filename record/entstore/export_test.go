@@ -46,3 +46,10 @@ func (s *Store) Submit(ctx context.Context, owner record.Owner, request record.R
 	}
 	return func() (record.Result, error) { return s.await(ctx, m) }
 }
+
+// Waiting is how many writes wait.
+func (s *Store) Waiting() int {
+	s.queue.mu.Lock()
+	defer s.queue.mu.Unlock()
+	return s.queue.waiting
+}

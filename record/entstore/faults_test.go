@@ -217,18 +217,23 @@ func testAlwaysGivesWay(t *testing.T, db *database.DB) {
 
 func assertTries(t *testing.T, db *database.DB, want int) {
 	t.Helper()
-	rows, err := db.Read.QueryContext(t.Context(), "SELECT last_value FROM tries")
+	if got := queryInt(t, db, "SELECT last_value FROM tries"); got != want {
+		t.Errorf("%d transactions reached their commit, want %d", got, want)
+	}
+}
+
+func queryInt(t *testing.T, db *database.DB, query string) int {
+	t.Helper()
+	rows, err := db.Read.QueryContext(t.Context(), query)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer rows.Close()
-	got, err := entsql.ScanInt(rows)
+	n, err := entsql.ScanInt(rows)
 	if err := errors.Join(err, rows.Err()); err != nil {
 		t.Fatal(err)
 	}
-	if got != want {
-		t.Errorf("%d transactions reached their commit, want %d", got, want)
-	}
+	return n
 }
 
 func assertUnavailable(t *testing.T, err error, unknown bool) {
