@@ -10,10 +10,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -110,7 +108,7 @@ func newLab(ctx context.Context, o options, stdout io.Writer) (*workload.Lab, fu
 		lab.ProfileDir = filepath.Join(o.out, "profiles")
 	}
 	lab.Deployments, err = chooseDeployments(o)
-	lab.Report = &report.Report{Began: began.UTC(), Machine: machine(ctx, root), Settings: settings(lab.Size, o.baseline)}
+	lab.Report = &report.Report{Began: began.UTC(), Machine: machine(ctx, root, dir), Settings: settings(lab.Size, o.baseline)}
 	return lab, func() { _ = os.RemoveAll(dir) }, err
 }
 
@@ -185,23 +183,6 @@ func deployments() []string {
 		list = append(list, d.Name)
 	}
 	return list
-}
-
-// machine says where the figures were taken, and of what.
-func machine(ctx context.Context, root string) map[string]string {
-	m := map[string]string{
-		"processors": fmt.Sprint(runtime.NumCPU()),
-		"go":         runtime.Version() + " " + runtime.GOOS + "/" + runtime.GOARCH,
-	}
-	for name, command := range map[string][]string{
-		"kernel":   {"uname", "-r"},
-		"revision": {"git", "-C", root, "describe", "--always", "--dirty"},
-	} {
-		if out, err := exec.CommandContext(ctx, command[0], command[1:]...).Output(); err == nil {
-			m[name] = strings.TrimSpace(string(out))
-		}
-	}
-	return m
 }
 
 func settings(s workload.Size, baseline string) map[string]string {

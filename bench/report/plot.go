@@ -12,20 +12,21 @@ import (
 )
 
 const (
-	plotWidth  = 24 * vg.Centimeter
-	curveHigh  = 14 * vg.Centimeter
-	barHigh    = 0.8 * vg.Centimeter // of one bar
+	plotWidth  = 26 * vg.Centimeter
+	curveHigh  = 16 * vg.Centimeter
+	barHigh    = 0.7 * vg.Centimeter // of one bar, with the space to the next
 	barMargins = 3 * vg.Centimeter   // above and below all
 )
 
 // PlotBars draws a figure of a workload's rows as an SVG image: medians as bars.
-// It tells whether there was anything to draw.
+// The yardstick is not among them: it would dwarf them. It tells whether there
+// was anything to draw.
 func (r *Report) PlotBars(w io.Writer, workload, figure string) (bool, error) {
 	var values plotter.Values
 	var names []string
 	for i := len(r.Rows) - 1; i >= 0; i-- { // the first on top
 		row := r.Rows[i]
-		if f := row.Figure(figure); row.Workload == workload && f != nil {
+		if f := row.Figure(figure); row.Workload == workload && row.Subject != Plain && f != nil {
 			values = append(values, f.Median)
 			names = append(names, fmt.Sprintf("%s: %s  %s", row.Case, row.Subject, number(f.Median)))
 		}
@@ -33,8 +34,7 @@ func (r *Report) PlotBars(w io.Writer, workload, figure string) (bool, error) {
 	if len(values) == 0 {
 		return false, nil
 	}
-	p := plot.New()
-	p.Title.Text = workload + ": " + figure
+	p := newPlot(workload + ": " + figure)
 	bars, err := plotter.NewBarChart(values, barHigh*6/10)
 	if err != nil {
 		return false, err
@@ -44,18 +44,14 @@ func (r *Report) PlotBars(w io.Writer, workload, figure string) (bool, error) {
 	p.Add(bars)
 	p.NominalY(names...)
 	p.X.Min = 0
-	return true, writeSVG(p, plotWidth, barHigh*vg.Length(len(values))+barMargins, w)
+	p.X.Tick.Marker = numbered(plot.DefaultTicks{})
+	return true, writeSVG(p, barHigh*vg.Length(len(values))+barMargins, w)
 }
 
-// PlotCurves draws the curves of a workload that have the same cost, over
-// logarithmic axes: what does not grow is a level line.
+// PlotCurves draws the curves of a workload over one size, on logarithmic axes:
+// what does not grow is a level line.
 func (r *Report) PlotCurves(w io.Writer, workload, size string) (bool, error) {
-	p := plot.New()
-	p.Title.Text = "Cost by " + size
-	p.X.Label.Text, p.X.Scale, p.X.Tick.Marker = size, plot.LogScale{}, plot.LogTicks{Prec: -1}
-	p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
-	p.Legend.Top = true
-	p.Y.Min, p.Y.Max = math.Inf(1), math.Inf(-1)
+	low, high := math.Inf(1), math.Inf(-1)
 	var drawn []any
 	for _, c := range r.Curves {
 		if c.Workload != workload || c.Size != size || c.Fit == nil {
@@ -64,21 +60,52 @@ func (r *Report) PlotCurves(w io.Writer, workload, size string) (bool, error) {
 		points := make(plotter.XYs, len(c.Sizes))
 		for i := range points {
 			points[i] = plotter.XY{X: c.Sizes[i], Y: c.Costs[i]}
+			low, high = min(low, c.Costs[i]), max(high, c.Costs[i])
 		}
-		drawn = append(drawn, fmt.Sprintf("%s, %s, exponent %.2f", c.Name, c.Cost, c.Fit.Exponent), points)
+		drawn = append(drawn, fmt.Sprintf("%s, %s: exponent %.2f", c.Name, c.Cost, c.Fit.Exponent), points)
 	}
 	if len(drawn) == 0 {
 		return false, nil
 	}
+	p := newPlot("cost by " + size)
+	p.X.Label.Text = size
+	for _, axis := range []*plot.Axis{&p.X, &p.Y} {
+		axis.Scale, axis.Tick.Marker = plot.LogScale{}, numbered(plot.LogTicks{})
+	}
 	if err := plotutil.AddLinePoints(p, drawn...); err != nil {
 		return false, err
 	}
-	p.Y.Min, p.Y.Max = p.Y.Min/2, p.Y.Max*8 // room for the legend
-	return true, writeSVG(p, plotWidth, curveHigh, w)
+	p.Legend.Top, p.Legend.Padding = true, vg.Points(3)
+	p.Y.Min, p.Y.Max = decade(math.Floor, low), 10*decade(math.Ceil, high) // room for the legend
+	return true, writeSVG(p, curveHigh, w)
 }
 
-func writeSVG(p *plot.Plot, width, height vg.Length, w io.Writer) error {
-	image, err := p.WriterTo(width, height, "svg")
+// decade is the power of ten beside a value.
+func decade(round func(float64) float64, value float64) float64 {
+	return math.Pow(10, round(math.Log10(value)))
+}
+
+func newPlot(title string) *plot.Plot {
+	p := plot.New()
+	p.Title.Text, p.Title.Padding = title, vg.Points(8)
+	return p
+}
+
+// numbered writes the labels of ticks as tables write numbers.
+func numbered(ticks plot.Ticker) plot.Ticker {
+	return plot.TickerFunc(func(low, high float64) []plot.Tick {
+		all := ticks.Ticks(low, high)
+		for i := range all {
+			if all[i].Label != "" {
+				all[i].Label = number(all[i].Value)
+			}
+		}
+		return all
+	})
+}
+
+func writeSVG(p *plot.Plot, height vg.Length, w io.Writer) error {
+	image, err := p.WriterTo(plotWidth, height, "svg")
 	if err != nil {
 		return err
 	}

@@ -19,6 +19,9 @@ type Report struct {
 	Curves   []Curve           `json:"curves,omitempty"`
 }
 
+// Plain is the subject that is the yardstick: a net/http server that does nothing.
+const Plain = "plain net/http"
+
 // Row is one measurement of one contender.
 type Row struct {
 	Workload string `json:"workload"`

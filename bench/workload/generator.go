@@ -24,11 +24,12 @@ var generator = Workload{
 		if err != nil {
 			return err
 		}
-		before.name = "signed before the run"
+		before.name, before.yardstick = signed(false), ""
 		during, err := signingInTheRun(service, l.most())
 		if err != nil {
 			return err
 		}
+		during.name, during.yardstick = signed(true), ""
 		return l.race(ctx, "generator", fmt.Sprintf("plain net/http, %d connections", l.most()), []contender{before, during})
 	},
 }
@@ -55,5 +56,8 @@ func signingInTheRun(service *servers.Service, connections int) (contender, erro
 			return time.Since(began), err
 		})
 	}
-	return contender{name: "signed in the run", service: service, run: run, close: func() { load.CloseAll(conns) }}, nil
+	return contender{
+		name: plainName, yardstick: "plain", service: service,
+		run: run, close: func() { load.CloseAll(conns) },
+	}, nil
 }

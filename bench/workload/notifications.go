@@ -46,7 +46,7 @@ func (l *Lab) notifyOn(ctx context.Context, d servers.Deployment) error {
 				prepare: n.prepare, run: n.run, close: n.close,
 			})
 		}
-		name := fmt.Sprintf("%s, %d subscribers", d, subscribers)
+		name := fmt.Sprintf("%s, subscribers: %d", d, subscribers)
 		if err := l.race(ctx, "notifications", name, contenders); err != nil {
 			return err
 		}

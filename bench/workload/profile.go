@@ -44,7 +44,7 @@ func writeProfile(ctx context.Context, path string, profile []byte) error {
 		return err
 	}
 	for _, order := range []string{"flat", "cum"} {
-		out, err := exec.CommandContext(ctx, "go", "tool", "pprof", "-top", "-nodecount=60", "-"+order, path+".pprof").Output()
+		out, err := exec.CommandContext(ctx, "go", "tool", "pprof", "-top", "-nodecount=60", "-"+order, path+".pprof").Output() //nolint:gosec // go
 		if err != nil {
 			return fmt.Errorf("pprof: %w", err)
 		}

@@ -16,7 +16,7 @@ import (
 
 // The names of contenders, as tables have them.
 const (
-	plainName  = "plain net/http"
+	plainName  = report.Plain
 	nowName    = "Syncline"
 	beforeName = "Syncline before"
 )

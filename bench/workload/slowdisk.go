@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"syncline/bench/servers"
 )
@@ -48,11 +49,18 @@ func (l *Lab) slowDiskOn(ctx context.Context, d servers.Deployment) error {
 			if err != nil {
 				return err
 			}
-			return l.race(ctx, "slowdisk", fmt.Sprintf("%s, %d connections, syncs %s slower", d, l.most(), delay), contenders)
+			return l.race(ctx, "slowdisk", fmt.Sprintf("%s, %d connections, syncs %s", d, l.most(), slower(delay)), contenders)
 		}()
 		if err != nil {
 			return fmt.Errorf("%s: %w", delay, err)
 		}
 	}
 	return nil
+}
+
+func slower(delay time.Duration) string {
+	if delay == 0 {
+		return "as they are"
+	}
+	return delay.String() + " slower"
 }

@@ -45,7 +45,7 @@ func (l *Lab) writesOn(ctx context.Context, d servers.Deployment) error {
 	}
 	for _, connections := range counts {
 		for _, w := range l.waysToWrite(connections) {
-			name := fmt.Sprintf("%s, %s, %d connections", d, w.name, connections)
+			name := fmt.Sprintf("%s, %s, connections: %d", d, w.name, connections)
 			contenders, err := f.writing(ctx, w, connections)
 			if err != nil {
 				return err
