@@ -9,6 +9,7 @@ import (
 
 	entsql "entgo.io/ent/dialect/sql"
 
+	"syncline/ent"
 	"syncline/ent/account"
 	"syncline/internal/database"
 	"syncline/internal/testservers"
@@ -224,7 +225,12 @@ func assertTries(t *testing.T, db *database.DB, want int) {
 
 func queryInt(t *testing.T, db *database.DB, query string) int {
 	t.Helper()
-	rows, err := db.Read.QueryContext(t.Context(), query)
+	return queryIntOf(t, db.Read, query)
+}
+
+func queryIntOf(t *testing.T, client *ent.Client, query string) int {
+	t.Helper()
+	rows, err := client.QueryContext(t.Context(), query)
 	if err != nil {
 		t.Fatal(err)
 	}
