@@ -3,6 +3,7 @@ package storagetest
 import (
 	"context"
 	stderrors "errors"
+	"math"
 	"strings"
 	"testing"
 
@@ -21,6 +22,7 @@ func pages(t *testing.T, log synckit.Log) {
 	equal(t, "last page", show(read(t, log, all[3].Position, 2)), "e5")
 	equal(t, "after the end", show(read(t, log, all[4].Position, 2)), "")
 	equal(t, "far after the end", show(read(t, log, 1<<62, 2)), "")
+	equal(t, "after the last that can be", show(read(t, log, math.MaxUint64, 2)), "")
 	equal(t, "nothing asked", show(read(t, log, 0, 0)), "")
 }
 
