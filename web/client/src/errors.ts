@@ -27,6 +27,16 @@ export class SynclineError extends Error {
   }
 }
 
+/** That nobody answers at a URL, and what to do about it. */
+export function unreachable(url: URL, cause: unknown): SynclineError {
+  return new SynclineError(
+    'UNREACHABLE',
+    `${url.origin} cannot be reached: check the network and that the server runs; from a page of another origin, that its ALLOWED_ORIGINS names that origin`,
+    {},
+    { cause },
+  );
+}
+
 interface GraphQLErrorLike {
   message: string;
   extensions?: Record<string, unknown> | null;

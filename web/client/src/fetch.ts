@@ -1,5 +1,5 @@
 import { pause, sleep } from './backoff.js';
-import { fromGraphQLErrors, SynclineError } from './errors.js';
+import { fromGraphQLErrors, SynclineError, unreachable } from './errors.js';
 import { isRepeatable } from './repeatable.js';
 import type { Session } from './session.js';
 import { authorityOf, contentDigest, sign } from './signing.js';
@@ -11,9 +11,14 @@ export interface SignedFetchOptions {
   fetch?: typeof fetch;
   /** How often a request is sent at most; 6 by default, which takes some seconds. */
   attempts?: number;
+  /** Hears why a request is about to be sent again. */
+  onRetry?: (error: SynclineError) => void;
   /** For tests: the moment to sign at. */
   moment?: () => Moment;
 }
+
+/** How long a server may take to begin its answer; a connection that died in silence never answers. */
+const ANSWER_WAIT = 60_000;
 
 /**
  * A `fetch` that signs each request anew. A clock that is off is corrected by
@@ -38,6 +43,7 @@ export function signedFetch(session: Session, options: SignedFetchOptions = {}):
       if (last && result.response) return result.response;
       if (last) throw result.error!;
       await result.response?.body?.cancel();
+      options.onRetry?.(result.error!);
       await sleep(pause(failed, Number(result.error!.extensions['retryAfterMs'] ?? 0)), signal);
     }
   };
@@ -82,13 +88,17 @@ async function attempt(
 ): Promise<Attempt> {
   const headers = signedHeaders(session, request, options.moment?.() ?? momentOf(session));
   const send = options.fetch ?? fetch;
+  const silence = new AbortController();
+  const timer = setTimeout(() => silence.abort(new Error('no answer came within a minute')), ANSWER_WAIT);
   let response: Response;
   try {
     signal.throwIfAborted();
-    response = await send(request.url, { ...request.init, headers, signal });
+    response = await send(request.url, { ...request.init, headers, signal: anySignal([signal, silence.signal]) });
   } catch (cause) {
     if (signal.aborted) throw signal.reason;
     return { error: unreachable(request.url, cause) };
+  } finally {
+    clearTimeout(timer);
   }
   return { response, error: await errorOf(response, request.url) };
 }
@@ -119,7 +129,7 @@ function signedHeaders(session: Session, { url, init, body }: Prepared, moment: 
 async function errorOf(response: Response, url: URL): Promise<SynclineError | undefined> {
   const type = response.headers.get('content-type') ?? '';
   if (response.ok && /json|text\/event-stream/.test(type)) return undefined;
-  if ([502, 503, 504].includes(response.status) && !type.includes('json')) {
+  if ([429, 502, 503, 504].includes(response.status) && !type.includes('json')) {
     return unreachable(url, new Error(`a gateway answered with ${response.status}`));
   }
   const body = type.includes('json') ? await response.clone().json().catch(() => undefined) : undefined;
@@ -128,15 +138,6 @@ async function errorOf(response: Response, url: URL): Promise<SynclineError | un
   throw new SynclineError(
     'NOT_SYNCLINE',
     `${url.origin}${url.pathname} answered with ${response.status || 'a redirect'} and ${type || 'no content type'}, which Syncline does not: check the URL (it ends in /graphql) and what stands before the server`,
-  );
-}
-
-function unreachable(url: URL, cause: unknown): SynclineError {
-  return new SynclineError(
-    'UNREACHABLE',
-    `${url.origin} cannot be reached: check the network and that the server runs; from a page of another origin, that its ALLOWED_ORIGINS names that origin`,
-    {},
-    { cause },
   );
 }
 

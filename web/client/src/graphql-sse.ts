@@ -8,10 +8,13 @@ import type { SignedFetchOptions } from './fetch.js';
 import { iterate } from './iterate.js';
 import type { Session } from './session.js';
 
+/** The server says something every 15 seconds. */
+const LONGEST_SILENCE = 40_000;
+
 /** What graphql-sse's client offers, without its single connection mode. */
 export type EventSourceClient = Pick<Client<false>, 'subscribe' | 'iterate' | 'dispose'>;
 
-export interface EventSourceOptions extends Pick<SignedFetchOptions, 'fetch'> {
+export interface EventSourceOptions extends Pick<SignedFetchOptions, 'fetch' | 'onRetry'> {
   /** Hears of connections, as graphql-sse has it. */
   on?: ClientOptions<false>['on'];
 }
@@ -55,11 +58,13 @@ class Stream {
   readonly #send: typeof fetch;
   readonly #client: Client<false>;
   readonly #signal: AbortSignal;
+  readonly #onRetry: EventSourceOptions['onRetry'];
   #cursor: string | undefined;
   #fail: (error: unknown) => void = () => {};
 
   constructor(session: Session, options: EventSourceOptions) {
     this.#signal = session.signal;
+    this.#onRetry = options.onRetry;
     // Trying again is graphql-sse's part here.
     this.#send = signedFetch(session, { ...options, attempts: 1 });
     this.#client = createClient({
@@ -98,9 +103,10 @@ class Stream {
     try {
       const response = await this.#send(url, { ...init, body: this.#resuming(init.body as string) });
       if (!response.ok) throw await refusalOf(response);
-      return response;
+      return new Response(watched(response.body!), response);
     } catch (error) {
       if (!mayPass(error)) this.#fail(error);
+      else if (!this.#signal.aborted) this.#onRetry?.(error);
       throw error;
     }
   }
@@ -119,12 +125,36 @@ class Stream {
   }
 }
 
+/**
+ * A body that ends when its connection breaks or falls silent. The end is told a
+ * moment late: graphql-sse overlooks one that comes while events wait.
+ */
+function watched(body: ReadableStream<Uint8Array>): ReadableStream<Uint8Array> {
+  const reader = body.getReader();
+  return new ReadableStream({
+    async pull(controller) {
+      const timer = setTimeout(() => void reader.cancel(), LONGEST_SILENCE);
+      try {
+        const { done, value } = await reader.read();
+        if (!done) return controller.enqueue(value);
+      } catch {
+        // Broken is over, too.
+      } finally {
+        clearTimeout(timer);
+      }
+      await sleep(0);
+      controller.close();
+    },
+    cancel: (reason) => reader.cancel(reason),
+  });
+}
+
 async function refusalOf(response: Response): Promise<SynclineError> {
   const { errors } = (await response.json()) as { errors?: unknown };
   return fromGraphQLErrors(errors) ?? new SynclineError('PROTOCOL', `the server answered with ${response.status}`);
 }
 
-function mayPass(error: unknown): boolean {
+function mayPass(error: unknown): error is SynclineError {
   const codes = ['UNREACHABLE', 'UNAVAILABLE', 'RATE_LIMITED', 'NONCE_REUSED', 'SIGNATURE_EXPIRED'];
   return error instanceof SynclineError && codes.includes(error.code);
 }

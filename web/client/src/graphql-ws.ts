@@ -3,16 +3,19 @@ import type { FormattedExecutionResult } from 'graphql';
 import type { Client, ClientOptions, Message, Sink, SubscribePayload } from 'graphql-ws';
 
 import { pause, sleep } from './backoff.js';
-import { fromCloseEvent, SynclineError } from './errors.js';
+import { fromCloseEvent, SynclineError, unreachable } from './errors.js';
 import { iterate } from './iterate.js';
 import type { Session } from './session.js';
 import { connectionParams } from './socket.js';
 
 /** Options of graphql-ws, but for those that signing needs. */
-export type SocketOptions = Omit<ClientOptions, 'url' | 'connectionParams' | 'generateID' | 'shouldRetry'>;
+export interface SocketOptions extends Omit<ClientOptions, 'url' | 'connectionParams' | 'generateID' | 'shouldRetry'> {
+  /** Hears why a connection failed, before the next try. `UNREACHABLE` says what to check. */
+  onRetry?: (error: SynclineError) => void;
+}
 
-/** How long a server may take to answer a ping before the connection counts as dead. */
-const PONG_WAIT = 10_000;
+/** How long a server may take to accept a connection or to answer a ping before it counts as dead. */
+const ANSWER_WAIT = 10_000;
 
 /**
  * A client of graphql-ws that signs each connection anew, reconnects for ever,
@@ -42,26 +45,29 @@ class Tenure {
   /** By operation id: the cursor of the last event. */
   readonly #cursors = new Map<string, string>();
   readonly #signal: AbortSignal;
+  readonly #onRetry: SocketOptions['onRetry'];
   #ids = 0;
   #id = '';
 
   constructor(
     private readonly session: Session,
-    options: SocketOptions,
+    { onRetry, webSocketImpl, ...options }: SocketOptions,
   ) {
     this.#signal = session.signal;
+    this.#onRetry = onRetry;
     this.client = createClient({
       keepAlive: 15_000,
       retryAttempts: Infinity,
       retryWait: (failed) => sleep(pause(failed)),
       ...options,
+      webSocketImpl: withErrorListener(webSocketImpl ?? (globalThis as { WebSocket?: unknown }).WebSocket),
       url: session.webSocketUrl.href,
       connectionParams: connectionParams(session, { resume: () => Object.fromEntries(this.#cursors) }),
       generateID: () => (this.#id = String(++this.#ids)),
       shouldRetry: (failure) => this.#shouldRetry(failure),
     });
     this.client.on('message', (message) => this.#remember(message));
-    this.#watchPongs();
+    this.#watchSilence();
     this.#signal.addEventListener('abort', () => this.#retire(), { once: true });
   }
 
@@ -101,26 +107,52 @@ class Tenure {
     }
   }
 
-  /** All but a refusal that will come again passes, also that the host cannot be reached. */
   #shouldRetry(failure: unknown): boolean {
     if (this.#signal.aborted || failure instanceof SynclineError) return false;
     const refusal = fromCloseEvent(failure);
-    if (refusal?.code === 'SIGNATURE_EXPIRED') return this.session.correctClock(refusal.extensions['serverTime']);
-    return refusal === undefined || refusal.code === 'NONCE_REUSED' || refusal.code === 'UNAVAILABLE';
+    const retries = refusal === undefined || this.#mayPass(refusal);
+    if (retries) this.#onRetry?.(refusal ?? unreachable(this.session.webSocketUrl, failure));
+    return retries;
   }
 
-  /** A connection that died in silence looks open until the system gives up on it, which takes minutes. */
-  #watchPongs(): void {
+  /** All but a refusal that will come again. */
+  #mayPass(refusal: SynclineError): boolean {
+    if (refusal.code === 'SIGNATURE_EXPIRED') return this.session.correctClock(refusal.extensions['serverTime']);
+    return refusal.code === 'NONCE_REUSED' || refusal.code === 'UNAVAILABLE';
+  }
+
+  /** A connection that died in silence looks open, or about to be, until the system gives up on it, which takes minutes. */
+  #watchSilence(): void {
     let timer: ReturnType<typeof setTimeout> | undefined;
-    this.client.on('ping', (received) => {
-      if (!received) timer = setTimeout(() => this.client.terminate(), PONG_WAIT);
-    });
-    this.client.on('pong', (received) => received && clearTimeout(timer));
-    this.client.on('closed', () => clearTimeout(timer));
+    const stop = () => clearTimeout(timer);
+    const wait = () => {
+      stop();
+      timer = setTimeout(() => this.client.terminate(), ANSWER_WAIT);
+    };
+    this.client.on('connecting', wait);
+    this.client.on('connected', stop);
+    this.client.on('ping', (received) => !received && wait());
+    this.client.on('pong', (received) => received && stop());
+    this.client.on('closed', stop);
   }
 
   #retire(): void {
     Promise.resolve(this.client.dispose()).catch(() => {}); // of a connection that was still being made
     this.client.terminate();
   }
+}
+
+/**
+ * The WebSocket of the npm package ws reports that it was given up while it was
+ * still connecting; without a listener, that would end the process.
+ */
+function withErrorListener(implementation: unknown): unknown {
+  if (typeof implementation !== 'function') return implementation;
+  const Base = implementation as typeof WebSocket;
+  return class extends Base {
+    constructor(url: string | URL, protocols?: string | string[]) {
+      super(url, protocols);
+      this.addEventListener('error', () => {});
+    }
+  };
 }
