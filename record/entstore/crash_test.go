@@ -56,7 +56,7 @@ func writeUntilKilled(dir, round string) error {
 					return
 				}
 				out.Lock()
-				fmt.Println(writer%crashOwners, name, result.Results[0].NewRevision)
+				fmt.Fprintln(os.Stdout, writer%crashOwners, name, result.Results[0].NewRevision)
 				out.Unlock()
 			}
 		}()

@@ -108,10 +108,3 @@ func (s *scanner) keep(data []byte) []byte {
 	s.room = append(s.room, data...)
 	return s.room[from:len(s.room):len(s.room)]
 }
-
-func scan(rows *sql.Rows, r *record.Record, last any) error {
-	var updatedAt int64
-	err := rows.Scan(&r.ID, &r.Revision, &r.Deleted, &r.SchemaVersion, &r.ClientID, &updatedAt, last)
-	r.UpdatedAt = time.UnixMicro(updatedAt).UTC()
-	return err
-}

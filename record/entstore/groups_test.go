@@ -30,9 +30,29 @@ func TestGroupsOnSQLite(t *testing.T) {
 	recordtest.RunGroups(t, grouped(db), groups)
 }
 
-func TestGroupsOnPostgres(t *testing.T) {
+func TestPostgresGroups(t *testing.T) {
 	t.Parallel()
-	db := testservers.StartPostgres(t).Open(t)
+	server := testservers.StartPostgres(t)
+	for _, c := range []struct {
+		name string
+		test func(t *testing.T, db *database.DB)
+	}{
+		{"any requests", testGroupsOnPostgres},
+		{"one transaction", testAGroupIsOneTransaction},
+		{"a slow commit is shared", testASlowCommitIsShared},
+		{"a locked owner holds up nobody else", testALockedOwnerHoldsUpNobodyElse},
+		{"a commit whose outcome is lost", testAGroupWhoseCommitIsLost},
+		{"a group that gives way", testAGroupThatGivesWay},
+		{"a panic", testPanic},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			c.test(t, server.Open(t))
+		})
+	}
+}
+
+func testGroupsOnPostgres(t *testing.T, db *database.DB) {
 	exec(t, db, `CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'poison'; END $$`)
 	exec(t, db, `CREATE TRIGGER poison BEFORE INSERT ON syncline_records FOR EACH ROW
 		WHEN (new.id = 'poison') EXECUTE FUNCTION refuse()`)

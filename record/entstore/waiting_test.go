@@ -103,9 +103,7 @@ func TestOwnersTakeTurns(t *testing.T) {
 }
 
 // A group is one transaction, also if it writes a record twice.
-func TestAGroupIsOneTransaction(t *testing.T) {
-	t.Parallel()
-	db := testservers.StartPostgres(t).Open(t)
+func testAGroupIsOneTransaction(t *testing.T, db *database.DB) {
 	store := newStore(db)
 	release := store.Hold()
 	var waits []func() (record.Result, error)
@@ -127,9 +125,7 @@ func TestAGroupIsOneTransaction(t *testing.T) {
 }
 
 // While commits are slow, what comes meanwhile shares the next one.
-func TestASlowCommitIsShared(t *testing.T) {
-	t.Parallel()
-	db := testservers.StartPostgres(t).Open(t)
+func testASlowCommitIsShared(t *testing.T, db *database.DB) {
 	onCommit(t, db, "PERFORM pg_sleep(0.001);")
 	store := newStore(db)
 	const writers, each = 64, 3
@@ -179,9 +175,7 @@ func TestAWriteToAnIdleStoreWaitsForNothing(t *testing.T) {
 
 // An owner's row that another process has locked holds up that owner's writes,
 // and nobody else's.
-func TestALockedOwnerHoldsUpNobodyElse(t *testing.T) {
-	t.Parallel()
-	db := testservers.StartPostgres(t).Open(t)
+func testALockedOwnerHoldsUpNobodyElse(t *testing.T, db *database.DB) {
 	store := newStore(db)
 	mustWrite(t, store, set("a", 1))
 	holder, err := db.Write.Tx(t.Context())

@@ -2,7 +2,6 @@ package entstore
 
 import (
 	"context"
-	"database/sql"
 	"database/sql/driver"
 	"encoding/binary"
 	"errors"
@@ -168,22 +167,28 @@ func (s *Store) transact(lane lane, f func(context.Context, transaction) error) 
 	}
 	defer conn.Close() //nolint:errcheck // it was closed already if it is of no more use
 	var failed error
-	err = conn.Raw(func(driverConn any) error {
-		tx, err := s.begin(ctx, driverConn, lane)
-		if err != nil {
-			failed = err
-			return nil
-		}
-		failed = f(ctx, tx)
-		if tx.end() != nil {
-			return driver.ErrBadConn
-		}
-		return nil
+	err = conn.Raw(func(driverConn any) (spoilt error) {
+		failed, spoilt = s.carryOut(ctx, driverConn, lane, f)
+		return spoilt
 	})
-	if failed == nil && !errors.Is(err, driver.ErrBadConn) && !errors.Is(err, sql.ErrConnDone) {
+	if failed == nil && !errors.Is(err, driver.ErrBadConn) {
 		failed = err
 	}
 	return failed
+}
+
+// carryOut runs f in a transaction. spoilt says that the connection is not to be
+// used again.
+func (s *Store) carryOut(ctx context.Context, driverConn any, lane lane, f func(context.Context, transaction) error) (failed, spoilt error) {
+	tx, err := s.begin(ctx, driverConn, lane)
+	if err != nil {
+		return err, nil
+	}
+	failed = f(ctx, tx)
+	if tx.end() != nil {
+		spoilt = driver.ErrBadConn
+	}
+	return failed, spoilt
 }
 
 func (s *Store) begin(ctx context.Context, driverConn any, lane lane) (transaction, error) {
