@@ -131,7 +131,7 @@ func (s *session) answerPage(id int64) func(peerlog.Page, error) {
 
 func (s *session) fault(op string, err error) *wire.Fault {
 	fault := wire.NewFault(err)
-	if fault.Code.Retryable() && errors.CodeOf(err) != errors.Closed {
+	if fault.Code.Retryable() {
 		s.printf("%s: %v", op, err)
 	}
 	return &fault
@@ -229,7 +229,7 @@ func (s *session) follow(ctx context.Context, f *follow) {
 	defer s.forget(f)
 	for {
 		if err := s.followOnce(ctx, f); err != nil {
-			if ctx.Err() == nil {
+			if ctx.Err() == nil && errors.CodeOf(err) != errors.Closed { // then the connection's end tells
 				s.send(message{ID: f.id, Fault: s.fault("follow", err)})
 			}
 			return
