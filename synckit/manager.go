@@ -168,3 +168,17 @@ func (m *Manager) Close() error {
 	})
 	return err
 }
+
+// Effective gives those of an aggregate's events that count, in the order in
+// which they do: LoadEffective for the manager's store. Over a store that is no
+// Log it knows the order better than LoadEffective.
+func (m *Manager) Effective(ctx context.Context, aggregateID string) ([]EventWithVersion, error) {
+	if m.bad != nil {
+		return nil, m.bad
+	}
+	entries, err := m.aggregate(ctx, aggregateID)
+	if err != nil {
+		return nil, err
+	}
+	return Effective(eventsOf(entries)), nil
+}

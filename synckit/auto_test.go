@@ -1,0 +1,306 @@
+package synckit_test
+
+import (
+	"context"
+	stderrors "errors"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"syncline/synckit"
+	"syncline/synckit/errors"
+	"syncline/synckit/storage/memory"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// autoNode is a node whose transport counts its pulls, fails on demand and has
+// no live connection unless given one.
+type autoNode struct {
+	*synckit.Manager
+	store *memory.Store
+	hub   *memory.Store
+	pulls atomic.Int64
+	down  atomic.Bool
+	fake  *scripted
+}
+
+func newAutoNode(t *testing.T, options synckit.SyncOptions) *autoNode {
+	t.Helper()
+	n := &autoNode{store: memory.New(), hub: memory.New()}
+	n.fake = newScripted(n.hub)
+	n.fake.pullPage = func(ctx context.Context, since string, limit int) (synckit.Page, error) {
+		n.pulls.Add(1)
+		if n.down.Load() {
+			return synckit.Page{}, stderrors.New("offline")
+		}
+		return n.fake.PagedTransport.PullPage(ctx, since, limit)
+	}
+	n.fake.subscribe = func(context.Context, func([]synckit.EventWithVersion) error) error {
+		return errors.New(errors.Unsupported, "subscribe", nil)
+	}
+	n.Manager = synckit.NewSyncManager(n.store, n.fake, &options)
+	return n
+}
+
+func (n *autoNode) start(t *testing.T) {
+	t.Helper()
+	if err := n.StartAutoSync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Wait()
+}
+
+func (n *autoNode) stop(t *testing.T) {
+	t.Helper()
+	check(t, "stop", n.StopAutoSync(), nil)
+	check(t, "auto sync", n.Status().AutoSync, false)
+	n.fake.Close()
+}
+
+// after lets time pass.
+func after(d time.Duration) {
+	<-time.After(d)
+	synctest.Wait()
+}
+
+func TestAutoSyncPollsAtItsInterval(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := newAutoNode(t, synckit.SyncOptions{SyncInterval: time.Minute})
+		n.start(t)
+		check(t, "at once", n.pulls.Load(), 1)
+		check(t, "status", n.Status().AutoSync, true)
+		checkCode(t, n.StartAutoSync(t.Context()), errors.InvalidOptions)
+		after(time.Minute - time.Millisecond)
+		check(t, "before the interval", n.pulls.Load(), 1)
+		after(time.Millisecond)
+		check(t, "after the interval", n.pulls.Load(), 2)
+		check(t, "last sync", n.Status().LastSync, time.Now())
+		n.stop(t)
+		n.stop(t)
+		after(time.Hour)
+		check(t, "after stop", n.pulls.Load(), 2)
+		n.start(t)
+		check(t, "started again", n.pulls.Load(), 3)
+		check(t, "close", n.Close(), nil)
+	})
+}
+
+func TestAutoSyncBacksOffAndRecovers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := newAutoNode(t, synckit.SyncOptions{SyncInterval: time.Minute, MaxRetryDelay: 16 * time.Second})
+		n.down.Store(true)
+		n.start(t)
+		check(t, "connection", n.Status().Connection, synckit.Offline)
+		checkCode(t, n.Status().LastError, errors.Unavailable)
+		last, spread := time.Now(), false
+		for _, seconds := range []time.Duration{1, 2, 4, 8, 16, 16} {
+			longest := seconds * time.Second
+			for before := n.pulls.Load(); n.pulls.Load() == before; {
+				after(time.Millisecond)
+			}
+			waited := time.Since(last)
+			if waited < longest/2 || waited > longest+time.Millisecond {
+				t.Errorf("retried after %s, want %s to %s", waited, longest/2, longest)
+			}
+			spread = spread || waited%(500*time.Millisecond) > time.Millisecond
+			last = time.Now()
+		}
+		check(t, "delays are spread", spread, true)
+		failures := n.Status().Failures
+		check(t, "failures are counted", failures >= 7, true)
+		n.down.Store(false)
+		after(16 * time.Second)
+		check(t, "connection", n.Status().Connection, synckit.Online)
+		check(t, "failures", n.Status().Failures, 0)
+		n.stop(t)
+	})
+}
+
+func TestAutoSyncPushesWhatIsStored(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := newAutoNode(t, synckit.SyncOptions{SyncInterval: time.Hour})
+		n.start(t)
+		for _, id := range []string{"a1", "a2", "a3"} {
+			if err := n.store.Store(t.Context(), newEvent(id, "x"), nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		after(time.Second)
+		check(t, "hub", logOf(t, n.hub), "a1 a2 a3")
+		check(t, "syncs", n.pulls.Load(), 2)
+		after(time.Minute)
+		check(t, "syncs later", n.pulls.Load(), 2)
+		n.stop(t)
+	})
+}
+
+// While the peer is away, writing does not call it again and again.
+func TestWritesDoNotShortenTheBackoff(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := newAutoNode(t, synckit.SyncOptions{SyncInterval: time.Hour})
+		n.down.Store(true)
+		n.start(t)
+		after(time.Minute)
+		before := n.pulls.Load()
+		if err := n.store.Store(t.Context(), newEvent("a1", "x"), nil); err != nil {
+			t.Fatal(err)
+		}
+		after(100 * time.Millisecond)
+		check(t, "pulls", n.pulls.Load(), before)
+		n.down.Store(false)
+		after(5 * time.Minute)
+		check(t, "hub", logOf(t, n.hub), "a1")
+		n.stop(t)
+	})
+}
+
+// A live event, and a connection that stands again, make it sync at once, even
+// during a backoff. A subscription that breaks is made again.
+func TestAutoSyncFollowsLiveEvents(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := newAutoNode(t, synckit.SyncOptions{SyncInterval: time.Hour})
+		hints, subscriptions := make(chan error), 0
+		n.fake.subscribe = func(ctx context.Context, handler func([]synckit.EventWithVersion) error) error {
+			subscriptions++
+			for {
+				select {
+				case <-ctx.Done():
+					return ctx.Err()
+				case err := <-hints:
+					if err != nil {
+						return err
+					}
+					check(t, "handler", handler(nil), nil)
+				}
+			}
+		}
+		n.down.Store(true)
+		n.start(t)
+		check(t, "live", n.Status().Live, false)
+		after(10 * time.Minute)
+		n.down.Store(false)
+		before := n.pulls.Load()
+		hints <- nil
+		synctest.Wait()
+		check(t, "pulled at once", n.pulls.Load(), before+1)
+		check(t, "live", n.Status().Live, true)
+
+		hints <- stderrors.New("broken")
+		synctest.Wait()
+		check(t, "live", n.Status().Live, false)
+		after(time.Second)
+		check(t, "subscriptions", subscriptions, 2)
+		hints <- nil
+		synctest.Wait()
+		check(t, "live again", n.Status().Live, true)
+		check(t, "pulled at once", n.pulls.Load(), before+2)
+		n.stop(t)
+		check(t, "live after stop", n.Status().Live, false)
+	})
+}
+
+// A transport's Subscribe may return and go on by itself.
+func TestSubscribeThatReturns(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := newAutoNode(t, synckit.SyncOptions{SyncInterval: time.Hour, PullOnly: true})
+		var hint func([]synckit.EventWithVersion) error
+		n.fake.subscribe = func(_ context.Context, handler func([]synckit.EventWithVersion) error) error {
+			hint = handler
+			return nil
+		}
+		n.start(t)
+		check(t, "live", n.Status().Live, true)
+		check(t, "handler", hint([]synckit.EventWithVersion{newVersionless("x")}), nil)
+		synctest.Wait()
+		check(t, "pulls", n.pulls.Load(), 2)
+		n.stop(t)
+	})
+}
+
+// StopAutoSync ends what runs and waits for it.
+func TestStopDuringACall(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := newAutoNode(t, synckit.SyncOptions{})
+		var ended atomic.Bool
+		n.fake.pullPage = func(ctx context.Context, _ string, _ int) (synckit.Page, error) {
+			<-ctx.Done()
+			ended.Store(true)
+			return synckit.Page{}, ctx.Err()
+		}
+		n.start(t)
+		check(t, "syncing", n.Status().Syncing, true)
+		n.stop(t)
+		check(t, "ended", ended.Load(), true)
+	})
+}
+
+func TestAutoSyncEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := newAutoNode(t, synckit.SyncOptions{})
+		ctx, cancel := context.WithCancel(t.Context())
+		check(t, "start", n.StartAutoSync(ctx), nil)
+		synctest.Wait()
+		cancel()
+		synctest.Wait()
+		check(t, "auto sync", n.Status().AutoSync, false)
+		n.start(t)
+		check(t, "started again", n.Status().AutoSync, true)
+		n.stop(t)
+	})
+}
+
+// A peer that does not answer is given up after Timeout.
+func TestCallsTakeNoLongerThanTheTimeout(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := newAutoNode(t, synckit.SyncOptions{Timeout: 3 * time.Second})
+		n.fake.pullPage = func(ctx context.Context, _ string, _ int) (synckit.Page, error) {
+			<-ctx.Done()
+			return synckit.Page{}, ctx.Err()
+		}
+		began := time.Now()
+		_, err := n.Sync(t.Context())
+		checkCode(t, err, errors.Timeout)
+		check(t, "took", time.Since(began), 3*time.Second)
+		n.fake.Close()
+	})
+}
+
+// Calls that overlap wait for one another, and can give up waiting.
+func TestCallsThatOverlap(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := newAutoNode(t, synckit.SyncOptions{})
+		var running, most atomic.Int64
+		n.fake.pullPage = func(context.Context, string, int) (synckit.Page, error) {
+			most.Store(max(most.Load(), running.Add(1)))
+			<-time.After(time.Second)
+			running.Add(-1)
+			return synckit.Page{}, nil
+		}
+		for range 5 {
+			go n.Sync(t.Context())
+		}
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		_, err := n.Sync(ctx)
+		checkCode(t, err, errors.Timeout)
+		check(t, "close waits", n.Close(), nil)
+		check(t, "at once", most.Load(), 1)
+		synctest.Wait()
+		n.fake.Close()
+	})
+}
