@@ -19,8 +19,9 @@ type history struct {
 	from  record.Revision
 	head  record.Revision
 	// target is the newest revision that is known to exist. Below it, the
-	// history does not say that a reader has all.
+	// history does not say that a reader has all. raised counts who told of one.
 	target record.Revision
+	raised int
 
 	log    []*entry // in order of revision; dead ones are taken out now and then
 	dead   int
@@ -51,7 +52,13 @@ func sizeOf(r *record.Record) int {
 // begin forgets all: the history is empty, after a revision of an epoch. The
 // target stays: it may have been raised since what is begun with was read.
 func (h *history) begin(epoch record.Epoch, after record.Revision) {
-	*h = history{epoch: epoch, from: after, head: after, target: max(h.target, after)}
+	*h = history{epoch: epoch, from: after, head: after, target: max(h.target, after), raised: h.raised}
+}
+
+// raise takes note of a revision that somebody told of.
+func (h *history) raise(target record.Revision) {
+	h.target = max(h.target, target)
+	h.raised++
 }
 
 // commit takes in what this instance committed.
@@ -60,7 +67,7 @@ func (h *history) commit(c record.Commit) {
 	if c.Epoch != h.epoch {
 		h.begin(c.Epoch, first-1)
 	}
-	h.target = max(h.target, last)
+	h.raise(last)
 	if first > h.head+1 {
 		h.keepEarly(c)
 		return
@@ -116,9 +123,9 @@ func (h *history) takeEarly() {
 	}
 }
 
-// learn takes in a page that was read from the store after a cursor. asked is
-// the target from before it was read.
-func (h *history) learn(since record.Cursor, page record.Page, asked record.Revision) {
+// learn takes in a page that was read from the store after a cursor. raised is
+// the count from before it was read.
+func (h *history) learn(since record.Cursor, page record.Page, raised int) {
 	epoch, end, ok := page.Cursor.Exact()
 	if !ok {
 		return // within a walk from the beginning
@@ -127,7 +134,7 @@ func (h *history) learn(since record.Cursor, page record.Page, asked record.Revi
 	if !exact {
 		after = end // what it left out is not known: it tells the head at most
 	}
-	joins := epoch == h.epoch && after >= h.from && after <= h.head
+	joins := epoch == h.epoch && after <= h.head
 	switch {
 	case joins && end > h.head:
 		h.append(copied(page.Records, h.head))
@@ -141,7 +148,7 @@ func (h *history) learn(since record.Cursor, page record.Page, asked record.Revi
 	if epoch != h.epoch {
 		return
 	}
-	if !page.HasMore && h.target == asked {
+	if !page.HasMore && h.raised == raised {
 		h.target = h.head // a newer one was a rumour, perhaps of another history
 	}
 	h.target = max(h.target, h.head, page.Head)

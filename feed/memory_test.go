@@ -18,6 +18,7 @@ var errDown = errors.New("the store is down")
 type memory struct {
 	afterAccount  func() // called when an account was read
 	beforeChanges func() // called before a page is read
+	afterChanges  func() // called when a page was read, before it is returned
 
 	mu       sync.Mutex
 	epoch    record.Epoch
@@ -90,6 +91,9 @@ func (m *memory) Write(ctx context.Context, owner record.Owner, request record.R
 func (m *memory) Changes(ctx context.Context, owner record.Owner, span record.Span) (record.Snapshot, error) {
 	if m.beforeChanges != nil {
 		m.beforeChanges()
+	}
+	if m.afterChanges != nil {
+		defer m.afterChanges() // after the lock is given back
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -132,7 +132,7 @@ func (s *shared) begin(account record.Account) {
 func (s *shared) note(revision record.Revision) {
 	s.recent.mu.Lock()
 	defer s.recent.mu.Unlock()
-	s.history.target = max(s.history.target, revision)
+	s.history.raise(revision)
 }
 
 // compare takes note of a head that was read after a follower stood at a
@@ -140,7 +140,7 @@ func (s *shared) note(revision record.Revision) {
 func (s *shared) compare(head, position record.Revision) {
 	s.recent.mu.Lock()
 	defer s.recent.mu.Unlock()
-	s.history.target = max(s.history.target, head)
+	s.history.raise(head)
 	if head < position {
 		s.known = false
 		s.change(func(h *history) { *h = history{} })
@@ -182,14 +182,14 @@ func (s *shared) answered(began int, since record.Cursor, first int) (page recor
 // storeRead is a read of the store that is under way.
 type storeRead struct {
 	number int
-	asked  record.Revision // the target as it began
+	raised int // the history's as it began
 }
 
 func (s *shared) beginRead() storeRead {
 	s.recent.mu.Lock()
 	defer s.recent.mu.Unlock()
 	s.began++
-	return storeRead{s.began, s.history.target}
+	return storeRead{s.began, s.history.raised}
 }
 
 // endRead learns from a read after a cursor.
@@ -202,13 +202,13 @@ func (s *shared) endRead(r storeRead, since record.Cursor, page record.Page, err
 	if err != nil || s.followers == 0 {
 		return
 	}
-	s.change(func(h *history) { s.learn(h, since, page, r.asked) })
+	s.change(func(h *history) { s.learn(h, since, page, r.raised) })
 	if !page.HasMore && s.known && s.history.head >= page.Head {
 		s.settled = r.number
 	}
 }
 
-func (s *shared) learn(h *history, since record.Cursor, page record.Page, asked record.Revision) {
+func (s *shared) learn(h *history, since record.Cursor, page record.Page, raised int) {
 	if epoch, end, ok := page.Cursor.Exact(); ok && !s.known && !page.HasMore {
 		after := end
 		if _, position, ok := since.Exact(); ok {
@@ -218,6 +218,6 @@ func (s *shared) learn(h *history, since record.Cursor, page record.Page, asked 
 		s.known = true
 	}
 	if s.known {
-		h.learn(since, page, asked)
+		h.learn(since, page, raised)
 	}
 }
