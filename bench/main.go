@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -30,6 +31,7 @@ type options struct {
 	quick       bool
 	workloads   string
 	deployments string
+	connections string
 	rounds      int
 	duration    time.Duration
 	baseline    string
@@ -43,6 +45,7 @@ func main() {
 	flag.BoolVar(&o.quick, "quick", false, "shorter and smaller, for an impression")
 	flag.StringVar(&o.workloads, "workloads", "", "which ones, comma-separated (default all: "+strings.Join(names(workload.All()), ",")+")")
 	flag.StringVar(&o.deployments, "deployments", "", "what Syncline runs on, comma-separated (default all: "+strings.Join(deployments(), ",")+"; with -quick sqlite,postgres)")
+	flag.StringVar(&o.connections, "connections", "", "of writes, comma-separated; the last number is that of other workloads, too (default 1,16,64; with -quick 1,64)")
 	flag.IntVar(&o.rounds, "rounds", 0, "how often each figure is measured")
 	flag.DurationVar(&o.duration, "duration", 0, "how long one measurement takes")
 	flag.StringVar(&o.baseline, "baseline", defaultBaseline, "git revision to compare with; empty for none")
@@ -66,11 +69,21 @@ func run(ctx context.Context, o options, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	lab, cleanUp, err := newLab(ctx, o, stdout)
+	lab, err := newLab(o, stdout)
 	if err != nil {
 		return err
 	}
-	defer cleanUp()
+	dir, err := os.MkdirTemp(o.dir, "syncline-bench-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	root, err := servers.SourceRoot(ctx)
+	if err != nil {
+		return err
+	}
+	lab.Builder = servers.NewBuilder(root, dir, o.baseline)
+	lab.Report.Machine = machine(ctx, root, dir)
 	var errs []error
 	for _, w := range chosen {
 		lab.Say("%s: %s", w.Name, w.About)
@@ -87,19 +100,20 @@ func run(ctx context.Context, o options, stdout io.Writer) error {
 	return errors.Join(errs...)
 }
 
-func newLab(ctx context.Context, o options, stdout io.Writer) (*workload.Lab, func(), error) {
-	root, err := servers.SourceRoot(ctx)
+// newLab is the lab that the options ask for, still without programs.
+func newLab(o options, stdout io.Writer) (*workload.Lab, error) {
+	size, err := size(o)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	dir, err := os.MkdirTemp(o.dir, "syncline-bench-")
+	deployments, err := chooseDeployments(o)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	began := time.Now()
 	lab := &workload.Lab{
-		Builder: servers.NewBuilder(root, dir, o.baseline),
-		Size:    size(o),
+		Size: size, Deployments: deployments,
+		Report: &report.Report{Began: began.UTC(), Settings: settings(size, o.baseline)},
 		Say: func(format string, args ...any) {
 			_, _ = fmt.Fprintf(stdout, "%7.1fs  %s\n", time.Since(began).Seconds(), fmt.Sprintf(format, args...))
 		},
@@ -107,12 +121,10 @@ func newLab(ctx context.Context, o options, stdout io.Writer) (*workload.Lab, fu
 	if o.profile {
 		lab.ProfileDir = filepath.Join(o.out, "profiles")
 	}
-	lab.Deployments, err = chooseDeployments(o)
-	lab.Report = &report.Report{Began: began.UTC(), Machine: machine(ctx, root, dir), Settings: settings(lab.Size, o.baseline)}
-	return lab, func() { _ = os.RemoveAll(dir) }, err
+	return lab, nil
 }
 
-func size(o options) workload.Size {
+func size(o options) (workload.Size, error) {
 	s := workload.Full()
 	if o.quick {
 		s = workload.Quick()
@@ -123,7 +135,18 @@ func size(o options) workload.Size {
 	if o.duration > 0 {
 		s.Duration = o.duration
 	}
-	return s
+	if o.connections == "" {
+		return s, nil
+	}
+	s.Connections = nil
+	for text := range strings.SplitSeq(o.connections, ",") {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 {
+			return s, fmt.Errorf("connections: %q is not a number above zero", text)
+		}
+		s.Connections = append(s.Connections, n)
+	}
+	return s, nil
 }
 
 func choose(list string) ([]workload.Workload, error) {

@@ -15,6 +15,8 @@ import (
 // and the highest.
 func (r *Report) WriteTable(w io.Writer) error {
 	var b strings.Builder
+	listed(&b, r.Machine)
+	listed(&b, r.Settings)
 	for _, name := range r.workloads() {
 		b.WriteString("\n### " + name + "\n\n")
 		r.tabulate(&b, name)
@@ -22,6 +24,13 @@ func (r *Report) WriteTable(w io.Writer) error {
 	r.tabulateCurves(&b)
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// listed writes what a map says, in the order of its keys.
+func listed(b *strings.Builder, m map[string]string) {
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		b.WriteString("- " + name + ": " + m[name] + "\n")
+	}
 }
 
 func (r *Report) workloads() []string {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"syncline/bench/load"
+	"syncline/bench/servers"
 )
 
 // conflicts are writes at a revision that is not the record's: each answer
@@ -14,7 +15,7 @@ var conflicts = Workload{
 	About:    "writes that are refused because the record has moved on",
 	Headline: rateFigure,
 	Run: func(ctx context.Context, l *Lab) error {
-		return l.onEach(ctx, "conflicts", func(f *field) ([]contender, error) {
+		return l.onEach(ctx, "conflicts", basic, func(f *field) ([]contender, error) {
 			yardstick, err := plainWrites(f.plain, l.most())
 			if err != nil {
 				return nil, err
@@ -41,9 +42,13 @@ var conflicts = Workload{
 	},
 }
 
-// onEach runs a race of HTTP requests at the most connections on each deployment.
-func (l *Lab) onEach(ctx context.Context, workload string, contenders func(*field) ([]contender, error)) error {
+// onEach runs a race of HTTP requests at the most connections on each deployment
+// that is wanted.
+func (l *Lab) onEach(ctx context.Context, workload string, wanted func(servers.Deployment) bool, contenders func(*field) ([]contender, error)) error {
 	for _, d := range l.Deployments {
+		if !wanted(d) {
+			continue
+		}
 		err := func() error {
 			f, err := l.start(ctx, d, false)
 			if err != nil {

@@ -20,7 +20,7 @@ var growth = Workload{
 	Headline: p50Figure,
 	Run: func(ctx context.Context, l *Lab) error {
 		for _, d := range l.Deployments {
-			if d.Redis || d.Instances > 1 {
+			if !basic(d) {
 				continue
 			}
 			for _, grow := range []func(context.Context, servers.Deployment) error{l.growRecords, l.growOwners, l.growFeeds} {

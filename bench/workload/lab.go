@@ -60,7 +60,7 @@ type Size struct {
 // Full is what figures are published from.
 func Full() Size {
 	return Size{
-		Rounds: 3, Duration: 4 * time.Second, Connections: []int{1, 16, 64},
+		Rounds: 3, Duration: 2 * time.Second, Connections: []int{1, 16, 64},
 		Idle: 10_000, Storm: 1000, FanOut: 100,
 		Records: []int{1e2, 1e3, 1e4, 1e5, 1e6}, Owners: []int{1e2, 1e3, 1e4, 1e5}, Feeds: []int{1e2, 1e3, 1e4},
 		SyncDelays: []time.Duration{0, time.Millisecond, 5 * time.Millisecond, 20 * time.Millisecond},
@@ -92,6 +92,10 @@ func (l *Lab) most() int { return l.Size.Connections[len(l.Size.Connections)-1] 
 
 // middling is how many connections those have that look at latency under load.
 func (l *Lab) middling() int { return min(16, l.most()) }
+
+// basic tells whether this is one instance on a database and nothing else: what
+// Redis and siblings have no part in is measured there alone.
+func basic(d servers.Deployment) bool { return !d.Redis && d.Instances == 1 }
 
 // recordSize is how much data records have, in bytes.
 const recordSize = 1 << 10

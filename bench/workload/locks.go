@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"syncline/bench/load"
+	"syncline/bench/servers"
 )
 
 // locks are taken and released in turn, each by one owner alone.
@@ -13,7 +14,7 @@ var locks = Workload{
 	About:    "locks taken and released, each a request",
 	Headline: rateFigure,
 	Run: func(ctx context.Context, l *Lab) error {
-		return l.onEach(ctx, "locks", func(f *field) ([]contender, error) {
+		return l.onEach(ctx, "locks", anyDeployment, func(f *field) ([]contender, error) {
 			yardstick, err := plain(f.plain, l.most(), 300, load.Lock("lock-1", "worker-1", true), created)
 			if err != nil {
 				return nil, err
@@ -30,6 +31,8 @@ var locks = Workload{
 		})
 	},
 }
+
+func anyDeployment(servers.Deployment) bool { return true }
 
 // takeAndRelease lets each worker take its lock and release it, by turns.
 func takeAndRelease(workers int) func(worker int) []byte {

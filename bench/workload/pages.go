@@ -21,7 +21,7 @@ var pages = Workload{
 	Headline: rateFigure,
 	Run: func(ctx context.Context, l *Lab) error {
 		for _, d := range l.Deployments {
-			if d.Redis || d.Instances > 1 { // no part in reading
+			if !basic(d) {
 				continue
 			}
 			if err := l.pagesOn(ctx, d); err != nil {

@@ -16,7 +16,7 @@ var slowDisk = Workload{
 	Headline: rateFigure,
 	Run: func(ctx context.Context, l *Lab) error {
 		for _, d := range l.Deployments {
-			if d.Redis || d.Instances > 1 {
+			if !basic(d) {
 				continue
 			}
 			if err := l.slowDiskOn(ctx, d); err != nil {

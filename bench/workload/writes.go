@@ -40,11 +40,11 @@ func (l *Lab) writesOn(ctx context.Context, d servers.Deployment) error {
 	}
 	defer f.stop()
 	counts := l.Size.Connections
-	if d.Redis || d.Instances > 1 { // what differs there is seen with many
+	if !basic(d) { // what differs there is seen with many
 		counts = counts[len(counts)-1:]
 	}
 	for _, connections := range counts {
-		for _, w := range l.waysToWrite(connections) {
+		for _, w := range l.waysToWrite(d, connections) {
 			name := fmt.Sprintf("%s, %s, connections: %d", d, w.name, connections)
 			contenders, err := f.writing(ctx, w, connections)
 			if err != nil {
@@ -58,16 +58,16 @@ func (l *Lab) writesOn(ctx context.Context, d servers.Deployment) error {
 	return nil
 }
 
-func (l *Lab) waysToWrite(connections int) []writing {
+func (l *Lab) waysToWrite(d servers.Deployment, connections int) []writing {
 	ways := []writing{{name: "HTTP, an owner each"}}
 	if connections > 1 {
 		ways = append(ways, writing{name: "HTTP, one owner", oneOwner: true})
 	}
-	if connections == l.most() {
+	if basic(d) && connections == l.most() {
 		ways = append(ways, writing{name: "HTTP, an owner each, mutation ids", mutations: true})
 	}
 	ways = append(ways, writing{name: "WebSocket, an owner each", depth: pipelined})
-	if connections > 1 {
+	if basic(d) && connections > 1 {
 		ways = append(ways, writing{name: "WebSocket, one owner", depth: pipelined, oneOwner: true})
 	}
 	return ways
