@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"slices"
+	"strings"
 
 	"syncline/record"
 )
@@ -64,6 +65,7 @@ func (h *history) raise(target record.Revision) {
 // commit takes in what this instance committed.
 func (h *history) commit(c record.Commit) {
 	first, last := span(c)
+	c.Records = detached(c.Records)
 	if c.Epoch != h.epoch {
 		h.begin(c.Epoch, first-1)
 	}
@@ -74,6 +76,17 @@ func (h *history) commit(c record.Commit) {
 	}
 	h.append(c.Records)
 	h.takeEarly()
+}
+
+// detached are the records with text of their own: that of a request may be a
+// part of all that was sent.
+func detached(records []record.Record) []record.Record {
+	own := slices.Clone(records)
+	for i := range own {
+		r := &own[i]
+		r.ID, r.SchemaVersion, r.ClientID = strings.Clone(r.ID), strings.Clone(r.SchemaVersion), strings.Clone(r.ClientID)
+	}
+	return own
 }
 
 func span(c record.Commit) (first, last record.Revision) {

@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -26,6 +26,9 @@ var (
 // decodeObject reads one JSON object and nothing else. It is stricter than
 // encoding/json, which takes the last of two equal names and turns what is not
 // Unicode into U+FFFD: text would be stored that nobody sent.
+//
+// The strings that it answers share one copy of the message. Whoever keeps a
+// short one of them for long clones it.
 func decodeObject(data []byte) (map[string]any, error) {
 	if !utf8.Valid(data) {
 		return nil, errNotUTF8
@@ -33,13 +36,12 @@ func decodeObject(data []byte) (map[string]any, error) {
 	if hasLoneSurrogate(data) {
 		return nil, errBadEscapes
 	}
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.UseNumber()
-	value, err := decodeValue(dec, 0)
+	d := decoder{text: string(data)}
+	value, err := d.value(0)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+	if d.next() != 0 {
 		return nil, errTrailing
 	}
 	object, ok := value.(map[string]any)
@@ -49,60 +51,181 @@ func decodeObject(data []byte) (map[string]any, error) {
 	return object, nil
 }
 
-func decodeValue(dec *json.Decoder, depth int) (any, error) {
-	token, err := dec.Token()
-	if err != nil {
-		return nil, errBadJSON
+// decoder reads RFC 8259's grammar. Numbers stay as they were written.
+type decoder struct {
+	text string
+	at   int
+}
+
+// next skips white space and tells the byte that follows, 0 at the end: no
+// value begins with that.
+func (d *decoder) next() byte {
+	for ; d.at < len(d.text); d.at++ {
+		switch c := d.text[d.at]; c {
+		case ' ', '\t', '\n', '\r':
+		case 0:
+			return 1 // in the middle: not the end, and no value either
+		default:
+			return c
+		}
 	}
+	return 0
+}
+
+// take moves past a byte that must come next.
+func (d *decoder) take(c byte) bool {
+	if d.next() != c {
+		return false
+	}
+	d.at++
+	return true
+}
+
+func (d *decoder) value(depth int) (any, error) {
 	if depth == maxDepth {
 		return nil, errTooDeep
 	}
-	switch token {
-	case json.Delim('{'):
-		return decodeMembers(dec, depth+1)
-	case json.Delim('['):
-		return decodeElements(dec, depth+1)
+	switch c := d.next(); c {
+	case '{':
+		return d.object(depth + 1)
+	case '[':
+		return d.array(depth + 1)
+	case '"':
+		return d.string()
+	case 't':
+		return true, d.word("true")
+	case 'f':
+		return false, d.word("false")
+	case 'n':
+		return nil, d.word("null")
 	default:
-		return token, nil
+		return d.number()
 	}
 }
 
-func decodeMembers(dec *json.Decoder, depth int) (any, error) {
+func (d *decoder) object(depth int) (any, error) {
 	object := map[string]any{}
-	for dec.More() {
-		token, err := dec.Token()
-		name, ok := token.(string)
-		if err != nil || !ok {
+	d.at++
+	if d.take('}') {
+		return object, nil
+	}
+	for {
+		if d.next() != '"' {
+			return nil, errBadJSON
+		}
+		name, err := d.string()
+		if err != nil || !d.take(':') {
 			return nil, errBadJSON
 		}
 		if _, ok := object[name]; ok {
 			return nil, errors.New("duplicate name " + strconv.QuoteToASCII(clip(name)))
 		}
-		if object[name], err = decodeValue(dec, depth); err != nil {
+		if object[name], err = d.value(depth); err != nil {
 			return nil, err
 		}
+		if d.take('}') {
+			return object, nil
+		}
+		if !d.take(',') {
+			return nil, errBadJSON
+		}
 	}
-	return object, closing(dec)
 }
 
-func decodeElements(dec *json.Decoder, depth int) (any, error) {
+func (d *decoder) array(depth int) (any, error) {
 	elements := []any{}
-	for dec.More() {
-		value, err := decodeValue(dec, depth)
+	d.at++
+	if d.take(']') {
+		return elements, nil
+	}
+	for {
+		value, err := d.value(depth)
 		if err != nil {
 			return nil, err
 		}
 		elements = append(elements, value)
+		if d.take(']') {
+			return elements, nil
+		}
+		if !d.take(',') {
+			return nil, errBadJSON
+		}
 	}
-	return elements, closing(dec)
 }
 
-// closing takes the closing bracket, whose kind the decoder checks.
-func closing(dec *json.Decoder) error {
-	if _, err := dec.Token(); err != nil {
+// string reads a string. One with escapes is left to encoding/json.
+func (d *decoder) string() (string, error) {
+	begin := d.at
+	escapes := false
+	for i := begin + 1; i < len(d.text); i++ {
+		switch c := d.text[i]; {
+		case c == '"':
+			d.at = i + 1
+			if escapes {
+				return unescape(d.text[begin:d.at])
+			}
+			return d.text[begin+1 : i], nil
+		case c == '\\':
+			escapes = true
+			i++
+		case c < ' ':
+			return "", errBadJSON
+		}
+	}
+	return "", errBadJSON
+}
+
+func unescape(quoted string) (string, error) {
+	var s string
+	if json.Unmarshal([]byte(quoted), &s) != nil {
+		return "", errBadJSON
+	}
+	return s, nil
+}
+
+func (d *decoder) word(word string) error {
+	if !strings.HasPrefix(d.text[d.at:], word) {
 		return errBadJSON
 	}
+	d.at += len(word)
 	return nil
+}
+
+func (d *decoder) number() (any, error) {
+	begin := d.at
+	d.skip('-')
+	switch {
+	case d.skip('0'):
+	case d.digits() == 0:
+		return nil, errBadJSON
+	}
+	if d.skip('.') && d.digits() == 0 {
+		return nil, errBadJSON
+	}
+	if d.skip('e') || d.skip('E') {
+		_ = d.skip('+') || d.skip('-')
+		if d.digits() == 0 {
+			return nil, errBadJSON
+		}
+	}
+	return json.Number(d.text[begin:d.at]), nil
+}
+
+// skip moves past a byte if it is there.
+func (d *decoder) skip(c byte) bool {
+	if d.at == len(d.text) || d.text[d.at] != c {
+		return false
+	}
+	d.at++
+	return true
+}
+
+func (d *decoder) digits() (n int) {
+	for d.at < len(d.text) && '0' <= d.text[d.at] && d.text[d.at] <= '9' {
+		d.at++
+		n++
+	}
+	return n
 }
 
 // hasLoneSurrogate finds \u escapes that encode no character.

@@ -3,6 +3,7 @@ package transport
 import (
 	"errors"
 	"strconv"
+	"strings"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/gorilla/websocket"
@@ -46,6 +47,7 @@ func parseMessage(frame int, data []byte) (message, error) {
 	m := message{payload: fields["payload"]}
 	m.kind, _ = fields["type"].(string)
 	m.id, _ = fields["id"].(string)
+	m.id = strings.Clone(m.id) // it lives as long as the operation
 	_, payloadIsObject := m.payload.(map[string]any)
 	switch m.kind {
 	case "connection_init", "ping", "pong":

@@ -67,10 +67,11 @@ func checkContentType(h http.Header) *requestError {
 // fill takes the parameters of GraphQL over HTTP out of a JSON object. Other
 // names are left alone, as the protocol has it.
 func fill(params *graphql.RawParams, fields map[string]any) *requestError {
-	var ok bool
-	if params.Query, ok = fields["query"].(string); !ok {
+	query, ok := fields["query"].(string)
+	if !ok {
 		return malformed("query must be a string")
 	}
+	params.Query = strings.Clone(query) // documents are kept, and with them their text
 	if params.OperationName, ok = optional[string](fields["operationName"]); !ok {
 		return malformed("operationName must be a string")
 	}
