@@ -56,27 +56,12 @@ type source[T any] interface {
 	Close()
 }
 
-// stream hands events on, one at a time as the reader takes them, until ctx
-// ends or the source fails.
 func stream[T, M any](ctx context.Context, from source[T], convert func(T) *M) <-chan *M {
-	events := make(chan *M)
-	go func() {
-		defer close(events)
-		defer from.Close()
-		for {
-			event, err := from.Next(ctx)
-			if err != nil {
-				if ctx.Err() == nil {
-					transport.FailSubscription(ctx, err)
-				}
-				return
-			}
-			select {
-			case events <- convert(event):
-			case <-ctx.Done():
-				return
-			}
+	return transport.Stream(ctx, func(ctx context.Context) (*M, error) {
+		event, err := from.Next(ctx)
+		if err != nil {
+			return nil, err
 		}
-	}()
-	return events
+		return convert(event), nil
+	}, from.Close)
 }

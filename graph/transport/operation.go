@@ -19,8 +19,57 @@ type operationState struct {
 	resume  string
 	resumes bool
 
+	// Of a subscription made by Stream; called by the operation's own goroutine.
+	pull func() // makes the next event
+	end  func() // tells that no more are wanted
+
 	mu      sync.Mutex
 	failure error
+}
+
+// Stream makes the channel of a subscription whose events come from next, each
+// when the client has taken the one before. They are made by the goroutine of
+// the operation: an idle subscription needs no other. An error of next ends the
+// subscription, see FailSubscription; end is called when it is over. A resolver
+// calls it once, with its own context.
+func Stream[T any](ctx context.Context, next func(ctx context.Context) (T, error), end func()) <-chan T {
+	state := stateOf(ctx)
+	events := make(chan T, 1)
+	state.end = end
+	state.pull = func() {
+		event, err := next(ctx)
+		if err == nil {
+			events <- event
+			return
+		}
+		if ctx.Err() == nil {
+			FailSubscription(ctx, err)
+		}
+		state.pull = nil
+		close(events)
+	}
+	return events
+}
+
+// nextResponse waits for the next event and answers its response, nil after the last.
+func nextResponse(ctx context.Context, responses graphql.ResponseHandler) *graphql.Response {
+	if pull := stateOf(ctx).pull; pull != nil {
+		pull()
+	}
+	return responses(ctx)
+}
+
+// endStream lets go of what a subscription's events came from.
+func endStream(ctx context.Context) {
+	if end := stateOf(ctx).end; end != nil {
+		end()
+	}
+}
+
+// stateOf is that of the operation, which every context that a transport hands
+// to the executor has.
+func stateOf(ctx context.Context) *operationState {
+	return ctx.Value(operationKey{}).(*operationState)
 }
 
 func withOperation(ctx context.Context, state *operationState) context.Context {
@@ -57,7 +106,7 @@ func FailSubscription(ctx context.Context, err error) {
 
 // failureOf is what FailSubscription left, presented.
 func failureOf(ctx context.Context, exec graphql.GraphExecutor) *graphql.Response {
-	state := ctx.Value(operationKey{}).(*operationState)
+	state := stateOf(ctx)
 	state.mu.Lock()
 	err := state.failure
 	state.mu.Unlock()

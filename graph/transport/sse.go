@@ -37,6 +37,7 @@ func (t eventStream) Do(w http.ResponseWriter, r *http.Request, exec graphql.Gra
 	}
 	ctx, cancel := context.WithCancel(withOperation(r.Context(), state))
 	defer cancel()
+	defer endStream(ctx)
 	s := &stream{config: t.config, w: w, control: http.NewResponseController(w), cancel: cancel}
 	if !t.live.add(s) {
 		t.answer(w, http.StatusServiceUnavailable, mediaGraphQL, &graphql.Response{Errors: gqlerror.List{unavailable()}})
@@ -65,7 +66,7 @@ func (t *Transports) stream(ctx context.Context, s *stream, exec graphql.GraphEx
 	}
 	stop := s.open(ctx, t.config)
 	defer stop()
-	for resp := responses(ctx); resp != nil; resp = responses(ctx) {
+	for resp := nextResponse(ctx, responses); resp != nil; resp = nextResponse(ctx, responses) {
 		s.next(resp)
 	}
 	if ctx.Err() != nil {

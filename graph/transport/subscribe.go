@@ -89,30 +89,55 @@ func (s *socket) release(op *operation) {
 
 // operate runs an operation from its document to its last message.
 func (s *socket) operate(ctx context.Context, op *operation, params *graphql.RawParams) {
-	defer s.running.Done()
-	defer op.cancel()
 	ctx, done := s.config.Around(ctx)
-	defer done()
-	s.push(outgoing{op: op, last: true, frames: s.execute(ctx, op, params)})
+	end := func(last [][]byte) {
+		endStream(ctx)
+		done()
+		s.push(outgoing{op: op, last: true, frames: last})
+		op.cancel()
+		s.running.Done()
+	}
+	last, stream := s.execute(ctx, op, params)
+	if stream == nil {
+		end(last)
+		return
+	}
+	// What executing took of this goroutine's stack would be kept for as long as
+	// the subscription lasts: it goes on in another one.
+	go func() { end(s.guard(ctx, op, stream)) }()
 }
 
-// execute answers the operation's last messages.
-func (s *socket) execute(ctx context.Context, op *operation, params *graphql.RawParams) (last [][]byte) {
+// guard answers a panic with an error message.
+func (s *socket) guard(ctx context.Context, op *operation, run func() [][]byte) (last [][]byte) {
 	defer func() {
 		if value := recover(); value != nil {
 			last = [][]byte{errorMessage(op.id, presentPanic(ctx, s.exec, value))}
 		}
 	}()
-	opCtx, errs := parse(ctx, s.exec, params)
-	if len(errs) > 0 {
-		return [][]byte{errorMessage(op.id, refuse(ctx, s.exec, opCtx, errs).Errors)}
-	}
-	s.classify(op, isSubscription(opCtx))
-	responses, ctx, _ := run(ctx, s.exec, opCtx)
-	if isSubscription(opCtx) {
-		return s.stream(ctx, op, responses)
-	}
-	resp := responses(ctx)
+	return run()
+}
+
+// execute answers the operation's last messages, or how a subscription's events
+// are sent until there are last messages.
+func (s *socket) execute(ctx context.Context, op *operation, params *graphql.RawParams) (last [][]byte, stream func() [][]byte) {
+	last = s.guard(ctx, op, func() [][]byte {
+		opCtx, errs := parse(ctx, s.exec, params)
+		if len(errs) > 0 {
+			return [][]byte{errorMessage(op.id, refuse(ctx, s.exec, opCtx, errs).Errors)}
+		}
+		s.classify(op, isSubscription(opCtx))
+		responses, ctx, _ := run(ctx, s.exec, opCtx)
+		if isSubscription(opCtx) {
+			stream = func() [][]byte { return s.stream(ctx, op, responses) }
+			return nil
+		}
+		return answerOf(op, responses(ctx))
+	})
+	return last, stream
+}
+
+// answerOf are the messages that answer a query or mutation.
+func answerOf(op *operation, resp *graphql.Response) [][]byte {
 	switch {
 	case resp == nil:
 		return nil
@@ -137,7 +162,7 @@ func (s *socket) classify(op *operation, subscription bool) {
 // stream sends events one by one: the next is not asked for before the last is
 // on its way, so that a slow reader costs no queue.
 func (s *socket) stream(ctx context.Context, op *operation, responses graphql.ResponseHandler) [][]byte {
-	for resp := responses(ctx); resp != nil; resp = responses(ctx) {
+	for resp := nextResponse(ctx, responses); resp != nil; resp = nextResponse(ctx, responses) {
 		if notExecuted(resp) {
 			return [][]byte{errorMessage(op.id, resp.Errors)}
 		}
