@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"net/http"
 	"time"
 
@@ -24,7 +25,7 @@ type device struct {
 	totals   totals
 }
 
-func newDevice(ctx context.Context, name, syncURL string, activity *activity) (*device, error) {
+func newDevice(name, syncURL string, activity *activity) (*device, error) {
 	store, err := version.NewVersionedStore(memory.New(), name, version.NewVectorClockManager())
 	if err != nil {
 		return nil, err
@@ -50,10 +51,10 @@ func (d *device) start(ctx context.Context) error {
 	return d.manager.StartAutoSync(ctx)
 }
 
-func (d *device) close() {
-	d.manager.Close()
+func (d *device) close() error {
+	err := d.manager.Close()
 	d.link.network.CloseIdleConnections()
-	d.log.Close()
+	return errors.Join(err, d.log.Close())
 }
 
 // write changes a note, whether there is a network or not.

@@ -22,8 +22,9 @@ func main() {
 	address := flag.String("listen", "localhost:8080", "where to serve the page")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, *address, os.Stdout); err != nil {
+	err := run(ctx, *address, os.Stdout)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "basic:", err)
 		os.Exit(1)
 	}
@@ -38,7 +39,7 @@ func run(ctx context.Context, address string, out io.Writer) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	origin := "http://" + listener.Addr().String()
-	w, err := newWorld(ctx, origin+"/sync")
+	w, err := newWorld(origin + "/sync")
 	if err != nil {
 		return err
 	}
@@ -49,8 +50,10 @@ func run(ctx context.Context, address string, out io.Writer) error {
 	}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
-	fmt.Fprintf(out, "open %s\n", origin)
 	if err := w.start(ctx); err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintf(out, "open %s\n", origin); err != nil {
 		return err
 	}
 	select {
@@ -66,8 +69,8 @@ func run(ctx context.Context, address string, out io.Writer) error {
 
 // shutdown ends the page's streams, then the devices, then the server.
 func shutdown(server *http.Server, w *world) error {
-	w.close()
+	closed := w.close()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	return server.Shutdown(ctx)
+	return errors.Join(closed, server.Shutdown(ctx))
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"syncline/synckit"
@@ -18,11 +19,11 @@ type world struct {
 }
 
 // newWorld makes a server, which is to be served at syncURL, and three devices.
-func newWorld(ctx context.Context, syncURL string) (*world, error) {
+func newWorld(syncURL string) (*world, error) {
 	w := &world{server: memory.New(), activity: newActivity()}
 	w.handler = httptransport.NewSyncHandler(w.server, nil, nil, nil)
 	for _, name := range []string{"phone", "laptop", "tablet"} {
-		d, err := newDevice(ctx, name, syncURL, w.activity)
+		d, err := newDevice(name, syncURL, w.activity)
 		if err != nil {
 			return nil, fmt.Errorf("make %s: %w", name, err)
 		}
@@ -41,12 +42,13 @@ func (w *world) start(ctx context.Context) error {
 	return nil
 }
 
-func (w *world) close() {
+func (w *world) close() error {
+	var failures []error
 	for _, d := range w.devices {
-		d.close()
+		failures = append(failures, d.close())
 	}
 	w.handler.Close()
-	w.server.Close()
+	return errors.Join(append(failures, w.server.Close())...)
 }
 
 func (w *world) device(name string) *device {
