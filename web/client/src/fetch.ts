@@ -100,7 +100,10 @@ async function attempt(
   } finally {
     clearTimeout(timer);
   }
-  return { response, error: await errorOf(response, request.url) };
+  const error = await errorOf(response, request.url);
+  if (error?.code !== 'UNREACHABLE') return { response, error };
+  await response.body?.cancel(); // a gateway's page
+  return { error };
 }
 
 function signedHeaders(session: Session, { url, init, body }: Prepared, moment: Moment): Headers {

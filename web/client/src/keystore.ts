@@ -42,9 +42,11 @@ export interface BrowserKeyStoreOptions {
 type Entry = { wrapping: CryptoKey; iv: Uint8Array<ArrayBuffer>; sealed: ArrayBuffer } | { plain: Uint8Array<ArrayBuffer> };
 
 /**
- * Keeps an identity in IndexedDB, encrypted under a WebCrypto key that cannot be
- * exported: a copy of the profile's files does not reveal it, but a script
- * in the page can use it, so keep a strict Content-Security-Policy.
+ * Keeps an identity in IndexedDB, encrypted under a WebCrypto key that no script
+ * can export: a copy of the database or a look through the browser's files does
+ * not show it. A script in the page can still use it, so keep a strict
+ * Content-Security-Policy; and the browser's files hold both parts, so whoever
+ * takes them apart needs to be kept off the disk.
  *
  * Rejects with `STORAGE_BLOCKED`, `STORAGE_FULL` or `STORAGE_CORRUPT`, and never
  * makes a new identity in place of one that cannot be read.

@@ -2,7 +2,7 @@ import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
 import { chromium } from 'playwright-core';
-import type { Browser } from 'playwright-core';
+import type { Browser, BrowserContext } from 'playwright-core';
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome'];
 
@@ -13,6 +13,11 @@ const NAMES = ['chromium', 'chromium-browser', 'google-chrome'];
  */
 export async function launchChromium(args: readonly string[] = []): Promise<Browser> {
   return chromium.launch({ executablePath: executable(), args: [...switches(), ...args] });
+}
+
+/** The same with a profile that is kept in a directory. */
+export async function launchProfile(directory: string): Promise<BrowserContext> {
+  return chromium.launchPersistentContext(directory, { executablePath: executable(), args: switches() });
 }
 
 function executable(): string {

@@ -1,5 +1,5 @@
 export { bundle } from './bundle.js';
-export { launchChromium } from './chromium.js';
+export { launchChromium, launchProfile } from './chromium.js';
 export { freePort, listen } from './ports.js';
 export { Server } from './server.js';
 export type { Environment } from './server.js';
