@@ -55,16 +55,10 @@ func newSocket(t *Transports, exec graphql.GraphExecutor, ws *websocket.Conn, ca
 
 // serve reads until the connection fails, and leaves nothing behind.
 func (s *socket) serve(ctx context.Context, upgrade *http.Request) {
-	defer s.end()
-	defer func() {
-		if value := recover(); value != nil {
-			_ = presentPanic(ctx, s.exec, value)
-			s.close(websocket.CloseInternalServerErr, "internal error")
-		}
-	}()
 	if s.ws.Subprotocol() == "" {
 		s.close(closeBadSubprotocol, "Subprotocol not acceptable")
 		s.linger()
+		s.end()
 		return
 	}
 	s.upgrade = upgrade
@@ -78,6 +72,16 @@ func (s *socket) serve(ctx context.Context, upgrade *http.Request) {
 
 // read handles messages. ctx is replaced by what Init makes of it.
 func (s *socket) read(ctx context.Context) {
+	handedOver := false
+	defer func() {
+		if value := recover(); value != nil {
+			_ = presentPanic(ctx, s.exec, value)
+			s.close(websocket.CloseInternalServerErr, "internal error")
+		}
+		if !handedOver {
+			s.end()
+		}
+	}()
 	for {
 		frame, data, err := s.ws.ReadMessage()
 		if errors.Is(err, websocket.ErrReadLimit) {
@@ -94,7 +98,13 @@ func (s *socket) read(ctx context.Context) {
 			s.close(closeBadRequest, clipReason("Invalid message: "+err.Error()))
 			continue
 		}
-		ctx = s.handle(ctx, m)
+		if ctx = s.handle(ctx, m); m.kind == "connection_init" {
+			// A goroutine keeps the stack that verification took, and this one
+			// waits for most of its life: a new one reads on.
+			handedOver = true
+			go s.read(ctx)
+			return
+		}
 	}
 }
 
