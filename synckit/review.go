@@ -28,6 +28,9 @@ func (m *Manager) Reviews(ctx context.Context, after string, limit int) ([]Revie
 
 // Decide ends a review. kept are the events that count, in order: any of the
 // review's, and new ones. The others are kept in the log but no longer count.
+// The order is taken as it is given. Effective of Local and Remote gives one in
+// which none stands before one that its writer knew of: events that joined a
+// review may build on those of both sides.
 //
 // A review to which events were added since it was listed has another ID; the
 // error's code is then NotFound, as for one that was decided already. Events
@@ -57,7 +60,7 @@ func (m *Manager) Decide(ctx context.Context, reviewID string, kept []EventWithV
 		aggregateID: review.AggregateID,
 		known:       append(eventsOf(entries), review.Remote...),
 		inputs:      ordinary(append(slices.Clone(review.Local), review.takes(kept)...)),
-		kept:        kept,
+		kept:        review.withoutResolutions(kept),
 	}
 	decided, err := m.decide(d)
 	if err != nil {
@@ -80,6 +83,14 @@ func (r Review) takes(kept []EventWithVersion) []EventWithVersion {
 	}
 	return slices.DeleteFunc(slices.Clone(r.Remote), func(e EventWithVersion) bool {
 		return !slices.Contains(idsOf(kept), e.Event.ID())
+	})
+}
+
+// withoutResolutions leaves out of an answer the resolutions that came with the
+// review's events: they take part by themselves.
+func (r Review) withoutResolutions(kept []EventWithVersion) []EventWithVersion {
+	return slices.DeleteFunc(slices.Clone(kept), func(e EventWithVersion) bool {
+		return reserved(e.Event) && slices.Contains(idsOf(r.Remote), e.Event.ID())
 	})
 }
 

@@ -1,0 +1,82 @@
+package convergence
+
+import (
+	"context"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"syncline/internal/testservers"
+	"syncline/synckit"
+)
+
+func TestMain(m *testing.M) { os.Exit(testservers.Main(m)) }
+
+func keepLocal(_ context.Context, local, _ []synckit.EventWithVersion) ([]synckit.EventWithVersion, error) {
+	return local, nil
+}
+
+func localFirst(_ context.Context, local, remote []synckit.EventWithVersion) ([]synckit.EventWithVersion, error) {
+	return append(local, remote...), nil
+}
+
+var verify = os.Getenv("SYNCLINE_VERIFY") == "1"
+
+// seedOf gives a seed for a trial: the environment's, or a new one.
+func seedOf(t *testing.T) uint64 {
+	t.Helper()
+	text := os.Getenv("SYNCLINE_SEED")
+	if text == "" {
+		return uint64(time.Now().UnixNano())
+	}
+	seed, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		t.Fatalf("SYNCLINE_SEED: %v", err)
+	}
+	return seed
+}
+
+// randomTrial varies all but the hub and the resolvers.
+func randomTrial(seed uint64, hub string, resolvers []resolverKind) trial {
+	random := rand.New(rand.NewPCG(seed, 1))
+	pick := func(names ...string) string { return names[random.IntN(len(names))] }
+	t := trial{
+		seed: seed, hub: hub, resolvers: resolvers,
+		store:      pick("sqlite", "sqlite", "badger"),
+		versions:   pick("plain", "plain", "vector"),
+		nodes:      2 + random.IntN(3),
+		aggregates: 1 + random.IntN(3),
+		steps:      20 + random.IntN(40),
+	}
+	if verify {
+		t.nodes, t.steps = 2+random.IntN(7), 50+random.IntN(200)
+	}
+	return t
+}
+
+func TestNodesConverge(t *testing.T) {
+	t.Parallel()
+	rounds := 1
+	if verify {
+		rounds = 20
+	}
+	for hub := range hubs {
+		for _, kind := range append(resolverKinds, resolverKind{name: "mixed"}) {
+			resolvers := []resolverKind{kind}
+			if kind.name == "mixed" {
+				resolvers = resolverKinds
+			}
+			t.Run(hub+"/"+kind.name, func(t *testing.T) {
+				t.Parallel()
+				for range rounds {
+					trial := randomTrial(seedOf(t), hub, resolvers)
+					if problems := run(t, trial); len(problems) > 0 {
+						t.Fatal(report(trial, problems))
+					}
+				}
+			})
+		}
+	}
+}
