@@ -144,7 +144,7 @@ func (l *versionedLog) ParseVersion(ctx context.Context, text string) (synckit.V
 }
 
 // A checkpoint saves reading the whole log at the next start. It is kept as a
-// cursor, beside those of peers: the clock of all up to a position.
+// cursor, beside those of peers: what the manager knew of all up to a position.
 const checkpointDirection synckit.Direction = "versions"
 
 func (l *versionedLog) checkpointName() string { return "synckit.version/" + l.versions.nodeID }
@@ -152,13 +152,18 @@ func (l *versionedLog) checkpointName() string { return "synckit.version/" + l.v
 // addCheckpoint adds one to a commit when one is due. It covers what was seen
 // before the commit.
 func (l *versionedLog) addCheckpoint(commit *synckit.Commit) synckit.Position {
-	clock, ok := l.versions.manager.CurrentVersion().(VectorClock)
-	if !ok || l.seen < l.checked+learnPage {
+	if l.seen < l.checked+learnPage {
+		return 0
+	}
+	current := l.versions.manager.CurrentVersion()
+	switch current.(type) {
+	case VectorClock, HLC: // Parse reads them again
+	default:
 		return 0
 	}
 	commit.Cursors = append(commit.Cursors[:len(commit.Cursors):len(commit.Cursors)], synckit.Cursor{
 		Peer: l.checkpointName(), Direction: checkpointDirection,
-		Value: fmt.Sprintf("%d %t %s", l.seen, l.versions.unversioned, clock),
+		Value: fmt.Sprintf("%d %t %s", l.seen, l.versions.unversioned, current),
 	})
 	return l.seen
 }

@@ -93,15 +93,16 @@ func (g *giver) failed(err error, made int) {
 	}
 }
 
-// latest is the manager's version if all events have one of its kind, else that
-// of the store below.
+// latest is the manager's version if it says of each event whether it is known,
+// and all events have one of its kind; else it is that of the store below.
 func (g *giver) latest(below synckit.Version, err error) (synckit.Version, error) {
 	g.Lock()
 	defer g.Unlock()
-	if err != nil || g.unversioned {
+	current, causal := g.manager.CurrentVersion().(synckit.CausalVersion)
+	if err != nil || g.unversioned || !causal {
 		return below, err
 	}
-	return g.manager.CurrentVersion(), nil
+	return current, nil
 }
 
 // ended is the error of a context that has ended before anything was done.
