@@ -74,7 +74,8 @@ type accountState struct {
 	records   map[string]record.Stored
 	mutations map[string]*record.Mutation
 	fences    map[string]record.FenceToken
-	changed   bool // by a member of this group
+	members   int  // of the group
+	changed   bool // by a member of the group
 }
 
 func newState() *state {
@@ -82,23 +83,18 @@ func newState() *state {
 }
 
 func (s *state) addAccount(owner record.Owner, a record.Account) {
-	s.accounts[owner] = &accountState{
-		Account:   a,
-		records:   map[string]record.Stored{},
-		mutations: map[string]*record.Mutation{},
-		fences:    map[string]record.FenceToken{},
-	}
+	s.accounts[owner] = &accountState{Account: a}
 }
 
 func (s *state) addRecord(k key, r record.Stored) {
 	if a := s.accounts[k.owner]; a != nil {
-		a.records[k.id] = r
+		put(&a.records, k.id, r)
 	}
 }
 
 func (s *state) addFence(k key, fence int64) {
 	if a := s.accounts[k.owner]; a != nil {
-		a.fences[k.id] = record.FenceToken(fence)
+		put(&a.fences, k.id, record.FenceToken(fence))
 	}
 }
 
@@ -112,7 +108,24 @@ func (s *state) addMutation(k key, digest, revisions []byte) {
 		s.damaged[k] = err
 		return
 	}
-	a.mutations[k.id] = m
+	put(&a.mutations, k.id, m)
+}
+
+// put makes the map when it is needed: of most owners there is nothing to put.
+func put[V any](m *map[string]V, id string, v V) {
+	if *m == nil {
+		*m = map[string]V{}
+	}
+	(*m)[id] = v
+}
+
+// countMembers tells which owners have several members in the group.
+func (s *state) countMembers(g group) {
+	for _, m := range g {
+		if a := s.accounts[m.owner]; a != nil {
+			a.members++
+		}
+	}
 }
 
 // judged is a member with what its group came to. With an error, there is no
@@ -153,11 +166,14 @@ func (a *accountState) apply(request record.Request, v record.Verdict) {
 	}
 	a.changed = true
 	a.Account = v.Account
+	if a.members == 1 { // nobody is judged by it
+		return
+	}
 	for _, r := range v.Changed {
-		a.records[r.ID] = record.Stored{Record: r, DataBytes: int64(len(r.Data))}
+		put(&a.records, r.ID, record.Stored{Record: r, DataBytes: int64(len(r.Data))})
 	}
 	if v.Mutation != nil {
-		a.mutations[*request.MutationID] = v.Mutation
+		put(&a.mutations, *request.MutationID, v.Mutation)
 	}
 }
 
@@ -248,14 +264,14 @@ func (s *state) collect(all []judged) keeps {
 		a := s.accounts[j.owner]
 		for n := range j.verdict.Changed {
 			r := &j.verdict.Changed[n]
-			if a.records[r.ID].Revision == r.Revision {
+			if a.members == 1 || a.records[r.ID].Revision == r.Revision {
 				k.records = append(k.records, keptRecord{&j.owner, r})
 			}
 		}
 		if m := j.verdict.Mutation; m != nil {
 			k.mutations = append(k.mutations, keptMutation{&j.owner, *j.request.MutationID, j.verdict.Account.Head, m})
 		}
-		if a.changed && len(j.verdict.Changed) > 0 && a.Head == j.verdict.Account.Head {
+		if len(j.verdict.Changed) > 0 && a.Head == j.verdict.Account.Head {
 			k.accounts = append(k.accounts, keptAccount{j.owner, a.Account})
 		}
 	}

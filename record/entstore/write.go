@@ -51,8 +51,13 @@ func (s *Store) await(ctx context.Context, m *member) (record.Result, error) {
 // answering does not hold requests for ever.
 const transactionTime = 30 * time.Second
 
-// maxSwift is how many groups a PostgreSQL works on at a time.
-const maxSwift = 4
+// How many committers of each kind a PostgreSQL has at most. One swift one works
+// while the other waits for its commit; more make the groups smaller and each
+// write dearer.
+const (
+	maxSwift   = 2
+	maxPatient = 4
+)
 
 // committers says how many committers of each kind there may be. They leave at
 // least half of PostgreSQL's connections to others.
@@ -60,11 +65,11 @@ func committers(name string, connections int) (swift, patient int) {
 	if name != dialect.Postgres {
 		return 1, 0
 	}
-	n := maxSwift
-	if connections > 0 {
-		n = max(1, min(n, connections/4))
+	if connections <= 0 { // no bound
+		return maxSwift, maxPatient
 	}
-	return n, n
+	some := max(1, connections/4)
+	return min(maxSwift, some), min(maxPatient, some)
 }
 
 // transaction is what carries out a group.
@@ -212,6 +217,7 @@ func (s *Store) settle(ctx context.Context, tx transaction, g group) (left group
 	if err != nil {
 		return nil, err
 	}
+	state.countMembers(g)
 	all := make([]judged, 0, len(g))
 	commit := false
 	for _, m := range g {
