@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"syncline/synckit"
 	"syncline/synckit/resolve"
@@ -13,35 +14,38 @@ func edit(id, at string, data any) synckit.EventWithVersion {
 	return synckit.EventWithVersion{Event: synckit.NewEvent(id, "NoteEdited", "note-1", data, map[string]any{"timestamp": at})}
 }
 
-func show(kept []synckit.EventWithVersion, err error) {
+// show gives the data of what was kept, or the error.
+func show(kept []synckit.EventWithVersion, err error) string {
 	if err != nil {
-		fmt.Println(err)
+		return err.Error()
 	}
+	var texts []string
 	for _, e := range kept {
 		var data json.RawMessage
 		_ = synckit.DecodeData(e.Event, &data)
-		fmt.Println(string(data))
+		texts = append(texts, string(data))
 	}
+	return strings.Join(texts, "\n")
 }
 
 func ExampleLastWriteWins() {
 	phone := edit("e1", "2026-11-22T09:00:00Z", map[string]any{"text": "from the phone"})
 	laptop := edit("e2", "2026-11-22T09:00:05Z", map[string]any{"text": "from the laptop"})
-	show(resolve.LastWriteWins{}.Resolve(context.Background(), []synckit.EventWithVersion{phone}, []synckit.EventWithVersion{laptop}))
+	fmt.Println(show(resolve.LastWriteWins{}.Resolve(context.Background(), []synckit.EventWithVersion{phone}, []synckit.EventWithVersion{laptop})))
 	// Output: {"text":"from the laptop"}
 }
 
 func ExampleFirstWriteWins() {
 	ada := edit("e1", "2026-11-22T09:00:00Z", map[string]any{"seat": "12A", "for": "ada"})
 	bob := edit("e2", "2026-11-22T09:00:05Z", map[string]any{"seat": "12A", "for": "bob"})
-	show(resolve.FirstWriteWins{}.Resolve(context.Background(), []synckit.EventWithVersion{bob}, []synckit.EventWithVersion{ada}))
+	fmt.Println(show(resolve.FirstWriteWins{}.Resolve(context.Background(), []synckit.EventWithVersion{bob}, []synckit.EventWithVersion{ada})))
 	// Output: {"for":"ada","seat":"12A"}
 }
 
 func ExampleAdditiveMerge() {
 	one := edit("e1", "", map[string]any{"added": "milk"})
 	other := edit("e2", "", map[string]any{"added": "bread"})
-	show(resolve.AdditiveMerge{}.Resolve(context.Background(), []synckit.EventWithVersion{other}, []synckit.EventWithVersion{one}))
+	fmt.Println(show(resolve.AdditiveMerge{}.Resolve(context.Background(), []synckit.EventWithVersion{other}, []synckit.EventWithVersion{one})))
 	// Output:
 	// {"added":"milk"}
 	// {"added":"bread"}
@@ -55,7 +59,7 @@ func ExampleThreeWayMerge() {
 	}
 	phone := edit("e1", "2026-11-22T09:00:00Z", json.RawMessage(`{"title":"Trip to Rome","text":"","stars":5}`))
 	laptop := edit("e2", "2026-11-22T09:00:05Z", json.RawMessage(`{"title":"Trip","text":"By train","stars":4}`))
-	show(r.Resolve(context.Background(), []synckit.EventWithVersion{phone}, []synckit.EventWithVersion{laptop}))
+	fmt.Println(show(r.Resolve(context.Background(), []synckit.EventWithVersion{phone}, []synckit.EventWithVersion{laptop})))
 	// Output: {"stars":4,"text":"By train","title":"Trip to Rome"}
 }
 
@@ -66,12 +70,12 @@ func ExampleFunc() {
 		}
 		return local, nil
 	})
-	show(longest.Resolve(context.Background(), nil, []synckit.EventWithVersion{edit("e1", "", "only this")}))
+	fmt.Println(show(longest.Resolve(context.Background(), nil, []synckit.EventWithVersion{edit("e1", "", "only this")})))
 	// Output: "only this"
 }
 
 func ExampleReview() {
-	show(resolve.Review{Reason: "prices are for a person to decide"}.Resolve(context.Background(), nil, nil))
+	fmt.Println(show(resolve.Review{Reason: "prices are for a person to decide"}.Resolve(context.Background(), nil, nil)))
 	// Output: synckit: left for review: prices are for a person to decide
 }
 
@@ -94,7 +98,7 @@ func ExampleRules() {
 	}
 	phone := edit("e1", "2026-11-22T09:00:00Z", map[string]any{"text": "hi", "stars": 5})
 	laptop := edit("e2", "2026-11-22T09:00:05Z", map[string]any{"text": "hello"})
-	show(rules.Resolve(context.Background(), []synckit.EventWithVersion{phone}, []synckit.EventWithVersion{laptop}))
+	fmt.Println(show(rules.Resolve(context.Background(), []synckit.EventWithVersion{phone}, []synckit.EventWithVersion{laptop})))
 	// Output:
 	// merge notes, because all types are "NoteEdited": 2 dropped
 	// {"stars":5,"text":"hello"}

@@ -102,7 +102,8 @@ func TestTheLastOrFirstWriteWins(t *testing.T) {
 		"concurrent clocks":       {events{versioned(t, timed("z", 9), `{"A":1}`)}, events{versioned(t, timed("b", 1), `{"B":1}`)}, "z", "b"},
 		"concurrent on one side": {
 			events{versioned(t, timed("a", 9), `{"A":1}`), versioned(t, timed("c", 3), `{"C":1}`)},
-			events{versioned(t, timed("b", 1), `{"B":1}`)}, "a", "b",
+			events{versioned(t, timed("b", 1), `{"B":1}`)},
+			"a", "b",
 		},
 		"one side only": {events{timed("a", 1)}, nil, "a", "a"},
 		"nothing":       {nil, nil, "", ""},

@@ -120,7 +120,7 @@ type versionedStore struct {
 }
 
 func (s *versionedStore) learn(ctx context.Context) error {
-	events, err := s.EventStore.Load(ctx, nil)
+	events, err := s.Load(ctx, nil)
 	for _, e := range events {
 		s.versions.stored(e.Version)
 	}

@@ -3,7 +3,6 @@ package badger_test
 import (
 	"context"
 	"fmt"
-	"log"
 	"os"
 
 	"syncline/synckit"
@@ -13,12 +12,14 @@ import (
 func Example() {
 	dir, err := os.MkdirTemp("", "example")
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	defer os.RemoveAll(dir)
 	store, err := badger.New(&badger.Config{Dir: dir})
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	defer store.Close()
 

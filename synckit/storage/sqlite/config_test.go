@@ -3,6 +3,7 @@ package sqlite_test
 import (
 	"bytes"
 	"database/sql"
+	stderrors "errors"
 	"fmt"
 	"log"
 	"os"
@@ -229,7 +230,7 @@ func TestAFullDisk(t *testing.T) {
 
 func assertCause(t *testing.T, err error, want string) {
 	t.Helper()
-	e, ok := err.(*errors.Error)
+	e, ok := stderrors.AsType[*errors.Error](err)
 	if !ok || e.Code != errors.StorageFailed || e.Metadata["cause"] != want {
 		t.Errorf("got %#v, want a failed storage because %s", err, want)
 	}

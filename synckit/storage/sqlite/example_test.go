@@ -14,7 +14,8 @@ import (
 func Example() {
 	dir, err := os.MkdirTemp("", "example")
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	defer os.RemoveAll(dir)
 	config := &sqlite.Config{DataSourceName: "file:" + filepath.Join(dir, "events.db")}
@@ -23,15 +24,18 @@ func Example() {
 	for _, id := range []string{"e1", "e2"} { // the second time it is there already
 		store, err := sqlite.New(config)
 		if err != nil {
-			log.Fatal(err)
+			fmt.Println(err)
+			return
 		}
 		if err := store.Store(ctx, synckit.NewEvent(id, "OrderPlaced", "order-7", map[string]any{"total": 12}, nil), nil); err != nil {
-			log.Fatal(err)
+			fmt.Println(err)
+			return
 		}
 		events, err := store.Load(ctx, nil)
 		fmt.Println(len(events), err)
 		if err := store.Close(); err != nil {
-			log.Fatal(err)
+			fmt.Println(err)
+			return
 		}
 	}
 	// Output:
