@@ -28,14 +28,14 @@ func Example() {
 		{Event: synckit.NewEvent("2", "Noted", "list", "bread", nil)},
 	})
 	if err != nil {
-		log.Fatal(err)
+		log.Print(err)
 	}
 
 	laptop := httptransport.NewTransport(server.URL, nil, nil, nil)
 	defer laptop.Close()
 	page, err := laptop.PullPage(ctx, "", 100)
 	if err != nil {
-		log.Fatal(err)
+		log.Print(err)
 	}
 	for _, e := range page.Events {
 		fmt.Printf("%s: %s\n", e.Event.Type(), e.Event.Data())

@@ -378,7 +378,7 @@ func TestRequestsWaitTheirTurn(t *testing.T) {
 		held := make(chan struct{})
 		go func() {
 			defer close(held)
-			r := httptest.NewRequest("POST", "/push", body)
+			r := httptest.NewRequest(http.MethodPost, "/push", body)
 			r.Header.Set("Content-Type", "application/json")
 			h.ServeHTTP(httptest.NewRecorder(), r)
 		}()

@@ -113,7 +113,7 @@ func TestNotAWebSocket(t *testing.T) {
 			t.Fatal(err)
 		}
 		res.Body.Close()
-		if res.StatusCode != 400 {
+		if res.StatusCode != http.StatusBadRequest {
 			t.Errorf("%d", res.StatusCode)
 		}
 	}

@@ -1,0 +1,142 @@
+package natstransport_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+
+	natstransport "syncline/examples/nats"
+	"syncline/synckit"
+	"syncline/synckit/storage/memory"
+	"syncline/synckit/transport/transporttest"
+)
+
+const stream = "EVENTS"
+
+// peer is an embedded NATS server with its files.
+type peer struct {
+	options server.Options
+	running *server.Server
+}
+
+func newPeer(t *testing.T) *peer {
+	t.Helper()
+	p := &peer{options: server.Options{
+		Host: "127.0.0.1", Port: freePort(t), JetStream: true, StoreDir: t.TempDir(), SyncAlways: true, NoSigs: true, NoLog: true,
+	}}
+	p.start(t)
+	p.createStream(t)
+	t.Cleanup(func() { p.stop(t) })
+	return p
+}
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+func (p *peer) start(t *testing.T) {
+	t.Helper()
+	options := p.options
+	s, err := server.NewServer(&options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.running = s
+	s.Start()
+	if !s.ReadyForConnections(30 * time.Second) {
+		t.Fatal("the server is not ready")
+	}
+}
+
+func (p *peer) stop(*testing.T) {
+	p.running.Shutdown()
+	p.running.WaitForShutdown()
+}
+
+func (p *peer) createStream(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	if err := natstransport.CreateStream(ctx, p.connect(t), stream); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (p *peer) connect(t *testing.T) *nats.Conn {
+	t.Helper()
+	conn, err := nats.Connect(p.running.ClientURL(), nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond),
+		nats.ReconnectBufSize(-1), nats.NoCallbacksAfterClientClose())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(conn.Close)
+	return conn
+}
+
+func (p *peer) transport(t *testing.T) *natstransport.Transport {
+	t.Helper()
+	transport, err := natstransport.New(p.connect(t), stream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { transport.Close() })
+	return transport
+}
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	transporttest.Run(t, func(t *testing.T) transporttest.Peer {
+		p := newPeer(t)
+		return transporttest.Peer{
+			Connect: func(t *testing.T) synckit.Transport { return p.transport(t) },
+			Stop:    p.stop,
+			Start:   p.start,
+			Replace: func(t *testing.T) {
+				p.stop(t)
+				p.options.StoreDir = t.TempDir()
+				p.start(t)
+				p.createStream(t)
+			},
+			Cannot: map[transporttest.Ability]string{transporttest.Failing: "the server has no hook for its disk"},
+		}
+	})
+}
+
+// Two nodes meet in the stream.
+func TestTwoNodesSync(t *testing.T) {
+	t.Parallel()
+	p := newPeer(t)
+	ctx := t.Context()
+	phone, laptop := memory.New(), memory.New()
+	for _, id := range []string{"a", "b", "c"} {
+		if err := phone.Store(ctx, synckit.NewEvent(id, "Noted", "list", id, nil), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if result, err := synckit.NewSyncManager(phone, p.transport(t), nil).Sync(ctx); err != nil || result.EventsPushed != 3 {
+		t.Fatalf("%+v, %v", result, err)
+	}
+	if result, err := synckit.NewSyncManager(laptop, p.transport(t), nil).Sync(ctx); err != nil || result.EventsPulled != 3 {
+		t.Fatalf("%+v, %v", result, err)
+	}
+}
+
+func TestHandlersErrorEndsASubscription(t *testing.T) {
+	t.Parallel()
+	enough := errors.New("enough")
+	err := newPeer(t).transport(t).Subscribe(t.Context(), func([]synckit.EventWithVersion) error { return enough })
+	if !errors.Is(err, enough) {
+		t.Errorf("%v", err)
+	}
+}
