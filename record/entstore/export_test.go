@@ -16,6 +16,7 @@ const (
 // Hold has writes wait, in a store where none is under way, until release is
 // called: then they are one group, or several if they are too many.
 func (s *Store) Hold() (release func()) {
+	s.queue.finished.Wait() // a committer may be on its way out still
 	s.queue.mu.Lock()
 	defer s.queue.mu.Unlock()
 	limit := s.queue.limit
@@ -45,11 +46,4 @@ func (s *Store) Submit(ctx context.Context, owner record.Owner, request record.R
 		return func() (record.Result, error) { return record.Result{}, err }
 	}
 	return func() (record.Result, error) { return s.await(ctx, m) }
-}
-
-// Waiting is how many writes wait.
-func (s *Store) Waiting() int {
-	s.queue.mu.Lock()
-	defer s.queue.mu.Unlock()
-	return s.queue.waiting
 }

@@ -17,6 +17,15 @@ var long = os.Getenv("SYNCLINE_VERIFY") != ""
 
 const poison = "poison"
 
+// manyGroups is how many groups a long run tries. The race detector, which
+// makes of seconds minutes, has fewer to look at.
+func manyGroups() int {
+	if raceDetector {
+		return 5_000
+	}
+	return 100_000
+}
+
 // A group of any requests comes to what they would come to one by one.
 func TestGroupsOnSQLite(t *testing.T) {
 	t.Parallel()
@@ -25,7 +34,7 @@ func TestGroupsOnSQLite(t *testing.T) {
 		BEGIN SELECT raise(ABORT, 'poison'); END`)
 	groups := 3000
 	if long {
-		groups = 100_000
+		groups = manyGroups()
 	}
 	recordtest.RunGroups(t, grouped(db), groups)
 }
@@ -58,7 +67,7 @@ func testGroupsOnPostgres(t *testing.T, db *database.DB) {
 		WHEN (new.id = 'poison') EXECUTE FUNCTION refuse()`)
 	groups := 500
 	if long {
-		groups = 10_000
+		groups = manyGroups() / 10
 	}
 	recordtest.RunGroups(t, grouped(db), groups)
 }

@@ -1,6 +1,7 @@
 package entstore
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"sync"
@@ -232,10 +233,24 @@ func (q *queue) finish(g, left group) {
 	}
 }
 
+func (q *queue) length() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.waiting
+}
+
 // close refuses what comes from now on, and waits for what came before.
-func (q *queue) close() {
+func (q *queue) close(ctx context.Context) {
 	q.mu.Lock()
 	q.closed = true
 	q.mu.Unlock()
-	q.finished.Wait()
+	finished := make(chan struct{})
+	go func() {
+		q.finished.Wait()
+		close(finished)
+	}()
+	select {
+	case <-finished:
+	case <-ctx.Done():
+	}
 }

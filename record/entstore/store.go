@@ -52,9 +52,13 @@ func New(write, read *ent.Client, dialect string, options ...Option) *Store {
 	return s
 }
 
-// Close refuses the writes that come from now on, and waits for those that came
-// before. A store that has nothing to write needs no Close.
-func (s *Store) Close() { s.queue.close() }
+// Waiting is how many writes wait for a transaction.
+func (s *Store) Waiting() int { return s.queue.length() }
+
+// Close refuses the writes that come from now on, and waits until those that
+// came before are done, or ctx ends. A store that has nothing to write needs no
+// Close.
+func (s *Store) Close(ctx context.Context) { s.queue.close(ctx) }
 
 // snapshot runs f in a transaction that reads one state of the database, within
 // transactionTime.

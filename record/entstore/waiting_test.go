@@ -226,7 +226,7 @@ func TestCloseWaitsForWhatCameBefore(t *testing.T) {
 	release := store.Hold()
 	wait := store.Submit(t.Context(), owner, set("a", 1))
 	release()
-	store.Close()
+	store.Close(t.Context())
 	_, err := store.Write(t.Context(), owner, set("b", 1))
 	assertUnavailable(t, err, false)
 	if a, err := store.Account(t.Context(), owner); err != nil || a.Head != 1 {

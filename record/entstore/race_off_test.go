@@ -1,0 +1,5 @@
+//go:build !race
+
+package entstore_test
+
+const raceDetector = false
