@@ -149,7 +149,8 @@ func serve(ctx context.Context, cfg config.Config, db *database.DB) error {
 		return err
 	}
 	store := entstore.New(db.Write, db.Read, db.Dialect)
-	defer store.Close()
+	defer closeStore(store, cfg.ShutdownTimeout/10)
+	figures.Gauge("syncline_writes_waiting", "Writes that wait for a transaction.", func() float64 { return float64(store.Waiting()) })
 	records := record.NewService(store, shared.bus, log)
 	feeds := feed.New(records, shared.bus, cfg.FeedPollInterval, log)
 	lockService := locks.NewService(shared.locker, shared.bus, cfg.FeedPollInterval, log)
@@ -185,6 +186,13 @@ func serve(ctx context.Context, cfg config.Config, db *database.DB) error {
 	log.Info("starting", "version", version(), "database", db.Dialect, "redis", cfg.RedisURL != "")
 	<-time.After(time.Until(shared.refuseBefore))
 	return server.Run(ctx)
+}
+
+// closeStore waits a moment for writes that the drain cut off from their clients.
+func closeStore(store *entstore.Store, patience time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	store.Close(ctx)
 }
 
 func routes(cfg config.Config, state *health.Health, origins *crossorigin.Policy, api http.Handler) http.Handler {
