@@ -24,19 +24,28 @@ build: ## build the server and syncctl into bin/
 .PHONY: test
 test: setup ## run all tests; up to 10 minutes on a fresh machine
 	go test -timeout 10m ./...
+	go test -C examples/nats ./...
 	npm test --prefix web
 
 .PHONY: verify
 verify: setup ## run all tests under the race detector and at full length, the proof of key recovery, and the fuzz targets
 	SYNCLINE_VERIFY=1 go test -race -timeout 40m ./...
+	go test -C bench ./...
+	@scripts/coverage.sh
 	@scripts/verify-recovery.sh
 	@scripts/fuzz.sh $(FUZZTIME)
+
+.PHONY: bench
+bench: ## measure this machine; BENCH='-quick' for an impression
+	cd bench && go run . $(BENCH)
 
 .PHONY: lint
 lint: $(GOLANGCI) ## check formatting, style and who may import whom
 	$(GOLANGCI) config verify
 	$(GOLANGCI) fmt --diff
 	$(GOLANGCI) run ./...
+	cd bench && $(GOLANGCI) run ./...
+	cd examples/nats && $(GOLANGCI) run ./...
 	go mod tidy -diff
 
 .PHONY: fmt
@@ -44,8 +53,9 @@ fmt: $(GOLANGCI) ## format the code
 	$(GOLANGCI) fmt
 
 .PHONY: generate
-generate: ## write generated code anew
+generate: setup ## write generated code and the playground's files anew
 	go generate ./...
+	npm run build --prefix web --workspace playground
 
 $(GOLANGCI):
 	@echo "building golangci-lint $(GOLANGCI_VERSION) into .cache/bin (a few minutes, once)"

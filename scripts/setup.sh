@@ -34,6 +34,7 @@ fi
 
 echo "setup: Go modules"
 go mod download
+go mod download -C examples/nats
 
 if ! cmp -s web/package-lock.json web/node_modules/.installed-lock; then
   echo "setup: npm packages in web/"
