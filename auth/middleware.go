@@ -121,6 +121,7 @@ func (v *Verifier) readBody(w http.ResponseWriter, r *http.Request) ([]byte, err
 		return nil, tooLarge()
 	}
 	var body bytes.Buffer
+	body.Grow(int(min(max(r.ContentLength, 0), maxHint)) + bytes.MinRead)
 	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, limit))
 	var tooLong *http.MaxBytesError
 	switch {
@@ -131,6 +132,9 @@ func (v *Verifier) readBody(w http.ResponseWriter, r *http.Request) ([]byte, err
 	}
 	return body.Bytes(), nil
 }
+
+// maxHint is how far a request's Content-Length is believed before the body is there.
+const maxHint = 64 << 10
 
 func tooLarge() *Error {
 	return badInput(http.StatusRequestEntityTooLarge, "the request is too large: see maxRequestBytes of limits")

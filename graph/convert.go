@@ -2,36 +2,9 @@ package graph
 
 import (
 	"syncline/graph/model"
-	"syncline/graph/object"
 	"syncline/locks"
 	"syncline/record"
 )
-
-var statuses = map[record.Status]model.WriteStatus{
-	record.Success:  model.WriteStatusSuccess,
-	record.Conflict: model.WriteStatusConflict,
-	record.Skipped:  model.WriteStatusSkipped,
-}
-
-func toWriteRecordPayload(result record.WriteResult, replayed bool) model.WriteRecordPayload {
-	payload := model.WriteRecordPayload{
-		Status:   statuses[result.Status],
-		Record:   (*object.Record)(result.Record),
-		Replayed: replayed,
-	}
-	if result.Status == record.Success {
-		payload.NewRevision = &result.NewRevision
-	}
-	return payload
-}
-
-func toWriteRecordsPayload(result record.Result) *model.WriteRecordsPayload {
-	results := make([]model.WriteRecordPayload, len(result.Results))
-	for i, r := range result.Results {
-		results[i] = toWriteRecordPayload(r, result.Replayed)
-	}
-	return &model.WriteRecordsPayload{Status: statuses[result.Status], Results: results, Replayed: result.Replayed}
-}
 
 func toSetLockPayload(grant locks.Grant) *model.SetLockPayload {
 	if !grant.Acquired {

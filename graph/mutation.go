@@ -7,11 +7,12 @@ import (
 	"time"
 
 	"syncline/graph/model"
+	"syncline/graph/object"
 	"syncline/locks"
 	"syncline/record"
 )
 
-func (m mutation) SetRecord(ctx context.Context, input model.SetRecordInput) (*model.WriteRecordPayload, error) {
+func (m mutation) SetRecord(ctx context.Context, input model.SetRecordInput) (*object.WriteRecordPayload, error) {
 	return m.writeOne(ctx, record.Request{
 		Kind: record.KindSet,
 		Writes: []record.Write{{
@@ -26,7 +27,7 @@ func (m mutation) SetRecord(ctx context.Context, input model.SetRecordInput) (*m
 	})
 }
 
-func (m mutation) DeleteRecord(ctx context.Context, input model.DeleteRecordInput) (*model.WriteRecordPayload, error) {
+func (m mutation) DeleteRecord(ctx context.Context, input model.DeleteRecordInput) (*object.WriteRecordPayload, error) {
 	return m.writeOne(ctx, record.Request{
 		Kind:       record.KindDelete,
 		Writes:     []record.Write{{ID: input.ID, Delete: true, Revision: input.Revision}},
@@ -36,7 +37,7 @@ func (m mutation) DeleteRecord(ctx context.Context, input model.DeleteRecordInpu
 	})
 }
 
-func (m mutation) WriteRecords(ctx context.Context, input model.WriteRecordsInput) (*model.WriteRecordsPayload, error) {
+func (m mutation) WriteRecords(ctx context.Context, input model.WriteRecordsInput) (*object.WriteRecordsPayload, error) {
 	writes, err := fromWrites(input.Writes)
 	if err != nil {
 		return nil, inInput(err)
@@ -51,15 +52,15 @@ func (m mutation) WriteRecords(ctx context.Context, input model.WriteRecordsInpu
 	if err != nil {
 		return nil, err
 	}
-	return toWriteRecordsPayload(result), nil
+	return object.NewWriteRecordsPayload(result), nil
 }
 
-func (m mutation) writeOne(ctx context.Context, request record.Request) (*model.WriteRecordPayload, error) {
+func (m mutation) writeOne(ctx context.Context, request record.Request) (*object.WriteRecordPayload, error) {
 	result, err := m.write(ctx, request)
 	if err != nil {
 		return nil, err
 	}
-	return new(toWriteRecordPayload(result.Results[0], result.Replayed)), nil
+	return new(object.NewWriteRecordPayload(result.Results[0], result.Replayed)), nil
 }
 
 func (m mutation) write(ctx context.Context, request record.Request) (record.Result, error) {

@@ -2,9 +2,7 @@ package graph
 
 import (
 	"context"
-	"log/slog"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -14,7 +12,6 @@ import (
 
 // Bounds of what a client can bring into the log.
 const (
-	maxNameBytes      = 64
 	maxReportedFields = 10
 	maxReportedCodes  = 5
 )
@@ -23,8 +20,6 @@ const (
 // in while the operation runs. It holds no data, no arguments and no aliases.
 type Report struct {
 	mu     sync.Mutex
-	kind   ast.Operation
-	name   string
 	fields []string
 	codes  []string
 }
@@ -52,33 +47,9 @@ func (r *Report) Codes() []string {
 	return slices.Clone(r.codes)
 }
 
-// LogValue is a group: operation, name (if the client gave one), fields and
-// outcome, which is "ok" or the codes.
-func (r *Report) LogValue() slog.Value {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	outcome := "ok"
-	if len(r.codes) > 0 {
-		outcome = strings.Join(r.codes, ",")
-	}
-	attributes := make([]slog.Attr, 0, 4)
-	if r.kind != "" {
-		attributes = append(attributes, slog.String("operation", string(r.kind)))
-	}
-	if r.name != "" {
-		attributes = append(attributes, slog.String("name", r.name))
-	}
-	if len(r.fields) > 0 {
-		attributes = append(attributes, slog.String("fields", strings.Join(r.fields, ",")))
-	}
-	return slog.GroupValue(append(attributes, slog.String("outcome", outcome))...)
-}
-
 func (r *Report) describe(op *ast.OperationDefinition) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.kind = op.Operation
-	r.name = op.Name[:min(len(op.Name), maxNameBytes)] // ASCII by GraphQL's grammar
 	for _, field := range rootFields(op.SelectionSet) {
 		r.fields = addOnce(r.fields, field.Name, maxReportedFields)
 	}

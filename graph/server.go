@@ -7,27 +7,16 @@
 package graph
 
 import (
-	"context"
 	"log/slog"
 	"maps"
 
-	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/handler"
-	"github.com/99designs/gqlgen/graphql/handler/lru"
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"syncline/feed"
 	"syncline/graph/generated"
 	"syncline/locks"
 	"syncline/record"
-)
-
-// Documents that were parsed and validated are kept: this many, if their text
-// is no longer than this. One that is made to be large takes a hundred times as
-// much memory as its text.
-const (
-	cachedDocuments   = 200
-	maxCachedDocument = 4 << 10
 )
 
 // Config is what the API stands on. All of it is required, save Introspection.
@@ -53,7 +42,7 @@ func NewServer(config Config) *handler.Server {
 	srv.SetErrorPresenter(errs.present)
 	srv.SetRecoverFunc(errs.recover)
 	srv.SetParserTokenLimit(maxTokens)
-	cache := documentCache{lru.New[*ast.QueryDocument](cachedDocuments)}
+	cache := newDocumentCache()
 	srv.SetQueryCache(cache)
 	srv.Use(shape{cache})
 	srv.Use(reporter{})
@@ -68,14 +57,4 @@ func schema() *ast.Schema {
 	s.Directives = maps.Clone(s.Directives)
 	delete(s.Directives, "defer")
 	return &s
-}
-
-type documentCache struct {
-	graphql.Cache[*ast.QueryDocument]
-}
-
-func (c documentCache) Add(ctx context.Context, text string, document *ast.QueryDocument) {
-	if len(text) <= maxCachedDocument {
-		c.Cache.Add(ctx, text, document)
-	}
 }

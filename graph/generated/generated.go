@@ -49,9 +49,9 @@ type ComplexityRoot struct {
 // region    ************************** generated!.gotpl **************************
 
 type MutationResolver interface {
-	SetRecord(ctx context.Context, input model.SetRecordInput) (*model.WriteRecordPayload, error)
-	DeleteRecord(ctx context.Context, input model.DeleteRecordInput) (*model.WriteRecordPayload, error)
-	WriteRecords(ctx context.Context, input model.WriteRecordsInput) (*model.WriteRecordsPayload, error)
+	SetRecord(ctx context.Context, input model.SetRecordInput) (*object.WriteRecordPayload, error)
+	DeleteRecord(ctx context.Context, input model.DeleteRecordInput) (*object.WriteRecordPayload, error)
+	WriteRecords(ctx context.Context, input model.WriteRecordsInput) (*object.WriteRecordsPayload, error)
 	SetLock(ctx context.Context, input model.SetLockInput) (*model.SetLockPayload, error)
 }
 type QueryResolver interface {
@@ -1877,8 +1877,8 @@ func (ec *executionContext) _Mutation_setRecord(ctx context.Context, field graph
 			return ec.Resolvers.Mutation().SetRecord(ctx, fc.Args["input"].(model.SetRecordInput))
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *model.WriteRecordPayload) graphql.Marshaler {
-			return ec.marshalNWriteRecordPayload2ᚖsynclineᚋgraphᚋmodelᚐWriteRecordPayload(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *object.WriteRecordPayload) graphql.Marshaler {
+			return ec.marshalNWriteRecordPayload2ᚖsynclineᚋgraphᚋobjectᚐWriteRecordPayload(ctx, selections, v)
 		},
 		true,
 		true,
@@ -1921,8 +1921,8 @@ func (ec *executionContext) _Mutation_deleteRecord(ctx context.Context, field gr
 			return ec.Resolvers.Mutation().DeleteRecord(ctx, fc.Args["input"].(model.DeleteRecordInput))
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *model.WriteRecordPayload) graphql.Marshaler {
-			return ec.marshalNWriteRecordPayload2ᚖsynclineᚋgraphᚋmodelᚐWriteRecordPayload(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *object.WriteRecordPayload) graphql.Marshaler {
+			return ec.marshalNWriteRecordPayload2ᚖsynclineᚋgraphᚋobjectᚐWriteRecordPayload(ctx, selections, v)
 		},
 		true,
 		true,
@@ -1965,8 +1965,8 @@ func (ec *executionContext) _Mutation_writeRecords(ctx context.Context, field gr
 			return ec.Resolvers.Mutation().WriteRecords(ctx, fc.Args["input"].(model.WriteRecordsInput))
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *model.WriteRecordsPayload) graphql.Marshaler {
-			return ec.marshalNWriteRecordsPayload2ᚖsynclineᚋgraphᚋmodelᚐWriteRecordsPayload(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *object.WriteRecordsPayload) graphql.Marshaler {
+			return ec.marshalNWriteRecordsPayload2ᚖsynclineᚋgraphᚋobjectᚐWriteRecordsPayload(ctx, selections, v)
 		},
 		true,
 		true,
@@ -2922,7 +2922,7 @@ func (ec *executionContext) fieldContext_Viewer_storedBytes(_ context.Context, f
 	return graphql.NewScalarFieldContext("Viewer", field, false, false, errors.New("field of type ByteCount does not have child fields"))
 }
 
-func (ec *executionContext) _WriteRecordPayload_status(ctx context.Context, field graphql.CollectedField, obj *model.WriteRecordPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _WriteRecordPayload_status(ctx context.Context, field graphql.CollectedField, obj *object.WriteRecordPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -2934,8 +2934,8 @@ func (ec *executionContext) _WriteRecordPayload_status(ctx context.Context, fiel
 			return obj.Status, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v model.WriteStatus) graphql.Marshaler {
-			return ec.marshalNWriteStatus2synclineᚋgraphᚋmodelᚐWriteStatus(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v record.Status) graphql.Marshaler {
+			return ec.marshalNWriteStatus2synclineᚋrecordᚐStatus(ctx, selections, v)
 		},
 		true,
 		true,
@@ -2945,7 +2945,7 @@ func (ec *executionContext) fieldContext_WriteRecordPayload_status(_ context.Con
 	return graphql.NewScalarFieldContext("WriteRecordPayload", field, false, false, errors.New("field of type WriteStatus does not have child fields"))
 }
 
-func (ec *executionContext) _WriteRecordPayload_newRevision(ctx context.Context, field graphql.CollectedField, obj *model.WriteRecordPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _WriteRecordPayload_newRevision(ctx context.Context, field graphql.CollectedField, obj *object.WriteRecordPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -2968,7 +2968,7 @@ func (ec *executionContext) fieldContext_WriteRecordPayload_newRevision(_ contex
 	return graphql.NewScalarFieldContext("WriteRecordPayload", field, false, false, errors.New("field of type Revision does not have child fields"))
 }
 
-func (ec *executionContext) _WriteRecordPayload_record(ctx context.Context, field graphql.CollectedField, obj *model.WriteRecordPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _WriteRecordPayload_record(ctx context.Context, field graphql.CollectedField, obj *object.WriteRecordPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -3000,7 +3000,7 @@ func (ec *executionContext) fieldContext_WriteRecordPayload_record(_ context.Con
 	return fc, nil
 }
 
-func (ec *executionContext) _WriteRecordPayload_replayed(ctx context.Context, field graphql.CollectedField, obj *model.WriteRecordPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _WriteRecordPayload_replayed(ctx context.Context, field graphql.CollectedField, obj *object.WriteRecordPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -3023,7 +3023,7 @@ func (ec *executionContext) fieldContext_WriteRecordPayload_replayed(_ context.C
 	return graphql.NewScalarFieldContext("WriteRecordPayload", field, false, false, errors.New("field of type Boolean does not have child fields"))
 }
 
-func (ec *executionContext) _WriteRecordsPayload_status(ctx context.Context, field graphql.CollectedField, obj *model.WriteRecordsPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _WriteRecordsPayload_status(ctx context.Context, field graphql.CollectedField, obj *object.WriteRecordsPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -3035,8 +3035,8 @@ func (ec *executionContext) _WriteRecordsPayload_status(ctx context.Context, fie
 			return obj.Status, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v model.WriteStatus) graphql.Marshaler {
-			return ec.marshalNWriteStatus2synclineᚋgraphᚋmodelᚐWriteStatus(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v record.Status) graphql.Marshaler {
+			return ec.marshalNWriteStatus2synclineᚋrecordᚐStatus(ctx, selections, v)
 		},
 		true,
 		true,
@@ -3046,7 +3046,7 @@ func (ec *executionContext) fieldContext_WriteRecordsPayload_status(_ context.Co
 	return graphql.NewScalarFieldContext("WriteRecordsPayload", field, false, false, errors.New("field of type WriteStatus does not have child fields"))
 }
 
-func (ec *executionContext) _WriteRecordsPayload_results(ctx context.Context, field graphql.CollectedField, obj *model.WriteRecordsPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _WriteRecordsPayload_results(ctx context.Context, field graphql.CollectedField, obj *object.WriteRecordsPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -3058,8 +3058,8 @@ func (ec *executionContext) _WriteRecordsPayload_results(ctx context.Context, fi
 			return obj.Results, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []model.WriteRecordPayload) graphql.Marshaler {
-			return ec.marshalNWriteRecordPayload2ᚕsynclineᚋgraphᚋmodelᚐWriteRecordPayloadᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []object.WriteRecordPayload) graphql.Marshaler {
+			return ec.marshalNWriteRecordPayload2ᚕsynclineᚋgraphᚋobjectᚐWriteRecordPayloadᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -3078,7 +3078,7 @@ func (ec *executionContext) fieldContext_WriteRecordsPayload_results(_ context.C
 	return fc, nil
 }
 
-func (ec *executionContext) _WriteRecordsPayload_replayed(ctx context.Context, field graphql.CollectedField, obj *model.WriteRecordsPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _WriteRecordsPayload_replayed(ctx context.Context, field graphql.CollectedField, obj *object.WriteRecordsPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -5337,7 +5337,7 @@ func (ec *executionContext) _Viewer(ctx context.Context, sel ast.SelectionSet, o
 
 var writeRecordPayloadImplementors = []string{"WriteRecordPayload"}
 
-func (ec *executionContext) _WriteRecordPayload(ctx context.Context, sel ast.SelectionSet, obj *model.WriteRecordPayload) graphql.Marshaler {
+func (ec *executionContext) _WriteRecordPayload(ctx context.Context, sel ast.SelectionSet, obj *object.WriteRecordPayload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, writeRecordPayloadImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -5390,7 +5390,7 @@ func (ec *executionContext) _WriteRecordPayload(ctx context.Context, sel ast.Sel
 
 var writeRecordsPayloadImplementors = []string{"WriteRecordsPayload"}
 
-func (ec *executionContext) _WriteRecordsPayload(ctx context.Context, sel ast.SelectionSet, obj *model.WriteRecordsPayload) graphql.Marshaler {
+func (ec *executionContext) _WriteRecordsPayload(ctx context.Context, sel ast.SelectionSet, obj *object.WriteRecordsPayload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, writeRecordsPayloadImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -6209,15 +6209,15 @@ func (ec *executionContext) marshalNViewer2ᚖsynclineᚋgraphᚋmodelᚐViewer(
 	return ec._Viewer(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNWriteRecordPayload2synclineᚋgraphᚋmodelᚐWriteRecordPayload(ctx context.Context, sel ast.SelectionSet, v model.WriteRecordPayload) graphql.Marshaler {
-	return ec._WriteRecordPayload(ctx, sel, &v)
+func (ec *executionContext) marshalNWriteRecordPayload2synclineᚋgraphᚋobjectᚐWriteRecordPayload(ctx context.Context, sel ast.SelectionSet, v object.WriteRecordPayload) graphql.Marshaler {
+	return graphql.WrapContextMarshaler(ctx, v)
 }
 
-func (ec *executionContext) marshalNWriteRecordPayload2ᚕsynclineᚋgraphᚋmodelᚐWriteRecordPayloadᚄ(ctx context.Context, sel ast.SelectionSet, v []model.WriteRecordPayload) graphql.Marshaler {
+func (ec *executionContext) marshalNWriteRecordPayload2ᚕsynclineᚋgraphᚋobjectᚐWriteRecordPayloadᚄ(ctx context.Context, sel ast.SelectionSet, v []object.WriteRecordPayload) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNWriteRecordPayload2synclineᚋgraphᚋmodelᚐWriteRecordPayload(ctx, sel, v[i])
+		return ec.marshalNWriteRecordPayload2synclineᚋgraphᚋobjectᚐWriteRecordPayload(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -6229,14 +6229,14 @@ func (ec *executionContext) marshalNWriteRecordPayload2ᚕsynclineᚋgraphᚋmod
 	return ret
 }
 
-func (ec *executionContext) marshalNWriteRecordPayload2ᚖsynclineᚋgraphᚋmodelᚐWriteRecordPayload(ctx context.Context, sel ast.SelectionSet, v *model.WriteRecordPayload) graphql.Marshaler {
+func (ec *executionContext) marshalNWriteRecordPayload2ᚖsynclineᚋgraphᚋobjectᚐWriteRecordPayload(ctx context.Context, sel ast.SelectionSet, v *object.WriteRecordPayload) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
 		}
 		return graphql.Null
 	}
-	return ec._WriteRecordPayload(ctx, sel, v)
+	return graphql.WrapContextMarshaler(ctx, v)
 }
 
 func (ec *executionContext) unmarshalNWriteRecordsInput2synclineᚋgraphᚋmodelᚐWriteRecordsInput(ctx context.Context, v any) (model.WriteRecordsInput, error) {
@@ -6244,25 +6244,45 @@ func (ec *executionContext) unmarshalNWriteRecordsInput2synclineᚋgraphᚋmodel
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNWriteRecordsPayload2ᚖsynclineᚋgraphᚋmodelᚐWriteRecordsPayload(ctx context.Context, sel ast.SelectionSet, v *model.WriteRecordsPayload) graphql.Marshaler {
+func (ec *executionContext) marshalNWriteRecordsPayload2ᚖsynclineᚋgraphᚋobjectᚐWriteRecordsPayload(ctx context.Context, sel ast.SelectionSet, v *object.WriteRecordsPayload) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
 		}
 		return graphql.Null
 	}
-	return ec._WriteRecordsPayload(ctx, sel, v)
+	return graphql.WrapContextMarshaler(ctx, v)
 }
 
-func (ec *executionContext) unmarshalNWriteStatus2synclineᚋgraphᚋmodelᚐWriteStatus(ctx context.Context, v any) (model.WriteStatus, error) {
-	var res model.WriteStatus
-	err := res.UnmarshalGQL(v)
+func (ec *executionContext) unmarshalNWriteStatus2synclineᚋrecordᚐStatus(ctx context.Context, v any) (record.Status, error) {
+	tmp, err := scalar.UnmarshalString(v)
+	res := unmarshalNWriteStatus2synclineᚋrecordᚐStatus[tmp]
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNWriteStatus2synclineᚋgraphᚋmodelᚐWriteStatus(ctx context.Context, sel ast.SelectionSet, v model.WriteStatus) graphql.Marshaler {
-	return v
+func (ec *executionContext) marshalNWriteStatus2synclineᚋrecordᚐStatus(ctx context.Context, sel ast.SelectionSet, v record.Status) graphql.Marshaler {
+	_ = sel
+	res := scalar.MarshalString(marshalNWriteStatus2synclineᚋrecordᚐStatus[v])
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
 }
+
+var (
+	unmarshalNWriteStatus2synclineᚋrecordᚐStatus = map[string]record.Status{
+		"SUCCESS":  record.Success,
+		"CONFLICT": record.Conflict,
+		"SKIPPED":  record.Skipped,
+	}
+	marshalNWriteStatus2synclineᚋrecordᚐStatus = map[record.Status]string{
+		record.Success:  "SUCCESS",
+		record.Conflict: "CONFLICT",
+		record.Skipped:  "SKIPPED",
+	}
+)
 
 func (ec *executionContext) marshalN__Directive2githubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐDirective(ctx context.Context, sel ast.SelectionSet, v introspection.Directive) graphql.Marshaler {
 	return ec.___Directive(ctx, sel, &v)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"strconv"
-	"syncline/graph/object"
 	"syncline/record"
 	"time"
 
@@ -180,19 +179,6 @@ type Viewer struct {
 	StoredBytes int64 `json:"storedBytes"`
 }
 
-// What became of one write.
-type WriteRecordPayload struct {
-	// Whether it was written.
-	Status WriteStatus `json:"status"`
-	// The revision that the write took; for the deletion of a tombstone, the tombstone's. Null unless `SUCCESS`.
-	NewRevision *record.Revision `json:"newRevision,omitempty"`
-	// On `SUCCESS` the state after the write (on a replay, the present state). On `CONFLICT` the present record or
-	// tombstone, null if there is none. On `SKIPPED` null.
-	Record *object.Record `json:"record,omitempty"`
-	// True if an earlier request with this `mutationId` had written it already; nothing was written again.
-	Replayed bool `json:"replayed"`
-}
-
 // Writes to accept all together or not at all.
 type WriteRecordsInput struct {
 	// 1 to 100 writes, each record once (`BAD_USER_INPUT` otherwise). The request as a whole may have up to 1 MiB.
@@ -205,16 +191,6 @@ type WriteRecordsInput struct {
 	MutationID *string `json:"mutationId,omitempty"`
 	// The lock under which you write, if any.
 	Fence *FenceInput `json:"fence,omitempty"`
-}
-
-// What became of a batch.
-type WriteRecordsPayload struct {
-	// `SUCCESS`: all was written. `CONFLICT`: nothing was.
-	Status WriteStatus `json:"status"`
-	// What became of each write, in the order of the input.
-	Results []WriteRecordPayload `json:"results"`
-	// True if an earlier request with this `mutationId` had written it already; nothing was written again.
-	Replayed bool `json:"replayed"`
 }
 
 // The outcome of `setLock`.
@@ -261,53 +237,5 @@ func (e *SetLockStatus) UnmarshalGQL(v any) error {
 }
 
 func (e SetLockStatus) MarshalGQL(w io.Writer) {
-	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
-}
-
-// The outcome of a write.
-type WriteStatus string
-
-const (
-	// Written, or done already by an earlier copy of the same request (`replayed`).
-	WriteStatusSuccess WriteStatus = "SUCCESS"
-	// Not written: the record has another revision than the one given, or is not there. Merge with `record` and try again
-	// at its revision.
-	WriteStatusConflict WriteStatus = "CONFLICT"
-	// Not written, though it could have been: another write of the same batch clashed.
-	WriteStatusSkipped WriteStatus = "SKIPPED"
-)
-
-var AllWriteStatus = []WriteStatus{
-	WriteStatusSuccess,
-	WriteStatusConflict,
-	WriteStatusSkipped,
-}
-
-func (e WriteStatus) IsValid() bool {
-	switch e {
-	case WriteStatusSuccess, WriteStatusConflict, WriteStatusSkipped:
-		return true
-	}
-	return false
-}
-
-func (e WriteStatus) String() string {
-	return string(e)
-}
-
-func (e *WriteStatus) UnmarshalGQL(v any) error {
-	str, ok := v.(string)
-	if !ok {
-		return fmt.Errorf("enums must be strings")
-	}
-
-	*e = WriteStatus(str)
-	if !e.IsValid() {
-		return fmt.Errorf("%s is not a valid WriteStatus", str)
-	}
-	return nil
-}
-
-func (e WriteStatus) MarshalGQL(w io.Writer) {
 	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
 }

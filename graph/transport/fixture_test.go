@@ -63,13 +63,13 @@ func (a *api) Record(ctx context.Context, id string) (*object.Record, error) {
 	return a.record(ctx, id)
 }
 
-func (a *api) SetRecord(ctx context.Context, input model.SetRecordInput) (*model.WriteRecordPayload, error) {
+func (a *api) SetRecord(ctx context.Context, input model.SetRecordInput) (*object.WriteRecordPayload, error) {
 	if a.setRecord != nil {
 		if err := a.setRecord(ctx, input.ID); err != nil {
 			return nil, err
 		}
 	}
-	return &model.WriteRecordPayload{Status: model.WriteStatusSuccess}, nil
+	return &object.WriteRecordPayload{Status: record.Success}, nil
 }
 
 // LockChanged without a function sends its name once, and waits.

@@ -1,8 +1,8 @@
 package transport
 
 import (
+	"bytes"
 	"errors"
-	"io"
 	"mime"
 	"net/http"
 	"net/url"
@@ -31,14 +31,16 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) (*graphql.Raw
 	}
 	params := &graphql.RawParams{Headers: r.Header}
 	params.ReadTime.Start = graphql.Now()
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	var body bytes.Buffer
+	body.Grow(int(min(max(r.ContentLength, 0), maxHint)) + bytes.MinRead)
+	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, limit))
 	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
 		return nil, &requestError{http.StatusRequestEntityTooLarge, "the request body is too large"}
 	}
 	if err != nil {
 		return nil, malformed("the request body could not be read")
 	}
-	fields, err := decodeObject(body)
+	fields, err := decodeObject(body.Bytes())
 	if err != nil {
 		return nil, malformed("the request body is refused: " + err.Error())
 	}
@@ -48,6 +50,9 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) (*graphql.Raw
 	params.ReadTime.End = graphql.Now()
 	return params, nil
 }
+
+// maxHint is how far a request's Content-Length is believed before the body is there.
+const maxHint = 64 << 10
 
 // checkContentType lets plain UTF-8 JSON pass.
 func checkContentType(h http.Header) *requestError {

@@ -1,0 +1,66 @@
+package graph
+
+import (
+	"container/list"
+	"context"
+	"sync"
+
+	"github.com/vektah/gqlparser/v2/ast"
+)
+
+// Bounds of the documents that are kept, in bytes of their text: of all, and of
+// one. A parsed document takes up to a hundred times as much memory as its text,
+// if it is made to, so this is some 25 MB at worst. Clients have a few documents
+// of a few hundred bytes each.
+const (
+	cachedDocumentBytes = 256 << 10
+	maxCachedDocument   = 4 << 10
+)
+
+// documentCache keeps documents that were parsed and have passed all checks that
+// do not look at variables; those that were used last.
+type documentCache struct {
+	mu     sync.Mutex
+	bytes  int
+	byText map[string]*list.Element // of *document
+	order  list.List                // the last used first
+}
+
+type document struct {
+	text   string
+	parsed *ast.QueryDocument
+}
+
+func newDocumentCache() *documentCache {
+	return &documentCache{byText: make(map[string]*list.Element)}
+}
+
+// Get implements graphql.Cache.
+func (c *documentCache) Get(_ context.Context, text string) (*ast.QueryDocument, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	element, ok := c.byText[text]
+	if !ok {
+		return nil, false
+	}
+	c.order.MoveToFront(element)
+	return element.Value.(*document).parsed, true
+}
+
+// Add implements graphql.Cache. A document that is too long is not kept.
+func (c *documentCache) Add(_ context.Context, text string, parsed *ast.QueryDocument) {
+	if len(text) > maxCachedDocument {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, ok := c.byText[text]; ok {
+		return // by a request at the same time
+	}
+	c.byText[text] = c.order.PushFront(&document{text, parsed})
+	for c.bytes += len(text); c.bytes > cachedDocumentBytes; {
+		oldest := c.order.Remove(c.order.Back()).(*document)
+		delete(c.byText, oldest.text)
+		c.bytes -= len(oldest.text)
+	}
+}
