@@ -30,6 +30,27 @@ type EventWithVersion struct {
 	Version Version
 }
 
+// MarshalJSON writes the event as Encode does, and the version as text: the form
+// in which the HTTP transport sends events. Without it the content of an app's
+// own event type would be missing, for its fields are not exported.
+func (e EventWithVersion) MarshalJSON() ([]byte, error) {
+	if e.Event == nil {
+		return nil, invalid("", fmt.Errorf("there is no event"))
+	}
+	encoded, err := Encode(e.Event)
+	if err != nil {
+		return nil, err
+	}
+	wire := struct {
+		Event   EncodedEvent `json:"event"`
+		Version string       `json:"version"`
+	}{Event: encoded}
+	if e.Version != nil {
+		wire.Version = e.Version.String()
+	}
+	return json.Marshal(wire)
+}
+
 // NewEvent is a ready Event. It keeps data and metadata as they are: do not
 // change them afterwards.
 func NewEvent(id, eventType, aggregateID string, data interface{}, metadata map[string]interface{}) Event {

@@ -37,8 +37,10 @@ func TestATransportThatForgetsIsFound(t *testing.T) {
 		transport func(synckit.PagedTransport) synckit.PagedTransport
 		told      string
 	}{
-		"pushes": {func(t synckit.PagedTransport) synckit.PagedTransport { return &forgetful{PagedTransport: t, pushes: true} }, "is lost"},
-		"pulls":  {func(t synckit.PagedTransport) synckit.PagedTransport { return &forgetful{PagedTransport: t} }, "lacks"},
+		"pushes": {func(t synckit.PagedTransport) synckit.PagedTransport {
+			return &forgetful{PagedTransport: t, pushes: true}
+		}, "is lost"},
+		"pulls": {func(t synckit.PagedTransport) synckit.PagedTransport { return &forgetful{PagedTransport: t} }, "lacks"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
