@@ -20,35 +20,18 @@ func (s *Store) Commit(ctx context.Context, commit synckit.Commit) (synckit.Comm
 	return s.commit(ctx, writer{op: "commit"}, commit)
 }
 
-func (s *Store) commit(ctx context.Context, w writer, commit synckit.Commit) (committed synckit.Committed, err error) {
+func (s *Store) commit(ctx context.Context, w writer, commit synckit.Commit) (synckit.Committed, error) {
 	if err := w.encode(commit); err != nil { // before anybody waits for it
 		return synckit.Committed{}, err
 	}
-	err = s.do(ctx, w.op, func() error {
-		committed, err = s.transact(ctx, w, commit)
-		return err
-	})
-	if err != nil {
+	if err := s.usable(ctx, w.op); err != nil {
 		return synckit.Committed{}, err
 	}
-	if stored.Wakes(commit, committed.Appended) {
-		s.changed.Raise()
+	r := &request{writer: w, commit: commit, done: make(chan struct{})}
+	if err := s.submit(ctx, r); err != nil {
+		return synckit.Committed{}, s.failed(ctx, w.op, err)
 	}
-	return committed, nil
-}
-
-func (s *Store) transact(ctx context.Context, w writer, commit synckit.Commit) (synckit.Committed, error) {
-	tx, err := s.write.BeginTx(ctx, nil)
-	if err != nil {
-		return synckit.Committed{}, err
-	}
-	defer tx.Rollback() //nolint:errcheck // after a commit it fails, else the connection is lost with its transaction
-	w.tx, w.statements = tx, s.statements
-	committed, err := w.apply(ctx, commit)
-	if err != nil {
-		return committed, err
-	}
-	return committed, tx.Commit()
+	return r.committed, nil
 }
 
 // writer carries out one commit in one transaction.
@@ -57,6 +40,7 @@ type writer struct {
 	clocksAnew bool // whatever clocks the events came with
 	statements statements
 	tx         *sql.Tx
+	insert     *sql.Stmt
 	events     []synckit.EncodedEvent
 	reviews    [][]byte
 }
@@ -118,14 +102,6 @@ func (w *writer) integer(ctx context.Context, query string, args ...any) (n int6
 
 // appendAll appends those events that are new and confirms those that are known.
 func (w *writer) appendAll(ctx context.Context, entries []synckit.Entry) (appended []string, err error) {
-	if len(entries) == 0 {
-		return nil, nil
-	}
-	insert, err := w.tx.PrepareContext(ctx, w.statements.insert)
-	if err != nil {
-		return nil, err
-	}
-	defer insert.Close() //nolint:errcheck // it ends with its transaction
 	clocks := stored.Clocks{Highest: func(aggregateID string) (uint64, error) {
 		highest, err := w.integer(ctx, w.statements.clock, aggregateID)
 		return uint64(highest), err
@@ -135,7 +111,7 @@ func (w *writer) appendAll(ctx context.Context, entries []synckit.Entry) (append
 		if err != nil {
 			return nil, err
 		}
-		isNew, err := insertEvent(ctx, insert, event, e)
+		isNew, err := insertEvent(ctx, w.insert, event, e)
 		if err != nil {
 			return nil, err
 		}

@@ -400,8 +400,8 @@ func TestVersionsOfAnAppsOwn(t *testing.T) {
 	}
 }
 
-// TestCallsInProgressEndWithTheirContext has a second store hold the write lock.
-func TestCallsInProgressEndWithTheirContext(t *testing.T) {
+// TestAnotherProcessHoldsTheDatabase has a second connection hold the write lock.
+func TestAnotherProcessHoldsTheDatabase(t *testing.T) {
 	t.Parallel()
 	source := file(t)
 	s := closeAtEnd(t, open(t, sqlite.Config{DataSourceName: source}))
@@ -420,8 +420,7 @@ func TestCallsInProgressEndWithTheirContext(t *testing.T) {
 	if waited := time.Since(started); waited < 4*time.Second {
 		t.Errorf("gave up after %s", waited)
 	}
-	store := loaded(t, s) // readers go on
-	if store != "" {
-		t.Errorf("events %s", store)
+	if got := loaded(t, s); got != "" { // readers go on
+		t.Errorf("events %s", got)
 	}
 }

@@ -29,6 +29,7 @@ type Store struct {
 	logger      *log.Logger
 	changed     signal.Signal
 	closed      atomic.Bool
+	queue       queue
 }
 
 var _ synckit.Log = (*Store)(nil)
@@ -115,6 +116,7 @@ func isMemory(dataSourceName string) bool {
 // Close implements synckit.EventStore. It waits for calls in progress.
 func (s *Store) Close() error {
 	s.closed.Store(true)
+	s.queue.close()
 	var first error
 	for _, db := range []*sql.DB{s.read, s.write} { // the writer last: it folds the write-ahead log into the file
 		if db == nil {
@@ -136,13 +138,17 @@ func (s *Store) ParseVersion(_ context.Context, text string) (synckit.Version, e
 	return s.parse.Parse(text)
 }
 
-// do runs an operation and gives its error a code. What broke because of a close
-// or the context is called by that.
+// do runs an operation that reads.
 func (s *Store) do(ctx context.Context, op string, run func() error) error {
 	if err := s.usable(ctx, op); err != nil {
 		return err
 	}
-	err := untilUnlocked(ctx, run)
+	return s.failed(ctx, op, untilUnlocked(ctx, run))
+}
+
+// failed gives an error a code. What broke because of a close or the context is
+// called by that.
+func (s *Store) failed(ctx context.Context, op string, err error) error {
 	if err == nil || errors.CodeOf(err) != "" {
 		return err
 	}

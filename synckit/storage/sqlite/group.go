@@ -1,0 +1,191 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"syncline/synckit"
+	"syncline/synckit/errors"
+	"syncline/synckit/storage/internal/stored"
+)
+
+// maxGroup bounds how many commits share a transaction.
+const maxGroup = 128
+
+// queue has the commits that wait. Those that wait while another is written are
+// then written together, in one transaction: it is the waiting for the disk that
+// takes time, and so they wait for it once.
+type queue struct {
+	mu      sync.Mutex
+	waiting []*request
+	leading bool
+	closed  bool
+	leaders sync.WaitGroup
+	insert  *sql.Stmt // the leader's
+}
+
+// request is one commit.
+type request struct {
+	writer    writer
+	commit    synckit.Commit
+	taken     atomic.Bool // by the leader, or back by who asked
+	done      chan struct{}
+	committed synckit.Committed
+	err       error
+}
+
+// submit waits until the commit is done. If the context ends before the commit is
+// begun, it is not done; if it ends later, it is carried through.
+func (s *Store) submit(ctx context.Context, r *request) error {
+	q := &s.queue
+	q.mu.Lock()
+	if q.closed {
+		q.mu.Unlock()
+		return errors.New(errors.Closed, r.writer.op, nil)
+	}
+	q.waiting = append(q.waiting, r)
+	if !q.leading {
+		q.leading = true
+		q.leaders.Go(s.lead)
+	}
+	q.mu.Unlock()
+	select {
+	case <-r.done:
+		return r.err
+	case <-ctx.Done():
+		if r.taken.CompareAndSwap(false, true) {
+			return ctx.Err()
+		}
+		<-r.done // it is under way, and soon over
+		return r.err
+	}
+}
+
+// lead writes until nobody waits any more.
+func (s *Store) lead() {
+	for group := s.queue.next(); len(group) > 0; group = s.queue.next() {
+		s.writeGroup(group)
+		for _, r := range group {
+			close(r.done)
+		}
+	}
+}
+
+// next takes those who wait. Where nobody does, the leader's time is over.
+func (q *queue) next() (group []*request) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	taken := 0
+	for _, r := range q.waiting {
+		if len(group) == maxGroup {
+			break
+		}
+		taken++
+		if r.taken.CompareAndSwap(false, true) {
+			group = append(group, r)
+		}
+	}
+	q.waiting = q.waiting[taken:]
+	q.leading = len(group) > 0
+	return group
+}
+
+func (q *queue) close() {
+	q.mu.Lock()
+	q.closed = true
+	q.mu.Unlock()
+	q.leaders.Wait()
+}
+
+// writeGroup is on a context of its own: one who no longer waits must not spoil the
+// others' transaction. If it fails before its commit, each is tried alone.
+func (s *Store) writeGroup(group []*request) {
+	ctx := context.Background()
+	committing, err := s.transact(ctx, group)
+	if err == nil || len(group) == 1 || committing {
+		for _, r := range group {
+			r.fail(err)
+		}
+		s.tell(group)
+		return
+	}
+	for _, r := range group {
+		r.err = nil
+		_, err := s.transact(ctx, []*request{r})
+		r.fail(err)
+	}
+	s.tell(group)
+}
+
+func (r *request) fail(err error) {
+	if r.err == nil {
+		r.err = err
+	}
+	if r.err != nil {
+		r.committed = synckit.Committed{}
+	}
+}
+
+func (s *Store) tell(group []*request) {
+	for _, r := range group {
+		if r.err == nil && stored.Wakes(r.commit, r.committed.Appended) {
+			s.changed.Raise()
+			return
+		}
+	}
+}
+
+// transact writes a group in one transaction. One that is refused, with a code,
+// leaves the others as they would be without it; any other failure is that of the
+// whole. committing tells that it failed as the transaction was to be committed.
+func (s *Store) transact(ctx context.Context, group []*request) (committing bool, err error) {
+	err = untilUnlocked(ctx, func() error {
+		committing = false
+		if err := s.prepare(ctx); err != nil {
+			return err
+		}
+		tx, err := s.write.BeginTx(ctx, nil)
+		if err != nil {
+			return err
+		}
+		defer tx.Rollback() //nolint:errcheck // after a commit it fails, else the connection is lost with its transaction
+		insert := tx.StmtContext(ctx, s.queue.insert)
+		for i, r := range group {
+			r.writer.tx, r.writer.insert, r.writer.statements = tx, insert, s.statements
+			if r.err, err = r.apply(ctx, fmt.Sprintf("member%d", i)); err != nil {
+				return err
+			}
+		}
+		committing = true
+		return tx.Commit()
+	})
+	return committing, err
+}
+
+func (s *Store) prepare(ctx context.Context) (err error) {
+	if s.queue.insert == nil {
+		s.queue.insert, err = s.write.PrepareContext(ctx, s.statements.insert)
+	}
+	return err
+}
+
+// apply writes one of a group, or nothing of it if it is refused.
+func (r *request) apply(ctx context.Context, savepoint string) (refused, failed error) {
+	if _, err := r.writer.tx.ExecContext(ctx, "SAVEPOINT "+savepoint); err != nil {
+		return nil, err
+	}
+	r.committed, refused = r.writer.apply(ctx, r.commit)
+	if refused != nil && errors.CodeOf(refused) == "" {
+		return nil, refused
+	}
+	if refused != nil {
+		if _, err := r.writer.tx.ExecContext(ctx, "ROLLBACK TO "+savepoint); err != nil {
+			return nil, err
+		}
+	}
+	_, err := r.writer.tx.ExecContext(ctx, "RELEASE "+savepoint)
+	return refused, err
+}
