@@ -70,7 +70,7 @@ func (h held) until(t *testing.T, is func(q *queue) bool) {
 func event(id string, data any) synckit.Event { return synckit.NewEvent(id, "T", "x", data, nil) }
 
 // start stores each event at once; they come to wait together.
-func (h held) start(t *testing.T, ctx context.Context, events ...synckit.Event) map[string]chan error { //nolint:revive // t first, as in all tests
+func (h held) start(t *testing.T, ctx context.Context, events ...synckit.Event) map[string]chan error {
 	t.Helper()
 	results := map[string]chan error{}
 	for i, e := range events {
