@@ -55,9 +55,10 @@ func gaveWay(err error) bool {
 var errRolledBack = errors.New("the database answered a commit by rolling back")
 
 // asUnknown marks the failure of a commit, or of what is sent along with it,
-// that does not tell whether the transaction stands.
+// that does not tell whether the transaction stands. pgconn.SafeToRetry is no
+// help: it says yes also to a connection that closed while the answer was awaited.
 func asUnknown(err error) error {
-	if err == nil || refused(err) || pgconn.SafeToRetry(err) {
+	if err == nil || refused(err) {
 		return err
 	}
 	return &record.UnavailableError{RetryAfter: pause(err), OutcomeUnknown: !errors.Is(err, errRolledBack), Err: err}

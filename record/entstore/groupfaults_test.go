@@ -1,6 +1,7 @@
 package entstore_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -72,6 +73,37 @@ func testAGroupWhoseCommitIsLost(t *testing.T, db *database.DB) {
 		t.Errorf("a conflict that has nothing to do with the commit: %+v, %v", result, err)
 	}
 	assertTries(t, db, 1)
+}
+
+// Whatever the driver makes of a connection that breaks while a commit is under
+// way, the outcome is unknown.
+func TestAConnectionThatBreaksInACommit(t *testing.T) {
+	t.Parallel()
+	server := testservers.StartPostgres(t)
+	pooler := testservers.StartPgBouncer(t, server, 5)
+	for n, c := range []struct { // the server does not notice that the first is gone
+		name string
+		db   *database.DB
+		kill func()
+	}{
+		{"of a pooler", pooler.Open(t), pooler.Kill},
+		{"of the server", server.Open(t), server.Kill},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			onCommit(t, c.db, "PERFORM pg_sleep(60);")
+			store := newStore(c.db)
+			lost := make(chan error, 1)
+			go func() {
+				_, err := store.Write(t.Context(), owner, set("a", 1))
+				lost <- err
+			}()
+			testservers.Await(t, "the commit is under way", func(ctx context.Context) bool {
+				return server.Holds(ctx, fmt.Sprintf("SELECT count(*) = %d FROM pg_stat_activity WHERE wait_event = 'PgSleep'", n+1))
+			})
+			c.kill()
+			assertUnavailable(t, <-lost, true)
+		})
+	}
 }
 
 // A group that gave way to another transaction is run again, each member alone.
