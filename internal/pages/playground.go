@@ -66,7 +66,6 @@ func describe(header http.Header, name string) {
 	header.Set("Content-Security-Policy", policy)
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Referrer-Policy", "no-referrer")
-	header.Set("Cross-Origin-Opener-Policy", "same-origin")
 	header.Set("Vary", "Accept-Encoding")
 	if strings.HasPrefix(name, "assets/") {
 		header.Set("Cache-Control", cacheForever)

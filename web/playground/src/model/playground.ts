@@ -35,7 +35,12 @@ export class Playground {
   /** Greets the server, sets the clocks by it, and starts the feeds. */
   async start(): Promise<void> {
     await this.greet();
-    for (const device of this.devices) device.start();
+    for (const device of this.devices) {
+      device.start();
+      device.feed.state.subscribe(({ status }) => {
+        if (status === 'live') void this.#greetAgain();
+      });
+    }
   }
 
   /** Asks the server again whether all is well. */
@@ -45,8 +50,14 @@ export class Playground {
     this.greeting.setState(greeting, true);
   }
 
+  /** Makes the page act as a device. */
   act(device: Device): void {
     this.active.setState(device, true);
+  }
+
+  /** A feed that is live tells that the server can be reached after all. */
+  async #greetAgain(): Promise<void> {
+    if (this.greeting.getState()?.error?.code === 'UNREACHABLE') await this.greet();
   }
 
   #setClocks(behind: number): void {

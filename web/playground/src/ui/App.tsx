@@ -17,12 +17,12 @@ export function App({ playground }: { playground: Playground }) {
   return (
     <PlaygroundContext value={playground}>
       <GraphiQL key={examplesAnew}>
-        <a className="skip" href="#operation">
-          Skip to the operation
+        <a className="skip" href="#main">
+          Skip to the content
         </a>
         <Header />
         <Notices />
-        <main className={wide ? 'wide' : 'narrow'}>
+        <main id="main" tabIndex={-1} className={wide ? 'wide' : 'narrow'}>
           {wide && workbench}
           <Panels operation={wide ? null : workbench} />
         </main>

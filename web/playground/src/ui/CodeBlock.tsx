@@ -8,7 +8,7 @@ export function CodeBlock({ label, text }: { label: string; text: string }) {
         {label}
         <CopyButton text={text} label={`Copy ${label}`} />
       </figcaption>
-      <pre tabIndex={0} role="region" aria-label={label}>
+      <pre tabIndex={0} role="group" aria-label={label}>
         {text.split('\n').map((line, index) => (
           <span key={index} className="line">
             {line || ' '}

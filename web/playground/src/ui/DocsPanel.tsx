@@ -6,7 +6,8 @@ export function DocsPanel() {
     <div className="docs graphiql-container">
       <DocExplorer />
       <p className="quiet">
-        The whole of it in one file: <a href="schema.graphql">schema.graphql</a>. <a href="readyz">readyz</a> tells whether the server is ready.
+        The whole of it in one file: <a href="schema.graphql">schema.graphql</a>. <a href="readyz">readyz</a> tells whether the server is ready,{' '}
+        <a href="licenses.md">licenses.md</a> what this page is made of.
       </p>
     </div>
   );

@@ -34,11 +34,13 @@ export function FeedPanel() {
       </p>
       {error && <FeedError error={error} />}
       {items.length === 0 && <p className="empty">Nothing yet. Run Create, and watch it arrive here.</p>}
-      <ol className="feed" role="log" aria-live="polite" aria-label="Events, newest first">
-        {items.map((item) => (
-          <FeedEntry key={item.key} item={item} ownClientId={device.clientId} />
-        ))}
-      </ol>
+      <div role="log" aria-label="Events, newest first">
+        <ol className="feed">
+          {items.map((item) => (
+            <FeedEntry key={item.key} item={item} ownClientId={device.clientId} />
+          ))}
+        </ol>
+      </div>
     </>
   );
 }

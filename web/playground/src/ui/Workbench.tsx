@@ -16,7 +16,7 @@ export function Workbench({ onRestore }: { onRestore: () => void }) {
     onRestore();
   };
   return (
-    <section className="workbench graphiql-container" id="operation" aria-label="Operation" tabIndex={-1}>
+    <section className="workbench graphiql-container" aria-label="Operation">
       <Steps onRestore={restore} />
       <div className="editors" id="operation-editors" role="tabpanel" aria-label="Operation and answer">
         <div className="pane pane-query">

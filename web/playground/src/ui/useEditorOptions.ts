@@ -1,4 +1,5 @@
 import { useGraphiQL } from '@graphiql/react';
+import { TabFocus } from 'monaco-editor/esm/vs/editor/browser/config/tabFocus.js';
 import { useEffect } from 'react';
 
 /** Gives the editors the page's font, and lets Tab leave them, as keyboard users need. */
@@ -8,12 +9,12 @@ export function useEditorOptions(): void {
     variables: state.variableEditor,
     response: state.responseEditor,
   }));
+  useEffect(() => TabFocus.setTabFocusMode(true), []); // one setting for all editors
   useEffect(() => {
     const names = { Operation: query, Variables: variables, Answer: response };
     for (const [ariaLabel, editor] of Object.entries(names)) {
       editor?.updateOptions({
         ariaLabel,
-        tabFocusMode: true,
         fontFamily: 'ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace',
         fontSize: 13,
         lineHeight: 20,

@@ -1,0 +1,107 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { after, before, test } from 'node:test';
+import { promisify } from 'node:util';
+
+import type { Browser } from 'playwright-core';
+import { launchChromium, Server, until } from 'syncline-testing';
+
+import { assertHas } from './has.js';
+import { Visitor } from './visitor.js';
+import type { Answer } from './visitor.js';
+
+let server: Server;
+let browser: Browser;
+before(async () => {
+  [server, browser] = await Promise.all([Server.start(), launchChromium()]);
+});
+after(() => Promise.all([browser.close(), server.stop()]));
+
+test('a request is shown as it went out', async () => {
+  const visitor = await Visitor.open(browser, server.origin);
+  const sending = visitor.page.waitForRequest((request) => request.postData()?.includes('mutation Create') ?? false);
+  await visitor.run('Create');
+  const sent = await sending;
+  const panel = await visitor.panel('Request');
+  const shown = (name: string) => panel.getByRole('group', { name, exact: true }).innerText();
+
+  assert.equal(await shown('Body'), sent.postData());
+  const digest = `sha-256=:${createHash('sha256').update(sent.postData()!).digest('base64')}:`;
+  assert.equal(await shown('Content-Digest'), digest);
+  const headers = sent.headers();
+  for (const name of ['content-digest', 'signature-input', 'signature']) assert.ok((await shown('Headers')).includes(`${name}: ${headers[name]}`));
+  const authority = new URL(server.origin).host;
+  assert.equal(
+    await shown('Base text'),
+    [
+      '"@method": POST',
+      `"@authority": ${authority}`,
+      '"@path": /graphql',
+      `"content-digest": ${digest}`,
+      `"@signature-params": ${headers['signature-input']!.slice('sig='.length)}`,
+    ].join('\n'),
+  );
+
+  const sockets = panel.getByRole('combobox', { name: 'Request of this device' });
+  const option = await sockets.locator('option', { hasText: 'connection_init' }).first().getAttribute('value');
+  await sockets.selectOption(option!);
+  assert.match(await shown('Base text'), /^"@method": GET\n[^]*tag="syncline-ws"$/);
+  assert.match(await shown('Payload of connection_init'), /^signature-input: sig=[^\n]+\nsignature: sig=:[A-Za-z0-9+/]{87}=:$/);
+  await visitor.leave();
+});
+
+test('the curl command runs when it is pasted, once', async () => {
+  const visitor = await Visitor.open(browser, server.origin);
+  await visitor.example('Create');
+  const command = await sign(visitor);
+  const answer = JSON.parse(await run(command)) as Answer;
+  assertHas(answer.data!['setRecord'], { status: 'SUCCESS', newRevision: 1 });
+  assert.equal((JSON.parse(await run(command)) as Answer).errors![0]!.extensions['code'], 'NONCE_REUSED');
+
+  await visitor.panel('Feed');
+  await until(async () => (await visitor.events()).some((event) => event.includes('revision 1')));
+  await visitor.leave();
+});
+
+test('the curl command of any text: quotes, line ends, other scripts', async () => {
+  const visitor = await Visitor.open(browser, server.origin);
+  await visitor.write(`query { viewer { id } # it's "$HOME" \`x\` \\ é 日本 !\n}`);
+  await until(async () => (JSON.parse(await run(await sign(visitor))) as Answer).data?.['viewer'] !== undefined);
+  await visitor.leave();
+});
+
+test('the curl command of a subscription streams', async () => {
+  const visitor = await Visitor.open(browser, server.origin);
+  await visitor.run('Create');
+  await visitor.example('Subscribe');
+  const command = await sign(visitor);
+  assert.match(command, /^curl -sSN /);
+  const stream = await run(`${command} --max-time 2 || true`);
+  assert.ok(stream.includes('"kind":"CHANGED"') && stream.includes('"kind":"CAUGHT_UP"'), stream);
+  await visitor.leave();
+});
+
+test('no curl command of variables that cannot be read', async () => {
+  const visitor = await Visitor.open(browser, server.origin);
+  await visitor.example('Create');
+  await visitor.page.locator('.pane-variables .monaco-editor textarea').focus();
+  await visitor.page.keyboard.insertText('{{');
+  const panel = await visitor.panel('Request');
+  await until(async () => {
+    await panel.getByRole('button', { name: 'Sign' }).click();
+    return (await panel.getByRole('alert').innerText()).includes('not valid JSON');
+  });
+  await visitor.leave();
+});
+
+async function sign(visitor: Visitor): Promise<string> {
+  const panel = await visitor.panel('Request');
+  await panel.getByRole('button', { name: 'Sign' }).click();
+  return panel.getByRole('group', { name: 'curl command', exact: true }).innerText();
+}
+
+async function run(command: string): Promise<string> {
+  const { stdout } = await promisify(execFile)('sh', ['-c', command]);
+  return stdout;
+}
