@@ -17,20 +17,23 @@ import (
 // sweepEvery is how often expired nonces are looked for.
 const sweepEvery = time.Minute
 
-// Nonces is an auth.NonceMemory that costs a durable write for each nonce.
+// Nonces is an auth.NonceMemory that costs a durable write for each nonce, or
+// one for many that come at the same time.
 type Nonces struct {
 	client *ent.Client
 	now    func() time.Time
+	turn   chan struct{} // one writes at a time, for all who wait
 
-	mu    sync.Mutex
-	swept time.Time
+	mu      sync.Mutex
+	swept   time.Time
+	waiting []*claim
 }
 
 var _ auth.NonceMemory = (*Nonces)(nil)
 
 // New remembers in a migrated database. client is one that may write.
 func New(client *ent.Client, now func() time.Time) *Nonces {
-	return &Nonces{client: client, now: now}
+	return &Nonces{client: client, now: now, turn: make(chan struct{}, 1)}
 }
 
 // Remember implements auth.NonceMemory.
@@ -41,9 +44,14 @@ func (n *Nonces) Remember(ctx context.Context, key signing.PublicKey, nonce sign
 			return fmt.Errorf("dbnonce: sweep: %w", err)
 		}
 	}
-	err := n.insert(ctx, key, nonce, until)
+	return n.await(ctx, &claim{key: key, nonce: nonce, until: until, done: make(chan error, 1)})
+}
+
+// remember writes one nonce by itself.
+func (n *Nonces) remember(ctx context.Context, c *claim) error {
+	err := n.insert(ctx, c.key, c.nonce, c.until)
 	if ent.IsConstraintError(err) {
-		return n.replaceExpired(ctx, key, nonce, until, now)
+		return n.replaceExpired(ctx, c.key, c.nonce, c.until, n.now())
 	}
 	if err != nil {
 		return fmt.Errorf("dbnonce: %w", err)

@@ -34,6 +34,7 @@ func run(t *testing.T, open func(testing.TB) *database.DB) {
 	}{
 		{"a nonce serves once", testOnce},
 		{"one of many racers wins", testRace},
+		{"many that come at once", testMany},
 		{"expired ones are forgotten", testSweep},
 		{"an expired one serves one racer again", testExpiredRace},
 	} {
@@ -74,6 +75,38 @@ func testOnce(t *testing.T, client *ent.Client) {
 
 func testRace(t *testing.T, client *ent.Client) {
 	race(t, dbnonce.New(client, func() time.Time { return start }))
+}
+
+// Those that are written together do not stand or fall together: of two equal
+// ones one is refused, and whose request is gone holds up nobody.
+func testMany(t *testing.T, client *ent.Client) {
+	memory := dbnonce.New(client, func() time.Time { return start })
+	gone, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	var reused atomic.Int64
+	for i := range 500 {
+		ctx, id := t.Context(), signing.Nonce{byte(i / 2), byte(i / 2 >> 8)}
+		if i >= 490 {
+			ctx = gone
+		}
+		wg.Go(func() {
+			err := memory.Remember(ctx, key, id, start.Add(time.Hour))
+			if errors.Is(err, auth.ErrNonceReused) {
+				reused.Add(1)
+			} else if err != nil && ctx != gone {
+				t.Error(err)
+			}
+		})
+	}
+	cancel()
+	wg.Wait()
+	assert(t, memory.Remember(t.Context(), key, signing.Nonce{1: 9}, start.Add(time.Hour)), nil)
+	if n := reused.Load(); n < 245 || n > 250 {
+		t.Errorf("%d of 250 that came again are refused", n)
+	}
+	if n := client.Nonce.Query().CountX(t.Context()); n < 246 || n > 251 {
+		t.Errorf("%d nonces are kept of 251", n)
+	}
 }
 
 func testExpiredRace(t *testing.T, client *ent.Client) {
