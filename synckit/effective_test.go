@@ -52,8 +52,10 @@ func TestEffective(t *testing.T) {
 		"all superseded":        {list{a, b, resolution("r", 3, synckit.Resolution{Superseded: []string{"a", "b"}})}, ""},
 		"kept not there yet":    {list{b, resolution("r", 3, synckit.Resolution{Kept: []string{"a"}, Superseded: []string{"b"}})}, "b"},
 		"order of a resolution": {list{a, b, resolution("r", 3, synckit.Resolution{Kept: []string{"b", "a"}})}, "b a"},
-		"no order across others": {list{a, clockedEvent("d", 3), c, resolution("r", 4, synckit.Resolution{Kept: []string{"d", "a"}})},
-			"a c d"},
+		"no order across others": {
+			list{a, clockedEvent("d", 3), c, resolution("r", 4, synckit.Resolution{Kept: []string{"d", "a"}})},
+			"a c d",
+		},
 		"opposite resolutions": {list{
 			a, b,
 			resolution("r1", 3, synckit.Resolution{Kept: []string{"a"}, Superseded: []string{"b"}}),

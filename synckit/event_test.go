@@ -90,8 +90,16 @@ func TestClocks(t *testing.T) {
 		value interface{}
 		want  uint64
 	}{
-		{7, 7}, {uint64(8), 8}, {9.0, 9}, {json.Number("10"), 10},
-		{-1, 0}, {1.5, 0}, {"11", 0}, {json.Number("1e3"), 0}, {uint64(1) << 60, 0}, {nil, 0},
+		{7, 7},
+		{uint64(8), 8},
+		{9.0, 9},
+		{json.Number("10"), 10},
+		{-1, 0},
+		{1.5, 0},
+		{"11", 0},
+		{json.Number("1e3"), 0},
+		{uint64(1) << 60, 0},
+		{nil, 0},
 	} {
 		e := synckit.NewEvent("e", "t", "a", nil, map[string]interface{}{synckit.ClockKey: test.value})
 		check(t, "clock of an event", synckit.ClockOf(e), test.want)

@@ -157,10 +157,10 @@ func (m *Manager) Subscribe(handler func(*SyncResult)) error {
 
 // Close implements SyncManager.
 func (m *Manager) Close() error {
-	if m.bad != nil {
-		return nil
+	var err error
+	if m.bad == nil {
+		err = m.StopAutoSync()
 	}
-	err := m.StopAutoSync()
 	m.closing.Do(func() {
 		close(m.closed)
 		m.turn <- struct{}{} // the last call has ended; there is no other

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -249,7 +250,7 @@ type CustomMergeResolver struct{}
 func (r *CustomMergeResolver) Resolve(ctx context.Context, local, remote []synckit.EventWithVersion) ([]synckit.EventWithVersion, error) {
 	// Implement your custom merge logic
 	// Could merge data fields, prompt user, etc.
-	id, all := "merge", append(local, remote...)
+	id, all := "merge", slices.Concat(local, remote)
 	for _, e := range synckit.Effective(all) {
 		id += " " + e.Event.ID()
 	}
@@ -293,7 +294,7 @@ func (h *CustomHTTPTransport) Push(ctx context.Context, events []synckit.EventWi
 	if err != nil {
 		return err
 	}
-	req, err := http.NewRequestWithContext(ctx, "POST",
+	req, err := http.NewRequestWithContext(ctx, "POST", //nolint:usestdlibvars // as it is documented
 		h.baseURL+"/custom/push", bytes.NewBuffer(data))
 	if err != nil {
 		return err

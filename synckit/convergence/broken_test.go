@@ -79,12 +79,12 @@ func TestEffectsBeforeTheirCausesAreFound(t *testing.T) {
 }
 
 // mustBeFound tries until something is told of, which must not take long.
-func mustBeFound(t *testing.T, told string, make func(seed uint64) trial) {
+func mustBeFound(t *testing.T, told string, next func(seed uint64) trial) {
 	t.Helper()
 	const trials = 10
 	seed := seedOf(t)
 	for i := range uint64(trials) {
-		if text := strings.Join(run(t, make(seed+i)), "\n"); strings.Contains(text, told) {
+		if text := strings.Join(run(t, next(seed+i)), "\n"); strings.Contains(text, told) {
 			return
 		}
 	}
