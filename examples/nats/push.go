@@ -1,7 +1,6 @@
 package natstransport
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	stderrors "errors"
@@ -36,11 +35,8 @@ func encode(e synckit.EventWithVersion) (message, []byte, error) {
 	if _, elsewhere := e.Version.(cursor.IntegerCursor); e.Version != nil && !elsewhere {
 		m.Version = e.Version.String()
 	}
-	var b bytes.Buffer
-	encoder := json.NewEncoder(&b)
-	encoder.SetEscapeHTML(false) // it would change the event's data
-	err = encoder.Encode(m)
-	return m, b.Bytes(), err
+	data, err := json.Marshal(m)
+	return m, data, err
 }
 
 func decode(data []byte, sequence uint64) (synckit.EventWithVersion, error) {

@@ -96,7 +96,7 @@ func (p *peer) transport(t *testing.T) *natstransport.Transport {
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	transporttest.Run(t, func(t *testing.T) transporttest.Peer {
+	transporttest.Run(t, func(t *testing.T, _ ...transporttest.Ability) transporttest.Peer {
 		p := newPeer(t)
 		return transporttest.Peer{
 			Connect: func(t *testing.T) synckit.Transport { return p.transport(t) },

@@ -1,6 +1,7 @@
 package httptransport
 
 import (
+	"encoding/json"
 	"net/http"
 	"strconv"
 	"time"
@@ -64,7 +65,7 @@ func (h *SyncHandler) fail(w http.ResponseWriter, r *http.Request, status int, f
 
 // answer sends JSON. A client that does not take it in time loses its connection.
 func (h *SyncHandler) answer(w http.ResponseWriter, r *http.Request, status int, value any, retryAfter int) {
-	body, err := wire.Marshal(value)
+	body, err := json.Marshal(value)
 	if err != nil {
 		h.printf("%s: encode answer: %v", r.URL.Path, err)
 		http.Error(w, "internal fault", http.StatusInternalServerError)

@@ -31,7 +31,7 @@ func (t *Transport) Push(ctx context.Context, events []synckit.EventWithVersion)
 
 // pushPart sends one request, or more where the server finds it too large.
 func (t *Transport) pushPart(ctx context.Context, events []wire.Event) *synckit.PushError {
-	body, err := wire.Marshal(events)
+	body, err := json.Marshal(events)
 	if err != nil {
 		return &synckit.PushError{Err: errors.New(errors.Internal, "push", err)}
 	}

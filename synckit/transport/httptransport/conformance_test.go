@@ -2,16 +2,19 @@ package httptransport_test
 
 import (
 	"net/http"
+	"path/filepath"
 	"testing"
 
 	"syncline/synckit"
 	"syncline/synckit/storage/memory"
+	"syncline/synckit/storage/sqlite"
 	"syncline/synckit/transport/httptransport"
 	"syncline/synckit/transport/transporttest"
 )
 
 func TestConformance(t *testing.T) {
-	transporttest.Run(t, func(t *testing.T) transporttest.Peer {
+	t.Parallel()
+	transporttest.Run(t, func(t *testing.T, _ ...transporttest.Ability) transporttest.Peer {
 		store := newStore(t)
 		s := startServer(t, newHandler(store, nil))
 		return transporttest.Peer{
@@ -28,7 +31,8 @@ func TestConformance(t *testing.T) {
 type plainStore struct{ synckit.EventStore }
 
 func TestConformanceOverADocumentedStore(t *testing.T) {
-	transporttest.Run(t, func(t *testing.T) transporttest.Peer {
+	t.Parallel()
+	transporttest.Run(t, func(t *testing.T, _ ...transporttest.Ability) transporttest.Peer {
 		store := newStore(t)
 		handler := func(store synckit.EventStore) http.Handler { return newHandler(plainStore{store}, nil) }
 		s := startServer(t, handler(store))
@@ -43,4 +47,46 @@ func TestConformanceOverADocumentedStore(t *testing.T) {
 			Fail:    store.Fail,
 		}
 	})
+}
+
+// The log is a file, which is closed and opened anew with the server.
+func TestConformanceOverAFile(t *testing.T) {
+	t.Parallel()
+	transporttest.Run(t, func(t *testing.T, _ ...transporttest.Ability) transporttest.Peer {
+		f := &file{path: filepath.Join(t.TempDir(), "events.db")}
+		s := startServer(t, f.open(t))
+		t.Cleanup(func() { f.store.Close() })
+		return transporttest.Peer{
+			Connect: func(*testing.T) synckit.Transport { return httptransport.NewTransport(s.url(), nil, nil, nil) },
+			Stop: func(t *testing.T) {
+				s.stop(t)
+				f.store.Close()
+			},
+			Start: func(t *testing.T) {
+				s.handler.Store(f.open(t))
+				s.start(t)
+			},
+			Replace: func(t *testing.T) {
+				f.store.Close()
+				f.path = filepath.Join(t.TempDir(), "other.db")
+				s.handler.Store(f.open(t))
+			},
+			Fail: func(failing bool) { f.store.Fail(failing) },
+		}
+	})
+}
+
+type file struct {
+	path  string
+	store *transporttest.FaultyLog
+}
+
+func (f *file) open(t *testing.T) http.Handler {
+	t.Helper()
+	log, err := sqlite.NewWithDataSource(f.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.store = &transporttest.FaultyLog{Log: log}
+	return newHandler(f.store, nil)
 }

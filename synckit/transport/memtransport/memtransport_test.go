@@ -10,7 +10,7 @@ import (
 )
 
 func TestConformance(t *testing.T) {
-	transporttest.Run(t, func(t *testing.T) transporttest.Peer {
+	transporttest.Run(t, func(t *testing.T, _ ...transporttest.Ability) transporttest.Peer {
 		store := &transporttest.FaultyLog{Log: memory.New()}
 		t.Cleanup(func() { store.Close() })
 		return transporttest.Peer{

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"syncline/auth/signing"
@@ -44,8 +45,12 @@ func connect(t *testing.T, endpoint string, key signing.PrivateKey) *synclinetra
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	transporttest.Run(t, func(t *testing.T) transporttest.Peer {
-		key, server := newKey(t), testservers.StartSyncline(t)
+	shared := testservers.StartSyncline(t)
+	transporttest.Run(t, func(t *testing.T, needs ...transporttest.Ability) transporttest.Peer {
+		key, server := newKey(t), shared // each key has a log of its own
+		if slices.Contains(needs, transporttest.Stopping) || slices.Contains(needs, transporttest.Replacing) {
+			server = testservers.StartSyncline(t)
+		}
 		return transporttest.Peer{
 			Connect: func(t *testing.T) synckit.Transport { return connect(t, server.URL(), key) },
 			Stop:    func(*testing.T) { server.Kill() },

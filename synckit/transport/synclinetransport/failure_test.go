@@ -45,7 +45,7 @@ func newFake(t *testing.T, answer func(w http.ResponseWriter, input []string)) *
 		answer(w, written)
 	}))
 	t.Cleanup(s.Close)
-	transport := synclinetransport.New(newClient(t, s.URL, newKey(t)), &synclinetransport.Options{Timeout: 300 * time.Millisecond})
+	transport := synclinetransport.New(newClient(t, s.URL, newKey(t)), &synclinetransport.Options{Timeout: 2 * time.Second})
 	t.Cleanup(func() { transport.Close() })
 	return transport
 }

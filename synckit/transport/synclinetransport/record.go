@@ -39,7 +39,7 @@ func isEvent(r client.Record) bool { return r.SchemaVersion == schemaVersion && 
 // encodeRecord is the write that makes an event a record. A position in another
 // log is no version worth keeping.
 func encodeRecord(e wire.Event) (client.Write, error) {
-	data, err := wire.Marshal(e)
+	data, err := json.Marshal(e)
 	return client.Write{ID: recordID(e.Event.ID), Data: data, SchemaVersion: schemaVersion}, err
 }
 

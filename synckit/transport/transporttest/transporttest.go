@@ -2,7 +2,7 @@
 // synckit.PagedTransport. A transport of your own passes it like this:
 //
 //	func TestConformance(t *testing.T) {
-//		transporttest.Run(t, func(t *testing.T) transporttest.Peer {
+//		transporttest.Run(t, func(t *testing.T, _ ...transporttest.Ability) transporttest.Peer {
 //			return transporttest.Peer{Connect: func(t *testing.T) synckit.Transport { return dial(t) }, ...}
 //		})
 //	}
@@ -82,12 +82,14 @@ var tests = []test{
 }
 
 // Run runs the suite. Tests that need what the peer cannot do are left out; the
-// log says which, and why.
-func Run(t *testing.T, newPeer func(t *testing.T) Peer) {
+// log says which, and why. newPeer is told what the test needs: a peer that is
+// costly to start may be shared among tests that need nothing, if its logs are
+// kept apart.
+func Run(t *testing.T, newPeer func(t *testing.T, needs ...Ability) Peer) {
 	for _, one := range tests {
 		t.Run(one.name, func(t *testing.T) {
 			t.Parallel()
-			peer := newPeer(t)
+			peer := newPeer(t, one.needs...)
 			for _, ability := range one.needs {
 				if why, ok := peer.Cannot[ability]; ok {
 					t.Logf("left out, for the peer cannot %s: %s", ability, why)

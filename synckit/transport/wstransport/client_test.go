@@ -75,7 +75,11 @@ func TestServersThatMisbehave(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			transport := connect(t, c.url, &wstransport.ClientOptions{Timeout: 500 * time.Millisecond, MaxMessageBytes: 1 << 20})
+			timeout := 30 * time.Second
+			if c.want == errors.Timeout {
+				timeout = 200 * time.Millisecond
+			}
+			transport := connect(t, c.url, &wstransport.ClientOptions{Timeout: timeout, MaxMessageBytes: 1 << 20})
 			if err := transport.Push(t.Context(), newEvents(1)); errors.CodeOf(err) != c.want {
 				t.Errorf("%v, want %s", err, c.want)
 			}

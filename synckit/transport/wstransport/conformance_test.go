@@ -9,7 +9,7 @@ import (
 )
 
 func TestConformance(t *testing.T) {
-	transporttest.Run(t, func(t *testing.T) transporttest.Peer {
+	transporttest.Run(t, func(t *testing.T, _ ...transporttest.Ability) transporttest.Peer {
 		store := newStore(t)
 		s := startServer(t, wstransport.NewHandler(store, nil))
 		return transporttest.Peer{

@@ -2,6 +2,7 @@ package wstransport
 
 import (
 	"context"
+	"encoding/json"
 	stderrors "errors"
 	"fmt"
 	"net/http"
@@ -241,7 +242,7 @@ const envelope = 1 << 10
 func (c *connection) refuseTooLarge(events []wire.Event, outcome *synckit.PushError) []wire.Event {
 	sound := make([]wire.Event, 0, len(events))
 	for _, e := range events {
-		encoded, err := wire.Marshal(e)
+		encoded, err := json.Marshal(e)
 		if err == nil && len(encoded) > c.hello.MaxMessageBytes-envelope {
 			err = errors.New(errors.TooLarge, "push", fmt.Errorf("the server takes up to %d bytes", c.hello.MaxMessageBytes))
 		}

@@ -255,8 +255,11 @@ func TestAFollowerSetsThePace(t *testing.T) {
 // A peer that is gone without a word is told from one that is quiet.
 func TestDeadClientsAreNoticed(t *testing.T) {
 	t.Parallel()
-	options := &wstransport.ServerOptions{PingInterval: 50 * time.Millisecond, PingTimeout: 100 * time.Millisecond}
-	s := startServer(t, wstransport.NewHandler(newStore(t), options))
+	serve := func(timeout time.Duration) *server {
+		options := &wstransport.ServerOptions{PingInterval: 50 * time.Millisecond, PingTimeout: timeout}
+		return startServer(t, wstransport.NewHandler(newStore(t), options))
+	}
+	s := serve(500 * time.Millisecond)
 	dead := dialRaw(t, s)
 	pings := 0
 	dead.SetPingHandler(func(string) error { pings++; return nil }) // no answer
@@ -268,7 +271,7 @@ func TestDeadClientsAreNoticed(t *testing.T) {
 		t.Errorf("%d pings, %v", pings, err)
 	}
 
-	alive := dialRaw(t, s)
+	alive := dialRaw(t, serve(20*time.Second))
 	answer, seen := alive.PingHandler(), make(chan struct{}, 100)
 	alive.SetPingHandler(func(text string) error {
 		seen <- struct{}{}

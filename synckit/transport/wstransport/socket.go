@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
-
-	"syncline/synckit/transport/internal/wire"
 )
 
 // socket is a connection, on either side.
@@ -72,7 +70,7 @@ func (s *socket) read(r io.Reader) (message, error) {
 
 // write sends a message. It may be called by several goroutines.
 func (s *socket) write(m message) error {
-	text, err := wire.Marshal(m)
+	text, err := json.Marshal(m)
 	if err != nil {
 		return err
 	}

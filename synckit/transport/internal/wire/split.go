@@ -1,12 +1,14 @@
 package wire
 
+import "encoding/json"
+
 // Split parts events into runs of up to some events and bytes of JSON. An event
 // that is larger goes alone.
 func Split(events []Event, most, bytes int) ([][]Event, error) {
 	var parts [][]Event
 	start, size := 0, 0
 	for i, e := range events {
-		encoded, err := Marshal(e)
+		encoded, err := json.Marshal(e)
 		if err != nil {
 			return nil, err
 		}

@@ -2,7 +2,6 @@
 package wire
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -118,16 +117,4 @@ func DecodeAll(ctx context.Context, events []Event, parse VersionParser) ([]sync
 		}
 	}
 	return all, nil
-}
-
-// Marshal writes JSON as it is: encoding/json by itself would rewrite an event's
-// data, and so make it another.
-func Marshal(v any) ([]byte, error) {
-	var b bytes.Buffer
-	encoder := json.NewEncoder(&b)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(v); err != nil {
-		return nil, err
-	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
