@@ -53,6 +53,7 @@ func TestPostgresGroups(t *testing.T) {
 		{"a commit whose outcome is lost", testAGroupWhoseCommitIsLost},
 		{"a group that gives way", testAGroupThatGivesWay},
 		{"a panic", testPanic},
+		{"lookups go by the index", testLookupsGoByTheIndex},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -45,6 +45,7 @@ func (t *postgresTransaction) read(ctx context.Context, w wants) (*state, error)
 	}
 	var b pgx.Batch
 	b.Queue("begin isolation level read committed")
+	b.Queue("set local enable_seqscan = off") // planned while a table was tiny, a statement would read all of it as it grows
 	b.Queue(lock, ownerColumn(w.owners)).Query(s.scanAccounts)
 	b.Queue(selectBase).QueryRow(func(row pgx.Row) error { return row.Scan(&s.base) })
 	s.queueReads(&b, w)

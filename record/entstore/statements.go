@@ -83,11 +83,10 @@ var (
 	sqliteKeepMutation = named(intoMutations + "VALUES (?, ?, ?, ?, ?)")
 )
 
-// PostgreSQL's. LATERAL with LIMIT has it look up each key in the index, whatever
-// it takes the size of the table to be: a plan made while that was small would
-// read all of it, and outlive it. The arrays stand in sub-selects to hide their
-// lengths: planned for one row, a statement would seem so cheap that the plan for
-// any number of rows is passed over, and each execution is planned anew.
+// PostgreSQL's. LATERAL with LIMIT has it look up one key after the other in the
+// index. The arrays stand in sub-selects to hide their lengths: planned for one
+// row, a statement would seem so cheap that the plan for any number of rows is
+// passed over, and each execution is planned anew.
 const (
 	eachOwner = " FROM unnest((SELECT $1::bytea[])) AS k(owner) CROSS JOIN LATERAL (SELECT "
 	eachKey   = " FROM unnest((SELECT $1::bytea[]), (SELECT $2::text[])) AS k(owner, id) CROSS JOIN LATERAL (SELECT "

@@ -150,6 +150,26 @@ func testASlowCommitIsShared(t *testing.T, db *database.DB) {
 	}
 }
 
+// However small a table was when a statement was planned, rows are looked up by
+// the index: it may have grown since.
+func testLookupsGoByTheIndex(t *testing.T, db *database.DB) {
+	mustWrite(t, newStore(db), set("a", 1))
+	exec(t, db, "VACUUM ANALYZE")
+	count := func(column string) int {
+		return queryInt(t, db, "SELECT coalesce(sum("+column+"), 0)::bigint FROM pg_stat_user_tables WHERE relname IN ('syncline_records', 'syncline_accounts')")
+	}
+	before, scanned := count("idx_scan"), count("seq_scan")
+	store := newStore(db)
+	const writes = 20 // more than a connection plans anew
+	for n := range writes {
+		mustWrite(t, store, set(fmt.Sprint(n), 1))
+	}
+	testservers.Await(t, "the statistics are told", func(context.Context) bool { return count("idx_scan") >= before+writes })
+	if n := count("seq_scan") - scanned; n > 0 {
+		t.Errorf("whole tables were read %d times", n)
+	}
+}
+
 // The first write of an idle store does not wait for company: in a bubble, time
 // passes only for those who wait for it.
 func TestAWriteToAnIdleStoreWaitsForNothing(t *testing.T) {
