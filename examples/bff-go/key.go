@@ -50,7 +50,7 @@ func createKey(path string) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = os.Remove(temporary.Name()) }()
+	defer func() { _ = os.Remove(temporary.Name()) }() //nolint:gosec // CreateTemp named it
 	_, err = temporary.WriteString(key.Hex() + "\n")
 	if err = errors.Join(err, temporary.Sync(), temporary.Close()); err != nil {
 		return err
