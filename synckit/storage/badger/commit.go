@@ -24,7 +24,7 @@ func (s *Store) Commit(ctx context.Context, commit synckit.Commit) (synckit.Comm
 }
 
 func (s *Store) commit(ctx context.Context, w writer, commit synckit.Commit) (committed synckit.Committed, err error) {
-	if err := w.encode(commit); err != nil { // before anybody waits for it
+	if w.Encoded, err = stored.Encode(commit); err != nil { // before anybody waits for it
 		return synckit.Committed{}, err
 	}
 	err = s.update(ctx, w.op, func(txn *badger.Txn) error {
@@ -46,26 +46,7 @@ type writer struct {
 	op         string
 	clocksAnew bool // whatever clocks the events came with
 	txn        *badger.Txn
-	events     []synckit.EncodedEvent
-	reviews    [][]byte
-}
-
-func (w *writer) encode(commit synckit.Commit) error {
-	w.events = make([]synckit.EncodedEvent, len(commit.Append))
-	for i, e := range commit.Append {
-		var err error
-		if w.events[i], err = synckit.Encode(e.Event); err != nil {
-			return err
-		}
-	}
-	w.reviews = make([][]byte, len(commit.AddReviews))
-	for i, r := range commit.AddReviews {
-		var err error
-		if w.reviews[i], err = stored.EncodeReview(r); err != nil {
-			return err
-		}
-	}
-	return nil
+	stored.Encoded
 }
 
 func (w *writer) apply(commit synckit.Commit) (committed synckit.Committed, err error) {
@@ -85,7 +66,7 @@ func (w *writer) apply(commit synckit.Commit) (committed synckit.Committed, err 
 		}
 	}
 	for i, r := range commit.AddReviews {
-		if err := w.addReview(r.ID, w.reviews[i]); err != nil {
+		if err := w.addReview(r.ID, w.Reviews[i]); err != nil {
 			return committed, err
 		}
 	}
@@ -109,7 +90,7 @@ func (w *writer) appendAll(entries []synckit.Entry) (committed synckit.Committed
 		return head.clock, err
 	}}
 	for i, e := range entries {
-		event := w.events[i]
+		event := w.Events[i]
 		position, err := getNumber(w.txn, idKey(event.ID))
 		if err != nil {
 			return committed, err

@@ -20,8 +20,8 @@ func (s *Store) Commit(ctx context.Context, commit synckit.Commit) (synckit.Comm
 	return s.commit(ctx, writer{op: "commit"}, commit)
 }
 
-func (s *Store) commit(ctx context.Context, w writer, commit synckit.Commit) (synckit.Committed, error) {
-	if err := w.encode(commit); err != nil { // before anybody waits for it
+func (s *Store) commit(ctx context.Context, w writer, commit synckit.Commit) (_ synckit.Committed, err error) {
+	if w.Encoded, err = stored.Encode(commit); err != nil { // before anybody waits for it
 		return synckit.Committed{}, err
 	}
 	if err := s.usable(ctx, w.op); err != nil {
@@ -41,26 +41,7 @@ type writer struct {
 	statements statements
 	tx         *sql.Tx
 	insert     *sql.Stmt
-	events     []synckit.EncodedEvent
-	reviews    [][]byte
-}
-
-func (w *writer) encode(commit synckit.Commit) error {
-	w.events = make([]synckit.EncodedEvent, len(commit.Append))
-	for i, e := range commit.Append {
-		var err error
-		if w.events[i], err = synckit.Encode(e.Event); err != nil {
-			return err
-		}
-	}
-	w.reviews = make([][]byte, len(commit.AddReviews))
-	for i, r := range commit.AddReviews {
-		var err error
-		if w.reviews[i], err = stored.EncodeReview(r); err != nil {
-			return err
-		}
-	}
-	return nil
+	stored.Encoded
 }
 
 func (w *writer) apply(ctx context.Context, commit synckit.Commit) (synckit.Committed, error) {
@@ -81,7 +62,7 @@ func (w *writer) apply(ctx context.Context, commit synckit.Commit) (synckit.Comm
 		}
 	}
 	for i, r := range commit.AddReviews {
-		if _, err := w.tx.ExecContext(ctx, w.statements.keep, r.ID, string(w.reviews[i])); err != nil {
+		if _, err := w.tx.ExecContext(ctx, w.statements.keep, r.ID, string(w.Reviews[i])); err != nil {
 			return committed, err
 		}
 	}
@@ -107,7 +88,7 @@ func (w *writer) appendAll(ctx context.Context, entries []synckit.Entry) (append
 		return uint64(highest), err
 	}}
 	for i, e := range entries {
-		event, err := clocks.Set(w.events[i], e.Origin, w.clocksAnew)
+		event, err := clocks.Set(w.Events[i], e.Origin, w.clocksAnew)
 		if err != nil {
 			return nil, err
 		}

@@ -15,3 +15,8 @@ func TestAStoreThatIsNoLog(t *testing.T) {
 	t.Parallel()
 	storagetest.Run(t, func(*testing.T) synckit.EventStore { return plain{memory.New()} })
 }
+
+func TestALog(t *testing.T) {
+	t.Parallel()
+	storagetest.Run(t, func(*testing.T) synckit.EventStore { return memory.New() })
+}

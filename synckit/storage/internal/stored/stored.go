@@ -92,9 +92,3 @@ func (s Since) Passes(own synckit.Version) bool {
 	}
 	return own.Compare(s.Version) > 0
 }
-
-// Wakes tells whether those who wait for a change should look. They need not for
-// cursors: whoever syncs on each change would wake itself for ever.
-func Wakes(commit synckit.Commit, appended []string) bool {
-	return len(appended)+len(commit.AddReviews)+len(commit.EndReviews) > 0
-}
