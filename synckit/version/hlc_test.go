@@ -124,12 +124,13 @@ func TestVersionedStoreWithHybridTimes(t *testing.T) {
 func TestARestartGoesOnAboveStoredTimes(t *testing.T) {
 	t.Parallel()
 	base := memory.New()
-	for _, micros := range []int64{5000, 10} { // the second start has a clock that is behind
+	hours := 5 * time.Hour.Microseconds()
+	for _, micros := range []int64{hours, 10} { // the second start has a clock that is far behind
 		s, err := version.NewVersionedStore(base, "a", at(micros).manager())
 		if err != nil {
 			t.Fatal(err)
 		}
-		store(t, s, "at"+time.UnixMicro(micros).UTC().Format("05.000000"))
+		store(t, s, "at"+time.UnixMicro(micros).UTC().Format("15:04:05"))
 	}
-	assertVersions(t, base, "at00.005000=5000.0@a at00.000010=5000.1@a")
+	assertVersions(t, base, "at05:00:00=18000000000.0@a at00:00:00=18000000000.1@a")
 }

@@ -81,10 +81,22 @@ func (m *hlcManager) UpdateFromVersion(version synckit.Version) error {
 	if limit := m.options.Now().Add(m.options.MaxDrift).UnixMicro(); hlc.WallMicros > limit && hlc.WallMicros > m.highest.WallMicros {
 		return errors.New(errors.TooLarge, op, fmt.Errorf("%s is more than %s ahead of this clock", hlc, m.options.MaxDrift))
 	}
-	if hlc.Compare(m.highest) > 0 {
-		m.highest = hlc
-	}
+	m.raise(hlc)
 	return nil
+}
+
+// trust takes in a time of this node's own, however far ahead it is: the clock was
+// set back since.
+func (m *hlcManager) trust(own HLC) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.raise(own)
+}
+
+func (m *hlcManager) raise(to HLC) {
+	if to.Compare(m.highest) > 0 {
+		m.highest = to
+	}
 }
 
 func (m *hlcManager) Clone() VersionManager {

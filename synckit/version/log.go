@@ -90,7 +90,8 @@ func (l *versionedLog) commit(ctx context.Context, op string, commit synckit.Com
 		return committed, err
 	}
 	l.checked = max(l.checked, checkpoint)
-	return committed, l.take(ctx, commit.Append, committed)
+	l.take(ctx, commit.Append, committed)
+	return committed, nil
 }
 
 // versioned gives versions to a commit's own events, and tells how many.
@@ -114,11 +115,9 @@ func (l *versionedLog) versioned(commit *synckit.Commit) (made int, err error) {
 }
 
 // take notes the versions of what was appended. If the log has more than that,
-// somebody wrote to it directly, and it is read instead.
-func (l *versionedLog) take(ctx context.Context, entries []synckit.Entry, committed synckit.Committed) error {
-	if committed.Latest != l.seen+synckit.Position(len(committed.Appended)) {
-		return l.catchUp(context.WithoutCancel(ctx)) // the commit stands
-	}
+// somebody wrote to it directly, and it is read; where that fails the commit
+// stands all the same, and the next one reads.
+func (l *versionedLog) take(ctx context.Context, entries []synckit.Entry, committed synckit.Committed) {
 	appended := map[string]bool{}
 	for _, id := range committed.Appended {
 		appended[id] = true
@@ -129,8 +128,11 @@ func (l *versionedLog) take(ctx context.Context, entries []synckit.Entry, commit
 			l.versions.stored(e.Version)
 		}
 	}
-	l.seen = committed.Latest
-	return nil
+	if committed.Latest == l.seen+synckit.Position(len(committed.Appended)) {
+		l.seen = committed.Latest
+		return
+	}
+	_ = l.catchUp(context.WithoutCancel(ctx))
 }
 
 // LatestVersion implements synckit.EventStore.

@@ -76,6 +76,11 @@ func (g *giver) next(clone VersionManager) (synckit.Version, error) {
 
 // stored takes note of the version of an event that is stored.
 func (g *giver) stored(version synckit.Version) {
+	hlc, isHLC := version.(HLC)
+	if m, ok := g.manager.(*hlcManager); ok && isHLC && hlc.Node == g.nodeID {
+		m.trust(hlc)
+		return
+	}
 	if version == nil || g.manager.UpdateFromVersion(version) != nil {
 		g.unversioned = true
 	}

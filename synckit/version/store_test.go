@@ -186,6 +186,34 @@ func TestWhatOthersWriteToTheLogIsLearnt(t *testing.T) {
 	assertVersions(t, s, `a1={"A":1} b1={"B":1} a2={"A":2} a3={"A":3,"B":1}`)
 }
 
+// TestALogThatCannotBeReadForAMoment has somebody else write, and then fail the
+// reading of it: versions go on all the same.
+func TestALogThatCannotBeReadForAMoment(t *testing.T) {
+	t.Parallel()
+	base := &unreadable{Log: memory.New()}
+	s := versioned(t, base, "A")
+	if err := base.Store(t.Context(), note("b1"), clock(t, `{"B":1}`)); err != nil {
+		t.Fatal(err)
+	}
+	base.err = errors.New(errors.StorageFailed, "read", nil)
+	store(t, s, "a1", "a2")
+	base.err = nil
+	store(t, s, "a3", "a4")
+	assertVersions(t, s, `b1={"B":1} a1={"A":1} a2={"A":2} a3={"A":3} a4={"A":4,"B":1}`)
+}
+
+type unreadable struct {
+	synckit.Log
+	err error
+}
+
+func (u *unreadable) Read(ctx context.Context, after synckit.Position, limit int) ([]synckit.Entry, error) {
+	if u.err != nil {
+		return nil, u.err
+	}
+	return u.Log.Read(ctx, after, limit)
+}
+
 func TestConcurrentStoresGetDifferentVersions(t *testing.T) {
 	bothKinds(t, func(t *testing.T, base synckit.EventStore) {
 		s := versioned(t, base, "A")
@@ -286,6 +314,10 @@ func TestWhatFailedIsNotClaimedToBeKnown(t *testing.T) {
 func TestTheSameEventAgainTakesNoVersion(t *testing.T) {
 	t.Parallel()
 	s := versioned(t, memory.New(), "A")
+	clocked := synckit.NewEvent("a1", "NoteTaken", "x", "a1", map[string]any{synckit.ClockKey: 9})
+	if err := s.Store(t.Context(), clocked, nil); err != nil {
+		t.Fatal(err)
+	}
 	store(t, s, "a1", "a1", "a1", "a2")
 	assertVersions(t, s, `a1={"A":1} a2={"A":2}`)
 }
