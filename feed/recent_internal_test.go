@@ -15,7 +15,6 @@ type truth struct {
 	owner   record.Owner
 	epoch   record.Epoch
 	head    record.Revision
-	floor   record.Revision
 	records map[string]record.Record
 	log     []record.Record // all that was written in this history
 	former  []record.Record // in the one before

@@ -3,6 +3,7 @@ package graph_test
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"runtime"
@@ -89,7 +90,7 @@ func readText(t *testing.T, r *bufio.Reader) string {
 	if _, err := r.Read(head[:1]); err != nil {
 		t.Fatal(err)
 	}
-	n, err := r.ReadByte()
+	n, _ := r.ReadByte()
 	size := int(n)
 	if n == 126 {
 		high, _ := r.ReadByte()
@@ -97,10 +98,8 @@ func readText(t *testing.T, r *bufio.Reader) string {
 		size = int(high)<<8 | int(low)
 	}
 	text := make([]byte, size)
-	for i := range text {
-		if text[i], err = r.ReadByte(); err != nil {
-			t.Fatal(err)
-		}
+	if _, err := io.ReadFull(r, text); err != nil {
+		t.Fatal(err)
 	}
 	return string(text)
 }

@@ -3,6 +3,7 @@ package transport
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"reflect"
 	"strings"
 	"testing"
@@ -42,5 +43,5 @@ func FuzzDecodeObject(f *testing.F) {
 }
 
 func isOwnRule(err error) bool {
-	return err != errBadEscapes && err != errTooDeep && !strings.HasPrefix(err.Error(), "duplicate name")
+	return !errors.Is(err, errBadEscapes) && !errors.Is(err, errTooDeep) && !strings.HasPrefix(err.Error(), "duplicate name")
 }
