@@ -31,7 +31,7 @@ export class SynclineError extends Error {
 export function unreachable(url: URL, cause: unknown): SynclineError {
   return new SynclineError(
     'UNREACHABLE',
-    `${url.origin} cannot be reached: check the network and that the server runs; from a page of another origin, that its ALLOWED_ORIGINS names that origin`,
+    `${url.origin} cannot be reached: check the URL, the network and that the server runs; from a page of another origin, that its ALLOWED_ORIGINS names that origin`,
     {},
     { cause },
   );

@@ -53,6 +53,6 @@ test('a host that is not there says what to check', async () => {
   const { outcomes } = await reach(site.origin(), `http://127.0.0.1:${await freePort()}/graphql`);
   for (const refused of outcomes as { code: string; message: string }[]) {
     assert.equal(refused.code, 'UNREACHABLE');
-    assert.match(refused.message, /check the network and that the server runs/);
+    assert.match(refused.message, /check the URL, the network and that the server runs/);
   }
 });
