@@ -33,7 +33,7 @@ export function FeedPanel() {
         {STATUS[status]}
       </p>
       {error && <FeedError error={error} />}
-      {items.length === 0 && <p className="empty">Nothing yet. Run Create, and watch it arrive here.</p>}
+      {!items.some(({ kind }) => kind === 'record') && <p className="empty">Nothing yet. Run Create, and watch it arrive here.</p>}
       <div role="log" aria-label="Events, newest first">
         <ol className="feed">
           {items.map((item) => (

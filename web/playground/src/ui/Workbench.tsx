@@ -1,4 +1,4 @@
-import { QueryEditor, ResponseEditor, VariableEditor } from '@graphiql/react';
+import { QueryEditor, ResponseEditor, useGraphiQL, VariableEditor } from '@graphiql/react';
 
 import { forgetTabs } from '../model/preferences.ts';
 import { RunButton } from './RunButton.tsx';
@@ -31,6 +31,7 @@ export function Workbench({ onRestore }: { onRestore: () => void }) {
         <div className="pane pane-response">
           <AnswerTitle />
           <ResponseEditor aria-label="Answer" aria-live="off" />
+          <NoAnswer />
         </div>
       </div>
     </section>
@@ -46,6 +47,11 @@ function AnswerTitle() {
       <output className="answer-in-words">{answer}</output>
     </div>
   );
+}
+
+function NoAnswer() {
+  const empty = useGraphiQL(({ tabs, activeTabIndex, isFetching }) => !isFetching && !tabs[activeTabIndex]?.response);
+  return empty && <p className="no-answer">Press Run, and the server’s answer shows up here.</p>;
 }
 
 function PaneTitle({ text, hint }: { text: string; hint: string }) {
