@@ -13,10 +13,7 @@ import (
 // Push implements synckit.Transport. A large push goes in several requests.
 func (t *Transport) Push(ctx context.Context, events []synckit.EventWithVersion) error {
 	encoded, outcome := wire.EncodeAll(events)
-	parts, err := wire.Split(encoded, t.options.MaxRequestEvents, t.options.MaxRequestBytes)
-	if err != nil {
-		return errors.New(errors.Internal, "push", err)
-	}
+	parts := wire.Split(encoded, t.options.MaxRequestEvents, t.options.MaxRequestBytes)
 	for _, part := range parts {
 		wire.Merge(outcome, t.pushPart(ctx, part))
 		if outcome.Err != nil {

@@ -22,15 +22,7 @@ func (h *SyncHandler) pull(w http.ResponseWriter, r *http.Request) {
 		h.failWith(w, r, err)
 		return
 	}
-	events := make([]wire.Event, 0, len(page.Items))
-	for _, item := range page.Items {
-		e, err := wire.New(item.Event, item.Version)
-		if err != nil {
-			h.printf("pull: left out: %v", err) // JSON cannot carry it, so no other node can have it
-			continue
-		}
-		events = append(events, e)
-	}
+	events := page.Encode(func(err error) { h.printf("pull: left out: %v", err) })
 	if page.Cursor != "" {
 		w.Header().Set(headerCursor, page.Cursor)
 	}

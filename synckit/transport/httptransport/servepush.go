@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"syncline/synckit"
 	"syncline/synckit/errors"
 	"syncline/synckit/transport/internal/wire"
 )
@@ -32,7 +31,7 @@ func (h *SyncHandler) push(w http.ResponseWriter, r *http.Request) {
 		h.failWith(w, r, err)
 		return
 	}
-	outcome := h.store(ctx, events)
+	outcome := h.log.Receive(ctx, events)
 	if outcome.Err != nil {
 		h.printf("push: %d of %d events stored: %v", len(outcome.Stored), len(events), outcome.Err)
 	}
@@ -45,22 +44,6 @@ func (h *SyncHandler) push(w http.ResponseWriter, r *http.Request) {
 	default:
 		h.answer(w, r, http.StatusOK, answer, 0)
 	}
-}
-
-// store stores events that can be read. The others are refused.
-func (h *SyncHandler) store(ctx context.Context, events []wire.Event) *synckit.PushError {
-	outcome := &synckit.PushError{}
-	sound := make([]synckit.EventWithVersion, 0, len(events))
-	for _, e := range events {
-		decoded, err := e.Decode(ctx, h.parse.OrOwn)
-		if err != nil {
-			wire.Refuse(outcome, e.Event.ID, err)
-			continue
-		}
-		sound = append(sound, decoded)
-	}
-	wire.Merge(outcome, h.log.Push(ctx, sound))
-	return outcome
 }
 
 // receive reads a body.

@@ -242,17 +242,25 @@ const envelope = 1 << 10
 func (c *connection) refuseTooLarge(events []wire.Event, outcome *synckit.PushError) []wire.Event {
 	sound := make([]wire.Event, 0, len(events))
 	for _, e := range events {
-		encoded, err := json.Marshal(e)
-		if err == nil && len(encoded) > c.hello.MaxMessageBytes-envelope {
-			err = errors.New(errors.TooLarge, "push", fmt.Errorf("the server takes up to %d bytes", c.hello.MaxMessageBytes))
-		}
-		if err != nil {
+		if err := c.checkSize(e); err != nil {
 			wire.Refuse(outcome, e.Event.ID, err)
 			continue
 		}
 		sound = append(sound, e)
 	}
 	return sound
+}
+
+func (c *connection) checkSize(e wire.Event) error {
+	most := c.hello.MaxMessageBytes - envelope
+	if wire.Size(e) <= most {
+		return nil
+	}
+	exact, err := json.Marshal(e)
+	if err == nil && len(exact) > most {
+		err = errors.New(errors.TooLarge, "push", fmt.Errorf("the server takes up to %d bytes", c.hello.MaxMessageBytes))
+	}
+	return err
 }
 
 // ask sends a message and waits for its answer.

@@ -10,7 +10,6 @@ import (
 
 	"github.com/gorilla/websocket"
 
-	"syncline/synckit"
 	"syncline/synckit/errors"
 	"syncline/synckit/transport/internal/peerlog"
 	"syncline/synckit/transport/internal/wire"
@@ -142,17 +141,7 @@ func (s *session) push(ctx context.Context, events []wire.Event) *wire.PushAnswe
 		tooMany := errors.New(errors.TooLarge, "push", fmt.Errorf("more than %d events", s.options.MaxEvents))
 		return &wire.PushAnswer{Error: s.fault("push", tooMany)}
 	}
-	outcome := &synckit.PushError{}
-	sound := make([]synckit.EventWithVersion, 0, len(events))
-	for _, e := range events {
-		decoded, err := e.Decode(ctx, s.parse.OrOwn)
-		if err != nil {
-			wire.Refuse(outcome, e.Event.ID, err)
-			continue
-		}
-		sound = append(sound, decoded)
-	}
-	wire.Merge(outcome, s.log.Push(ctx, sound))
+	outcome := s.log.Receive(ctx, events)
 	answer := wire.NewPushAnswer(outcome)
 	if outcome.Err != nil {
 		s.fault("push", outcome.Err)
@@ -176,16 +165,8 @@ func (s *session) limit(q query) int {
 }
 
 func (s *session) encode(p peerlog.Page) *page {
-	encoded := &page{Cursor: p.Cursor, More: p.More}
-	for _, item := range p.Items {
-		e, err := wire.New(item.Event, item.Version)
-		if err != nil {
-			s.printf("pull: left out: %v", err) // JSON cannot carry it, so no other node can have it
-			continue
-		}
-		encoded.Events = append(encoded.Events, e)
-	}
-	return encoded
+	events := p.Encode(func(err error) { s.printf("pull: left out: %v", err) })
+	return &page{Events: events, Cursor: p.Cursor, More: p.More}
 }
 
 // control takes a message about a follow.

@@ -78,11 +78,8 @@ func (t *Transport) Push(ctx context.Context, events []synckit.EventWithVersion)
 		return wire.Result(outcome)
 	}
 	sound := conn.refuseTooLarge(encoded, outcome)
-	parts, err := wire.Split(sound, conn.hello.MaxEvents, min(t.options.MaxPushBytes, conn.hello.MaxMessageBytes-envelope))
-	if err != nil {
-		outcome.Err = errors.New(errors.Internal, "push", err)
-	}
-	for _, part := range parts {
+	size := min(t.options.MaxPushBytes, conn.hello.MaxMessageBytes-envelope)
+	for _, part := range wire.Split(sound, conn.hello.MaxEvents, size) {
 		wire.Merge(outcome, t.pushPart(ctx, part))
 		if outcome.Err != nil {
 			break

@@ -15,7 +15,6 @@ import (
 
 // script is a source that answers as it is told.
 type script struct {
-	t     *testing.T
 	steps []step
 	asked []string
 	times []time.Time

@@ -33,6 +33,21 @@ type Page struct {
 	More   bool
 }
 
+// Encode writes the page's events. skipped is told of those that JSON cannot
+// carry: as no other node can have them, they are left out.
+func (p Page) Encode(skipped func(error)) []wire.Event {
+	events := make([]wire.Event, 0, len(p.Items))
+	for _, item := range p.Items {
+		e, err := wire.New(item.Event, item.Version)
+		if err != nil {
+			skipped(err)
+			continue
+		}
+		events = append(events, e)
+	}
+	return events
+}
+
 // Query says what to read: up to Limit events after Cursor; empty is the
 // beginning.
 type Query struct {
@@ -46,6 +61,7 @@ type Query struct {
 type Log struct {
 	store  synckit.EventStore
 	pages  pages
+	parse  wire.VersionParser
 	mu     sync.Mutex
 	wake   chan struct{} // closed at the next push
 	closed chan struct{}
@@ -62,14 +78,15 @@ type pages interface {
 	changed() <-chan struct{}
 }
 
-// New serves a store. parse reads the versions of a store that is not a
-// synckit.Log; nil: what the store has, or this library's.
+// New serves a store. parse reads versions; nil: what the store has, or this
+// library's.
 func New(store synckit.EventStore, parse wire.VersionParser) *Log {
-	l := &Log{store: store, wake: make(chan struct{}), closed: make(chan struct{})}
+	parse = Parser(store, parse)
+	l := &Log{store: store, parse: parse.OrOwn, wake: make(chan struct{}), closed: make(chan struct{})}
 	if log, ok := store.(synckit.Log); ok {
 		l.pages = &logPages{log: log}
 	} else {
-		l.pages = &plainPages{store: store, parse: Parser(store, parse).OrOwn}
+		l.pages = &plainPages{store: store, parse: parse.OrOwn}
 	}
 	return l
 }

@@ -262,6 +262,20 @@ func TestAStoreThatIsAway(t *testing.T) {
 	}
 }
 
+// An event whose id no JSON can carry stays where it was written, and does not
+// keep others from being read.
+func TestEventsThatCannotBeSentAreLeftOut(t *testing.T) {
+	t.Parallel()
+	page := peerlog.Page{Items: []peerlog.Item{
+		{Event: synckit.EncodedEvent{ID: "a"}}, {Event: synckit.EncodedEvent{ID: "\xff"}}, {Event: synckit.EncodedEvent{ID: "b"}},
+	}}
+	skipped := 0
+	events := page.Encode(func(error) { skipped++ })
+	if skipped != 1 || len(events) != 2 || events[1].Event.ID != "b" {
+		t.Errorf("%d skipped, %+v", skipped, events)
+	}
+}
+
 func TestNextIsWoken(t *testing.T) {
 	t.Parallel()
 	for name, wrap := range map[string]func(synckit.EventStore) synckit.EventStore{

@@ -27,6 +27,23 @@ func (l *Log) Push(ctx context.Context, events []synckit.EventWithVersion) *sync
 	return l.pushEach(ctx, events)
 }
 
+// Receive stores events as a peer sends them. Those that cannot be read are
+// refused.
+func (l *Log) Receive(ctx context.Context, events []wire.Event) *synckit.PushError {
+	outcome := &synckit.PushError{}
+	sound := make([]synckit.EventWithVersion, 0, len(events))
+	for _, e := range events {
+		decoded, err := e.Decode(ctx, l.parse)
+		if err != nil {
+			wire.Refuse(outcome, e.Event.ID, err)
+			continue
+		}
+		sound = append(sound, decoded)
+	}
+	wire.Merge(outcome, l.Push(ctx, sound))
+	return outcome
+}
+
 // pushEach stores events one by one, so that one that is refused takes no other
 // with it. It stops where the store fails, for the events' order.
 func (l *Log) pushEach(ctx context.Context, events []synckit.EventWithVersion) *synckit.PushError {
