@@ -78,7 +78,7 @@ func TestAKilledProcessLosesNothing(t *testing.T) {
 	t.Parallel()
 	kills := 5
 	if long {
-		kills = 60
+		kills = 20
 	}
 	dir := t.TempDir()
 	migrate(t, dir)

@@ -24,7 +24,7 @@ func TestALogThatIsCutKeepsWhatWasAcknowledged(t *testing.T) {
 	t.Parallel()
 	groups, cuts := 40, 40
 	if long {
-		groups, cuts = 150, 1500
+		groups, cuts = 100, 250
 	}
 	dir := t.TempDir()
 	acknowledged := writeGroups(t, dir, groups)
