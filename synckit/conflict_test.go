@@ -6,6 +6,8 @@ import (
 
 	"syncline/synckit"
 	"syncline/synckit/errors"
+	"syncline/synckit/storage/memory"
+	"syncline/synckit/transport/memtransport"
 )
 
 func TestTheLaterWriterInThePeersLogResolves(t *testing.T) {
@@ -146,6 +148,57 @@ func TestResolverThatFails(t *testing.T) {
 			check(t, "connection", b.Status().Connection, synckit.Online)
 		})
 	}
+}
+
+// What the peer is known to hold takes part in no conflict, though a newer event
+// of the same aggregate does. It does not matter what kind of store it is in.
+func TestOnlyUnconfirmedEventsTakePart(t *testing.T) {
+	t.Parallel()
+	for name, store := range map[string]synckit.EventStore{"log": memory.New(), "custom store": &customStore{}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			hub := newHub(t)
+			other := newNode(t, hub, synckit.SyncOptions{})
+			var locals []string
+			m := synckit.NewSyncManager(store, memtransport.New("hub", hub), &synckit.SyncOptions{ConflictResolver: resolverFunc(
+				func(local, remote []synckit.EventWithVersion) ([]synckit.EventWithVersion, error) {
+					locals = append(locals, idsOf(local))
+					return append(local, remote...), nil
+				})})
+			for i, id := range []string{"old", "new"} {
+				if i == 1 {
+					other.write("x", "theirs")
+					other.sync()
+				}
+				if err := store.Store(t.Context(), newEvent(id, "x"), number(1)); err != nil {
+					t.Fatal(err)
+				}
+				for range 2 - i { // the second sync brings the echo
+					if _, err := m.Sync(t.Context()); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			check(t, "local sides", locals, []string{"new"})
+		})
+	}
+}
+
+// A resolution stands after all that it decides, so that it outweighs what was
+// decided before.
+func TestResolutionsHaveClocksOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	hub := newHub(t)
+	a, b := newNode(t, hub, synckit.SyncOptions{}), newNode(t, hub, synckit.SyncOptions{ConflictResolver: highest})
+	a.write("x", "a1", "a2")
+	b.write("x", "b")
+	a.sync()
+	b.sync()
+	events, err := hub.Load(t.Context(), nil)
+	check(t, "error", err, nil)
+	last := events[len(events)-1].Event
+	check(t, "type", last.Type(), synckit.ResolutionType)
+	check(t, "clock", synckit.ClockOf(last) > 2, true)
 }
 
 // A resolver that picks a fixed side decides differently on two nodes; they end

@@ -136,10 +136,13 @@ func TestSubscribersHearOfEachResultInOrder(t *testing.T) {
 			a.sync()
 		}
 	})
+	var second []int
+	subscribe(func(r *synckit.SyncResult) { second = append(second, r.EventsPushed) })
 	checkCode(t, a.Subscribe(nil), errors.InvalidOptions)
 	a.write("x", "a1")
 	a.sync()
 	check(t, "results", heard, []int{1, 2})
+	check(t, "results of another handler", second, []int{1, 2})
 }
 
 func TestClosedManager(t *testing.T) {

@@ -99,7 +99,7 @@ func TestAParkedPageThatComesAgain(t *testing.T) {
 	b.sync()
 	before := b.onlyReview()
 	if _, err := b.store.Commit(t.Context(), synckit.Commit{
-		Cursors: []synckit.Cursor{{Peer: "hub", Direction: synckit.Pulling, Value: ""}},
+		Cursors: []synckit.Cursor{{Peer: "default", Direction: synckit.Pulling, Value: ""}},
 	}); err != nil {
 		t.Fatal(err)
 	}
