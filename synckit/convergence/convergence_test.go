@@ -81,7 +81,7 @@ func try(t *testing.T, hub, name string, resolvers ...resolverKind) {
 		t.Parallel()
 		rounds := 1
 		if verify {
-			rounds = 20
+			rounds = 6
 		}
 		for range rounds {
 			trial := randomTrial(seedOf(t), hub, resolvers)
