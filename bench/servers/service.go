@@ -177,7 +177,8 @@ func (s *Service) CPU() (time.Duration, error) {
 // Memory is what the first instance has, after a garbage collection.
 type Memory struct {
 	Resident int64 // bytes that the operating system gave it
-	InUse    int64 // bytes of heap and stacks in use, before what the collector keeps free
+	InUse    int64 // bytes of heap and stacks, without what the collector keeps free
+	Stacks   int64 // the stacks among them
 }
 
 // Memory collects the first instance's garbage and measures it.
@@ -195,15 +196,12 @@ func (s *Service) Memory(ctx context.Context) (Memory, error) {
 	if err := s.get(ctx, "/metrics", &metrics); err != nil {
 		return Memory{}, err
 	}
-	m := Memory{Resident: rss}
-	for _, name := range []string{"go_memstats_heap_inuse_bytes", "go_memstats_stack_inuse_bytes"} {
-		value, err := metric(metrics.String(), name)
-		if err != nil {
-			return Memory{}, err
-		}
-		m.InUse += int64(value)
+	heap, err := metric(metrics.String(), "go_memstats_heap_inuse_bytes")
+	if err != nil {
+		return Memory{}, err
 	}
-	return m, nil
+	stacks, err := metric(metrics.String(), "go_memstats_stack_inuse_bytes")
+	return Memory{Resident: rss, InUse: int64(heap + stacks), Stacks: int64(stacks)}, err
 }
 
 // metric finds a figure in Prometheus' text format.
@@ -220,6 +218,11 @@ func metric(text, name string) (float64, error) {
 func (s *Service) HasMetrics() bool { return len(s.metrics) > 0 }
 
 var errNoMetrics = errors.New("this program shows no metrics")
+
+// HeapProfile writes a profile of what the first instance's heap holds.
+func (s *Service) HeapProfile(ctx context.Context, w io.Writer) error {
+	return s.get(ctx, "/debug/pprof/heap?gc=1", w)
+}
 
 // CPUProfile writes a profile of the first instance over so many seconds.
 func (s *Service) CPUProfile(ctx context.Context, seconds int, w io.Writer) error {

@@ -92,5 +92,10 @@ func (l *Lab) crowd(ctx context.Context, s *servers.Service, title, subject stri
 	row := l.Report.Row("idle", title, subject)
 	row.Add("kB per subscription", float64(after.Resident-before.Resident)/1000/float64(len(socks)))
 	row.Add("kB in use per subscription", float64(after.InUse-before.InUse)/1000/float64(len(socks)))
+	row.Add("kB of stacks per subscription", float64(after.Stacks-before.Stacks)/1000/float64(len(socks)))
+	if err := l.heapProfile(ctx, s, row); err != nil {
+		load.CloseAll(socks)
+		return nil, err
+	}
 	return socks, nil
 }

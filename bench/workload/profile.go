@@ -31,9 +31,26 @@ func (l *Lab) profile(ctx context.Context, s *servers.Service, row *report.Row) 
 		if err := <-done; err != nil {
 			return err
 		}
-		name := notInNames.ReplaceAllString(strings.ToLower(row.Workload+" "+row.Subject+" "+row.Case), "-")
-		return writeProfile(ctx, filepath.Join(l.ProfileDir, name), profile.Bytes())
+		return writeProfile(ctx, l.profilePath(row), profile.Bytes())
 	}
+}
+
+// heapProfile writes what Syncline's heap holds, if profiles are wanted.
+func (l *Lab) heapProfile(ctx context.Context, s *servers.Service, row *report.Row) error {
+	if l.ProfileDir == "" {
+		return nil
+	}
+	var profile bytes.Buffer
+	if err := s.HeapProfile(ctx, &profile); err != nil {
+		return err
+	}
+	return writeProfile(ctx, l.profilePath(row)+"-heap", profile.Bytes())
+}
+
+// profilePath is where a measurement's profiles go, but for what follows the name.
+func (l *Lab) profilePath(row *report.Row) string {
+	name := notInNames.ReplaceAllString(strings.ToLower(row.Workload+" "+row.Subject+" "+row.Case), "-")
+	return filepath.Join(l.ProfileDir, name)
 }
 
 func writeProfile(ctx context.Context, path string, profile []byte) error {
