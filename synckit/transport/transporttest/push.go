@@ -156,8 +156,8 @@ func carriesVersions(t *testing.T, peer Peer) {
 }
 
 func pushesLargeBatches(t *testing.T, peer Peer) {
-	transport, events := connect(t, peer), newEvents(1200)
-	filler := strings.Repeat("x", 4<<10)
+	transport, events := connect(t, peer), newEvents(1100)
+	filler := strings.Repeat("x", 2<<10)
 	for i, e := range events {
 		events[i] = newEvent(e.Event.ID(), filler)
 	}
