@@ -77,6 +77,41 @@ func TestReconnectingFollowersShareTheirReadings(t *testing.T) {
 	})
 }
 
+// A store that is away is asked by one follower at a time, and the others take
+// its answer: an outage does not make a queue of a thousand time-outs.
+func TestFollowersOfOneOwnerShareAnOutage(t *testing.T) {
+	inBubble(t, func(w *world) {
+		got := make(chan string, 100)
+		for range 100 {
+			f := w.follow(alice, nil)
+			w.expect(f, "|")
+			go func() {
+				if event, err := f.Next(w.Context()); err == nil {
+					got <- show(event)
+				}
+			}()
+		}
+		synctest.Wait()
+		w.memory.count()
+		slow := make(chan struct{})
+		w.memory.beforeChanges = func() { <-slow }
+		w.writeElsewhere(alice, "a", []byte("x"))
+		synctest.Wait()
+		w.memory.setDown(true)
+		close(slow)
+		synctest.Wait()
+		if c := w.memory.count(); c.changes > 2 {
+			w.Errorf("%d readings of a store that is away", c.changes)
+		}
+		w.memory.setDown(false)
+		for range 100 {
+			if event := <-got; event != "a:1" {
+				w.Errorf("got %s", event)
+			}
+		}
+	})
+}
+
 // The memory knows what this instance wrote; who has just come hears of what
 // another one wrote before too, and only then that he has caught up.
 func TestCaughtUpComesFromTheStore(t *testing.T) {

@@ -15,10 +15,10 @@ import (
 // closeWait is how long a peer may take to answer a close frame.
 const closeWait = time.Second
 
-// socket is one WebSocket. A goroutine reads it for as long as it lives, each
-// operation has one, and one writes while there is something to write. The
-// socket is gone when the reader has seen an error: whoever wants it gone makes
-// the connection fail, at once by abort or after a close frame by close.
+// socket is one WebSocket. One goroutine at a time reads it, each operation has
+// one, and one writes while there is something to write. The socket is gone
+// when the reader has seen an error: whoever wants it gone makes the connection
+// fail, at once by abort or after a close frame by close.
 type socket struct {
 	*Transports
 	exec    graphql.GraphExecutor
