@@ -74,7 +74,7 @@ func TestFailures(t *testing.T) {
 		{200, coded("INTERNAL"), errors.Internal},
 		{404, "404 page not found", errors.Unsupported},
 	} {
-		t.Run(c.body, func(t *testing.T) {
+		t.Run(fmt.Sprint(c.status, " ", c.want), func(t *testing.T) {
 			t.Parallel()
 			transport := newFake(t, func(w http.ResponseWriter, _ []string) {
 				w.WriteHeader(c.status)
