@@ -3,6 +3,7 @@ package synckit
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"syncline/synckit/errors"
 )
@@ -19,85 +20,105 @@ type decision struct {
 // the resolution. All clocks in them follow from the inputs, so that nodes that
 // decide the same write the same. A decision that changes nothing adds nothing.
 func (m *Manager) decide(d decision) ([]Entry, error) {
-	var clock uint64
-	inputs := map[string]EncodedEvent{}
+	r, err := d.ruling()
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range d.kept {
+		if err := r.keep(e.Event, m.admissible); err != nil {
+			return nil, err
+		}
+	}
+	return r.entries()
+}
+
+// ruling is a decision as it is written down.
+type ruling struct {
+	decision
+	encoded map[string]EncodedEvent // the inputs
+	clock   uint64                  // the highest of the inputs
+	seen    idSet                   // what is kept
+	made    []EncodedEvent
+	Resolution
+}
+
+func (d decision) ruling() (*ruling, error) {
+	r := &ruling{decision: d, encoded: map[string]EncodedEvent{}, seen: idSet{}}
 	for _, e := range d.inputs {
 		encoded, err := Encode(e.Event)
 		if err != nil {
 			return nil, err
 		}
-		inputs[encoded.ID] = encoded
-		clock = max(clock, encoded.Clock())
+		r.encoded[encoded.ID] = encoded
+		r.clock = max(r.clock, encoded.Clock())
 	}
-	var added []Entry
-	var r Resolution
-	for _, e := range d.kept {
-		made, err := m.keep(d, &r, inputs, e.Event)
-		if err != nil {
-			return nil, err
-		}
-		if made == nil {
-			continue
-		}
-		event, err := made.WithClock(clock + 1).Decode()
-		if err != nil {
-			return nil, err
-		}
-		added = append(added, Entry{EventWithVersion: EventWithVersion{Event: event}})
-	}
-	for _, e := range d.inputs {
-		if !slices.Contains(r.Kept, e.Event.ID()) {
-			r.Superseded = append(r.Superseded, e.Event.ID())
-		}
-	}
-	if r.changesNothing(d.inputs) {
-		return nil, nil
-	}
-	event, err := r.event(d.aggregateID, clock+2)
-	if err != nil {
-		return nil, err
-	}
-	return append(added, Entry{EventWithVersion: EventWithVersion{Event: event}}), nil
+	return r, nil
 }
 
-// keep adds an event of the answer to the resolution. It gives its encoding if
-// the answer made it.
-func (m *Manager) keep(d decision, r *Resolution, inputs map[string]EncodedEvent, e Event) (*EncodedEvent, error) {
+// keep adds an event of the answer: one of the inputs as it was, or a new one.
+func (r *ruling) keep(e Event, admissible func(Event) error) error {
 	if e == nil {
-		return nil, fmt.Errorf("there is no event in the answer")
+		return fmt.Errorf("there is no event in the answer")
 	}
 	encoded, err := Encode(e)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if slices.Contains(r.Kept, encoded.ID) {
-		return nil, fmt.Errorf("event %.80q is in the answer twice", encoded.ID)
+	if r.seen.has(encoded.ID) {
+		return fmt.Errorf("event %.80q is in the answer twice", encoded.ID)
 	}
+	r.seen[encoded.ID] = struct{}{}
 	r.Kept = append(r.Kept, encoded.ID)
-	if input, ok := inputs[encoded.ID]; ok {
+	if input, ok := r.encoded[encoded.ID]; ok {
 		if !input.Same(encoded) {
-			return nil, fmt.Errorf("event %.80q was changed: a new event needs an id of its own", encoded.ID)
+			return fmt.Errorf("event %.80q was changed: a new event needs an id of its own", encoded.ID)
 		}
-		return nil, nil
+		return nil
 	}
-	switch {
-	case encoded.AggregateID != d.aggregateID:
-		return nil, fmt.Errorf("event %.80q is of another aggregate", encoded.ID)
-	case reserved(e):
-		return nil, fmt.Errorf("event %.80q has a reserved type", encoded.ID)
+	if err := admissible(e); err != nil {
+		return err
 	}
-	if err := m.admissible(e); err != nil {
-		return nil, err
+	if err := r.checkNew(encoded); err != nil {
+		return err
 	}
-	if err := d.checkNew(encoded); err != nil {
-		return nil, err
-	}
-	r.Made = append(r.Made, encoded.ID)
-	return &encoded, nil
+	r.Made, r.made = append(r.Made, encoded.ID), append(r.made, encoded)
+	return nil
 }
 
-// checkNew refuses an event whose ID another one of the aggregate has.
+// entries are what to write.
+func (r *ruling) entries() ([]Entry, error) {
+	for _, e := range r.decision.inputs {
+		if r.seen.lacks(e.Event.ID()) {
+			r.Superseded = append(r.Superseded, e.Event.ID())
+		}
+	}
+	if r.changesNothing(r.decision.inputs) {
+		return nil, nil
+	}
+	var entries []Entry
+	for _, made := range r.made {
+		event, err := made.WithClock(r.clock + 1).Decode()
+		if err != nil {
+			return nil, err
+		}
+		entries = append(entries, Entry{EventWithVersion: EventWithVersion{Event: event}})
+	}
+	event, err := r.event(r.aggregateID, r.clock+2)
+	if err != nil {
+		return nil, err
+	}
+	return append(entries, Entry{EventWithVersion: EventWithVersion{Event: event}}), nil
+}
+
+// checkNew refuses an event that does not belong here, or whose ID another one of
+// the aggregate has.
 func (d decision) checkNew(made EncodedEvent) error {
+	switch {
+	case made.AggregateID != d.aggregateID:
+		return fmt.Errorf("event %.80q is of another aggregate", made.ID)
+	case strings.HasPrefix(made.Type, reservedPrefix):
+		return fmt.Errorf("event %.80q has a reserved type", made.ID)
+	}
 	for _, e := range d.known {
 		if e.Event.ID() != made.ID {
 			continue

@@ -89,16 +89,15 @@ func readHistory(events []EventWithVersion) history {
 // judge gives the resolutions that hold, the one that weighs most first.
 func (h history) judge() []judged {
 	var accepted []judged
-	decided := map[string][]map[string]bool{} // by input: the inputs of resolutions that have it
+	decided := map[string][]idSet{} // by input: the inputs of resolutions that have it
 	above := standing{}
 	for _, r := range h.resolutions {
 		inputs := r.inputs()
 		if !h.hasAll(r.Kept) || covered(inputs, decided[inputs[0]]) || above.reaches(r.Superseded, r.Kept) {
 			continue
 		}
-		set := make(map[string]bool, len(inputs))
+		set := setOf(inputs)
 		for _, id := range inputs {
-			set[id] = true
 			decided[id] = append(decided[id], set)
 		}
 		above.add(r)
@@ -116,10 +115,8 @@ func (h history) hasAll(ids []string) bool {
 	return true
 }
 
-func covered(inputs []string, sets []map[string]bool) bool {
-	return slices.ContainsFunc(sets, func(set map[string]bool) bool {
-		return !slices.ContainsFunc(inputs, func(id string) bool { return !set[id] })
-	})
+func covered(inputs []string, sets []idSet) bool {
+	return slices.ContainsFunc(sets, func(set idSet) bool { return !slices.ContainsFunc(inputs, set.lacks) })
 }
 
 // standing leads from what was kept to what it stands for: from event to
@@ -137,7 +134,7 @@ func (s standing) add(r judged) {
 
 // reaches tells whether one of from stands for one of to.
 func (s standing) reaches(from, to []string) bool {
-	seen := map[string]bool{}
+	seen, ends := map[string]bool{}, setOf(to)
 	waiting := slices.Clone(from)
 	for len(waiting) > 0 {
 		id := waiting[len(waiting)-1]
@@ -146,7 +143,7 @@ func (s standing) reaches(from, to []string) bool {
 			continue
 		}
 		seen[id] = true
-		if slices.Contains(to, id) {
+		if ends.has(id) {
 			return true
 		}
 		for _, r := range s[id] {

@@ -32,29 +32,41 @@ func ReadResolution(e Event) (Resolution, bool) {
 	if e.Type() != ResolutionType || DecodeData(e, &r) != nil {
 		return Resolution{}, false
 	}
-	for _, id := range r.Superseded {
-		if slices.Contains(r.Kept, id) {
-			return Resolution{}, false
-		}
-	}
-	for _, id := range r.Made {
-		if !slices.Contains(r.Kept, id) {
-			return Resolution{}, false
-		}
+	kept := setOf(r.Kept)
+	if slices.ContainsFunc(r.Superseded, kept.has) || slices.ContainsFunc(r.Made, kept.lacks) {
+		return Resolution{}, false
 	}
 	return r, len(r.inputs()) > 0
 }
 
 // inputs are the IDs between which the resolution decided.
 func (r Resolution) inputs() []string {
-	inputs := slices.Clone(r.Superseded)
+	inputs, made := slices.Clone(r.Superseded), setOf(r.Made)
 	for _, id := range r.Kept {
-		if !slices.Contains(r.Made, id) {
+		if made.lacks(id) {
 			inputs = append(inputs, id)
 		}
 	}
 	return inputs
 }
+
+// idSet is a set of IDs.
+type idSet map[string]struct{}
+
+func setOf(ids []string) idSet {
+	set := make(idSet, len(ids))
+	for _, id := range ids {
+		set[id] = struct{}{}
+	}
+	return set
+}
+
+func (s idSet) has(id string) bool {
+	_, has := s[id]
+	return has
+}
+
+func (s idSet) lacks(id string) bool { return !s.has(id) }
 
 // event makes the event that holds the resolution. All of it follows from what
 // is decided, so nodes that decide the same make the same event.
