@@ -31,6 +31,7 @@ export class Visitor {
   static async open(browser: Browser, origin: string, options: VisitOptions = {}): Promise<Visitor> {
     const { before, expected, ...contextOptions } = options;
     const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...contextOptions });
+    context.setDefaultTimeout(60_000);
     await context.addInitScript(() => {
       addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI }) =>
         console.error(`policy: ${violatedDirective} ${blockedURI}`),
