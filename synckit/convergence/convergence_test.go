@@ -53,7 +53,7 @@ func randomTrial(seed uint64, hub string, resolvers []resolverKind) trial {
 		steps:      15 + random.IntN(30),
 	}
 	if verify {
-		t.nodes, t.steps = 2+random.IntN(7), 50+random.IntN(200)
+		t.nodes, t.steps = 2+random.IntN(7), 40+random.IntN(120)
 	}
 	return t
 }
@@ -81,7 +81,7 @@ func try(t *testing.T, hub, name string, resolvers ...resolverKind) {
 		t.Parallel()
 		rounds := 1
 		if verify {
-			rounds = 6
+			rounds = 3
 		}
 		for range rounds {
 			trial := randomTrial(seedOf(t), hub, resolvers)

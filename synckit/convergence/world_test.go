@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"syncline/synckit"
+	"syncline/synckit/errors"
 )
 
 // trial says what to try.
@@ -103,11 +104,16 @@ const maxRounds = 40
 func (w *world) settle() bool {
 	w.bad = false
 	w.deliverStray()
+	var failed error
 	for range maxRounds {
 		moved := 0
 		for _, n := range w.nodes {
 			r, err := n.manager.Sync(w.t.Context())
-			if err != nil || len(r.Errors) > 0 {
+			switch {
+			case err != nil && errors.IsRetryable(err): // such as a connection that the hub's restart broke
+				failed = err
+				moved++
+			case err != nil || len(r.Errors) > 0:
 				w.problem("%s: sync of nodes that are online: %v, %v", n.name, err, r.Errors)
 				return false
 			}
@@ -117,7 +123,7 @@ func (w *world) settle() bool {
 			return true
 		}
 	}
-	w.problem("nodes that are all online are not done after %d rounds", maxRounds)
+	w.problem("nodes that are all online are not done after %d rounds; the last failure: %v", maxRounds, failed)
 	return false
 }
 
