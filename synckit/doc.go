@@ -15,6 +15,19 @@
 // Effective applies resolutions to an aggregate's events and is what an app
 // builds its state from.
 //
+// # Conflicts
+//
+// An event written here that the peer's log was not yet seen to hold is in
+// conflict with an event of the same aggregate that is pulled before it is: neither
+// writer knew of the other. Of two nodes with such events, the one whose event
+// stands later in the peer's log resolves; the other learns of it. Where events
+// carry a CausalVersion, such as a vector clock, they must be concurrent as well.
+// Nodes that sync with several peers at once should have such versions: the
+// peer's log alone then does not show all that a writer knew.
+//
+// A conflict that is left to a person (ErrReview) waits in the log's reviews, with
+// what comes for its aggregate later, until Decide; everything else goes on.
+//
 // # Syncing
 //
 // A SyncManager keeps one cursor per peer and direction: where in the peer's

@@ -11,8 +11,8 @@ import (
 
 func TestCompare(t *testing.T) {
 	t.Parallel()
-	one, two := cursor.IntegerCursor{Seq: 1}, cursor.IntegerCursor{Seq: 2}
-	if one.Compare(two) >= 0 || two.Compare(one) <= 0 || one.Compare(one) != 0 || one.Compare(nil) <= 0 {
+	one, same, two := cursor.IntegerCursor{Seq: 1}, cursor.IntegerCursor{Seq: 1}, cursor.IntegerCursor{Seq: 2}
+	if one.Compare(two) >= 0 || two.Compare(one) <= 0 || one.Compare(same) != 0 || one.Compare(nil) <= 0 {
 		t.Error("positions are not in order")
 	}
 	if one.IsZero() || !(cursor.IntegerCursor{}).IsZero() {
