@@ -54,8 +54,12 @@ fmt: $(GOLANGCI) ## format the code
 	$(GOLANGCI) fmt
 
 .PHONY: generate
-generate: setup ## write generated code and the playground's files anew
+generate: playground ## write generated code and the playground's files anew
 	go generate ./...
+
+.PHONY: playground
+playground: setup ## build the playground anew into internal/pages/playground
+	npm run build --prefix web --workspace client
 	npm run build --prefix web --workspace playground
 
 $(GOLANGCI):
