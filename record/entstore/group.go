@@ -61,7 +61,8 @@ func compareKeys(a, b key) int {
 // state is what a transaction has read of all owners of a group. The members
 // change it as they are judged: each sees what those before it did.
 type state struct {
-	base     record.Revision
+	epoch    record.Epoch
+	base     record.Revision // of the epoch
 	accounts map[record.Owner]*accountState
 	// damaged are mutations that cannot be read. Their members fail alone.
 	damaged map[key]error
@@ -96,6 +97,11 @@ func (s *state) addFence(k key, fence int64) {
 	if a := s.accounts[k.owner]; a != nil {
 		put(&a.fences, k.id, record.FenceToken(fence))
 	}
+}
+
+func (s *state) setEpoch(base int64, name []byte) {
+	s.base = record.Revision(base)
+	copy(s.epoch[:], name)
 }
 
 func (s *state) addMutation(k key, digest, revisions []byte) {
@@ -145,6 +151,7 @@ func (s *state) judge(m *member, now time.Time) judged {
 	j := judged{member: m, stale: a.changed}
 	request := m.request
 	view := record.State{Account: a.Account, Base: s.base, Records: a.records}
+	view.Epoch = s.epoch
 	if request.MutationID != nil {
 		view.Mutation = a.mutations[*request.MutationID]
 		if j.err = s.damaged[key{m.owner, *request.MutationID}]; j.err != nil {

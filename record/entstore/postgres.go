@@ -34,6 +34,16 @@ func (t *postgresTransaction) end() error {
 // rollbackTime bounds a rollback, which has nothing to wait for.
 const rollbackTime = 5 * time.Second
 
+func (s *state) scanEpoch(row pgx.Row) error {
+	var (
+		base int64
+		name []byte
+	)
+	err := row.Scan(&base, &name)
+	s.setEpoch(base, name)
+	return err
+}
+
 // read locks the accounts by a statement of its own: what the next ones read
 // includes all that was committed before. A single statement that locks and
 // reads would read what was there before it waited.
@@ -47,7 +57,7 @@ func (t *postgresTransaction) read(ctx context.Context, w wants) (*state, error)
 	b.Queue("begin isolation level read committed")
 	b.Queue("set local enable_seqscan = off") // planned while a table was tiny, a statement would read all of it as it grows
 	b.Queue(lock, ownerColumn(w.owners)).Query(s.scanAccounts)
-	b.Queue(selectBase).QueryRow(func(row pgx.Row) error { return row.Scan(&s.base) })
+	b.Queue(selectEpoch).QueryRow(s.scanEpoch)
 	s.queueReads(&b, w)
 	if err := t.conn.SendBatch(ctx, &b).Close(); err != nil {
 		return nil, err

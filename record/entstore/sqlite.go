@@ -52,7 +52,7 @@ func (t *sqliteTransaction) read(_ context.Context, w wants) (*state, error) {
 	s := newState()
 	return s, inTurn(
 		func() error {
-			return t.query(selectBase, 1, func(row []driver.Value) { s.base = record.Revision(integer(row[0])) })
+			return t.query(selectEpoch, 2, func(row []driver.Value) { s.setEpoch(integer(row[0]), blob(row[1])) })
 		},
 		func() error { return t.readAccounts(s, w.owners) },
 		func() error {

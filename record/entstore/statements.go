@@ -44,9 +44,10 @@ var names = strings.NewReplacer(
 	"{epochs}", epoch.Table,
 	"{number}", epoch.FieldID,
 	"{base}", epoch.FieldBase,
+	"{epoch}", epoch.FieldEpoch,
 )
 
-var selectBase = named("SELECT {base} FROM {epochs} ORDER BY {number} DESC LIMIT 1")
+var selectEpoch = named("SELECT {base}, {epoch} FROM {epochs} ORDER BY {number} DESC LIMIT 1")
 
 // What is read of a row, in the order of the scanners.
 const (

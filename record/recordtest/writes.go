@@ -13,6 +13,7 @@ var writeCases = []testCase{
 	{"a tombstone keeps its schema version and no data", testTombstoneFields},
 	{"counts", testCounts},
 	{"only accepted writes take a revision and tell", testRevisionsAndHints},
+	{"commits are told as the feed shows them", testCommits},
 	{"an owner who never wrote", testNobody},
 	{"many owners' heads", testHeads},
 }
