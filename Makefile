@@ -48,6 +48,8 @@ lint: $(GOLANGCI) ## check formatting, style and who may import whom
 	cd bench && $(GOLANGCI) run ./...
 	cd examples/nats && $(GOLANGCI) run ./...
 	go mod tidy -diff
+	go mod tidy -C bench -diff
+	go mod tidy -C examples/nats -diff
 
 .PHONY: fmt
 fmt: $(GOLANGCI) ## format the code
