@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	stderrors "errors"
 	"fmt"
 	"path/filepath"
@@ -14,17 +13,15 @@ import (
 	"syncline/synckit/errors"
 )
 
-// held is a store whose file somebody else has locked, so that commits wait.
+// held is a store that writes nothing yet, so that commits wait.
 type held struct {
 	*Store
-	first   chan error // of a commit that has begun, and holds up those that come
 	release func()
 }
 
 func hold(t *testing.T) held {
 	t.Helper()
-	source := "file:" + filepath.Join(t.TempDir(), "events.db") + "?_pragma=max_page_count(60)"
-	s, err := NewWithDataSource(source)
+	s, err := NewWithDataSource("file:" + filepath.Join(t.TempDir(), "events.db") + "?_pragma=max_page_count(60)")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,19 +29,15 @@ func hold(t *testing.T) held {
 	if err := s.Store(t.Context(), event("there", 0), nil); err != nil {
 		t.Fatal(err)
 	}
-	other, err := sql.Open("sqlite", source+"&_txlock=immediate")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = other.Close() })
-	tx, err := other.BeginTx(context.Background(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	h := held{s, make(chan error, 1), func() { _ = tx.Rollback() }}
-	go func() { h.first <- s.Store(context.Background(), event("first", 0), nil) }()
-	h.until(t, func(q *queue) bool { return q.leading && len(q.waiting) == 0 })
-	return h
+	s.queue.leaders.Wait()
+	s.queue.leading = true // as if somebody were writing
+	s.queue.leaders.Add(1)
+	return held{s, func() {
+		go func() {
+			defer s.queue.leaders.Done()
+			s.lead()
+		}()
+	}}
 }
 
 // until waits for a state of the queue.
@@ -105,10 +98,7 @@ func TestARefusedCommitLeavesItsGroupAlone(t *testing.T) {
 			t.Errorf("%s: %v", id, err)
 		}
 	}
-	if err := <-h.first; err != nil {
-		t.Error(err)
-	}
-	if got := h.ids(t); got != "there@1 first@2 a@3 b@4" {
+	if got := h.ids(t); got != "there@1 a@2 b@3" {
 		t.Errorf("stored %s", got)
 	}
 }
@@ -126,7 +116,7 @@ func TestACommitThatFailsLeavesItsGroupAlone(t *testing.T) {
 			t.Errorf("%s: %v", id, err)
 		}
 	}
-	if got := h.ids(t); got != "there@1 first@2 a@3 b@4" {
+	if got := h.ids(t); got != "there@1 a@2 b@3" {
 		t.Errorf("stored %s", got)
 	}
 	select {
@@ -146,13 +136,10 @@ func TestWhoNoLongerWaitsIsNotWritten(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	h.release()
-	if err := <-h.first; err != nil {
-		t.Error(err)
-	}
 	if err := h.Store.Store(t.Context(), event("next", 1), nil); err != nil {
 		t.Error(err)
 	}
-	if got := h.ids(t); got != "there@1 first@2 next@3" {
+	if got := h.ids(t); got != "there@1 next@2" {
 		t.Errorf("stored %s", got)
 	}
 }
@@ -169,7 +156,7 @@ func TestCloseWaitsForCommits(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	h.release()
-	for what, result := range map[string]chan error{"first": h.first, "a": results["a"], "close": closed} {
+	for what, result := range map[string]chan error{"a": results["a"], "close": closed} {
 		if err := <-result; err != nil {
 			t.Errorf("%s: %v", what, err)
 		}
