@@ -79,15 +79,9 @@ func try(t *testing.T, hub, name string, resolvers ...resolverKind) {
 	t.Helper()
 	t.Run(hub+"/"+name, func(t *testing.T) {
 		t.Parallel()
-		rounds := 1
-		if verify {
-			rounds = 3
-		}
-		for range rounds {
-			trial := randomTrial(seedOf(t), hub, resolvers)
-			if problems := run(t, trial); len(problems) > 0 {
-				t.Fatal(report(trial, problems))
-			}
+		trial := randomTrial(seedOf(t), hub, resolvers)
+		if problems := run(t, trial); len(problems) > 0 {
+			t.Fatal(report(trial, problems))
 		}
 	})
 }
