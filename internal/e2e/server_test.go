@@ -111,7 +111,7 @@ func TestPlainPaths(t *testing.T) {
 		status       int
 		want         string
 	}{
-		{http.MethodGet, "/", 200, "<title>Syncline</title>"},
+		{http.MethodGet, "/", 200, "<title>Syncline"},
 		{http.MethodGet, "/schema.graphql", 200, "type Mutation"},
 		{http.MethodGet, "/livez", 200, `"live"`},
 		{http.MethodGet, "/readyz", 200, `"database":"ok"`},
