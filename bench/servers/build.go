@@ -26,6 +26,7 @@ const (
 	Unsigned   Program = "unsigned"   // keyid is believed: never outside the benchmark
 	Plain      Program = "plain"      // net/http
 	PocketBase Program = "pocketbase" // with its defaults
+	SyncKit    Program = "synckit"    // a store of the library behind its HTTP handler
 	launcher   Program = "slowdisk"   // starts others with slow syncs
 )
 
@@ -79,6 +80,8 @@ func (b *Builder) build(ctx context.Context, p Program, target string) error {
 		return b.buildUnsigned(ctx, target)
 	case Plain:
 		return goBuild(ctx, bench, target, "./cmd/plain")
+	case SyncKit:
+		return goBuild(ctx, bench, target, "./cmd/synckit")
 	case launcher:
 		return goBuild(ctx, bench, target, "./cmd/slowdisk")
 	case PocketBase:

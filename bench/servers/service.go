@@ -64,6 +64,8 @@ func (b *Builder) Start(ctx context.Context, spec Spec) (_ *Service, err error) 
 		return s, s.startPlain(ctx, program)
 	case PocketBase:
 		return s, s.startPocketBase(ctx, program, slow)
+	case SyncKit:
+		return s, s.startSyncKit(ctx, program, slow)
 	}
 	env, err := s.startBelow(ctx, spec.Deployment, slow)
 	if err != nil {
@@ -135,6 +137,15 @@ func (s *Service) startPocketBase(ctx context.Context, program string, slow slow
 	}
 	cmd := command(ctx, program, "serve", "--http="+address, "--dir="+filepath.Join(s.dir, "db"))
 	return s.start(ctx, "PocketBase", cmd, address, "/api/health", slow)
+}
+
+func (s *Service) startSyncKit(ctx context.Context, program string, slow slowness) error {
+	address, err := freeAddress(ctx)
+	if err != nil {
+		return err
+	}
+	cmd := command(ctx, program, "-listen", address, "-file", filepath.Join(s.dir, "events.db"))
+	return s.start(ctx, "synckit", cmd, address, "/pull?from=end", slow)
 }
 
 // start starts one server and waits until a path of it answers.

@@ -27,7 +27,7 @@ type Workload struct {
 func All() []Workload {
 	return []Workload{
 		generator, writes, recovery, conflicts, locks, pages,
-		notifications, idle, storm, slowDisk, growth,
+		notifications, idle, storm, slowDisk, growth, syncKit,
 	}
 }
 
@@ -54,6 +54,7 @@ type Size struct {
 	Records     []int         // of one owner
 	Owners      []int
 	Feeds       []int
+	Events      []int // in a log of synckit
 	SyncDelays  []time.Duration
 }
 
@@ -63,6 +64,7 @@ func Full() Size {
 		Rounds: 3, Duration: 2 * time.Second, Connections: []int{1, 16, 64},
 		Idle: 10_000, Storm: 1000, FanOut: 100,
 		Records: []int{1e2, 1e3, 1e4, 1e5, 1e6}, Owners: []int{1e2, 1e3, 1e4, 1e5}, Feeds: []int{1e2, 1e3, 1e4},
+		Events:     []int{1e3, 1e4, 1e5},
 		SyncDelays: []time.Duration{0, time.Millisecond, 5 * time.Millisecond, 20 * time.Millisecond},
 	}
 }
@@ -73,6 +75,7 @@ func Quick() Size {
 		Rounds: 3, Duration: time.Second, Connections: []int{1, 64},
 		Idle: 2000, Storm: 500, FanOut: 100,
 		Records: []int{1e2, 1e3, 1e4}, Owners: []int{1e2, 1e3}, Feeds: []int{1e2, 1e3},
+		Events:     []int{1e3, 1e4},
 		SyncDelays: []time.Duration{0, 5 * time.Millisecond},
 	}
 }
@@ -83,6 +86,7 @@ func Smoke() Size {
 		Rounds: 1, Duration: 200 * time.Millisecond, Connections: []int{1, 4},
 		Idle: 20, Storm: 10, FanOut: 5,
 		Records: []int{10, 200}, Owners: []int{2, 20}, Feeds: []int{2, 10},
+		Events:     []int{50, 500},
 		SyncDelays: []time.Duration{0, 2 * time.Millisecond},
 	}
 }
