@@ -81,7 +81,7 @@ func (b *Builder) build(ctx context.Context, p Program, target string) error {
 	case Plain:
 		return goBuild(ctx, bench, target, "./cmd/plain")
 	case SyncKit:
-		return goBuild(ctx, bench, target, "./cmd/synckit")
+		return goBuild(ctx, bench, target, "./cmd/synckitd")
 	case launcher:
 		return goBuild(ctx, bench, target, "./cmd/slowdisk")
 	case PocketBase:

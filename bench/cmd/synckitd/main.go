@@ -1,4 +1,4 @@
-// Command synckit serves a synckit store in an SQLite file over HTTP, with the
+// Command synckitd serves a synckit store in an SQLite file over HTTP, with the
 // library's defaults.
 package main
 
