@@ -93,7 +93,9 @@ test('a subscription shows what the other device writes, and ends when the devic
 test('what the user typed stays through a reload, and the examples can be brought back', async () => {
   const visitor = await Visitor.open(browser, server.origin);
   await visitor.write('{ viewer { id head } }');
-  const { id, head } = (await visitor.press()).data!['viewer']!;
+  const answer = await visitor.press();
+  assert.ok(answer.data, JSON.stringify(answer));
+  const { id, head } = answer.data['viewer']!;
   assert.equal(head, 0);
   assert.equal(id, await visitor.publicKey('First user'));
 

@@ -86,9 +86,20 @@ async function pressAll(visitor: Visitor, pressed: Set<string>): Promise<void> {
     const labels = await page.evaluate(labelControls);
     const next = labels.find((label) => !pressed.has(label));
     if (next === undefined) return;
-    pressed.add(next);
-    await page.locator(`[data-test-label="${next}"]`).first().click();
+    if (await press(page, next)) pressed.add(next);
     await page.locator('.pane-query .monaco-editor textarea').waitFor(); // one of them reloads
+  }
+}
+
+/** Presses a control. False if it went away before that, as the question does that was answered meanwhile. */
+async function press(page: Page, label: string): Promise<boolean> {
+  const control = page.locator(`[data-test-label="${label}"]`).first();
+  try {
+    await control.click({ timeout: 10_000 });
+    return true;
+  } catch (error) {
+    if (await control.isVisible()) throw error;
+    return false;
   }
 }
 

@@ -19,9 +19,9 @@ export interface Operation {
 export function prepare(query: string, variables: Record<string, unknown>, selected?: string | null): Operation {
   const document = tryParse(query);
   if (!document) return { payload: { query, variables }, isSubscription: false }; // the server says what is wrong
-  // The editor may still name the operation of the tab before: a lone one needs no choice.
+  // The editor may still name the operation of the tab before: a lone one needs no choice, and may have no name.
   const operation = getOperationAST(document) ?? getOperationAST(document, selected);
-  const name = operation?.name?.value ?? selected;
+  const name = operation?.name?.value;
   return {
     payload: { query, variables: withMutationIds(document, variables), ...(name && { operationName: name }) },
     isSubscription: operation?.operation === 'subscription',
