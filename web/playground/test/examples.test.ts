@@ -109,6 +109,8 @@ test('what the user typed stays through a reload, and the examples can be brough
 
   await visitor.page.getByRole('button', { name: 'Restore the examples' }).click();
   await until(async () => (await tabs.count()) === 8);
-  assertHas((await visitor.run('Create')).data!['setRecord'], { status: 'SUCCESS' });
+  const created = await visitor.run('Create');
+  assert.ok(created.data, JSON.stringify(created));
+  assertHas(created.data['setRecord'], { status: 'SUCCESS' });
   await visitor.leave();
 });

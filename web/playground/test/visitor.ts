@@ -61,9 +61,14 @@ export class Visitor {
     assert.deepEqual(this.troubles, []);
   }
 
-  /** Opens an example's tab. */
+  /** Opens an example's tab, and waits until the editors show it: nobody presses faster. */
   async example(name: string): Promise<void> {
     await this.page.getByRole('tablist', { name: 'Operations' }).getByRole('tab', { name }).click();
+    await until(async () => {
+      const operation = await this.model('operation');
+      const isFilled = !operation.includes('$') || (await this.model('variables')).trim() !== '';
+      return new RegExp(`^(query|mutation|subscription) ${name}\\b`, 'm').test(operation) && isFilled;
+    });
   }
 
   /** Opens an example's tab and runs it, as it is filled in. Answers what the server said. */
