@@ -90,9 +90,10 @@ func (c *Client) socketURL() *url.URL {
 func (c *Client) dialer() *websocket.Dialer {
 	d := &websocket.Dialer{Proxy: http.ProxyFromEnvironment, Subprotocols: []string{subprotocol}}
 	if t, ok := c.http.Transport.(*http.Transport); ok {
+		t = t.Clone() // a transport completes itself when it is first used, or cloned
 		d.Proxy, d.NetDialContext, d.NetDialTLSContext = t.Proxy, t.DialContext, t.DialTLSContext
 		if t.TLSClientConfig != nil {
-			d.TLSClientConfig = t.TLSClientConfig.Clone()
+			d.TLSClientConfig = t.TLSClientConfig
 			d.TLSClientConfig.NextProtos = []string{"http/1.1"} // HTTP/2 has no Upgrade
 		}
 	}
