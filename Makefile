@@ -32,7 +32,7 @@ verify: setup ## run all tests under the race detector and at full length, the p
 	SYNCLINE_VERIFY=1 go test -race -timeout 40m ./...
 	SYNCLINE_VERIFY=1 go test -timeout 20m -run Groups ./record/entstore
 	go test -C bench ./...
-	@scripts/coverage.sh
+	@scripts/check-coverage.sh
 	@scripts/verify-recovery.sh
 	@scripts/fuzz.sh $(FUZZTIME)
 
