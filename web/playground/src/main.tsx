@@ -6,6 +6,7 @@ import './style/controls.css';
 import './style/layout.css';
 import './style/panels.css';
 import './style/editors.css';
+import './cancellations.ts';
 import './workers.ts';
 
 import { createRoot } from 'react-dom/client';

@@ -116,6 +116,24 @@ function labelControls(): string[] {
     });
 }
 
+test('an editor that goes away amid its work is no error, and a true one is still told of', async () => {
+  const visitor = await Visitor.open(browser, server.origin, { expected: /lost promise/ });
+  const told = visitor.page.waitForEvent('pageerror', ({ message }) => message === 'lost promise');
+  await visitor.page.evaluate(() => {
+    const { __MONACO: monaco } = globalThis as unknown as { __MONACO: MonacoEditors };
+    const [editor] = monaco.editor.getEditors();
+    editor!.setPosition({ lineNumber: 1, column: 2 }); // marks other uses of the word there a little later
+    editor!.dispose();
+    void Promise.reject(new Error('lost promise'));
+  });
+  await told;
+  await visitor.leave();
+});
+
+interface MonacoEditors {
+  editor: { getEditors(): { setPosition(position: { lineNumber: number; column: number }): void; dispose(): void }[] };
+}
+
 test('all of it by keyboard', async () => {
   const visitor = await Visitor.open(browser, server.origin);
   const { page } = visitor;
