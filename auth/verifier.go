@@ -159,6 +159,11 @@ func (v *Verifier) verify(ctx context.Context, m signing.Message, signed signing
 	if err := v.remember(ctx, m.Tag, signed.Params); err != nil {
 		return Principal{}, err
 	}
+	// Once more, for its body may have come slowly: only what is still in time was
+	// looked for before its nonce may be forgotten.
+	if err := v.checkTime(m.Tag, signed.Created); err != nil {
+		return Principal{}, err
+	}
 	return p, nil
 }
 

@@ -3,8 +3,10 @@ package auth_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -242,4 +244,38 @@ func TestInitPayloadOfOtherTypes(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+// A body that comes slowly must not take its signature past the time until
+// which its nonce is remembered.
+func TestReplayWhoseBodyComesSlowly(t *testing.T) {
+	t.Parallel()
+	clock := startClock(created)
+	s := newService(t, auth.NewMemoryNonces(100, clock.Now), auth.Options{Now: clock.Now})
+	r := newDraft(t, kindPost, "slowly").request()
+	if got := s.send(r); got != "" {
+		t.Fatal(got)
+	}
+	clock.Advance(299 * time.Second)
+	replay := readRequest(t, r)
+	replay.Body = &slowBody{ReadCloser: replay.Body, read: func() { clock.Advance(50 * time.Second) }}
+	w := s.serve(replay)
+	if s.reached != 1 {
+		t.Fatal("the replay was served")
+	}
+	if got := errorCode(t, w); got != string(auth.CodeSignatureExpired) {
+		t.Errorf("code %q", got)
+	}
+}
+
+// slowBody calls a function before it is read for the first time.
+type slowBody struct {
+	io.ReadCloser
+	read func()
+	once sync.Once
+}
+
+func (b *slowBody) Read(p []byte) (int, error) {
+	b.once.Do(b.read)
+	return b.ReadCloser.Read(p)
 }
