@@ -285,7 +285,7 @@ func newCertificates(cfg config.Config, log *slog.Logger) (*auth.Certificates, e
 	}
 	certificates, err := auth.NewCertificates(cfg.CACert, auth.CertificateOptions{RevocationURL: cfg.CRLURL, Logger: log})
 	if err != nil {
-		return nil, fmt.Errorf("CA_CERT: %w", err)
+		return nil, err // names its variable
 	}
 	return certificates, nil
 }

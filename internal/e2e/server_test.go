@@ -32,7 +32,7 @@ func TestRefusedStarts(t *testing.T) {
 	for name, test := range map[string]struct{ variable, want string }{
 		"bad value":          {"FEED_POLL_INTERVAL=often", "FEED_POLL_INTERVAL: "},
 		"bad authority":      {"PUBLIC_AUTHORITIES=https://api.example/", "PUBLIC_AUTHORITIES: "},
-		"bad certificate":    {"CA_CERT=x", "CA_CERT: "},
+		"bad certificate":    {"CA_CERT=x", "syncline: CA_CERT: not "},
 		"database in use":    {"SQLITE_DIR_PATH=" + running.Dir, "another process has it open"},
 		"not a directory":    {"SQLITE_DIR_PATH=" + file, "not a directory"},
 		"port in use":        {"LISTEN_ADDRESS=" + running.Address, "address already in use"},
