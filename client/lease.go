@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 )
@@ -45,24 +46,44 @@ func (c *Client) AcquireLock(ctx context.Context, name string, opts ...LockOptio
 	if err != nil {
 		return nil, err
 	}
-	lease, err := c.tryLock(ctx, input)
-	if !errors.Is(err, ErrHeld) {
-		return lease, err
-	}
-	var holders Lock
-	for state, err := range c.WatchLock(ctx, name) {
-		switch {
-		case err != nil:
-			return nil, stillHeld(err, holders)
-		case state.Locked && (state.Exclusive || input.Exclusive):
-			holders = state
-			continue
-		}
-		if lease, err := c.tryLock(ctx, input); !errors.Is(err, ErrHeld) {
+	pause := backoff{longest: time.Second}
+	for again := false; ; again = true {
+		lease, err := c.tryLock(ctx, input)
+		held, ok := errors.AsType[*HeldError](err)
+		if !ok {
 			return lease, err
 		}
+		if again { // another was quicker: those who wait do not all come back at once
+			_ = sleep(ctx, pause.next(0)) // awaitTurn tells of ctx's end
+		}
+		if err := c.awaitTurn(ctx, input, held.Lock); err != nil {
+			return nil, err
+		}
 	}
-	return nil, context.Cause(ctx)
+}
+
+// awaitTurn waits until no other holds a lock in the way. It watches anew, from
+// the state after the try that failed: of a lock that was taken and freed in
+// between, a watch that knew it as free has nothing to tell.
+func (c *Client) awaitTurn(ctx context.Context, input lockInput, holders Lock) error {
+	for state, err := range c.WatchLock(ctx, string(input.Name)) {
+		switch {
+		case err != nil:
+			return stillHeld(err, holders)
+		case input.isBarred(state):
+			holders = state
+		default:
+			return nil
+		}
+	}
+	return context.Cause(ctx)
+}
+
+// isBarred tells whether others hold the lock in a way that does not allow it.
+func (l lockInput) isBarred(state Lock) bool {
+	return (state.Exclusive || l.Exclusive) && slices.ContainsFunc(state.Holders, func(h LockHolder) bool {
+		return h.InstanceID != string(l.InstanceID)
+	})
 }
 
 // stillHeld adds who was last seen to hold a lock to the end of waiting for it.
