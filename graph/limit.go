@@ -24,7 +24,7 @@ const (
 const (
 	rootCost    = 10      // a visit to the store
 	aliasWeight = 32      // bytes of an alias that cost as much as a value
-	dataCost    = 64      // a record's data, one for each KiB that it may have
+	dataCost    = 64      // a record's data, one for each KiB that it may have; it is read even if it is not selected
 	pageData    = 4 << 20 // decoded bytes that a page of changes has at most
 )
 
@@ -126,12 +126,30 @@ func (m *meter) field(f *ast.Field) cost {
 		m.rootFields++
 		own.values += rootCost
 		m.readArguments(f)
+		total := own.plus(m.times(f, m.measure(f.SelectionSet)))
+		total.data = max(total.data, m.reads(f.Name))
+		return total
 	case "Record":
 		if f.Name == "data" {
 			own.data = 1
 		}
 	}
 	return own.plus(m.times(f, m.measure(f.SelectionSet)))
+}
+
+// reads is how many records a root field brings into memory, data and all,
+// until the answer is written: a write those that it clashes with.
+func (m *meter) reads(rootField string) int {
+	switch rootField {
+	case "changes":
+		return min(m.page, pageData/record.MaxDataBytes)
+	case "records", "writeRecords":
+		return m.batch
+	case "record", "setRecord", "deleteRecord":
+		return 1
+	default:
+		return 0
+	}
 }
 
 // readArguments notes how long the lists below a root field are.

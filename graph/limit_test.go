@@ -28,6 +28,7 @@ func TestOrdinaryDocumentsAreWithinTheLimits(t *testing.T) {
 		"two full pages":  `{a: changes(first: 1000) {...P} b: changes(first: 1000) {...P} viewer {id head}} fragment P on ChangePage {cursor records ` + recordFields + `}`,
 		"records":         `query($ids: [ID!]!) {a: records(ids: $ids) ` + recordFields + ` b: records(ids: $ids) ` + recordFields + `}`,
 		"50 root fields":  `{` + aliases(50, "limits {maxPage}") + `}`,
+		"50 records":      `{` + aliases(50, `record(id: "1") `+recordFields) + `}`,
 		"20 locks":        `{` + aliases(20, `lock(name: "a") `+lockFields) + `}`,
 		"repeated fields": `{limits {` + strings.Repeat("maxPage ", 60) + `}}`,
 	} {
@@ -88,6 +89,29 @@ func TestDocumentsThatAskForTooMuch(t *testing.T) {
 		"unfinished string": `{record(id: "` + strings.Repeat("x", 100000),
 	} {
 		c.refused(t, query, nil, refusal{400, "GRAPHQL_PARSE_FAILED", ""})
+	}
+	c.viewer(t).is("1", "head")
+}
+
+// What a document has the server read counts, also if the answer does not show it.
+func TestDataThatIsNotShownCounts(t *testing.T) {
+	t.Parallel()
+	c := newAPI(t, options{}).as("alice")
+	c.set(t, "a", "", 0)
+	var ids, writes []any
+	for i := range 100 {
+		ids = append(ids, fmt.Sprint(i))
+		writes = append(writes, vars{"set": vars{"id": fmt.Sprint(i), "data": ""}})
+	}
+	variables := vars{"ids": ids, "input": vars{"writes": writes}}
+	for name, query := range map[string]string{
+		"records": `query($ids: [ID!]!) {` + aliases(5, `records(ids: $ids) {id}`) + `}`,
+		"pages":   `{` + aliases(8, `changes(first: 1000) {cursor}`) + `}`,
+		"batches": `mutation($input: WriteRecordsInput!) {` + aliases(5, `writeRecords(input: $input) {status}`) + `}`,
+	} {
+		if a := c.refused(t, query, variables, refusedDocument); !strings.Contains(a.Errors[0].Message, "costs") {
+			t.Errorf("%s: %s", name, clip(a.body))
+		}
 	}
 	c.viewer(t).is("1", "head")
 }
