@@ -113,7 +113,7 @@ func keyOf(owner string) string {
 	return hex.EncodeToString(key[:])
 }
 
-// clock is that of the locks. It stands still at the real time until it is moved.
+// clock is that of the locks: the real time, and what it was moved by.
 type clock struct {
 	mu     sync.Mutex
 	offset time.Duration

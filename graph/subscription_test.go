@@ -195,9 +195,11 @@ func TestLockChanged(t *testing.T) {
 	c.lock(t, vars{"name": "doc", "instanceId": "a", "exclusive": false})
 	e.data("lockChanged").is("a", "holders", 0, "instanceId")
 	a.clock.Advance(time.Second)
-	before := c.lock(t, vars{"name": "doc", "instanceId": "a", "exclusive": false, "ttlSeconds": 1}).at("expiresAt").text()
-	e.data("lockChanged").is(before, "holders", 0, "expiresAt") // a renewal
-	e.data("lockChanged").is("false", "locked")                 // it expired
+	renewed := c.lock(t, vars{"name": "doc", "instanceId": "a", "exclusive": false}).at("expiresAt").text()
+	e.data("lockChanged").is(renewed, "holders", 0, "expiresAt")
+	a.clock.Advance(29 * time.Second)
+	c.lock(t, vars{"name": "doc", "instanceId": "stranger", "acquire": false}) // has the lock read again: a second is left
+	e.data("lockChanged").is("false", "locked")                                // it expired
 
 	c.lock(t, vars{"name": "doc", "instanceId": "b"})
 	e.data("lockChanged").is("true", "exclusive")
