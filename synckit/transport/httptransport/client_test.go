@@ -180,6 +180,55 @@ func TestADocumentedServerIsReadByVersion(t *testing.T) {
 	}
 }
 
+// What such a server answers is parted only where its versions lead on.
+func TestADocumentedServersEventsAreAllRead(t *testing.T) {
+	t.Parallel()
+	for name, versions := range map[string][]string{
+		"several of one version": {"1", "1", "1", "2", "2", "3"},
+		"none":                   {"", "", ""},
+		"some":                   {"1", "", "2", ""},
+		"the beginning":          {"0", "0", "1"},
+	} {
+		for _, heeds := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, heeds them: %t", name, heeds), func(t *testing.T) {
+				t.Parallel()
+				s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					first, since := 0, r.URL.Query().Get("since")
+					for i, version := range versions {
+						if heeds && version != "" && version == since {
+							first = i + 1
+						}
+					}
+					all := []string{}
+					for i, version := range versions[first:] {
+						all = append(all, fmt.Sprintf(`{"event":{"id":"%d"},"version":"%s"}`, first+i, version))
+					}
+					fmt.Fprintf(w, "[%s]", strings.Join(all, ","))
+				}))
+				defer s.Close()
+				transport := connect(t, s.URL, nil)
+				at, seen := "", map[string]bool{}
+				for pages := range 20 {
+					page, err := transport.PullPage(t.Context(), at, 1)
+					if err != nil {
+						t.Fatal(err)
+					}
+					for _, e := range page.Events {
+						seen[e.Event.ID()] = true
+					}
+					if at = page.Cursor; !page.More {
+						if len(seen) != len(versions) {
+							t.Errorf("%d of %d events in %d pages", len(seen), len(versions), pages+1)
+						}
+						return
+					}
+				}
+				t.Error("there is no end")
+			})
+		}
+	}
+}
+
 func TestPullAfterAClock(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, newHandler(newStore(t), nil))

@@ -101,16 +101,38 @@ func (t *Transport) PullPage(ctx context.Context, since string, limit int) (sync
 	return page, err
 }
 
-// pageByVersion makes a page of what a server answered that knows of no pages.
+// pageByVersion makes a page of what a server answered that knows of no pages. A
+// page ends only where the version leads on: to read on after one that several
+// events have would skip some of them, and one that is none leads nowhere.
 func pageByVersion(page synckit.Page, since string, limit int) synckit.Page {
-	page.Cursor = since
-	if len(page.Events) > limit {
-		page.Events, page.More = page.Events[:limit], true
+	events := page.Events
+	for i, e := range events {
+		if since != "" && cursorAfter(e) == since { // the server does not heed it
+			page.Events = events[i+1:]
+		}
 	}
-	if n := len(page.Events); n > 0 && page.Events[n-1].Version != nil {
-		page.Cursor = sincePrefix + page.Events[n-1].Version.String()
+	events = page.Events
+	page.Cursor, page.More = since, false
+	for i, e := range events {
+		at := cursorAfter(e)
+		if at == "" {
+			continue
+		}
+		page.Cursor = at
+		if i+1 >= limit && i+1 < len(events) && at != cursorAfter(events[i+1]) {
+			page.Events, page.More = events[:i+1], true
+			break
+		}
 	}
 	return page
+}
+
+// cursorAfter is a cursor by an event's version; empty if that is none.
+func cursorAfter(e synckit.EventWithVersion) string {
+	if e.Version == nil || e.Version.IsZero() {
+		return ""
+	}
+	return sincePrefix + e.Version.String()
 }
 
 // Subscribe implements synckit.Transport. It blocks until ctx ends, and connects
