@@ -22,10 +22,12 @@ type Harness struct {
 	Reopen func() locks.Locker
 }
 
-// The shortest time to live, and a wait that is surely longer.
+// Times to live. Where time passes for real, a short one may be over before the
+// next call: what has to happen within a hold has a slow or a long one.
 const (
 	short     = locks.MinTTL
-	overShort = locks.MinTTL + 100*time.Millisecond
+	overShort = short + 100*time.Millisecond
+	slow      = 5 * time.Second
 	long      = locks.MaxTTL
 )
 

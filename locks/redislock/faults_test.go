@@ -119,6 +119,10 @@ func TestRedisForgets(t *testing.T) {
 	}
 }
 
+// soon bounds what must not wait for a Redis that does not answer. The times that
+// are allowed for add up to less, with room for a machine that is busy.
+const soon = 20 * time.Second
+
 func TestRedisHangs(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -137,7 +141,7 @@ func TestRedisHangs(t *testing.T) {
 	for name, c := range calls {
 		began := time.Now()
 		err := c.call()
-		if took := time.Since(began); took > 4*time.Second {
+		if took := time.Since(began); took > soon {
 			t.Errorf("%s took %v", name, took)
 		}
 		f.expectUnavailable(name, err, c.unknown)
@@ -341,11 +345,11 @@ func TestSentinelFailover(t *testing.T) {
 		t.Fatal(err)
 	}
 	servers.Primary.Kill()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		began := time.Now()
 		grant, err := locker.Acquire(t.Context(), alice, exclusive("b", "two"))
-		if took := time.Since(began); took > 5*time.Second {
+		if took := time.Since(began); took > soon {
 			t.Fatalf("Acquire took %v during the failover", took)
 		}
 		if err == nil {
@@ -377,7 +381,7 @@ func TestClusterNodeDies(t *testing.T) {
 	for _, owner := range owners {
 		began := time.Now()
 		_, err := locker.Acquire(t.Context(), owner, exclusive("a", "one"))
-		if took := time.Since(began); took > 5*time.Second {
+		if took := time.Since(began); took > soon {
 			t.Errorf("Acquire took %v with a node down", took)
 		}
 		if err == nil {
