@@ -20,6 +20,7 @@ var names = strings.NewReplacer(
 	"{accounts}", account.Table,
 	"{account}", account.FieldID,
 	"{head}", account.FieldHead,
+	"{floor}", account.FieldFloor,
 	"{record_count}", account.FieldRecordCount,
 	"{stored_bytes}", account.FieldStoredBytes,
 	"{records}", entrecord.Table,
@@ -111,6 +112,10 @@ var (
 	postgresFences = named("SELECT k.owner, k.id, r.*" + eachKey + "{fence}" +
 		" FROM {locks} WHERE {lock.owner} = k.owner AND {lock.id} = k.id LIMIT 1) AS r")
 
+	postgresAccount = named("SELECT {head}, {floor}, {record_count}, {stored_bytes} FROM {accounts} WHERE {account} = $1")
+	postgresFeed    = named("SELECT " + strings.Join(recordColumns, ", ") + feedSpan + " AND {revision} <= " + lastWithinBytes +
+		" ORDER BY {revision} LIMIT $4")
+
 	postgresKeepAccounts = named(intoAccounts +
 		"SELECT * FROM unnest((SELECT $1::bytea[]), (SELECT $2::bigint[]), (SELECT $3::bigint[]), (SELECT $4::bigint[]))" + orAccount)
 	postgresKeepRecords = named(intoRecords + "SELECT * FROM unnest((SELECT $1::bytea[]), (SELECT $2::text[]), (SELECT $3::bigint[]), " +
@@ -118,3 +123,18 @@ var (
 	postgresKeepMutations = named(intoMutations +
 		"SELECT * FROM unnest((SELECT $1::bytea[]), (SELECT $2::text[]), (SELECT $3::bytea[]), (SELECT $4::bytea[]), (SELECT $5::bigint[]))")
 )
+
+// feedSpan are the records of $1 after revision $2, without tombstones up to $3.
+const feedSpan = " FROM {records} WHERE {record.owner} = $1 AND {revision} > $2 AND (NOT {deleted} OR {revision} > $3)"
+
+// lastWithinBytes is a revision that a page of $4 records and $5 bytes does not
+// reach beyond, or a few records later: PostgreSQL sends all that a statement
+// selects, so it must know where to stop. Whoever has fewer bytes in all needs no
+// bound. Otherwise a record is left out if those up to the one but last before
+// it exceed the bytes; lengths are read without the data where that is large,
+// for then PostgreSQL keeps it apart.
+const lastWithinBytes = "CASE WHEN (SELECT {stored_bytes} FROM {accounts} WHERE {account} = $1) <= $5 " +
+	"THEN 9223372036854775807 ELSE (SELECT max({revision}) FROM (" +
+	"SELECT {revision}, coalesce(sum(length({data})) OVER " +
+	"(ORDER BY {revision} ROWS BETWEEN UNBOUNDED PRECEDING AND 2 PRECEDING), 0) AS before" + feedSpan +
+	" ORDER BY {revision} LIMIT $4) AS sizes WHERE before <= $5) END"

@@ -16,11 +16,12 @@ import (
 // store begins at once, in one of its own; those that come meanwhile are the
 // next group.
 type Store struct {
-	read    *ent.Client
-	dialect string
-	now     func() time.Time
-	pool    *sql.DB // of connections that write
-	queue   *queue
+	read     *ent.Client
+	readPool *sql.DB // below read
+	dialect  string
+	now      func() time.Time
+	pool     *sql.DB // of connections that write
+	queue    *queue
 }
 
 var _ record.Store = (*Store)(nil)
@@ -39,11 +40,8 @@ func WithClock(now func() time.Time) Option {
 // everything else and may be the same client. dialect is Ent's name of the kind
 // of database.
 func New(write, read *ent.Client, dialect string, options ...Option) *Store {
-	pool, ok := write.Pool()
-	if !ok {
-		panic("entstore: the client has no pool of connections")
-	}
-	s := &Store{read: read, dialect: dialect, now: time.Now, pool: pool}
+	pool, readPool := mustPool(write), mustPool(read)
+	s := &Store{read: read, readPool: readPool, dialect: dialect, now: time.Now, pool: pool}
 	swiftLimit, patientLimit := committers(dialect, pool.Stats().MaxOpenConnections)
 	s.queue = newQueue(swiftLimit, patientLimit, s.commitNext)
 	for _, option := range options {
@@ -63,17 +61,33 @@ func (s *Store) Close(ctx context.Context) { s.queue.close(ctx) }
 // snapshot runs f in a transaction that reads one state of the database, within
 // transactionTime.
 func (s *Store) snapshot(ctx context.Context, f func(ctx context.Context, tx *ent.Tx) error) error {
+	return s.reading(ctx, func(ctx context.Context) error {
+		tx, err := s.read.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
+		if err != nil {
+			return err
+		}
+		defer tx.Rollback() //nolint:errcheck // there is nothing to lose
+		return f(ctx, tx)
+	})
+}
+
+// reading runs f, which reads, within transactionTime.
+func (s *Store) reading(ctx context.Context, f func(ctx context.Context) error) error {
 	return retry(ctx, func() error {
 		server, cancel := context.WithTimeout(ctx, transactionTime)
 		defer cancel()
-		tx, err := s.read.BeginTx(server, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
-		if err == nil {
-			defer tx.Rollback() //nolint:errcheck // there is nothing to lose
-			err = f(server, tx)
-		}
+		err := f(server)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		return unavailable(err)
 	})
+}
+
+func mustPool(c *ent.Client) *sql.DB {
+	pool, ok := c.Pool()
+	if !ok {
+		panic("entstore: the client has no pool of connections")
+	}
+	return pool
 }
