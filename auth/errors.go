@@ -47,6 +47,11 @@ func (e *Error) Error() string {
 // Unwrap is what failed inside, or nil.
 func (e *Error) Unwrap() error { return e.cause }
 
+// Challenge is the WWW-Authenticate header of an answer with status 401, which
+// HTTP asks for. No scheme is registered for message signatures; browsers leave
+// one that they do not know to the page.
+const Challenge = `Signature realm="syncline"`
+
 // dateTime is the API's form of a time: RFC 3339, UTC, microseconds.
 const dateTime = "2006-01-02T15:04:05.000000Z"
 
@@ -99,6 +104,9 @@ func (e *Error) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	if e.RetryAfter > 0 {
 		seconds := (e.RetryAfter + time.Second - 1) / time.Second
 		h.Set("Retry-After", strconv.Itoa(int(seconds)))
+	}
+	if e.Status == http.StatusUnauthorized {
+		h.Set("WWW-Authenticate", Challenge)
 	}
 	w.WriteHeader(e.Status)
 	encoder := json.NewEncoder(w)

@@ -333,6 +333,9 @@ func errorCode(t testing.TB, w *httptest.ResponseRecorder) string {
 	if got := w.Header().Get("Cache-Control"); got != "no-store" {
 		t.Errorf("Cache-Control is %q", got)
 	}
+	if got := w.Header().Get("WWW-Authenticate"); (got != "") != (w.Code == http.StatusUnauthorized) {
+		t.Errorf("status %d with WWW-Authenticate %q", w.Code, got)
+	}
 	return answer.Errors[0].Extensions.Code
 }
 

@@ -12,6 +12,8 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"syncline/auth"
 )
 
 const (
@@ -185,6 +187,9 @@ func (t *Transports) answer(w http.ResponseWriter, status int, mediaType string,
 	header.Set("Content-Type", mediaType+"; charset=utf-8")
 	if status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests {
 		header.Set("Retry-After", strconv.Itoa(retryAfter(resp.Errors)))
+	}
+	if status == http.StatusUnauthorized {
+		header.Set("WWW-Authenticate", auth.Challenge)
 	}
 	parts := [][]byte{appendHead(nil, resp), resp.Data, closingBracket}
 	if len(resp.Data) < inOnePiece {

@@ -217,6 +217,9 @@ func TestStatusOfCodes(t *testing.T) {
 			if after := got.header.Get("Retry-After"); after != c.retryAfter {
 				t.Errorf("Retry-After: %q, want %q", after, c.retryAfter)
 			}
+			if challenge := got.header.Get("WWW-Authenticate"); (challenge != "") != (c.status == 401) {
+				t.Errorf("WWW-Authenticate: %q", challenge)
+			}
 			if media := got.header.Get("Content-Type"); c.status != 200 && media != mediaGraphQL {
 				t.Errorf("Content-Type: %s", media)
 			}
