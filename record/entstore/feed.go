@@ -36,11 +36,11 @@ func readFeed(ctx context.Context, tx *ent.Tx, owner record.Owner, span record.S
 		span.SkipTombstones = snapshot.Head
 	}
 	query, args := feedQuery(owner, span)
-	rows, err := tx.QueryContext(ctx, query, args...)
+	rows, err := tx.QueryContext(ctx, query, args...) //nolint:rowserrcheck // takePage does
 	if err != nil {
 		return snapshot, err
 	}
-	defer rows.Close() //nolint:errcheck // rows.Err tells what went wrong
+	defer rows.Close() //nolint:errcheck // takePage tells what went wrong
 	snapshot.Records, snapshot.More, err = takePage(rows, span)
 	return snapshot, err
 }

@@ -55,7 +55,7 @@ func (t *postgresTransaction) read(ctx context.Context, w wants) (*state, error)
 	}
 	var b pgx.Batch
 	b.Queue("begin isolation level read committed")
-	b.Queue("set local enable_seqscan = off") // planned while a table was tiny, a statement would read all of it as it grows
+	b.Queue(neverScan)
 	b.Queue(lock, ownerColumn(w.owners)).Query(s.scanAccounts)
 	b.Queue(selectEpoch).QueryRow(s.scanEpoch)
 	s.queueReads(&b, w)
@@ -67,6 +67,10 @@ func (t *postgresTransaction) read(ctx context.Context, w wants) (*state, error)
 	}
 	return s, t.addAccounts(ctx, s, w)
 }
+
+// neverScan is for statements planned while a table was tiny, which would go on
+// to read all of it as it grows.
+const neverScan = "set local enable_seqscan = off"
 
 // addAccounts makes rows for owners who have none, which locks them, and reads
 // once more.

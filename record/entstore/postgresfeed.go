@@ -71,6 +71,7 @@ func readPostgresFeed(ctx context.Context, conn *pgx.Conn, owner record.Owner, s
 		b        pgx.Batch
 	)
 	b.Queue("begin isolation level repeatable read read only")
+	b.Queue(neverScan)
 	b.Queue(selectEpoch).QueryRow(func(row pgx.Row) error {
 		var (
 			base  int64
