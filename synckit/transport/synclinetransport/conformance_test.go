@@ -25,11 +25,11 @@ func newKey(t *testing.T) signing.PrivateKey {
 }
 
 // newClient makes a client whose connections end with the test.
-func newClient(t *testing.T, endpoint string, key signing.PrivateKey) *client.Client {
+func newClient(t *testing.T, endpoint string, key signing.PrivateKey, options ...client.Option) *client.Client {
 	t.Helper()
 	connections := &http.Transport{}
 	t.Cleanup(connections.CloseIdleConnections)
-	c, err := client.New(endpoint, key, client.WithHTTPClient(&http.Client{Transport: connections}))
+	c, err := client.New(endpoint, key, append(options, client.WithHTTPClient(&http.Client{Transport: connections}))...)
 	if err != nil {
 		t.Fatal(err)
 	}

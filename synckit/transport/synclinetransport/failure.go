@@ -3,6 +3,7 @@ package synclinetransport
 import (
 	"context"
 	stderrors "errors"
+	"strings"
 
 	"syncline/client"
 	"syncline/synckit/errors"
@@ -29,7 +30,6 @@ func codeOf(err error) errors.Code {
 		errors.Unauthenticated: {client.ErrUnauthenticated, client.ErrSignatureExpired, client.ErrNonceReused, client.ErrForbidden},
 		errors.CursorLost:      {client.ErrCursorTooOld, client.ErrEpochMismatch},
 		errors.Unavailable:     {client.ErrUnavailable, client.ErrRateLimited, client.ErrQuotaExceeded, client.ErrUnreachable},
-		errors.InvalidVersion:  {client.ErrBadUserInput},
 		errors.Unsupported:     {client.ErrProtocol},
 		errors.Refused:         {client.ErrMutationIDReused, client.ErrFenced},
 	} {
@@ -39,10 +39,21 @@ func codeOf(err error) errors.Code {
 			}
 		}
 	}
-	if stderrors.Is(err, context.DeadlineExceeded) {
+	switch {
+	case isBadInput(err, "since"):
+		return errors.InvalidVersion
+	case isBadInput(err, ""): // what the client was made with, such as its name
+		return errors.InvalidOptions
+	case stderrors.Is(err, context.DeadlineExceeded):
 		return errors.Timeout
+	default:
+		return errors.Internal
 	}
-	return errors.Internal
 }
 
-func isBadInput(err error) bool { return stderrors.Is(err, client.ErrBadUserInput) }
+// isBadInput tells whether the service finds fault with a field, or with one of
+// those in it.
+func isBadInput(err error, field string) bool {
+	e, ok := stderrors.AsType[*client.Error](err)
+	return ok && e.Code == client.ErrBadUserInput && strings.HasPrefix(e.Field, field)
+}

@@ -95,6 +95,8 @@ func TestFailures(t *testing.T) {
 	}
 }
 
+const badInput = `{"errors":[{"message":"no","extensions":{"code":"BAD_USER_INPUT","field":%q}}]}`
+
 // What the service finds wrong with one event is refused, and takes no other
 // along.
 func TestBadInputIsRefusedAlone(t *testing.T) {
@@ -103,7 +105,7 @@ func TestBadInputIsRefusedAlone(t *testing.T) {
 		results := make([]string, len(written))
 		for i, id := range written {
 			if id == "e/bad" {
-				io.WriteString(w, coded("BAD_USER_INPUT"))
+				fmt.Fprintf(w, badInput, fmt.Sprintf("input.writes.%d.set.id", i))
 				return
 			}
 			results[i] = `{"status":"SUCCESS","newRevision":1}`
@@ -113,6 +115,18 @@ func TestBadInputIsRefusedAlone(t *testing.T) {
 	events := []synckit.EventWithVersion{newEvent("a"), newEvent("b"), newEvent("bad"), newEvent("c"), newEvent("d")}
 	outcome, ok := stderrors.AsType[*synckit.PushError](transport.Push(t.Context(), events))
 	if !ok || outcome.Err != nil || len(outcome.Stored) != 4 || outcome.Refused["bad"] == nil {
+		t.Errorf("%+v", outcome)
+	}
+}
+
+// What it finds wrong with all that a device sends is none of the events' fault:
+// they wait until that is mended.
+func TestBadInputOfTheDeviceRefusesNoEvent(t *testing.T) {
+	t.Parallel()
+	transport := newFake(t, func(w http.ResponseWriter, _ []string) { fmt.Fprintf(w, badInput, "input.clientId") })
+	err := transport.Push(t.Context(), []synckit.EventWithVersion{newEvent("a"), newEvent("b")})
+	outcome, ok := stderrors.AsType[*synckit.PushError](err)
+	if !ok || len(outcome.Refused) > 0 || errors.CodeOf(outcome.Err) != errors.InvalidOptions {
 		t.Errorf("%+v", outcome)
 	}
 }

@@ -112,6 +112,10 @@ func split(items []item, limits client.Limits) [][]item {
 	return batches
 }
 
+// writesField is where the service finds fault with events, and not with what
+// goes with all of them.
+const writesField = "input.writes"
+
 // pushBatch writes one request, and again without those that are there already.
 func (t *Transport) pushBatch(ctx context.Context, batch []item) *synckit.PushError {
 	outcome := &synckit.PushError{}
@@ -126,13 +130,13 @@ func (t *Transport) pushBatch(ctx context.Context, batch []item) *synckit.PushEr
 			return outcome
 		case stderrors.As(err, &conflicts):
 			batch = judge(batch, conflicts.Conflicts, outcome)
-		case isBadInput(err) && len(batch) > 1:
+		case isBadInput(err, writesField) && len(batch) > 1:
 			wire.Merge(outcome, t.pushBatch(ctx, batch[:len(batch)/2]))
 			if outcome.Err != nil {
 				return outcome
 			}
 			batch = batch[len(batch)/2:]
-		case isBadInput(err):
+		case isBadInput(err, writesField):
 			wire.Refuse(outcome, batch[0].event.Event.ID, err)
 			return outcome
 		default:

@@ -56,6 +56,14 @@ func TestWithTheServer(t *testing.T) {
 			test(t, c, transport)
 		})
 	}
+	t.Run("a device's name that is none", func(t *testing.T) {
+		t.Parallel()
+		c := newClient(t, server.URL(), newKey(t), client.WithClientID(strings.Repeat("x", 65)))
+		outcome, ok := stderrors.AsType[*synckit.PushError](synclinetransport.New(c, nil).Push(testContext(t), []synckit.EventWithVersion{newEvent("a")}))
+		if !ok || len(outcome.Refused) > 0 || errors.CodeOf(outcome.Err) != errors.InvalidOptions {
+			t.Errorf("it is no event's fault: %+v", outcome)
+		}
+	})
 }
 
 func pull(t *testing.T, transport *synclinetransport.Transport, since synckit.Version) []string {
