@@ -134,15 +134,18 @@ func TestRedisHangs(t *testing.T) {
 	began := time.Now()
 	late := subscribe(t, there, bob)
 	publish(t, here, alice, 1)
-	if took := time.Since(began); took > 4*time.Second {
-		t.Errorf("Subscribe and Publish took %v while Redis hangs, want at most 2 s and a little", took)
+	if took := time.Since(began); took > wait {
+		t.Errorf("Subscribe and Publish took %v while Redis hangs", took)
 	}
 	awaitAway(t, here)
 	awaitAway(t, there)
 	began = time.Now()
-	subscribe(t, there, pubsub.Owner{0: 2, 32: 9})
-	if took := time.Since(began); took > time.Second {
-		t.Errorf("Subscribe took %v while Redis is known to be away", took)
+	const several = 20 // which would take two seconds each if they waited
+	for i := range several {
+		subscribe(t, there, pubsub.Owner{0: 2, 1: byte(i), 32: 9})
+	}
+	if took := time.Since(began); took > several*time.Second {
+		t.Errorf("%d times Subscribe took %v while Redis is known to be away", several, took)
 	}
 
 	server.Resume()
@@ -176,7 +179,7 @@ func TestCloseEndsWhileRedisHangs(t *testing.T) {
 	publish(t, here, alice, 1)
 	began := time.Now()
 	here.Close()
-	if took := time.Since(began); took > 5*time.Second {
+	if took := time.Since(began); took > wait {
 		t.Errorf("Close took %v", took)
 	}
 	for range s.Hints() { // until closed

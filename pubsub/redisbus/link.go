@@ -11,12 +11,13 @@ import (
 	"syncline/pubsub"
 )
 
-// How the connection is watched.
+// How the connection is watched. Silence is counted in intervals, not by a
+// clock: that may be set, and a process that was stopped has heard nothing.
 const (
 	writeTime     = 2 * time.Second
 	watchInterval = 500 * time.Millisecond
-	pingAfter     = time.Second     // of silence
-	maxSilence    = 3 * time.Second // then the connection is given up
+	pingAfter     = 2 // intervals of silence
+	maxSilence    = 6 // intervals; then the connection is given up
 )
 
 var errSilent = errors.New("redisbus: Redis stopped answering")
@@ -28,7 +29,7 @@ type link struct {
 	bus     *Bus
 	pubSub  *redis.PubSub
 	mark    string        // a ping that Redis answers after it has subscribed to all
-	heardAt atomic.Int64  // Unix nanoseconds of the last word from Redis
+	silence atomic.Int32  // intervals since the last word from Redis
 	wake    chan struct{} // holds one word that there are changes
 	lost    chan struct{} // closed when the link is no more
 
@@ -76,7 +77,7 @@ func (l *link) serve(ctx context.Context) error {
 
 // watch finds out whether Redis still answers.
 func (l *link) watch(ctx context.Context) error {
-	switch silence := time.Since(time.Unix(0, l.heardAt.Load())); {
+	switch silence := l.silence.Add(1); {
 	case silence > maxSilence:
 		return errSilent
 	case silence > pingAfter:
@@ -91,7 +92,6 @@ func (l *link) watch(ctx context.Context) error {
 func (l *link) ping(ctx context.Context, payload string) error {
 	ctx, cancel := context.WithTimeout(ctx, writeTime)
 	defer cancel()
-	l.heardAt.CompareAndSwap(0, time.Now().UnixNano())
 	return l.pubSub.Ping(ctx, payload)
 }
 
@@ -113,7 +113,7 @@ func (l *link) read(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		l.heardAt.Store(time.Now().UnixNano())
+		l.silence.Store(0)
 		switch m := message.(type) {
 		case *redis.Message:
 			l.bus.receive(m.Channel, m.Payload)
