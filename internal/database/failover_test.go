@@ -74,16 +74,21 @@ func TestACommitGivenUpStaysUnseenUntilTheReplicaHasIt(t *testing.T) {
 		return server.Holds(ctx, "SELECT current_setting('synchronous_standby_names') = 'away'")
 	})
 
-	brief, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	tx, err := db.Write.BeginTx(brief, &sql.TxOptions{})
+	const waits = "SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+	client, giveUp := context.WithCancel(ctx)
+	defer giveUp()
+	tx, err := db.Write.BeginTx(client, &sql.TxOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := tx.ExecContext(brief, "INSERT INTO t VALUES (1)"); err != nil {
+	if _, err := tx.ExecContext(client, "INSERT INTO t VALUES (1)"); err != nil {
 		t.Fatal(err)
 	}
-	if err := tx.Commit(); err == nil {
+	committed := make(chan error, 1)
+	go func() { committed <- tx.Commit() }()
+	testservers.Await(t, "the commit waits", func(ctx context.Context) bool { return server.Holds(ctx, waits) })
+	giveUp()
+	if err := <-committed; err == nil {
 		t.Fatal("a commit did not wait for the replica")
 	}
 	// Were it cancelled, PostgreSQL would be told within milliseconds.
@@ -91,7 +96,7 @@ func TestACommitGivenUpStaysUnseenUntilTheReplicaHasIt(t *testing.T) {
 	if n := count(t, db); n != 0 {
 		t.Error("the commit is visible before the replica has it")
 	}
-	if !server.Holds(ctx, "SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep'") {
+	if !server.Holds(ctx, waits) {
 		t.Error("the commit does not wait any more")
 	}
 }
