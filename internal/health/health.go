@@ -5,11 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// checkTimeout bounds a probe, so that one that hangs counts as failed.
+// checkTimeout bounds the probes, so that one that hangs counts as failed.
 const checkTimeout = 2 * time.Second
 
 // Check is a dependency of the server.
@@ -47,9 +48,10 @@ func (h *Health) Ready(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	status, answer := http.StatusOK, report{Status: "ready", Checks: map[string]string{}}
-	for _, c := range h.checks {
+	failures := h.probe(r.Context())
+	for i, c := range h.checks {
 		answer.Checks[c.Name] = "ok"
-		if probe(r.Context(), c) == nil {
+		if failures[i] == nil {
 			continue
 		}
 		answer.Checks[c.Name] = "down"
@@ -63,10 +65,17 @@ func (h *Health) Ready(w http.ResponseWriter, r *http.Request) {
 	write(w, status, answer)
 }
 
-func probe(ctx context.Context, c Check) error {
+// probe asks all at once: whoever wants to know has a timeout of its own.
+func (h *Health) probe(ctx context.Context) []error {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	return c.Probe(ctx)
+	failures := make([]error, len(h.checks))
+	var asked sync.WaitGroup
+	for i, c := range h.checks {
+		asked.Go(func() { failures[i] = c.Probe(ctx) })
+	}
+	asked.Wait()
+	return failures
 }
 
 type report struct {

@@ -7,6 +7,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"syncline/internal/health"
 )
@@ -73,4 +75,24 @@ func TestDrainingIsAliveButNotReady(t *testing.T) {
 	if code, _ := get(h.Live); code != 200 {
 		t.Errorf("live: %d", code)
 	}
+}
+
+// Whoever asks has a timeout, too: however many checks hang, they hang at once.
+func TestChecksThatHang(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hang := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+		h := health.New(
+			health.Check{Name: "database", Probe: hang},
+			health.Check{Name: "redis", Probe: hang, Degrades: true},
+			health.Check{Name: "revocations", Probe: func(context.Context) error { return nil }},
+		)
+		began := time.Now()
+		const want = `{"status":"not ready","checks":{"database":"down","redis":"down","revocations":"ok"}}`
+		if code, body := get(h.Ready); code != 503 || body != want {
+			t.Errorf("%d %s; want 503 %s", code, body, want)
+		}
+		if took := time.Since(began); took != 2*time.Second {
+			t.Errorf("it took %v", took)
+		}
+	})
 }
