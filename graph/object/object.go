@@ -10,7 +10,6 @@ package object
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"errors"
 	"io"
 	"strconv"
@@ -19,6 +18,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"syncline/feed"
+	"syncline/graph/scalar"
 	"syncline/record"
 )
 
@@ -27,7 +27,7 @@ type Record record.Record
 
 // ChangePage is a record.Page that writes itself.
 type ChangePage struct {
-	Records []Record
+	Records []record.Record
 	Cursor  record.Cursor
 	HasMore bool
 	Head    record.Revision
@@ -42,11 +42,7 @@ type RecordChange struct {
 
 // NewChangePage makes a page, of the same records.
 func NewChangePage(page record.Page) *ChangePage {
-	records := make([]Record, len(page.Records))
-	for i := range page.Records {
-		records[i] = Record(page.Records[i])
-	}
-	return &ChangePage{Records: records, Cursor: page.Cursor, HasMore: page.HasMore, Head: page.Head}
+	return &ChangePage{Records: page.Records, Cursor: page.Cursor, HasMore: page.HasMore, Head: page.Head}
 }
 
 // NewRecordChange makes a change, of the same record.
@@ -65,7 +61,7 @@ func (r Record) MarshalGQLContext(ctx context.Context, w io.Writer) error {
 func (p ChangePage) MarshalGQLContext(ctx context.Context, w io.Writer) error {
 	size := overhead
 	for i := range p.Records {
-		size += p.Records[i].size()
+		size += (*Record)(&p.Records[i]).size()
 	}
 	return write(ctx, w, size, p.append)
 }
@@ -95,7 +91,7 @@ func (RecordChange) UnmarshalGQLContext(context.Context, any) error { return err
 const overhead = 256
 
 func (r *Record) size() int {
-	return overhead + len(r.ID) + len(r.ClientID) + base64.StdEncoding.EncodedLen(len(r.Data))
+	return overhead + len(r.ID) + len(r.ClientID) + scalar.BytesLen(len(r.Data))
 }
 
 // write appends to what gqlgen hands over, which is a buffer, in place.
@@ -176,13 +172,13 @@ func (p *ChangePage) append(b []byte, op *graphql.OperationContext, set ast.Sele
 	})
 }
 
-func appendRecords(b []byte, selected fields, records []Record) []byte {
+func appendRecords(b []byte, selected fields, records []record.Record) []byte {
 	b = append(b, '[')
 	for i := range records {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = records[i].append(b, selected)
+		b = (*Record)(&records[i]).append(b, selected)
 	}
 	return append(b, ']')
 }
@@ -244,9 +240,7 @@ func appendData(b []byte, r *Record) []byte {
 	if r.Deleted {
 		return append(b, "null"...)
 	}
-	b = append(b, '"')
-	b = base64.StdEncoding.AppendEncode(b, r.Data)
-	return append(b, '"')
+	return scalar.AppendBytes(b, r.Data)
 }
 
 func appendOptional(b []byte, s string) []byte {

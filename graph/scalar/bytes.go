@@ -1,31 +1,37 @@
 package scalar
 
 import (
-	"bytes"
 	"encoding/base64"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/99designs/gqlgen/graphql"
+	asmbase64 "github.com/segmentio/asm/base64"
 )
 
 var strict = base64.StdEncoding.Strict()
 
-// MarshalBytes writes bytes as base64. It is the API's hottest path: into a
-// buffer, which is what gqlgen hands over, it encodes in place.
+// MarshalBytes writes bytes as base64.
 func MarshalBytes(data []byte) graphql.Marshaler {
 	return graphql.WriterFunc(func(w io.Writer) {
-		size := base64.StdEncoding.EncodedLen(len(data)) + len(`""`)
-		text := make([]byte, 0)
-		if buffer, ok := w.(*bytes.Buffer); ok {
-			buffer.Grow(size)
-			text = buffer.AvailableBuffer()
-		}
-		text = append(text, '"')
-		text = base64.StdEncoding.AppendEncode(text, data)
-		_, _ = w.Write(append(text, '"'))
+		_, _ = w.Write(AppendBytes(nil, data))
 	})
 }
+
+// AppendBytes writes bytes as base64, in quotes. It is what pages are made of,
+// and vector instructions do it several times as fast as the standard library.
+func AppendBytes(b, data []byte) []byte {
+	b = append(b, '"')
+	size := asmbase64.StdEncoding.EncodedLen(len(data))
+	b = slices.Grow(b, size+1)
+	end := len(b) + size
+	asmbase64.StdEncoding.Encode(b[len(b):end], data)
+	return append(b[:end], '"')
+}
+
+// BytesLen is how much AppendBytes writes for so many bytes.
+func BytesLen(n int) int { return asmbase64.StdEncoding.EncodedLen(n) + len(`""`) }
 
 // UnmarshalBytes reads standard base64 with padding. Go's decoder skips line
 // breaks even when strict; here they are refused.

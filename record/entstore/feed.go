@@ -41,7 +41,7 @@ func readFeed(ctx context.Context, tx *ent.Tx, owner record.Owner, span record.S
 		return snapshot, err
 	}
 	defer rows.Close() //nolint:errcheck // takePage tells what went wrong
-	snapshot.Records, snapshot.More, err = takePage(rows, span)
+	snapshot.Records, snapshot.More, err = takePage(rows, span, snapshot.Head)
 	return snapshot, err
 }
 

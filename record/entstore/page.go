@@ -15,9 +15,10 @@ type rows interface {
 }
 
 // takePage reads rows one by one and stops at the span's bounds, so that a page
-// never holds more in memory than it may show.
-func takePage(rows rows, span record.Span) (page []record.Record, more bool, err error) {
-	page = make([]record.Record, 0, min(span.Limit, firstRows))
+// never holds more in memory than it may show. Up to head, no more revisions are
+// left than there are numbers.
+func takePage(rows rows, span record.Span, head record.Revision) (page []record.Record, more bool, err error) {
+	page = make([]record.Record, 0, min(span.Limit, int(max(0, head-span.After))))
 	var next scanner
 	size := 0
 	for rows.Next() {
@@ -35,9 +36,6 @@ func takePage(rows rows, span record.Span) (page []record.Record, more bool, err
 	}
 	return page, false, rows.Err()
 }
-
-// firstRows is for how many records a page has room before it grows.
-const firstRows = 128
 
 // scanner takes rows one after the other into the same place, and copies what
 // is kept.

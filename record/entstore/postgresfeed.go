@@ -92,7 +92,7 @@ func readPostgresFeed(ctx context.Context, conn *pgx.Conn, owner record.Owner, s
 	})
 	b.Queue(postgresFeed, owner[:], int64(span.After), int64(span.SkipTombstones), span.Limit+1, span.MaxBytes).
 		Query(func(rows pgx.Rows) (err error) {
-			snapshot.Records, snapshot.More, err = takePage(rows, span)
+			snapshot.Records, snapshot.More, err = takePage(rows, span, snapshot.Head)
 			return err
 		})
 	b.Queue("commit")
