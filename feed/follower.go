@@ -28,15 +28,16 @@ type Event struct {
 	Cursor record.Cursor  // resumes right after this event
 }
 
-// Follower is one reader's place in an owner's feed. Next is for one goroutine
-// at a time; Close may be called from any.
+// Follower is one reader's place in an owner's feed. Next and Poll are for one
+// goroutine at a time; Close may be called from any.
 type Follower struct {
 	feed  *Feed
 	owner record.Owner
 	hints pubsub.Subscription
 
-	shared *shared       // with the owner's other followers
-	woken  chan struct{} // holds one word from Run that the store has moved
+	shared *shared                // with the owner's other followers
+	woken  chan struct{}          // holds one word from Run that the store has moved
+	wake   atomic.Pointer[func()] // what Notify was given
 	closed chan struct{}
 	close  sync.Once
 
@@ -98,19 +99,40 @@ func (f *Follower) startNow(ctx context.Context) error {
 // calling Next again goes on from there.
 func (f *Follower) Next(ctx context.Context) (Event, error) {
 	for {
-		if err := f.ended(ctx); err != nil {
-			return Event{}, err
-		}
-		if event, ok := f.take(); ok {
-			return event, nil
+		if event, ok, err := f.Poll(ctx); ok || err != nil {
+			return event, err
 		}
 		if err := f.awaitChange(ctx); err != nil {
 			return Event{}, err
 		}
+	}
+}
+
+// Poll is Next for a reader that does not wait for changes: it is false where
+// Next would. It may well wait for the store.
+func (f *Follower) Poll(ctx context.Context) (event Event, ok bool, err error) {
+	for {
+		if err := f.ended(ctx); err != nil {
+			return Event{}, false, err
+		}
+		if event, ok := f.take(); ok {
+			return event, true, nil
+		}
+		if err := f.lookForChange(); err != nil || !f.behind {
+			return Event{}, false, err
+		}
 		if err := f.read(ctx); err != nil {
-			return Event{}, err
+			return Event{}, false, err
 		}
 	}
+}
+
+// Notify has wake called each time that Poll may have come to answer something
+// else, until the follower is closed. It is called once, before a first Poll.
+// wake neither waits nor calls back.
+func (f *Follower) Notify(wake func()) {
+	f.wake.Store(&wake)
+	f.hints.Notify(wake)
 }
 
 // Close ends the follower, and a Next that waits. It may be called more than once.
@@ -156,6 +178,24 @@ func (f *Follower) takeRecord() Event {
 	return event
 }
 
+// lookForChange tells by behind whether the store may hold more than was read.
+func (f *Follower) lookForChange() error {
+	for !f.behind {
+		select {
+		case hint, ok := <-f.hints.Hints():
+			if !ok {
+				return ErrClosed
+			}
+			f.heed(hint)
+		case <-f.woken:
+			f.behind = true
+		default:
+			return nil
+		}
+	}
+	return nil
+}
+
 // awaitChange returns when the store may hold more than was read.
 func (f *Follower) awaitChange(ctx context.Context) error {
 	for !f.behind {
@@ -191,6 +231,9 @@ func (f *Follower) rouse() {
 	select {
 	case f.woken <- struct{}{}:
 	default:
+	}
+	if wake := f.wake.Load(); wake != nil {
+		(*wake)()
 	}
 }
 

@@ -11,18 +11,19 @@ import (
 	"testing"
 )
 
-// An idle subscription over a WebSocket takes at most 25 kB of heap and stacks.
-// The client's side is in this process too: a socket and little more. Not
-// parallel, because it measures the process.
+// An idle subscription over a WebSocket takes at most 17 kB of heap and stacks,
+// and has one goroutine, which reads. The client's side is in this process too:
+// a socket and little more. Not parallel, because it measures the process.
 func TestMemoryOfIdleSubscriptions(t *testing.T) {
 	const sockets = 400
 	const client = 1500
-	most := uint64(25_000 + client)
+	most := uint64(17_000 + client)
 	if raceDetector {
 		most *= 4 // what it remembers
 	}
 	a := newAPI(t, options{})
 	before, connections := inUse(), make([]net.Conn, sockets)
+	goroutines := runtime.NumGoroutine()
 	for i := range connections {
 		connections[i] = idle(t, a.url, fmt.Sprint("owner", i))
 	}
@@ -30,6 +31,9 @@ func TestMemoryOfIdleSubscriptions(t *testing.T) {
 	t.Logf("%d bytes for each of %d idle subscriptions", each, sockets)
 	if each > most {
 		t.Errorf("an idle subscription takes %d bytes, at most %d", each, most)
+	}
+	if more := runtime.NumGoroutine() - goroutines; more > sockets+sockets/10 {
+		t.Errorf("%d idle subscriptions have %d goroutines", sockets, more)
 	}
 	for _, c := range connections {
 		_ = c.Close()

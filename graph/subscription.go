@@ -6,6 +6,7 @@ import (
 	"syncline/graph/model"
 	"syncline/graph/object"
 	"syncline/graph/transport"
+	"syncline/locks"
 	"syncline/record"
 )
 
@@ -21,7 +22,7 @@ func (s subscription) RecordChanged(ctx context.Context, since *record.Cursor) (
 	if err != nil {
 		return nil, err
 	}
-	return stream(ctx, follower, object.NewRecordChange), nil
+	return transport.Stream(ctx, follower, object.NewRecordChange), nil
 }
 
 func (s subscription) LockChanged(ctx context.Context, name string) (<-chan *model.Lock, error) {
@@ -33,7 +34,7 @@ func (s subscription) LockChanged(ctx context.Context, name string) (<-chan *mod
 	if err != nil {
 		return nil, err
 	}
-	return stream(ctx, watcher, toLock), nil
+	return transport.Stream(ctx, lockStates{watcher}, toLock), nil
 }
 
 // resumeFrom prefers the cursor that the client sent beside its document: the
@@ -50,18 +51,12 @@ func resumeFrom(ctx context.Context, since *record.Cursor) (*record.Cursor, erro
 	return &cursor, nil
 }
 
-// source is where a subscription's events come from.
-type source[T any] interface {
-	Next(ctx context.Context) (T, error)
-	Close()
+// lockStates waits in Poll: a lock is watched by a goroutine.
+type lockStates struct{ *locks.Watcher }
+
+func (l lockStates) Poll(ctx context.Context) (lock locks.Lock, ok bool, err error) {
+	lock, err = l.Next(ctx)
+	return lock, err == nil, err
 }
 
-func stream[T, M any](ctx context.Context, from source[T], convert func(T) *M) <-chan *M {
-	return transport.Stream(ctx, func(ctx context.Context) (*M, error) {
-		event, err := from.Next(ctx)
-		if err != nil {
-			return nil, err
-		}
-		return convert(event), nil
-	}, from.Close)
-}
+func (lockStates) Notify(func()) {}

@@ -56,6 +56,10 @@ type Subscription interface {
 	// been lost (a broker reconnected). It is closed when the bus or the
 	// subscription is closed.
 	Hints() <-chan Hint
+	// Notify has wake called each time that Hints has got something to take, or
+	// was closed, from then on: for a reader that keeps no goroutine to wait in.
+	// wake is called by whoever publishes, and neither waits nor calls back.
+	Notify(wake func())
 	// Close ends the subscription. It may be called more than once.
 	Close()
 }

@@ -19,44 +19,69 @@ type operationState struct {
 	resume  string
 	resumes bool
 
-	// Of a subscription made by Stream; called by the operation's own goroutine.
-	pull func() // makes the next event
-	end  func() // tells that no more are wanted
+	// Of a subscription made by Stream.
+	pull   func() (ready bool) // makes the next event, if there is one
+	notify func(wake func())   // see Source
+	end    func()              // tells that no more are wanted
 
 	mu      sync.Mutex
 	failure error
 }
 
-// Stream makes the channel of a subscription whose events come from next, each
-// when the client has taken the one before. They are made by the goroutine of
-// the operation: an idle subscription needs no other. An error of next ends the
-// subscription, see FailSubscription; end is called when it is over. A resolver
-// calls it once, with its own context.
-func Stream[T any](ctx context.Context, next func(ctx context.Context) (T, error), end func()) <-chan T {
+// Source is where a subscription's events come from.
+type Source[T any] interface {
+	// Poll answers the next event, if there is one. It may wait for it, if the
+	// source does not call wake.
+	Poll(ctx context.Context) (event T, ok bool, err error)
+	// Notify has wake called each time that Poll may have come to answer
+	// something else. wake neither waits nor calls back.
+	Notify(wake func())
+	// Close is called when no more events are wanted.
+	Close()
+}
+
+// Stream makes the channel of a subscription. Its events are polled, each when
+// the client has taken the one before: between them an idle subscription of a
+// WebSocket needs no goroutine. An error of Poll ends the subscription, see
+// FailSubscription. A resolver calls it once, with its own context.
+func Stream[T, M any](ctx context.Context, from Source[T], convert func(T) *M) <-chan *M {
 	state := stateOf(ctx)
-	events := make(chan T, 1)
-	state.end = end
-	state.pull = func() {
-		event, err := next(ctx)
+	events := make(chan *M, 1)
+	state.notify, state.end = from.Notify, from.Close
+	state.pull = func() (ready bool) {
+		event, ok, err := from.Poll(ctx)
 		if err == nil {
-			events <- event
-			return
+			if ok {
+				events <- convert(event)
+			}
+			return ok
 		}
 		if ctx.Err() == nil {
 			FailSubscription(ctx, err)
 		}
 		state.pull = nil
 		close(events)
+		return true
 	}
 	return events
 }
 
-// nextResponse waits for the next event and answers its response, nil after the last.
-func nextResponse(ctx context.Context, responses graphql.ResponseHandler) *graphql.Response {
-	if pull := stateOf(ctx).pull; pull != nil {
-		pull()
+// nextResponse answers the response of the next event, nil after the last. It
+// is not ready where there is none yet; notify tells when to ask again.
+func nextResponse(ctx context.Context, responses graphql.ResponseHandler) (resp *graphql.Response, ready bool) {
+	if pull := stateOf(ctx).pull; pull != nil && !pull() {
+		return nil, false
 	}
-	return responses(ctx)
+	return responses(ctx), true
+}
+
+// notify has wake called when the next response may be ready, also because ctx
+// has ended.
+func notify(ctx context.Context, wake func()) {
+	if ask := stateOf(ctx).notify; ask != nil {
+		ask(wake)
+	}
+	context.AfterFunc(ctx, wake)
 }
 
 // endStream lets go of what a subscription's events came from.

@@ -16,8 +16,8 @@ import (
 const closeWait = time.Second
 
 // socket is one WebSocket. One goroutine at a time reads it, each operation has
-// one, and one writes while there is something to write. The socket is gone
-// when the reader has seen an error: whoever wants it gone makes the connection
+// one while it has something to do, and one writes while there is something to
+// write. The socket is gone when the reader has seen an error: whoever wants it gone makes the connection
 // fail, at once by abort or after a close frame by close.
 type socket struct {
 	*Transports

@@ -66,7 +66,8 @@ func (t *Transports) stream(ctx context.Context, s *stream, exec graphql.GraphEx
 	}
 	stop := s.open(ctx, t.config)
 	defer stop()
-	for resp := nextResponse(ctx, responses); resp != nil; resp = nextResponse(ctx, responses) {
+	next := waiting(ctx, responses)
+	for resp := next(); resp != nil; resp = next() {
 		s.next(resp)
 	}
 	if ctx.Err() != nil {
@@ -76,6 +77,25 @@ func (t *Transports) stream(ctx context.Context, s *stream, exec graphql.GraphEx
 		s.next(failure)
 	}
 	s.complete()
+}
+
+// waiting answers a function that waits for the next response, nil after the last.
+func waiting(ctx context.Context, responses graphql.ResponseHandler) func() *graphql.Response {
+	woken := make(chan struct{}, 1)
+	notify(ctx, func() {
+		select {
+		case woken <- struct{}{}:
+		default:
+		}
+	})
+	return func() *graphql.Response {
+		resp, ready := nextResponse(ctx, responses)
+		for !ready {
+			<-woken
+			resp, ready = nextResponse(ctx, responses)
+		}
+		return resp
+	}
 }
 
 // answerOrStream sends the only response that there is.

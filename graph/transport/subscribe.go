@@ -87,7 +87,8 @@ func (s *socket) release(op *operation) {
 	}
 }
 
-// operate runs an operation from its document to its last message.
+// operate runs an operation from its document to its last message, or until a
+// subscription has begun.
 func (s *socket) operate(ctx context.Context, op *operation, params *graphql.RawParams) {
 	ctx, done := s.config.Around(ctx)
 	end := func(last [][]byte) {
@@ -97,14 +98,33 @@ func (s *socket) operate(ctx context.Context, op *operation, params *graphql.Raw
 		op.cancel()
 		s.running.Done()
 	}
-	last, stream := s.execute(ctx, op, params)
-	if stream == nil {
+	if last, send := s.execute(ctx, op, params); send == nil {
 		end(last)
-		return
+	} else {
+		s.follow(ctx, op, send, end)
 	}
-	// What executing took of this goroutine's stack would be kept for as long as
-	// the subscription lasts: it goes on in another one.
-	go func() { end(s.guard(ctx, op, stream)) }()
+}
+
+// follow sends a subscription's events whenever there are some. What executing
+// took of this goroutine's stack, and the goroutine itself, go: an idle
+// subscription has none.
+func (s *socket) follow(ctx context.Context, op *operation, send sender, end func(last [][]byte)) {
+	over := false
+	events := newSleeper(func() {
+		if over {
+			return
+		}
+		over = true // also if send panics
+		last := s.guard(ctx, op, func() (last [][]byte) {
+			last, over = send()
+			return last
+		})
+		if over {
+			end(last)
+		}
+	})
+	notify(ctx, events.wake)
+	events.wake()
 }
 
 // guard answers a panic with an error message.
@@ -117,9 +137,12 @@ func (s *socket) guard(ctx context.Context, op *operation, run func() [][]byte) 
 	return run()
 }
 
-// execute answers the operation's last messages, or how a subscription's events
-// are sent until there are last messages.
-func (s *socket) execute(ctx context.Context, op *operation, params *graphql.RawParams) (last [][]byte, stream func() [][]byte) {
+// sender sends the events that there are. The last messages come when it is over.
+type sender func() (last [][]byte, over bool)
+
+// execute answers the operation's last messages or, of a subscription, what
+// sends the events that there are.
+func (s *socket) execute(ctx context.Context, op *operation, params *graphql.RawParams) (last [][]byte, send sender) {
 	last = s.guard(ctx, op, func() [][]byte {
 		opCtx, errs := parse(ctx, s.exec, params)
 		if len(errs) > 0 {
@@ -128,12 +151,12 @@ func (s *socket) execute(ctx context.Context, op *operation, params *graphql.Raw
 		s.classify(op, isSubscription(opCtx))
 		responses, ctx, _ := run(ctx, s.exec, opCtx)
 		if isSubscription(opCtx) {
-			stream = func() [][]byte { return s.stream(ctx, op, responses) }
+			send = func() ([][]byte, bool) { return s.sendEvents(ctx, op, responses) }
 			return nil
 		}
 		return answerOf(op, responses(ctx))
 	})
-	return last, stream
+	return last, send
 }
 
 // answerOf are the messages that answer a query or mutation.
@@ -159,16 +182,27 @@ func (s *socket) classify(op *operation, subscription bool) {
 	}
 }
 
-// stream sends events one by one: the next is not asked for before the last is
-// on its way, so that a slow reader costs no queue.
-func (s *socket) stream(ctx context.Context, op *operation, responses graphql.ResponseHandler) [][]byte {
-	for resp := nextResponse(ctx, responses); resp != nil; resp = nextResponse(ctx, responses) {
-		if notExecuted(resp) {
-			return [][]byte{errorMessage(op.id, resp.Errors)}
+// sendEvents sends the events that there are, one by one: the next is not asked
+// for before the last is on its way, so that a slow reader costs no queue. The
+// subscription is over when there are no more to come.
+func (s *socket) sendEvents(ctx context.Context, op *operation, responses graphql.ResponseHandler) (last [][]byte, over bool) {
+	for {
+		resp, ready := nextResponse(ctx, responses)
+		switch {
+		case !ready:
+			return nil, false
+		case resp == nil:
+			return s.lastMessages(ctx, op), true
+		case notExecuted(resp):
+			return [][]byte{errorMessage(op.id, resp.Errors)}, true
 		}
 		s.push(outgoing{op: op, frames: [][]byte{nextMessage(op.id, resp)}, gone: op.gone})
 		<-op.gone
 	}
+}
+
+// lastMessages end a subscription that has no more events.
+func (s *socket) lastMessages(ctx context.Context, op *operation) [][]byte {
 	if ctx.Err() != nil {
 		return nil // ended from outside: complete would say that there is no more
 	}

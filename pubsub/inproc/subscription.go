@@ -11,6 +11,9 @@ type subscription struct {
 // Hints implements pubsub.Subscription.
 func (s *subscription) Hints() <-chan pubsub.Hint { return s.mailbox.Hints() }
 
+// Notify implements pubsub.Subscription.
+func (s *subscription) Notify(wake func()) { s.mailbox.Notify(wake) }
+
 // Close implements pubsub.Subscription.
 func (s *subscription) Close() {
 	s.bus.remove(s)

@@ -44,6 +44,7 @@ func Run(t *testing.T, newHarness func(t *testing.T) Harness) {
 		"revision 0 survives merging":                     mergesUnknown,
 		"a merged hint leaves nothing behind":             deliversMergedOnce,
 		"a publisher does not wait for its readers":       neverWaits,
+		"a reader that does not wait is woken":            wakes,
 		"a subscription's Close ends that one only":       closesOne,
 		"a subscription closes while hints come":          closesDuringPublish,
 		"the bus's Close ends all subscriptions":          closesAll,
