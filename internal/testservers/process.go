@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"io"
-	"net"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -70,10 +69,13 @@ func (p *process) kill() {
 	<-p.done
 }
 
-// await waits until a server answers, for 30 s at most. what names it.
+// patience bounds what has to happen. It has room for a machine that is busy.
+const patience = time.Minute
+
+// await waits until a server answers, for a minute at most. what names it.
 func (p *process) await(t testing.TB, what string, ready func(context.Context) bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
@@ -82,37 +84,26 @@ func (p *process) await(t testing.TB, what string, ready func(context.Context) b
 		case <-p.done:
 			t.Fatalf("%s ended: %v\n%s", what, p.err, p.log)
 		case <-ctx.Done():
-			t.Fatalf("%s is not ready after 30 s\n%s", what, p.log)
+			t.Fatalf("%s is not ready after %v\n%s", what, patience, p.log)
 		case <-tick.C:
 		}
 	}
 }
 
-// Await waits until something is so, for 30 s at most. what says it in words.
+// Await waits until something is so, for a minute at most. what says it in words.
 func Await(t testing.TB, what string, holds func(context.Context) bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for !holds(ctx) {
 		select {
 		case <-ctx.Done():
-			t.Fatalf("after 30 s it does not hold: %s", what)
+			t.Fatalf("after %v it does not hold: %s", patience, what)
 		case <-tick.C:
 		}
 	}
-}
-
-// FreeAddress is a loopback address whose port nobody listened on a moment ago.
-func FreeAddress(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // logTail keeps the last lines of a log.
