@@ -48,6 +48,7 @@ type Nonces struct {
 	log    *slog.Logger
 	prefix string
 	strict bool
+	wait   time.Duration // for Redis; redisTime, save in tests
 
 	started time.Time
 	nextTry atomic.Int64 // nanoseconds after started; 0 while Redis is there
@@ -72,7 +73,7 @@ func Strict() Option {
 // New makes a memory of Redis and of this instance's own. now is the clock that
 // signatures are verified by.
 func New(client redis.UniversalClient, local auth.NonceMemory, now func() time.Time, log *slog.Logger, options ...Option) *Nonces {
-	n := &Nonces{client: client, local: local, now: now, log: log, prefix: "syncline", started: time.Now()}
+	n := &Nonces{client: client, local: local, now: now, log: log, prefix: "syncline", wait: redisTime, started: time.Now()}
 	for _, option := range options {
 		option(n)
 	}
@@ -112,7 +113,7 @@ func (n *Nonces) Alone() int64 { return n.alone.Load() }
 // claim sets a key that no other call has set, and tells whether it did. The
 // value tells a call from others: on a cluster the client may send it twice.
 func (n *Nonces) claim(ctx context.Context, name string, until time.Time) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, redisTime)
+	ctx, cancel := context.WithTimeout(ctx, n.wait)
 	defer cancel()
 	mine := rand.Text()
 	ttl := max(until.Sub(n.now())+clockSkew, time.Second)
