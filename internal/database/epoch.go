@@ -23,8 +23,8 @@ import (
 // above what the backup never saw.
 const baseShift = 21
 
-// maxBase leaves room for 2^52 revisions above it.
-const maxBase = 1 << 52
+// maxBase leaves room for 2^45 revisions above it. A clock gets there in 2105.
+const maxBase = 1<<53 - 1<<45
 
 // NewEpoch begins a new history, as is due after a restore from backup:
 // cursors of the old one are refused, and the revisions and fence tokens of
