@@ -165,7 +165,7 @@ func testLostBeforeCommit(t *testing.T, db *database.DB) {
 // killWaiting ends the one connection of this database that waits for a lock.
 func killWaiting(t *testing.T, db *database.DB) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for {
 		result, err := db.Read.ExecContext(ctx, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity

@@ -63,7 +63,7 @@ ON CONFLICT (owner, id) DO UPDATE SET revision = excluded.revision, data = exclu
 // the owner's row before either goes on.
 func winners(t *testing.T, db *database.DB, write func(context.Context) (won bool, err error)) int {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	mustWrite(t, newStore(db), update(0))
 	holder, err := db.Write.Tx(ctx)
