@@ -47,6 +47,17 @@ func (c *documentCache) Get(_ context.Context, text string) (*ast.QueryDocument,
 	return element.Value.(*document).parsed, true
 }
 
+// text is the copy of a text that is kept with its document.
+func (c *documentCache) text(text string) (string, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	element, ok := c.byText[text]
+	if !ok {
+		return "", false
+	}
+	return element.Value.(*document).text, true
+}
+
 // Add implements graphql.Cache. A document that is too long is not kept.
 func (c *documentCache) Add(_ context.Context, text string, parsed *ast.QueryDocument) {
 	if len(text) > maxCachedDocument {

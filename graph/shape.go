@@ -23,7 +23,7 @@ const (
 // and quadratic time. So it looks at a document before it is validated, which
 // costs one more parse for those that are not in the cache.
 type shape struct {
-	cache graphql.Cache[*ast.QueryDocument]
+	cache *documentCache
 }
 
 var _ graphql.OperationParameterMutator = shape{}
@@ -32,8 +32,9 @@ func (shape) ExtensionName() string { return "Shape" }
 
 func (shape) Validate(graphql.ExecutableSchema) error { return nil }
 
-func (s shape) MutateOperationParameters(ctx context.Context, params *graphql.RawParams) *gqlerror.Error {
-	if _, ok := s.cache.Get(ctx, params.Query); ok {
+func (s shape) MutateOperationParameters(_ context.Context, params *graphql.RawParams) *gqlerror.Error {
+	if text, ok := s.cache.text(params.Query); ok {
+		params.Query = text // one copy for all that keep it
 		return nil
 	}
 	document, err := parser.ParseQueryWithTokenLimit(&ast.Source{Input: params.Query}, maxTokens)

@@ -40,6 +40,8 @@ func (s *socket) acknowledge(resume map[string]string) bool {
 	s.resume = resume
 	s.mu.Unlock()
 	if s.acked {
+		s.expiry.Stop()
+		s.expiry = nil
 		s.reply(ackMessage())
 	}
 	return s.acked

@@ -29,14 +29,15 @@ type socket struct {
 	// Only the reader's.
 	initialised bool
 	upgrade     *http.Request // until initialised
+	expiry      *time.Timer   // of the time for that
 	timers      []stopper
 
 	mu         sync.Mutex
 	acked      bool
 	closing    bool
 	retiring   bool
-	operations map[string]*operation
-	slots      int // operations that have not sent their last message
+	operations []*operation // few: see Config.MaxOperations
+	slots      int          // operations that have not sent their last message
 	resume     map[string]string
 	queue      []outgoing
 	writing    bool
@@ -50,7 +51,7 @@ type stopTimer struct{ *time.Timer }
 func (t stopTimer) Stop() { t.Timer.Stop() }
 
 func newSocket(t *Transports, exec graphql.GraphExecutor, ws *websocket.Conn, cancel context.CancelFunc) *socket {
-	return &socket{Transports: t, exec: exec, ws: ws, cancel: cancel, operations: make(map[string]*operation)}
+	return &socket{Transports: t, exec: exec, ws: ws, cancel: cancel}
 }
 
 // serve reads until the connection fails, and leaves nothing behind.
@@ -65,7 +66,7 @@ func (s *socket) serve(ctx context.Context, upgrade *http.Request) {
 	s.ws.SetReadLimit(s.config.MaxRequestBytes)
 	s.ws.SetPongHandler(func(string) error { s.heard(0); return nil })
 	s.heard(0)
-	s.after(s.config.InitTimeout, s.expireInit)
+	s.expiry = time.AfterFunc(s.config.InitTimeout, s.expireInit)
 	s.timers = append(s.timers, repeat(s.config.KeepAlive, s.ping))
 	s.read(ctx)
 }
@@ -210,6 +211,9 @@ func (s *socket) abort() {
 // end waits for all that ran for the socket.
 func (s *socket) end() {
 	s.abort()
+	if s.expiry != nil {
+		s.expiry.Stop()
+	}
 	for _, timer := range s.timers {
 		timer.Stop()
 	}

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"slices"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/gqlerror"
@@ -11,7 +12,6 @@ import (
 type operation struct {
 	id     string
 	cancel context.CancelFunc
-	gone   chan struct{} // a message was written, or dropped
 
 	// Under the socket's mutex.
 	subscription bool
@@ -25,7 +25,7 @@ func (s *socket) subscribe(ctx context.Context, m message) {
 		return
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	op := &operation{id: m.id, cancel: cancel, gone: make(chan struct{}, 1)}
+	op := &operation{id: m.id, cancel: cancel}
 	state := &operationState{}
 	if !s.admit(op, state) {
 		cancel()
@@ -38,11 +38,11 @@ func (s *socket) subscribe(ctx context.Context, m message) {
 // admit finds an operation its place, or tells the client why not.
 func (s *socket) admit(op *operation, state *operationState) bool {
 	s.mu.Lock()
-	_, exists := s.operations[op.id]
+	exists := s.find(op.id) != nil
 	full := s.slots >= s.config.MaxOperations
 	acked, retiring := s.acked, s.retiring
 	if acked && !retiring && !exists && !full {
-		s.operations[op.id] = op
+		s.operations = append(s.operations, op)
 		s.slots++
 		state.resume, state.resumes = s.resume[op.id]
 		delete(s.resume, op.id)
@@ -72,19 +72,32 @@ func tooManyOperations() *gqlerror.Error {
 func (s *socket) complete(id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if op, ok := s.operations[id]; ok {
+	if op := s.find(id); op != nil {
 		op.cancelled = true
 		op.cancel()
-		delete(s.operations, id)
+		s.forget(op)
 	}
+}
+
+// find answers the operation that has an id, under the mutex.
+func (s *socket) find(id string) *operation {
+	for _, op := range s.operations {
+		if op.id == id {
+			return op
+		}
+	}
+	return nil
+}
+
+// forget frees an operation's id, if that has not happened, under the mutex.
+func (s *socket) forget(op *operation) {
+	s.operations = slices.DeleteFunc(s.operations, func(other *operation) bool { return other == op })
 }
 
 // release gives back an operation's id and slot, under the mutex.
 func (s *socket) release(op *operation) {
 	s.slots--
-	if s.operations[op.id] == op {
-		delete(s.operations, op.id)
-	}
+	s.forget(op)
 }
 
 // operate runs an operation from its document to its last message, or until a
@@ -186,6 +199,7 @@ func (s *socket) classify(op *operation, subscription bool) {
 // for before the last is on its way, so that a slow reader costs no queue. The
 // subscription is over when there are no more to come.
 func (s *socket) sendEvents(ctx context.Context, op *operation, responses graphql.ResponseHandler) (last [][]byte, over bool) {
+	gone := make(chan struct{}, 1)
 	for {
 		resp, ready := nextResponse(ctx, responses)
 		switch {
@@ -196,8 +210,8 @@ func (s *socket) sendEvents(ctx context.Context, op *operation, responses graphq
 		case notExecuted(resp):
 			return [][]byte{errorMessage(op.id, resp.Errors)}, true
 		}
-		s.push(outgoing{op: op, frames: [][]byte{nextMessage(op.id, resp)}, gone: op.gone})
-		<-op.gone
+		s.push(outgoing{op: op, frames: [][]byte{nextMessage(op.id, resp)}, gone: gone})
+		<-gone
 	}
 }
 
