@@ -304,3 +304,27 @@ func TestCallsThatOverlap(t *testing.T) {
 		n.fake.Close()
 	})
 }
+
+// Auto sync that is asked for while the manager closes does not begin any more.
+func TestAutoSyncDoesNotOutliveTheManager(t *testing.T) {
+	t.Parallel()
+	pulling, stopping, release := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	fake := newScripted(memory.New())
+	fake.pullPage = func(ctx context.Context, _ string, _ int) (synckit.Page, error) {
+		close(pulling)
+		<-ctx.Done()
+		close(stopping)
+		<-release
+		return synckit.Page{}, ctx.Err()
+	}
+	m := synckit.NewSyncManager(memory.New(), fake, nil)
+	check(t, "start", m.StartAutoSync(t.Context()), nil)
+	<-pulling
+	closed, started := make(chan error, 1), make(chan error, 1)
+	go func() { closed <- m.Close() }()
+	<-stopping
+	go func() { started <- m.StartAutoSync(t.Context()) }()
+	close(release)
+	check(t, "close", <-closed, nil)
+	check(t, "start again", errors.CodeOf(<-started), errors.Closed)
+}

@@ -158,11 +158,11 @@ func (m *Manager) Subscribe(handler func(*SyncResult)) error {
 // Close implements SyncManager.
 func (m *Manager) Close() error {
 	var err error
-	if m.bad == nil {
-		err = m.StopAutoSync()
-	}
 	m.closing.Do(func() {
-		close(m.closed)
+		close(m.closed) // first, so that no auto sync begins after the one that is stopped
+		if m.bad == nil {
+			err = m.StopAutoSync()
+		}
 		m.turn <- struct{}{} // the last call has ended; there is no other
 		m.status.close()
 	})
