@@ -15,7 +15,6 @@ import (
 
 	"syncline/synckit"
 	"syncline/synckit/errors"
-	"syncline/synckit/transport/internal/live"
 	"syncline/synckit/transport/internal/wire"
 )
 
@@ -59,13 +58,10 @@ type answer struct {
 
 // call sends a request once.
 func (t *Transport) call(ctx context.Context, method, target string, body []byte, timeout time.Duration) (answer, error) {
-	if err := t.lifetime.Err(); err != nil {
+	bound, release, err := t.lifetime.Begin(ctx, method)
+	if err != nil {
 		return answer{}, err
 	}
-	if ctx.Err() != nil {
-		return answer{}, live.Ended(ctx, method)
-	}
-	bound, release := t.lifetime.Bind(ctx)
 	defer release()
 	bound, cancel := context.WithTimeout(bound, timeout)
 	defer cancel()
@@ -75,12 +71,12 @@ func (t *Transport) call(ctx context.Context, method, target string, body []byte
 	}
 	res, err := t.client.Do(req)
 	if err != nil {
-		return answer{}, t.failed(ctx, bound, method, err)
+		return answer{}, t.lifetime.Failed(ctx, bound, method, err)
 	}
 	defer func() { _ = res.Body.Close() }()
 	read, err := t.read(res)
 	if err != nil {
-		return answer{}, t.failed(ctx, bound, method, err)
+		return answer{}, t.lifetime.Failed(ctx, bound, method, err)
 	}
 	return answer{status: res.StatusCode, header: res.Header, body: read}, nil
 }
@@ -112,22 +108,6 @@ func (t *Transport) read(res *http.Response) ([]byte, error) {
 		return nil, err
 	}
 	return io.ReadAll(body)
-}
-
-// failed is why no answer arrived.
-func (t *Transport) failed(ctx, bound context.Context, op string, err error) error {
-	switch {
-	case t.lifetime.Err() != nil:
-		return t.lifetime.Err()
-	case ctx.Err() != nil:
-		return live.Ended(ctx, op)
-	case bound.Err() != nil:
-		return errors.New(errors.Timeout, op, err)
-	case errors.CodeOf(err) != "":
-		return err
-	default:
-		return errors.New(errors.Unavailable, op, err)
-	}
 }
 
 // fault is the error that an answer tells of.

@@ -139,13 +139,10 @@ func cursorAfter(e synckit.EventWithVersion) string {
 // again after failures that pass, from where it was. handler is called without
 // events whenever it has begun to listen, then with what comes.
 func (t *Transport) Subscribe(ctx context.Context, handler func([]synckit.EventWithVersion) error) error {
-	if err := t.lifetime.Err(); err != nil {
+	ctx, release, err := t.lifetime.Begin(ctx, "subscribe")
+	if err != nil {
 		return err
 	}
-	if ctx.Err() != nil {
-		return live.Ended(ctx, "subscribe")
-	}
-	ctx, release := t.lifetime.Bind(ctx)
 	defer release()
 	return live.Follow(ctx, (*source)(t), handler)
 }

@@ -36,7 +36,7 @@ func (t *Transport) Peer() string { return t.peer }
 
 // Push implements synckit.Transport.
 func (t *Transport) Push(ctx context.Context, events []synckit.EventWithVersion) error {
-	ctx, release, err := t.begin(ctx, "push")
+	ctx, release, err := t.lifetime.Begin(ctx, "push")
 	if err != nil {
 		return err
 	}
@@ -78,7 +78,7 @@ func (t *Transport) PullPage(ctx context.Context, since string, limit int) (sync
 }
 
 func (t *Transport) read(ctx context.Context, q peerlog.Query) (synckit.Page, error) {
-	ctx, release, err := t.begin(ctx, "pull")
+	ctx, release, err := t.lifetime.Begin(ctx, "pull")
 	if err != nil {
 		return synckit.Page{}, err
 	}
@@ -89,7 +89,7 @@ func (t *Transport) read(ctx context.Context, q peerlog.Query) (synckit.Page, er
 // Subscribe implements synckit.Transport. It blocks until ctx ends. handler is
 // called once without events when it has begun to listen, then with what comes.
 func (t *Transport) Subscribe(ctx context.Context, handler func([]synckit.EventWithVersion) error) error {
-	ctx, release, err := t.begin(ctx, "subscribe")
+	ctx, release, err := t.lifetime.Begin(ctx, "subscribe")
 	if err != nil {
 		return err
 	}
@@ -101,17 +101,6 @@ func (t *Transport) Subscribe(ctx context.Context, handler func([]synckit.EventW
 func (t *Transport) Close() error {
 	t.lifetime.Close()
 	return nil
-}
-
-func (t *Transport) begin(ctx context.Context, op string) (context.Context, func(), error) {
-	if err := t.lifetime.Err(); err != nil {
-		return nil, nil, err
-	}
-	if ctx.Err() != nil {
-		return nil, nil, live.Ended(ctx, op)
-	}
-	ctx, release := t.lifetime.Bind(ctx)
-	return ctx, release, nil
 }
 
 // source is a transport as Follow reads it.

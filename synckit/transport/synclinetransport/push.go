@@ -22,15 +22,19 @@ type item struct {
 // all or nothing. The client tries them again under the same mutation id, so
 // that a lost answer does no harm.
 func (t *Transport) Push(ctx context.Context, events []synckit.EventWithVersion) error {
-	outcome := &synckit.PushError{}
-	if outcome.Err = t.ready(ctx, "push"); outcome.Err != nil || len(events) == 0 {
-		return wire.Result(outcome)
+	ctx, release, err := t.lifetime.Begin(ctx, "push")
+	if err != nil {
+		return &synckit.PushError{Err: err}
+	}
+	defer release()
+	if len(events) == 0 {
+		return nil
 	}
 	limits, err := t.serverLimits(ctx)
 	if err != nil {
-		outcome.Err = err
-		return wire.Result(outcome)
+		return &synckit.PushError{Err: err}
 	}
+	outcome := &synckit.PushError{}
 	for _, batch := range split(encode(events, limits, outcome), limits) {
 		wire.Merge(outcome, t.pushBatch(ctx, batch))
 		if outcome.Err != nil {

@@ -149,10 +149,10 @@ func after(events []synckit.EventWithVersion, since synckit.Version) []synckit.E
 // again by itself, from where it was. handler is called without events whenever
 // it has begun to listen, then with what comes.
 func (t *Transport) Subscribe(ctx context.Context, handler func([]synckit.EventWithVersion) error) error {
-	if err := t.ready(ctx, "subscribe"); err != nil {
+	ctx, release, err := t.lifetime.Begin(ctx, "subscribe")
+	if err != nil {
 		return err
 	}
-	ctx, release := t.lifetime.Bind(ctx)
 	defer release()
 	var pause live.Backoff
 	for {
@@ -189,35 +189,17 @@ func (t *Transport) follow(ctx context.Context, handler func([]synckit.EventWith
 	return context.Cause(ctx)
 }
 
-// ready tells why a call cannot begin.
-func (t *Transport) ready(ctx context.Context, op string) error {
-	if err := t.lifetime.Err(); err != nil {
-		return err
-	}
-	if ctx.Err() != nil {
-		return live.Ended(ctx, op)
-	}
-	return nil
-}
-
 // call asks the service, which the client does until ctx ends.
 func (t *Transport) call(ctx context.Context, op string, ask func(context.Context) error) error {
-	if err := t.ready(ctx, op); err != nil {
+	bound, release, err := t.lifetime.Begin(ctx, op)
+	if err != nil {
 		return err
 	}
-	bound, release := t.lifetime.Bind(ctx)
 	defer release()
-	bound, cancel := context.WithTimeout(bound, t.options.Timeout)
+	limited, cancel := context.WithTimeout(bound, t.options.Timeout)
 	defer cancel()
-	err := ask(bound)
-	switch {
-	case err == nil:
-		return nil
-	case t.lifetime.Err() != nil:
-		return t.lifetime.Err()
-	case ctx.Err() != nil:
-		return live.Ended(ctx, op)
-	default:
-		return failure(op, err)
+	if err := ask(limited); err != nil {
+		return t.lifetime.Failed(ctx, bound, op, failure(op, err))
 	}
+	return nil
 }

@@ -32,19 +32,16 @@ type connection struct {
 
 // connection gives the present one, or makes one.
 func (t *Transport) connection(ctx context.Context, op string) (*connection, error) {
-	if err := t.lifetime.Err(); err != nil {
+	bound, release, err := t.lifetime.Begin(ctx, op)
+	if err != nil {
 		return nil, err
 	}
-	if ctx.Err() != nil {
-		return nil, live.Ended(ctx, op)
-	}
-	bound, release := t.lifetime.Bind(ctx)
 	defer release()
 	select {
 	case t.dialing <- struct{}{}:
 		defer func() { <-t.dialing }()
 	case <-bound.Done():
-		return nil, t.ended(ctx, bound, op, context.Cause(bound))
+		return nil, t.lifetime.Failed(ctx, bound, op, context.Cause(bound))
 	}
 	if conn := t.present(); conn != nil {
 		return conn, nil
@@ -53,7 +50,7 @@ func (t *Transport) connection(ctx context.Context, op string) (*connection, err
 	defer cancel()
 	conn, err := t.dial(bound)
 	if err != nil {
-		return nil, t.ended(ctx, bound, op, err)
+		return nil, t.lifetime.Failed(ctx, bound, op, err)
 	}
 	return conn, t.keep(conn)
 }
@@ -88,22 +85,6 @@ func (t *Transport) keep(conn *connection) error {
 		cancel()
 	})
 	return nil
-}
-
-// ended is why a call failed: what ended it, or else err.
-func (t *Transport) ended(ctx, bound context.Context, op string, err error) error {
-	switch {
-	case t.lifetime.Err() != nil:
-		return t.lifetime.Err()
-	case ctx.Err() != nil:
-		return live.Ended(ctx, op)
-	case bound.Err() != nil:
-		return errors.New(errors.Timeout, op, err)
-	case errors.CodeOf(err) != "":
-		return err
-	default:
-		return errors.New(errors.Unavailable, op, err)
-	}
 }
 
 func (t *Transport) dial(ctx context.Context) (*connection, error) {
@@ -277,7 +258,7 @@ func (t *Transport) ask(ctx context.Context, op string, m message) (message, err
 	defer conn.forget(id)
 	m.ID = id
 	if err := conn.send(m); err != nil {
-		return message{}, t.ended(ctx, bound, op, err)
+		return message{}, t.lifetime.Failed(ctx, bound, op, err)
 	}
 	select {
 	case answer := <-answers:
@@ -286,8 +267,8 @@ func (t *Transport) ask(ctx context.Context, op string, m message) (message, err
 		}
 		return answer, nil
 	case <-conn.done:
-		return message{}, t.ended(ctx, bound, op, conn.err)
+		return message{}, t.lifetime.Failed(ctx, bound, op, conn.err)
 	case <-bound.Done():
-		return message{}, t.ended(ctx, bound, op, context.Cause(bound))
+		return message{}, t.lifetime.Failed(ctx, bound, op, context.Cause(bound))
 	}
 }

@@ -140,13 +140,10 @@ func (t *Transport) decode(ctx context.Context, p *page) (synckit.Page, error) {
 // again after failures that pass, from where it was. handler is called without
 // events whenever it has begun to listen, then with what comes.
 func (t *Transport) Subscribe(ctx context.Context, handler func([]synckit.EventWithVersion) error) error {
-	if err := t.lifetime.Err(); err != nil {
+	ctx, release, err := t.lifetime.Begin(ctx, "subscribe")
+	if err != nil {
 		return err
 	}
-	if ctx.Err() != nil {
-		return live.Ended(ctx, "subscribe")
-	}
-	ctx, release := t.lifetime.Bind(ctx)
 	defer release()
 	f := &follower{transport: t}
 	defer f.stop()

@@ -28,6 +28,36 @@ func (l *Lifetime) Done() <-chan struct{} { return l.ctx.Done() }
 // Err is of code Closed once it has ended.
 func (l *Lifetime) Err() error { return context.Cause(l.ctx) }
 
+// Begin is Bind for a call, which does not begin once either has ended.
+func (l *Lifetime) Begin(ctx context.Context, op string) (bound context.Context, release func(), err error) {
+	if err := l.Err(); err != nil {
+		return nil, nil, err
+	}
+	if ctx.Err() != nil {
+		return nil, nil, Ended(ctx, op)
+	}
+	bound, release = l.Bind(ctx)
+	return bound, release, nil
+}
+
+// Failed is why a call failed that began with ctx and went on with bound, which
+// ends with its time: what ended it, or else err, of code Unavailable if it has
+// none.
+func (l *Lifetime) Failed(ctx, bound context.Context, op string, err error) error {
+	switch {
+	case l.Err() != nil:
+		return l.Err()
+	case ctx.Err() != nil:
+		return Ended(ctx, op)
+	case bound.Err() != nil:
+		return errors.New(errors.Timeout, op, err)
+	case errors.CodeOf(err) != "":
+		return err
+	default:
+		return errors.New(errors.Unavailable, op, err)
+	}
+}
+
 // Bind gives a context that ends with either. Call release when done with it.
 func (l *Lifetime) Bind(ctx context.Context) (bound context.Context, release func()) {
 	bound, cancel := context.WithCancelCause(ctx)
