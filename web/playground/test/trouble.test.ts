@@ -91,7 +91,7 @@ for (const [hours, word] of [
     });
     await isTold(visitor, `This device’s clock is 5 hours ${word} the server’s`, 'set the clock');
     assertHas((await visitor.run('Create')).data!['setRecord'], { status: 'SUCCESS' });
-    assert.ok((await visitor.events())[0]!.includes('revision 1'));
+    await until(async () => (await visitor.events())[0]!.includes('revision 1'));
     await notices(visitor).getByRole('button', { name: 'Dismiss' }).click();
     assert.equal(await notices(visitor).innerText(), '');
     await visitor.leave();
@@ -102,9 +102,9 @@ test('a server that is killed and comes back', async (t) => {
   const own = await Server.start();
   t.after(() => own.stop());
   // 401: a server refuses what was signed in the second before its start; the client signs anew.
-  const visitor = await Visitor.open(browser, own.origin, { expected: /ERR_(CONNECTION_REFUSED|EMPTY_RESPONSE|CONNECTION_RESET)|WebSocket|401/ });
+  const expected = /ERR_(CONNECTION_REFUSED|EMPTY_RESPONSE|CONNECTION_RESET)|WebSocket|401/;
+  const visitor = await Visitor.open(browser, own.origin, { expected, filesFrom: server.origin });
   await visitor.run('Create');
-  await visitor.page.waitForLoadState('networkidle'); // the editors' workers
   await own.kill();
   await visitor.page.getByText('Offline: trying to connect again').waitFor();
   await visitor.example('Update');

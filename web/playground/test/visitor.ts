@@ -8,6 +8,8 @@ export interface VisitOptions extends BrowserContextOptions {
   before?: () => void;
   /** What may be wrong in this visit: console messages that match are let pass. */
   expected?: RegExp;
+  /** Another server that gives the page its files, which it may ask for at any time: the playground's own may go away. */
+  filesFrom?: string;
 }
 
 /** Somebody with a fresh browser profile on the playground, who notes all that goes wrong. */
@@ -29,7 +31,7 @@ export class Visitor {
 
   /** Opens the playground and waits until its editors are there. */
   static async open(browser: Browser, origin: string, options: VisitOptions = {}): Promise<Visitor> {
-    const { before, expected, ...contextOptions } = options;
+    const { before, expected, filesFrom, ...contextOptions } = options;
     const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...contextOptions });
     context.setDefaultTimeout(60_000);
     await context.addInitScript(() => {
@@ -38,6 +40,9 @@ export class Visitor {
       );
     });
     if (before) await context.addInitScript(before);
+    if (filesFrom) {
+      await context.route(`${origin}/assets/**`, (route) => route.continue({ url: route.request().url().replace(origin, filesFrom) }));
+    }
     const visitor = new Visitor(await context.newPage(), origin, expected);
     await visitor.page.goto(origin);
     await visitor.settle();

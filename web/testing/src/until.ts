@@ -1,12 +1,14 @@
-/** Waits until a condition holds; one that throws does not hold yet. Rejects after 30 s. */
+const LONGEST = 120_000;
+
+/** Waits until a condition holds; one that throws does not hold yet. Rejects after two minutes, in which a busy machine gets there. */
 export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 30_000;
+  const deadline = Date.now() + LONGEST;
   for (;;) {
     const holds = await Promise.resolve()
       .then(condition)
       .catch(() => false);
     if (holds) return;
-    if (Date.now() > deadline) throw new Error(`not within 30 s: ${condition}`);
+    if (Date.now() > deadline) throw new Error(`not within two minutes: ${condition}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }
