@@ -1,13 +1,16 @@
 const SHORTEST = 100;
 const LONGEST = 10_000;
+/** No pause that a server asks for in earnest is longer; timers run out at once above their own limit. */
+const LONGEST_ASKED = 60_000;
 
 /**
  * The pause before the next try in milliseconds, after this many failed ones:
  * each up to twice as long as the one before, half of it random, and at least
- * what the server asked for.
+ * what the server asked for, if that makes sense.
  */
-export function pause(failed: number, atLeast = 0): number {
+export function pause(failed: number, asked?: unknown): number {
   const limit = Math.min(SHORTEST * 2 ** failed, LONGEST);
+  const atLeast = Math.min(Number(asked) || 0, LONGEST_ASKED);
   return Math.max(limit / 2, atLeast) + (Math.random() * limit) / 2;
 }
 

@@ -17,21 +17,23 @@ export interface SignedFetchOptions {
   moment?: () => Moment;
 }
 
-/** How long a server may take to begin its answer; a connection that died in silence never answers. */
-const ANSWER_WAIT = 60_000;
+/** How long a server may say nothing, before its answer and amid it; a connection that died in silence never goes on. */
+const LONGEST_SILENCE = 60_000;
 
 /**
  * A `fetch` that signs each request anew. A clock that is off is corrected by
  * the server's. A request that was not applied, or that may safely be applied
  * twice, is sent again while the server is unavailable or cannot be reached.
+ * An answer is there as a whole, but for a stream of events.
  *
  * Beside what the server answers, it throws a {@link SynclineError}:
  * `UNREACHABLE`, `NOT_SYNCLINE`, `IDENTITY_CHANGED`.
  */
 export function signedFetch(session: Session, options: SignedFetchOptions = {}): typeof fetch {
   return async (input, init) => {
+    const tenure = session.signal; // before anything is awaited: what is sent now is the present identity's
     const request = await read(session, input, init);
-    const signal = anySignal([session.signal, request.init.signal]);
+    const signal = anySignal([tenure, request.init.signal]);
     const attempts = options.attempts ?? 6;
     for (let failed = 0, corrected = false; ; failed++) {
       const result = await attempt(session, options, request, signal);
@@ -42,9 +44,9 @@ export function signedFetch(session: Session, options: SignedFetchOptions = {}):
       const last = failed + 1 >= attempts || !mayPass(result, request.repeatable);
       if (last && result.response) return result.response;
       if (last) throw result.error!;
-      await result.response?.body?.cancel();
       options.onRetry?.(result.error!);
-      await sleep(pause(failed, Number(result.error!.extensions['retryAfterMs'] ?? 0)), signal);
+      await sleep(pause(failed, result.error!.extensions['retryAfterMs']), signal);
+      corrected = false; // the server may start again meanwhile
     }
   };
 }
@@ -89,21 +91,43 @@ async function attempt(
   const headers = signedHeaders(session, request, options.moment?.() ?? momentOf(session));
   const send = options.fetch ?? fetch;
   const silence = new AbortController();
-  const timer = setTimeout(() => silence.abort(new Error('no answer came within a minute')), ANSWER_WAIT);
   let response: Response;
   try {
     signal.throwIfAborted();
-    response = await send(request.url, { ...request.init, headers, signal: anySignal([signal, silence.signal]) });
+    const init = { ...request.init, headers, signal: anySignal([signal, silence.signal]) };
+    response = await whole(await unlessSilent(send(request.url, init), silence), silence);
   } catch (cause) {
     if (signal.aborted) throw signal.reason;
     return { error: unreachable(request.url, cause) };
+  }
+  const error = await errorOf(response, request.url);
+  return error?.code === 'UNREACHABLE' ? { error } : { response, error };
+}
+
+/** What comes of a promise; aborts it if that takes longer than a server may say nothing. */
+async function unlessSilent<T>(promise: Promise<T>, silence: AbortController): Promise<T> {
+  const timer = setTimeout(() => silence.abort(new Error('the server said nothing for a minute')), LONGEST_SILENCE);
+  try {
+    return await promise;
   } finally {
     clearTimeout(timer);
   }
-  const error = await errorOf(response, request.url);
-  if (error?.code !== 'UNREACHABLE') return { response, error };
-  await response.body?.cancel(); // a gateway's page
-  return { error };
+}
+
+/** A response with all of its body, if it is an answer in JSON; a stream of events goes on, and pages are not read. */
+async function whole(response: Response, silence: AbortController): Promise<Response> {
+  if (!response.body || !typeOf(response).includes('json')) return response;
+  const reader = response.body.getReader();
+  const parts: BlobPart[] = [];
+  for (;;) {
+    const { done, value } = await unlessSilent(reader.read(), silence);
+    if (done) return new Response(new Blob(parts), response);
+    parts.push(value);
+  }
+}
+
+function typeOf(response: Response): string {
+  return response.headers.get('content-type') ?? '';
 }
 
 function signedHeaders(session: Session, { url, init, body }: Prepared, moment: Moment): Headers {
@@ -130,8 +154,9 @@ function signedHeaders(session: Session, { url, init, body }: Prepared, moment: 
 
 /** What a response says went wrong with the request as a whole. */
 async function errorOf(response: Response, url: URL): Promise<SynclineError | undefined> {
-  const type = response.headers.get('content-type') ?? '';
+  const type = typeOf(response);
   if (response.ok && /json|text\/event-stream/.test(type)) return undefined;
+  if (!type.includes('json')) void response.body?.cancel().catch(() => {}); // a page of whoever stands before the server
   if ([429, 502, 503, 504].includes(response.status) && !type.includes('json')) {
     return unreachable(url, new Error(`a gateway answered with ${response.status}`));
   }

@@ -74,7 +74,7 @@ async function* changes(client: Subscriber, options: FollowOptions): AsyncGenera
 /** One subscription. Its iterator ends where another one may go on, and throws where none can. */
 class Connection {
   overflowed = false;
-  retryAfter = 0;
+  retryAfter: unknown;
   #pending: RecordChange[] = [];
   #ended = false;
   #error: SynclineError | undefined;
@@ -120,7 +120,7 @@ class Connection {
       this.signal?.throwIfAborted();
     }
     if (this.#error && !mayPass(this.#error)) throw this.#error;
-    this.retryAfter = Number(this.#error?.extensions['retryAfterMs'] ?? 0);
+    this.retryAfter = this.#error?.extensions['retryAfterMs'];
   }
 
   #next({ data, errors }: { data?: unknown; errors?: unknown }): void {

@@ -85,7 +85,10 @@ class Tenure {
       this.#signal.removeEventListener('abort', retire);
       report();
     };
-    const retire = () => end(() => sink.error(this.#signal.reason));
+    const retire = () => {
+      end(() => sink.error(this.#signal.reason));
+      release(); // or it would be sent, as the next identity's, by a connection that is about to be made
+    };
     const release = this.client.subscribe<D, E>(payload, {
       next: (result) => !over && sink.next(result),
       error: (error) => end(() => sink.error(fromCloseEvent(error) ?? error)),

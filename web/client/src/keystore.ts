@@ -55,7 +55,7 @@ export function browserKeyStore(options: BrowserKeyStoreOptions = {}): KeyStore 
   const name = options.name ?? 'default';
   const subtle = 'subtle' in options ? options.subtle : globalThis.crypto?.subtle;
   const run = <T>(mode: IDBTransactionMode, act: (entries: IDBObjectStore) => IDBRequest<T>) =>
-    transact(options.indexedDB ?? globalThis.indexedDB, mode, act);
+    transact(() => options.indexedDB ?? globalThis.indexedDB, mode, act);
 
   const load = async () => {
     const entry = await run<Entry | undefined>('readonly', (entries) => entries.get(name) as IDBRequest<Entry | undefined>);
@@ -110,13 +110,13 @@ const DATABASE = 'syncline';
 const ENTRIES = 'identities';
 
 async function transact<T>(
-  factory: IDBFactory | undefined,
+  factory: () => IDBFactory | undefined, // asking for it throws where site data are blocked
   mode: IDBTransactionMode,
   act: (entries: IDBObjectStore) => IDBRequest<T>,
 ): Promise<T> {
   let database: IDBDatabase | undefined;
   try {
-    database = await connect(factory);
+    database = await connect(factory());
     const transaction = database.transaction(ENTRIES, mode, { durability: 'strict' });
     const request = act(transaction.objectStore(ENTRIES));
     await new Promise<void>((resolve, reject) => {

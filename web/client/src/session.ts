@@ -8,7 +8,7 @@ export interface SessionOptions {
   identity: Identity;
   /** The endpoint for WebSockets; by default `url` with ws in place of http. */
   webSocketUrl?: string | URL;
-  /** Base64 DER of the API key's certificate, where the server asks for one. */
+  /** Base64 DER of the API key's certificate, where the server asks for one; line breaks do not matter. */
   certificate?: string;
   /** The local clock in milliseconds; `Date.now` by default. */
   now?: () => number;
@@ -32,7 +32,7 @@ export class Session {
   constructor(options: SessionOptions) {
     this.url = absolute(options.url);
     this.webSocketUrl = options.webSocketUrl ? absolute(options.webSocketUrl) : socketURL(this.url);
-    this.authorization = options.certificate && `Bearer ${options.certificate}`;
+    this.authorization = options.certificate && `Bearer ${options.certificate.replace(/\s/g, '')}`;
     this.#identity = options.identity;
     this.#now = options.now ?? Date.now;
   }
@@ -57,7 +57,7 @@ export class Session {
     this.#identity = identity;
     this.#tenure = new AbortController();
     before.abort(new SynclineError('IDENTITY_CHANGED', 'another identity took over: start this again for the new one'));
-    await Promise.all([...this.#listeners].map((listener) => listener()));
+    await Promise.all([...this.#listeners].map(async (listener) => listener()));
   }
 
   /** Calls listener after each change of identity, and waits for it. Answers how to stop that. */

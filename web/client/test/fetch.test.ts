@@ -134,6 +134,29 @@ test('a request under way for the old identity ends when another takes over', as
   await refused;
 });
 
+test('what was about to be sent for the old identity is not sent for the new one', async () => {
+  const session = newSession();
+  const old = call(server.url, signedFetch(session), SET, { input: { id: 'a', data: '' } });
+  const refused = assert.rejects(old, { code: 'IDENTITY_CHANGED' });
+  await session.switchTo(Identity.create());
+  await refused;
+  const { viewer } = await call<{ viewer: { recordCount: number } }>(server.url, signedFetch(session), '{ viewer { recordCount } }');
+  assert.equal(viewer.recordCount, 0);
+});
+
+test('a server that starts again twice while a request is under way refuses its signature twice', async () => {
+  const answers = ['expired', 'away', 'expired', 'served'];
+  const starting: typeof fetch = async () => {
+    const extensions = { code: 'SIGNATURE_EXPIRED', serverTime: new Date().toISOString() };
+    const answer = answers.shift();
+    if (answer === 'away') throw new TypeError('fetch failed');
+    if (answer === 'served') return Response.json({ data: { viewer: { id: 'served' } } });
+    return Response.json({ errors: [{ message: 'sign anew', extensions }] }, { status: 401 });
+  };
+  const { viewer } = await call<{ viewer: { id: string } }>(server.url, signedFetch(newSession(), { fetch: starting }), '{ viewer { id } }');
+  assert.equal(viewer.id, 'served');
+});
+
 test('a caller may give up, also between two tries', async () => {
   const control = new AbortController();
   const failing: typeof fetch = async () => {

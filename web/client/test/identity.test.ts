@@ -64,6 +64,22 @@ function failing(name: string): IDBFactory {
   } as unknown as IDBFactory;
 }
 
+test('browser: a page that may not even ask for IndexedDB is told what to do', async (t) => {
+  const kept = Object.getOwnPropertyDescriptor(globalThis, 'indexedDB')!;
+  t.after(() => Object.defineProperty(globalThis, 'indexedDB', kept));
+  Object.defineProperty(globalThis, 'indexedDB', {
+    configurable: true,
+    get() {
+      throw new DOMException('The operation is insecure.', 'SecurityError');
+    },
+  });
+  const store = browserKeyStore();
+  const identity = Identity.create();
+  for (const act of [() => store.load(), () => store.save(identity), () => store.saveIfAbsent(identity), () => store.remove()]) {
+    await assert.rejects(act(), { code: 'STORAGE_BLOCKED', message: /allow site data/ });
+  }
+});
+
 test('browser: blocked and full storage say what to do', async () => {
   const blocked = browserKeyStore({ indexedDB: failing('SecurityError') });
   await assert.rejects(openIdentity(blocked), { code: 'STORAGE_BLOCKED', message: /allow site data/ });

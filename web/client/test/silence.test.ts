@@ -24,12 +24,15 @@ after(() => {
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-/** Waits without letting the mocked clock go on, but by `tick` each time. */
-async function until(condition: () => boolean, tick = () => {}): Promise<void> {
-  const deadline = Date.now() + 20_000;
+/** Waits while the mocked clock stands still, or goes as the real one does. */
+async function until(condition: () => boolean, clock: 'still' | 'going' = 'still'): Promise<void> {
+  const began = Date.now();
+  let told = began;
   while (!condition()) {
-    if (Date.now() > deadline) throw new Error(`not within 20 s: ${condition}`);
-    tick();
+    const now = Date.now();
+    if (now - began > 120_000) throw new Error(`not within two minutes: ${condition}`);
+    if (clock === 'going' && now > told) mock.timers.tick(now - told);
+    told = now;
     await turn();
   }
 }
@@ -51,7 +54,7 @@ const transports: [name: string, silences: number[], make: (session: Session) =>
 for (const [name, silences, make] of transports) {
   test(`${name}: a connection that died in silence is replaced, and nothing is lost`, async (t) => {
     const { relay, identity, write } = await relayed(t);
-      const client = make(new Session({ url: relay.url, identity }));
+    const client = make(new Session({ url: relay.url, identity }));
     const seen: string[] = [];
     let caughtUp = 0;
     const options = { since: '0', onRecord: ({ id }: { id: string }) => seen.push(id), onCaughtUp: () => caughtUp++ };
@@ -67,7 +70,7 @@ for (const [name, silences, make] of transports) {
       mock.timers.tick(silence);
       await turn();
     }
-    await until(() => caughtUp === 2, () => mock.timers.tick(1));
+    await until(() => caughtUp === 2, 'going');
     assert.deepEqual(seen, ['a', 'b']);
     control.abort(new Error('done'));
     await over;
@@ -89,7 +92,7 @@ test('graphql-ws: a connection that is never accepted is given up and made again
   await until(() => relay.accepted === 1);
   relay.deaf = false;
   mock.timers.tick(10_000);
-  await until(() => caughtUp === 1, () => mock.timers.tick(1));
+  await until(() => caughtUp === 1, 'going');
   assert.deepEqual(retries, ['UNREACHABLE']);
   control.abort(new Error('done'));
   await over;
@@ -107,9 +110,72 @@ test('signedFetch: a request that is never answered is sent again', async (t) =>
   mock.timers.tick(60_000);
   let viewer: { id: string } | undefined;
   void answer.then((data) => (viewer = data.viewer));
-  await until(() => viewer !== undefined, () => mock.timers.tick(1));
+  await until(() => viewer !== undefined, 'going');
   assert.equal(viewer!.id, identity.publicKey);
   assert.deepEqual(retries, ['UNREACHABLE']);
+});
+
+test('signedFetch: an answer that stalls halfway is asked for again', async () => {
+  const retries: string[] = [];
+  let asked = 0;
+  let begun = false;
+  const stalling: typeof fetch = async (_, init) => {
+    if (asked++ > 0) return Response.json({ data: { viewer: { id: 'whole' } } });
+    const body = new ReadableStream<Uint8Array>({
+      start(controller) {
+        init!.signal!.addEventListener('abort', () => controller.error(init!.signal!.reason));
+        controller.enqueue(new TextEncoder().encode('{"data":'));
+      },
+      pull: () => void (begun = true),
+    });
+    return new Response(body, { headers: { 'content-type': 'application/json' } });
+  };
+  const session = new Session({ url: server.url, identity: Identity.create() });
+  const send = signedFetch(session, { fetch: stalling, onRetry: ({ code }) => retries.push(code) });
+  let id: string | undefined;
+  void call<{ viewer: { id: string } }>(server.url, send, '{ viewer { id } }').then((data) => (id = data.viewer.id));
+  await until(() => begun);
+  mock.timers.tick(60_000);
+  await until(() => id !== undefined, 'going');
+  assert.deepEqual([id, asked, retries], ['whole', 2, ['UNREACHABLE']]);
+});
+
+test('signedFetch: a long answer on a slow line is waited for, as long as it goes on', async () => {
+  const parts = ['{"data":', '{"viewer":', '{"id":"slow"', '}}}'];
+  let source!: ReadableStreamDefaultController<Uint8Array>;
+  const slow: typeof fetch = async () =>
+    new Response(new ReadableStream<Uint8Array>({ start: (controller) => void (source = controller) }), { headers: { 'content-type': 'application/json' } });
+  const send = signedFetch(new Session({ url: server.url, identity: Identity.create() }), { fetch: slow, attempts: 1 });
+  const answer = call<{ viewer: { id: string } }>(server.url, send, '{ viewer { id } }');
+  for (const part of parts) {
+    for (let turns = 0; turns < 20; turns++) await turn();
+    mock.timers.tick(50_000);
+    source.enqueue(new TextEncoder().encode(part));
+  }
+  source.close();
+  assert.equal((await answer).viewer.id, 'slow');
+});
+
+test('signedFetch: a pause that no server means is not kept', async () => {
+  for (const [retryAfterMs, atLeast] of [[1e12, 30_000], ['soon', 40]]) {
+    const extensions = { code: 'RATE_LIMITED', retryAfterMs };
+    const answers = [
+      Response.json({ errors: [{ message: 'slower', extensions }] }, { status: 429 }),
+      Response.json({ data: { viewer: { id: 'served' } } }),
+    ];
+    let retries = 0;
+    const options = { fetch: async () => answers.shift()!, onRetry: () => void retries++ };
+    const send = signedFetch(new Session({ url: server.url, identity: Identity.create() }), options);
+    let served = false;
+    void call(server.url, send, '{ viewer { id } }').then(() => (served = true));
+    await until(() => retries === 1);
+    for (let turns = 0; turns < 20; turns++) await turn();
+    mock.timers.tick(Number(atLeast));
+    for (let turns = 0; turns < 20; turns++) await turn();
+    assert.equal(served, false, `${retryAfterMs}`);
+    mock.timers.tick(90_000);
+    await until(() => served);
+  }
 });
 
 for (const [how, end] of [
@@ -142,7 +208,7 @@ for (const [how, end] of [
       follow(client, { onRecord: ({ id }) => seen.push(id), signal: control.signal }).run(),
       { message: 'done' },
     );
-    await until(() => seen.length === 4, () => mock.timers.tick(1));
+    await until(() => seen.length === 4, 'going');
     assert.deepEqual(seen, ['1', '2', '3', '4']);
     assert.deepEqual(resumed, [undefined, '3']);
     control.abort(new Error('done'));

@@ -1,4 +1,5 @@
 export { bundle } from './bundle.js';
+export { issueCertificate } from './certificates.js';
 export { launchChromium, launchProfile } from './chromium.js';
 export { freePort, listen } from './ports.js';
 export { Server } from './server.js';
