@@ -28,6 +28,12 @@ export function prepare(query: string, variables: Record<string, unknown>, selec
   };
 }
 
+/** Whether a query has one operation, which needs no choice. */
+export function isLone(query: string): boolean {
+  const document = tryParse(query);
+  return document !== undefined && getOperationAST(document) !== null;
+}
+
 function tryParse(query: string): DocumentNode | undefined {
   try {
     return parse(query);

@@ -1,28 +1,29 @@
 import { useGraphiQL } from '@graphiql/react';
 import type { Session } from '@syncline/client';
+import type { editor } from 'monaco-editor';
 import { useState } from 'react';
 
 import { curlCommand } from '../model/curl.ts';
-import { prepare } from '../model/operation.ts';
+import { isLone, prepare } from '../model/operation.ts';
 import { CodeBlock } from './CodeBlock.tsx';
 import { useDevice } from './context.ts';
 
 /** The present operation as a command to paste into a terminal, signed when asked for. */
 export function CurlCommand() {
   const device = useDevice();
-  const open = useGraphiQL(({ tabs, activeTabIndex }) => ({
-    query: tabs[activeTabIndex]?.query ?? '',
-    variables: tabs[activeTabIndex]?.variables ?? '',
-    operationName: tabs[activeTabIndex]?.operationName ?? null,
-  }));
-  const subject = JSON.stringify([device.name, device.session.identity.publicKey, open]);
+  const open = useOpenOperation();
+  const subjectOf = (operation: OpenOperation) => JSON.stringify([device.name, device.session.identity.publicKey, operation]);
   const [made, setMade] = useState({ subject: '', command: '', problem: '' });
-  const { command, problem } = made.subject === subject ? made : { command: '', problem: '' };
+  const { command, problem } = made.subject === subjectOf(open()) ? made : { command: '', problem: '' };
+  const sign = () => {
+    const operation = open();
+    setMade({ subject: subjectOf(operation), ...make(device.session, operation) });
+  };
   return (
     <section aria-labelledby="as-curl">
       <div className="panel-head">
         <h2 id="as-curl">As a curl command</h2>
-        <button type="button" onClick={() => setMade({ subject, ...make(device.session, open) })}>
+        <button type="button" onClick={sign}>
           {command ? 'Sign anew' : 'Sign'}
         </button>
       </div>
@@ -40,13 +41,33 @@ export function CurlCommand() {
 interface OpenOperation {
   query: string;
   variables: string;
-  operationName: string | null;
+  /** Which one is meant where the query has several. */
+  selected: string | null;
 }
 
-function make(session: Session, { query, variables, operationName }: OpenOperation): { command: string; problem: string } {
+/** The operation as it is at each call: the tab learns of a change a moment after the editor, which a narrow screen puts away. */
+function useOpenOperation(): () => OpenOperation {
+  const { tab, query, variables } = useGraphiQL(({ tabs, activeTabIndex, queryEditor, variableEditor }) => ({
+    tab: tabs[activeTabIndex],
+    query: queryEditor,
+    variables: variableEditor,
+  }));
+  return () => {
+    const text = textOf(query, tab?.query);
+    const selected = isLone(text) ? null : (tab?.operationName ?? null);
+    return { query: text, variables: textOf(variables, tab?.variables), selected };
+  };
+}
+
+function textOf(editor: Pick<editor.IStandaloneCodeEditor, 'getModel' | 'getValue'> | undefined, inTab: string | null | undefined): string {
+  return editor?.getModel() ? editor.getValue() : (inTab ?? '');
+}
+
+
+function make(session: Session, { query, variables, selected }: OpenOperation): { command: string; problem: string } {
   try {
     const parsed = variables.trim() === '' ? {} : (JSON.parse(variables) as Record<string, unknown>);
-    return { command: curlCommand(session, prepare(query, parsed, operationName)), problem: '' };
+    return { command: curlCommand(session, prepare(query, parsed, selected)), problem: '' };
   } catch {
     return { command: '', problem: 'The variables are not valid JSON: correct them first.' };
   }
