@@ -86,7 +86,7 @@ func makePrivate(path string) error {
 }
 
 func openSQLiteFile(ctx context.Context, path string) (*DB, error) {
-	write, err := openPool(sqliteURL(path, "_txlock=immediate&_pragma="+checkpointing))
+	write, err := openPool(sqliteURL(path, "_txlock=immediate&_pragma="+checkpointing), path+"-wal")
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +94,7 @@ func openSQLiteFile(ctx context.Context, path string) (*DB, error) {
 	if err := write.PingContext(ctx); err != nil { // makes the file a WAL one, before readers come
 		return nil, errors.Join(err, write.Close())
 	}
-	read, err := openPool(sqliteURL(path, "_query_only=1"))
+	read, err := openPool(sqliteURL(path, "_query_only=1"), "")
 	if err != nil {
 		return nil, errors.Join(err, write.Close())
 	}
@@ -109,11 +109,15 @@ func openSQLiteFile(ctx context.Context, path string) (*DB, error) {
 // written once: SQLite's own 1000 cost a third of the writes per second.
 const checkpointing = "wal_autocheckpoint(4000)"
 
+// busyTimeout, in milliseconds, matters only when an operator's tool has the
+// file open.
+const busyTimeout = 10_000
+
 // sqliteURL names the file. A commit returns when the disk has it: synchronous
-// FULL. The busy timeout matters only when an operator's tool has the file open.
+// FULL.
 func sqliteURL(path, query string) string {
-	u := url.URL{Scheme: "file", Path: path, RawQuery: query +
-		"&_journal_mode=WAL&_synchronous=FULL&_foreign_keys=1&_busy_timeout=10000&_dqs=0&_error_rc=1"}
+	u := url.URL{Scheme: "file", Path: path, RawQuery: fmt.Sprintf(
+		"%s&_journal_mode=WAL&_synchronous=FULL&_foreign_keys=1&_busy_timeout=%d&_dqs=0&_error_rc=1", query, busyTimeout)}
 	return u.String()
 }
 

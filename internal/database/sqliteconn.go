@@ -13,23 +13,31 @@ import (
 const maxPrepared = 128
 
 // openPool is a pool of connections that keep their statements prepared.
-// Preparing a statement takes SQLite as long as running it.
-func openPool(dsn string) (*sql.DB, error) {
+// Preparing a statement takes SQLite as long as running it. If log names the
+// write-ahead log, they keep it short.
+func openPool(dsn, log string) (*sql.DB, error) {
 	c, err := sqlite.NewConnector(dsn)
 	if err != nil {
 		return nil, err
 	}
-	return sql.OpenDB(preparingConnector{c}), nil
+	return sql.OpenDB(preparingConnector{c, log}), nil
 }
 
-type preparingConnector struct{ driver.Connector }
+type preparingConnector struct {
+	driver.Connector
+	log string
+}
 
 func (c preparingConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	conn, err := c.Connector.Connect(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return &preparingConn{sqliteConn: conn.(sqliteConn), idle: map[string]driver.Stmt{}}, nil
+	prepared := &preparingConn{sqliteConn: conn.(sqliteConn), idle: map[string]driver.Stmt{}}
+	if c.log == "" {
+		return prepared, nil
+	}
+	return &loggingConn{preparingConn: prepared, log: c.log, longest: maxLog}, nil
 }
 
 // sqliteConn is what the driver's connections can do and database/sql uses. That

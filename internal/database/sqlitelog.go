@@ -1,0 +1,58 @@
+package database
+
+import (
+	"context"
+	"database/sql/driver"
+	"fmt"
+	"os"
+)
+
+// maxLog is how long the write-ahead log gets, in bytes, before a writer waits
+// for those who read from it. SQLite begins it anew only at a moment when nobody
+// does, which may never come while there is much to read and to write.
+const maxLog = 64 << 20
+
+// readersTime is how long they are waited for, in milliseconds. Ours take less.
+const readersTime = 250
+
+// loggingConn is a connection that writes. It keeps the log short.
+type loggingConn struct {
+	*preparingConn
+	log     string // its path
+	longest int64  // until the readers are waited for
+}
+
+// BeginTx implements driver.ConnBeginTx.
+func (c *loggingConn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
+	if info, err := os.Stat(c.log); err == nil && info.Size() >= c.longest {
+		c.fold()
+	}
+	return c.preparingConn.BeginTx(ctx, opts)
+}
+
+// fold brings the log into the file and cuts it off. If that fails, which harms
+// nothing, it is tried again when the log is longer.
+func (c *loggingConn) fold() {
+	for _, pragma := range []string{
+		fmt.Sprintf("PRAGMA busy_timeout = %d", readersTime),
+		"PRAGMA wal_checkpoint(TRUNCATE)",
+		fmt.Sprintf("PRAGMA busy_timeout = %d", busyTimeout),
+	} {
+		c.run(pragma)
+	}
+	c.longest = maxLog
+	if info, err := os.Stat(c.log); err == nil {
+		c.longest += info.Size()
+	}
+}
+
+func (c *loggingConn) run(pragma string) {
+	stmt, err := c.PrepareContext(context.Background(), pragma)
+	if err != nil {
+		return
+	}
+	defer stmt.Close() //nolint:errcheck // the statements that follow meet what is wrong
+	if rows, err := stmt.(driver.StmtQueryContext).QueryContext(context.Background(), nil); err == nil {
+		_ = rows.Close()
+	}
+}
