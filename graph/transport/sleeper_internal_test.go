@@ -21,6 +21,7 @@ func TestSleeperLosesNoWake(t *testing.T) {
 		synctest.Wait()
 		s.wake() // while it works: once more
 		s.wake()
+		synctest.Wait()
 		for range 2 {
 			proceed <- struct{}{}
 			synctest.Wait()
