@@ -143,7 +143,7 @@ func (s *shared) compare(head, position record.Revision) {
 	s.history.raise(head)
 	if head < position {
 		s.known = false
-		s.change(func(h *history) { *h = history{} })
+		s.change(func(h *history) { *h = history{raised: h.raised} })
 	}
 }
 

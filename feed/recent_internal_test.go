@@ -226,6 +226,25 @@ func TestRecentAgainstAStore(t *testing.T) {
 	}
 }
 
+// What a hint told after a poll had found the database restored is not a rumour
+// to a page that was read before.
+func TestAHintAfterARestoreIsNotForgotten(t *testing.T) {
+	t.Parallel()
+	before, after := record.Epoch{1}, record.Epoch{2}
+	s := newRecent(recentBytes).join(record.Owner{})
+	s.begin(record.Account{Epoch: before, Head: 5})
+	s.note(6)
+	read := s.beginRead()
+	s.compare(3, 5)
+	s.note(4)
+	s.endRead(read, record.CursorAt(after, 2), record.Page{
+		Records: []record.Record{{ID: "a", Revision: 3}}, Cursor: record.CursorAt(after, 3), Head: 3,
+	}, nil)
+	if page, ok, _ := s.after(record.CursorAt(after, 2), 10); !ok || !page.HasMore {
+		t.Errorf("%+v, %v; want revision 3, and that there is more", page, ok)
+	}
+}
+
 func step(random *rand.Rand, r *recent, o *truth) {
 	switch n := random.IntN(100); {
 	case n < 3 && o.shared == nil, n < 40 && o.shared == nil:
