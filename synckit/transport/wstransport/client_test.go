@@ -137,6 +137,58 @@ func TestCallsEndWithTheirContextAndTheTransport(t *testing.T) {
 	}
 }
 
+// A server, or a network, takes nothing any more: whoever gives up need not wait
+// for it, neither with what is stuck nor with what comes behind.
+func TestCallsEndWithTheirContextWhileNothingIsTaken(t *testing.T) {
+	t.Parallel()
+	upgrader := websocket.Upgrader{Subprotocols: []string{protocol}}
+	begun := make(chan struct{})
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, err := upgrader.Upgrade(w, r, nil)
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		conn.WriteMessage(websocket.TextMessage, []byte(`{"hello":{"max_message_bytes":100000000,"max_events":10}}`))
+		io.CopyN(io.Discard, conn.NetConn(), 1000)
+		close(begun)
+		<-t.Context().Done()
+	}))
+	t.Cleanup(s.Close)
+	transport := connect(t, s.URL, nil)
+	calls := []func(context.Context) error{
+		func(ctx context.Context) error {
+			large := synckit.NewEvent("large", "", "", strings.Repeat("x", 32<<20), nil)
+			return transport.Push(ctx, []synckit.EventWithVersion{{Event: large}})
+		},
+		func(ctx context.Context) error {
+			_, err := transport.PullPage(ctx, "", 1)
+			return err
+		},
+		func(ctx context.Context) error {
+			return transport.Subscribe(ctx, func([]synckit.EventWithVersion) error { return nil })
+		},
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, len(calls))
+	for _, call := range calls {
+		go func() { ended <- call(ctx) }()
+		<-begun
+	}
+	cancel()
+	late := time.After(10 * time.Second)
+	for range calls {
+		select {
+		case err := <-ended:
+			if !stderrors.Is(err, context.Canceled) {
+				t.Errorf("%v", err)
+			}
+		case <-late:
+			t.Fatal("a call goes on")
+		}
+	}
+}
+
 func TestEventsAboveTheServersLimitAreRefused(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, wstransport.NewHandler(newStore(t), &wstransport.ServerOptions{MaxMessageBytes: 5000, MaxEvents: 7}))

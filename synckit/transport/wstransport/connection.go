@@ -202,7 +202,20 @@ func (c *connection) forget(id int64) {
 	delete(c.waiting, id)
 }
 
-func (c *connection) send(m message) error {
+// send sends a message. If ctx ends before the server has taken it, it goes on by
+// itself: a part of a message would be the end of the connection.
+func (c *connection) send(ctx context.Context, m message) error {
+	sent := make(chan error, 1)
+	go func() { sent <- c.write(m) }()
+	select {
+	case err := <-sent:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (c *connection) write(m message) error {
 	if err := c.socket.write(m); err != nil {
 		_ = c.socket.conn.Close()
 		return errors.New(errors.Unavailable, "send", err)
@@ -257,7 +270,7 @@ func (t *Transport) ask(ctx context.Context, op string, m message) (message, err
 	id, answers := conn.expect()
 	defer conn.forget(id)
 	m.ID = id
-	if err := conn.send(m); err != nil {
+	if err := conn.send(bound, m); err != nil {
 		return message{}, t.lifetime.Failed(ctx, bound, op, err)
 	}
 	select {

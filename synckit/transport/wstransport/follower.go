@@ -33,7 +33,7 @@ func (f *follower) Next(ctx context.Context, cursor string) (synckit.Page, error
 	if f.conn == nil || f.at != cursor {
 		return f.begin(ctx, cursor)
 	}
-	if err := f.conn.send(message{ID: f.id, Next: true}); err != nil {
+	if err := f.conn.send(ctx, message{ID: f.id, Next: true}); err != nil {
 		f.stop()
 		return synckit.Page{}, err
 	}
@@ -51,7 +51,7 @@ func (f *follower) begin(ctx context.Context, cursor string) (synckit.Page, erro
 	}
 	f.conn = conn
 	f.id, f.pages = conn.expect()
-	if err := conn.send(message{ID: f.id, Follow: &query{Cursor: cursor, Limit: livePage}}); err != nil {
+	if err := conn.send(bound, message{ID: f.id, Follow: &query{Cursor: cursor, Limit: livePage}}); err != nil {
 		f.stop()
 		return synckit.Page{}, err
 	}
@@ -84,7 +84,8 @@ func (f *follower) stop() {
 		return
 	}
 	f.conn.forget(f.id)
-	_ = f.conn.send(message{ID: f.id, Stop: true}) // or it ends with the connection
+	conn, id := f.conn, f.id
+	go func() { _ = conn.write(message{ID: id, Stop: true}) }() // or it ends with the connection
 	f.conn = nil
 }
 
