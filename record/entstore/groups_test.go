@@ -50,6 +50,7 @@ func TestPostgresGroups(t *testing.T) {
 		{"one transaction", testAGroupIsOneTransaction},
 		{"a slow commit is shared", testASlowCommitIsShared},
 		{"a locked owner holds up nobody else", testALockedOwnerHoldsUpNobodyElse},
+		{"a new owner holds up nobody else", testANewOwnerHoldsUpNobodyElse},
 		{"a commit whose outcome is lost", testAGroupWhoseCommitIsLost},
 		{"a group that gives way", testAGroupThatGivesWay},
 		{"a panic", testPanic},

@@ -2,6 +2,7 @@ package entstore
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -73,7 +74,8 @@ func (t *postgresTransaction) read(ctx context.Context, w wants) (*state, error)
 const neverScan = "set local enable_seqscan = off"
 
 // addAccounts makes rows for owners who have none, which locks them, and reads
-// once more.
+// once more. Owners whose rows another transaction is making are left out, if
+// that takes long: PostgreSQL knows no way to skip them.
 func (t *postgresTransaction) addAccounts(ctx context.Context, s *state, w wants) error {
 	var missing []record.Owner
 	for _, owner := range w.owners {
@@ -82,10 +84,30 @@ func (t *postgresTransaction) addAccounts(ctx context.Context, s *state, w wants
 		}
 	}
 	var b pgx.Batch
+	if !t.patient {
+		b.Queue("savepoint accounts")
+		b.Queue("set local lock_timeout = " + newAccountTime)
+	}
 	b.Queue(postgresNewAccounts, ownerColumn(missing)).Query(s.scanNewAccounts)
+	if !t.patient {
+		b.Queue("set local lock_timeout to default")
+	}
 	s.queueReads(&b, w)
-	return t.conn.SendBatch(ctx, &b).Close()
+	err := t.conn.SendBatch(ctx, &b).Close()
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok && !t.patient && e.Code == lockNotAvailable {
+		for _, owner := range missing { // also of those whose rows were made, and are gone again
+			delete(s.accounts, owner)
+		}
+		_, err = t.conn.Exec(ctx, "rollback to savepoint accounts")
+	}
+	return err
 }
+
+// newAccountTime is how long another transaction that makes the same account is
+// waited for: a healthy one takes less.
+const newAccountTime = "'50ms'"
+
+const lockNotAvailable = "55P03"
 
 // queueReads asks for what the accounts that are locked are judged by.
 func (s *state) queueReads(b *pgx.Batch, w wants) {

@@ -240,6 +240,35 @@ func testALockedOwnerHoldsUpNobodyElse(t *testing.T, db *database.DB) {
 	}
 }
 
+// Nor does one whom another process is about to make a row for.
+func testANewOwnerHoldsUpNobodyElse(t *testing.T, db *database.DB) {
+	store := newStore(db)
+	holder, err := db.Write.Tx(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer holder.Rollback()
+	holder.Account.Create().SetID(owner[:]).ExecX(t.Context())
+
+	release := store.Hold()
+	held := store.Submit(t.Context(), owner, set("a", 1))
+	before := store.Submit(t.Context(), record.Owner{0: 1}, set("a", 1)) // rows are made in the order of owners
+	after := store.Submit(t.Context(), record.Owner{0: 4}, set("a", 1))
+	release()
+	for _, other := range []func() (record.Result, error){before, after} {
+		if result, err := other(); err != nil || result.Head != 1 {
+			t.Fatal(result, err)
+		}
+	}
+	awaitWaiting(t.Context(), t, db, 1)
+	if err := holder.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	if result, err := held(); err != nil || result.Head != 1 {
+		t.Errorf("%+v, %v", result, err)
+	}
+}
+
 func TestCloseWaitsForWhatCameBefore(t *testing.T) {
 	t.Parallel()
 	store := newStore(testservers.SQLite(t))
