@@ -49,38 +49,43 @@ func (l *Locker) transact(ctx context.Context, f func(context.Context, *ent.Tx) 
 func (l *Locker) transactOnce(ctx context.Context, f func(context.Context, *ent.Tx) (bool, error)) error {
 	server, cancel := context.WithTimeout(context.WithoutCancel(ctx), transactionTime)
 	defer cancel()
-	detach := context.AfterFunc(ctx, cancel)
-	// Read committed: what follows the lock on the account sees all that the
-	// lock waited for.
-	tx, err := l.write.BeginTx(server, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
-	detached := detach()
-	if err == nil {
-		defer tx.Rollback() //nolint:errcheck // after a commit it fails, else the connection is lost with its transaction
-	}
-	if !detached {
-		return ctx.Err()
-	}
+	tx, err := l.begin(ctx, server, cancel)
 	if err != nil {
-		return unavailable(err)
+		return err
 	}
+	defer tx.Rollback() //nolint:errcheck // after a commit it fails, else the connection is lost with its transaction
 	changed, err := f(server, tx)
-	if err != nil {
+	switch {
+	case err != nil:
 		return unavailable(err)
-	}
-	if !changed {
+	case !changed:
 		return nil
-	}
-	return commit(server, tx)
-}
-
-func commit(ctx context.Context, tx *ent.Tx) error {
-	if err := ctx.Err(); err != nil { // rolled back already
-		return &locks.UnavailableError{RetryAfter: retryAfter, Err: err}
+	case server.Err() != nil: // rolled back already
+		return unavailable(server.Err())
 	}
 	if err := tx.Commit(); err != nil {
 		return &locks.UnavailableError{RetryAfter: retryAfter, OutcomeUnknown: !refused(err), Err: err}
 	}
 	return nil
+}
+
+// begin begins a transaction on the server's context, which the end of ctx
+// cancels until it has begun.
+func (l *Locker) begin(ctx, server context.Context, cancel context.CancelFunc) (*ent.Tx, error) {
+	detach := context.AfterFunc(ctx, cancel)
+	// Read committed: what follows the lock on the account sees all that the
+	// lock waited for.
+	tx, err := l.write.BeginTx(server, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
+	switch {
+	case !detach():
+		if err == nil {
+			_ = tx.Rollback() // its context has ended: it is rolled back in any case
+		}
+		return nil, ctx.Err()
+	case err != nil:
+		return nil, unavailable(err)
+	}
+	return tx, nil
 }
 
 // unavailable says that a statement failed before any commit. The database is
