@@ -11,8 +11,7 @@ import (
 
 // Store implements synckit.EventStore.
 func (s *Store) Store(ctx context.Context, event synckit.Event, version synckit.Version) error {
-	entry := synckit.Entry{EventWithVersion: synckit.EventWithVersion{Event: event, Version: version}}
-	_, err := s.commit(ctx, writer{op: "store", clocksAnew: true}, synckit.Commit{Append: []synckit.Entry{entry}})
+	_, err := s.commit(ctx, writer{op: "store", clocksAnew: true}, stored.Single(event, version))
 	return err
 }
 

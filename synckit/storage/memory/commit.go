@@ -9,8 +9,7 @@ import (
 
 // Store implements synckit.EventStore.
 func (s *Store) Store(ctx context.Context, event synckit.Event, version synckit.Version) error {
-	entry := synckit.Entry{EventWithVersion: synckit.EventWithVersion{Event: event, Version: version}}
-	_, err := s.commit(ctx, "store", synckit.Commit{Append: []synckit.Entry{entry}}, true)
+	_, err := s.commit(ctx, "store", stored.Single(event, version), true)
 	return err
 }
 

@@ -2,6 +2,11 @@ package stored
 
 import "syncline/synckit"
 
+// Single is the commit that stores one event of this node's own.
+func Single(event synckit.Event, version synckit.Version) synckit.Commit {
+	return synckit.Commit{Append: []synckit.Entry{{EventWithVersion: synckit.EventWithVersion{Event: event, Version: version}}}}
+}
+
 // Encoded is what a store of bytes keeps of a commit.
 type Encoded struct {
 	Events  []synckit.EncodedEvent // of Append
