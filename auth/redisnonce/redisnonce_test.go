@@ -16,15 +16,10 @@ import (
 	"syncline/auth/noncetest"
 	"syncline/auth/redisnonce"
 	"syncline/auth/signing"
-	"syncline/internal/redisclient"
 	"syncline/internal/testservers"
 )
 
-// A pool of go-redis that could not dial tries again after a second, and only
-// then finds that it was closed.
-var pausedDial = goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial")
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m, pausedDial) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, testservers.PausedDial()) }
 
 func TestNonces(t *testing.T) {
 	url, prefix := testservers.RedisURL(t)
@@ -36,7 +31,7 @@ func TestNoncesOnCluster(t *testing.T) {
 }
 
 func conforms(t *testing.T, url, prefix string) {
-	client := open(t, url)
+	client := testservers.RedisClient(t, url)
 	t.Run("one instance", func(t *testing.T) {
 		noncetest.Run(t, func(_ *testing.T, now func() time.Time) auth.NonceMemory {
 			return instance(client, now, redisnonce.WithPrefix(prefix))
@@ -55,16 +50,6 @@ func instance(client redis.UniversalClient, now func() time.Time, options ...red
 
 func impatient(client redis.UniversalClient, now func() time.Time, options ...redisnonce.Option) *redisnonce.Nonces {
 	return redisnonce.New(client, auth.NewMemoryNonces(1000, now), now, slog.New(slog.DiscardHandler), options...)
-}
-
-func open(t *testing.T, url string) redis.UniversalClient {
-	t.Helper()
-	client, err := redisclient.Open(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { client.Close() })
-	return client
 }
 
 // forgetful is an instance's memory that has just been restarted, every time.
@@ -98,7 +83,7 @@ func expectReused(t *testing.T, n *redisnonce.Nonces, nonce signing.Nonce) {
 func TestSiblingsShare(t *testing.T) {
 	t.Parallel()
 	url := testservers.StartRedis(t).URL()
-	one, two := instance(open(t, url), time.Now), instance(open(t, url), time.Now)
+	one, two := instance(testservers.RedisClient(t, url), time.Now), instance(testservers.RedisClient(t, url), time.Now)
 	nonce := signing.NewNonce()
 	expectNew(t, one, nonce)
 	expectReused(t, two, nonce)
@@ -107,7 +92,7 @@ func TestSiblingsShare(t *testing.T) {
 func TestSiblingWhoseClockIsBehind(t *testing.T) {
 	t.Parallel()
 	server := testservers.StartRedis(t)
-	client := open(t, server.URL())
+	client := testservers.RedisClient(t, server.URL())
 	created := time.Now().Add(-299 * time.Second) // to the first instance it is about to expire
 	if err := instance(client, time.Now).Remember(t.Context(), key, signing.NewNonce(), created.Add(300*time.Second)); err != nil {
 		t.Fatal(err)
@@ -125,7 +110,7 @@ func TestRedisIsAway(t *testing.T) {
 	t.Parallel()
 	server := testservers.StartRedis(t)
 	var log bytes.Buffer
-	n := redisnonce.New(open(t, server.URL()), auth.NewMemoryNonces(1000, time.Now), time.Now, slog.New(slog.NewTextHandler(&log, nil)), redisnonce.Patient())
+	n := redisnonce.New(testservers.RedisClient(t, server.URL()), auth.NewMemoryNonces(1000, time.Now), time.Now, slog.New(slog.NewTextHandler(&log, nil)), redisnonce.Patient())
 	shared := signing.NewNonce()
 	expectNew(t, n, shared)
 	server.Kill()
@@ -151,7 +136,7 @@ func TestRedisIsAway(t *testing.T) {
 	}
 	nonce := signing.NewNonce()
 	expectNew(t, n, nonce)
-	expectReused(t, instance(open(t, server.URL()), time.Now), nonce)
+	expectReused(t, instance(testservers.RedisClient(t, server.URL()), time.Now), nonce)
 }
 
 // awaitBack sends nonces until one has reached Redis again.
@@ -173,7 +158,7 @@ func awaitBack(t *testing.T, n *redisnonce.Nonces) {
 func TestStrictRefusesWhileRedisIsAway(t *testing.T) {
 	t.Parallel()
 	server := testservers.StartRedis(t)
-	n := instance(open(t, server.URL()), time.Now, redisnonce.Strict())
+	n := instance(testservers.RedisClient(t, server.URL()), time.Now, redisnonce.Strict())
 	server.Kill()
 	for range 2 {
 		if err := remember(t, n, signing.NewNonce()); err == nil || errors.Is(err, auth.ErrNonceReused) {
@@ -191,7 +176,7 @@ func TestStrictRefusesWhileRedisIsAway(t *testing.T) {
 func TestRedisHangs(t *testing.T) {
 	t.Parallel()
 	server := testservers.StartRedis(t)
-	n := impatient(open(t, server.URL()), time.Now)
+	n := impatient(testservers.RedisClient(t, server.URL()), time.Now)
 	expectNew(t, n, signing.NewNonce())
 	server.Pause()
 	defer server.Resume()
@@ -209,7 +194,7 @@ func TestRedisHangs(t *testing.T) {
 func TestSentinelFailover(t *testing.T) {
 	t.Parallel()
 	servers := testservers.StartRedisSentinel(t)
-	n := instance(open(t, servers.URL()), time.Now)
+	n := instance(testservers.RedisClient(t, servers.URL()), time.Now)
 	expectNew(t, n, signing.NewNonce())
 	servers.Primary.Kill()
 	expectNew(t, n, signing.NewNonce())
@@ -219,5 +204,5 @@ func TestSentinelFailover(t *testing.T) {
 	awaitBack(t, n)
 	nonce := signing.NewNonce()
 	expectNew(t, n, nonce)
-	expectReused(t, instance(open(t, servers.URL()), time.Now), nonce)
+	expectReused(t, instance(testservers.RedisClient(t, servers.URL()), time.Now), nonce)
 }

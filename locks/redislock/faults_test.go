@@ -62,7 +62,7 @@ func newFixture(t *testing.T) *fixture {
 	db := testservers.SQLite(t)
 	inDB := dblock.New(db.Write, db.Read, db.Dialect)
 	fences := &interposed{Fences: inDB}
-	return &fixture{T: t, server: server, inDB: inDB, fences: fences, locker: redislock.New(open(t, server.URL()), fences)}
+	return &fixture{T: t, server: server, inDB: inDB, fences: fences, locker: redislock.New(testservers.RedisClient(t, server.URL()), fences)}
 }
 
 // granted asks for a lock that must be granted.
@@ -217,7 +217,7 @@ func TestRenewalWithoutDatabaseKeepsTheHold(t *testing.T) {
 func TestRenewalRaisesTheFence(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	crashed := redislock.New(open(t, f.server.URL()), &unfenced{f.inDB})
+	crashed := redislock.New(testservers.RedisClient(t, f.server.URL()), &unfenced{f.inDB})
 	if _, err := crashed.Acquire(t.Context(), alice, exclusive("a", "one")); err != nil {
 		t.Fatal(err)
 	}
@@ -256,7 +256,7 @@ func TestHoldBelowTheFenceIsGrantedAnew(t *testing.T) {
 func TestTokenThatIsLateIsRefused(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	other := redislock.New(open(t, f.server.URL()), &unfenced{f.inDB}) // or the fence would give the late token away
+	other := redislock.New(testservers.RedisClient(t, f.server.URL()), &unfenced{f.inDB}) // or the fence would give the late token away
 	key := locks.Key{Owner: alice, Name: "a"}
 	var newest locks.Token
 	late := &late{Fences: f.inDB, after: func() {
@@ -269,7 +269,7 @@ func TestTokenThatIsLateIsRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 	}}
-	f.locker = redislock.New(open(t, f.server.URL()), late)
+	f.locker = redislock.New(testservers.RedisClient(t, f.server.URL()), late)
 	if grant := f.granted(exclusive("a", "one")); grant.Token <= newest {
 		t.Errorf("token %d was granted after %d", grant.Token, newest)
 	}
@@ -310,7 +310,7 @@ func TestNothingStaysForEver(t *testing.T) {
 	f.granted(exclusive("a", "one"))
 	f.granted(shared("b", "one"))
 	f.granted(shared("b", "two"))
-	client := open(t, f.server.URL())
+	client := testservers.RedisClient(t, f.server.URL())
 	names, err := client.Keys(t.Context(), "*").Result()
 	if err != nil || len(names) != 4 {
 		t.Fatalf("keys: %q, %v, want two holds and two tokens", names, err)
@@ -326,7 +326,7 @@ func TestScriptsAreForgotten(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	f.granted(exclusive("a", "one"))
-	if err := open(t, f.server.URL()).ScriptFlush(t.Context()).Err(); err != nil {
+	if err := testservers.RedisClient(t, f.server.URL()).ScriptFlush(t.Context()).Err(); err != nil {
 		t.Fatal(err)
 	}
 	if lock := f.read("a"); !lock.Locked() {
@@ -339,7 +339,7 @@ func TestSentinelFailover(t *testing.T) {
 	t.Parallel()
 	servers := testservers.StartRedisSentinel(t)
 	db := testservers.SQLite(t)
-	locker := redislock.New(open(t, servers.URL()), dblock.New(db.Write, db.Read, db.Dialect))
+	locker := redislock.New(testservers.RedisClient(t, servers.URL()), dblock.New(db.Write, db.Read, db.Dialect))
 	first, err := locker.Acquire(t.Context(), alice, exclusive("a", "one"))
 	if err != nil {
 		t.Fatal(err)
@@ -368,7 +368,7 @@ func TestClusterNodeDies(t *testing.T) {
 	t.Parallel()
 	cluster := testservers.StartRedisCluster(t)
 	db := testservers.SQLite(t)
-	locker := redislock.New(open(t, cluster.URL()), dblock.New(db.Write, db.Read, db.Dialect))
+	locker := redislock.New(testservers.RedisClient(t, cluster.URL()), dblock.New(db.Write, db.Read, db.Dialect))
 	owners := make([]locks.Owner, 12) // on all of the nodes
 	for i := range owners {
 		owners[i] = locks.Owner{0: 2, 32: byte(i)}

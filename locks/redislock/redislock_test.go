@@ -7,13 +7,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
 
 	"syncline/ent"
 	entlock "syncline/ent/lock"
 	"syncline/internal/database"
-	"syncline/internal/redisclient"
 	"syncline/internal/testservers"
 	"syncline/locks"
 	"syncline/locks/dblock"
@@ -21,11 +19,7 @@ import (
 	"syncline/locks/redislock"
 )
 
-// A pool of go-redis that could not dial tries again after a second, and only
-// then finds that it was closed.
-var pausedDial = goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial")
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m, pausedDial) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, testservers.PausedDial()) }
 
 func TestLocker(t *testing.T) {
 	url, prefix := testservers.RedisURL(t)
@@ -41,7 +35,7 @@ func TestLockerBehindSentinel(t *testing.T) {
 }
 
 func conforms(t *testing.T, url, prefix string) {
-	client := open(t, url)
+	client := testservers.RedisClient(t, url)
 	var tests atomic.Int64
 	lockstest.Run(t, func(t *testing.T) lockstest.Harness {
 		db := testservers.SQLite(t)
@@ -57,16 +51,6 @@ func conforms(t *testing.T, url, prefix string) {
 }
 
 func fencesOf(db *database.DB) redislock.Fences { return dblock.New(db.Write, db.Read, db.Dialect) }
-
-func open(t *testing.T, url string) redis.UniversalClient {
-	t.Helper()
-	client, err := redisclient.Open(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { client.Close() })
-	return client
-}
 
 func readFence(t *testing.T, client *ent.Client, key locks.Key) locks.Token {
 	t.Helper()

@@ -20,9 +20,9 @@ var (
 // pair is a bus as two instances see it.
 func pair(t *testing.T, url string) (here, there *redisbus.Bus) {
 	t.Helper()
-	here = redisbus.New(open(t, url), slog.New(slog.DiscardHandler))
+	here = redisbus.New(testservers.RedisClient(t, url), slog.New(slog.DiscardHandler))
 	t.Cleanup(here.Close)
-	there = redisbus.New(open(t, url), slog.New(slog.DiscardHandler))
+	there = redisbus.New(testservers.RedisClient(t, url), slog.New(slog.DiscardHandler))
 	t.Cleanup(there.Close)
 	awaitPresent(t, here)
 	awaitPresent(t, there)
@@ -99,7 +99,7 @@ func TestHintsThatCouldNotBePublishedAreKept(t *testing.T) {
 	t.Parallel()
 	server := testservers.StartRedis(t)
 	proxy := testservers.StartProxy(t, server.Address)
-	here := redisbus.New(open(t, "redis://"+proxy.Address), slog.New(slog.DiscardHandler))
+	here := redisbus.New(testservers.RedisClient(t, "redis://"+proxy.Address), slog.New(slog.DiscardHandler))
 	t.Cleanup(here.Close)
 	_, there := pair(t, server.URL())
 	awaitPresent(t, here)
@@ -190,7 +190,7 @@ func TestStartsWithoutRedis(t *testing.T) {
 	t.Parallel()
 	server := testservers.StartRedis(t)
 	server.Kill()
-	bus := redisbus.New(open(t, server.URL()), slog.New(slog.DiscardHandler))
+	bus := redisbus.New(testservers.RedisClient(t, server.URL()), slog.New(slog.DiscardHandler))
 	t.Cleanup(bus.Close)
 	s := subscribe(t, bus, alice)
 	if !bus.Away() {
@@ -220,7 +220,7 @@ func TestSubscribedOnlyWhileThereAreReaders(t *testing.T) {
 	t.Parallel()
 	server := testservers.StartRedis(t)
 	here, _ := pair(t, server.URL())
-	client := open(t, server.URL())
+	client := testservers.RedisClient(t, server.URL())
 	channels := func(n int) func() bool {
 		return func() bool {
 			names, err := client.PubSubChannels(t.Context(), "*").Result()

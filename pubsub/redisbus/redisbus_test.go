@@ -9,18 +9,13 @@ import (
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
 
-	"syncline/internal/redisclient"
 	"syncline/internal/testservers"
 	"syncline/pubsub"
 	"syncline/pubsub/pubsubtest"
 	"syncline/pubsub/redisbus"
 )
 
-// A pool of go-redis that could not dial tries again after a second, and only
-// then finds that it was closed.
-var pausedDial = goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial")
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m, pausedDial) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, testservers.PausedDial()) }
 
 func TestBus(t *testing.T) {
 	url, prefix := testservers.RedisURL(t)
@@ -36,7 +31,7 @@ func TestBusBehindSentinel(t *testing.T) {
 }
 
 func conforms(t *testing.T, url, prefix string) {
-	clients := [2]redis.UniversalClient{open(t, url), open(t, url)}
+	clients := [2]redis.UniversalClient{testservers.RedisClient(t, url), testservers.RedisClient(t, url)}
 	pubsubtest.Run(t, func(t *testing.T) pubsubtest.Harness {
 		// Of its own for each test: a cluster's nodes may still pass on to one
 		// another what the test before published.
@@ -47,16 +42,6 @@ func conforms(t *testing.T, url, prefix string) {
 		awaitPresent(t, there)
 		return pubsubtest.Harness{Here: here, There: there, Close: func() { here.Close(); there.Close() }}
 	})
-}
-
-func open(t *testing.T, url string) redis.UniversalClient {
-	t.Helper()
-	client, err := redisclient.Open(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { client.Close() })
-	return client
 }
 
 const wait = 20 * time.Second
