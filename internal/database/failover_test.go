@@ -164,3 +164,18 @@ func prepared(t *testing.T, db *database.DB, always int) (n int) {
 	}
 	return n
 }
+
+// An instance that freezes, or is cut off, in the middle of a transaction must
+// not keep its rows locked for as long as PostgreSQL takes it to be there.
+func TestATransactionThatGoesNoFurtherIsEnded(t *testing.T) {
+	t.Parallel()
+	server := testservers.StartPostgres(t)
+	address := server.NewURL(t)
+	if got := queryText(t, openPostgres(t, address), "SHOW idle_in_transaction_session_timeout"); got != "40s" {
+		t.Errorf("a transaction may be idle for %s", got)
+	}
+	own := openPostgres(t, address+"&idle_in_transaction_session_timeout=70s")
+	if got := queryText(t, own, "SHOW idle_in_transaction_session_timeout"); got != "70s" {
+		t.Errorf("the address says 70 s, PostgreSQL %s", got)
+	}
+}

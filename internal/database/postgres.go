@@ -49,7 +49,10 @@ func OpenPostgres(ctx context.Context, url string, opts ...Option) (*DB, error) 
 	if err != nil {
 		return nil, fmt.Errorf("cannot open the PostgreSQL database %s: %w", place, firstCause(err))
 	}
-	if pooled && !strings.Contains(url, "default_query_exec_mode") {
+	switch {
+	case !pooled:
+		boundTransactions(config)
+	case !strings.Contains(url, "default_query_exec_mode"):
 		config.DefaultQueryExecMode = pgx.QueryExecModeExec
 	}
 	pool := sql.OpenDB(connector{stdlib.GetConnector(*config)})
@@ -57,6 +60,16 @@ func OpenPostgres(ctx context.Context, url string, opts ...Option) (*DB, error) 
 	pool.SetMaxIdleConns(o.maxConnections)
 	pool.SetConnMaxIdleTime(5 * time.Minute)
 	return newDB(dialect.Postgres, place, pool, pool), nil
+}
+
+// boundTransactions has PostgreSQL end a transaction that goes no further: its
+// process froze, or was cut off, and its rows are locked. Ours take 30 s at most.
+// Poolers refuse the parameter, and have one of their own.
+func boundTransactions(config *pgx.ConnConfig) {
+	const parameter = "idle_in_transaction_session_timeout"
+	if config.RuntimeParams[parameter] == "" {
+		config.RuntimeParams[parameter] = "40s"
+	}
 }
 
 // parsePostgres reads an address and sets what it leaves open.

@@ -128,14 +128,14 @@ func atFault(err error) bool {
 }
 
 // postgresAtFault goes by the class of an error: connection, clash of
-// transactions, lack of resources, not now, the operator, the system, and a
-// server that became a standby.
+// transactions, lack of resources, not now, the operator, the system, a server
+// that became a standby, and a transaction that stood still for too long.
 func postgresAtFault(code string) bool {
 	switch code[:min(2, len(code))] {
 	case "08", "40", "53", "55", "57", "58", "XX":
 		return true
 	}
-	return code == "25006"
+	return code == "25006" || code == "25P03"
 }
 
 func pause(err error) time.Duration {

@@ -8,8 +8,10 @@ import (
 	"testing"
 	"time"
 
+	"syncline/internal/database"
 	"syncline/internal/testservers"
 	"syncline/record"
+	"syncline/record/entstore"
 )
 
 // A PostgreSQL that crashes under load is unavailable, whatever its connections
@@ -44,6 +46,38 @@ func TestACrashIsUnavailable(t *testing.T) {
 	mustEventuallyWrite(ctx, t, store)
 	stop()
 	wg.Wait()
+}
+
+// A process that stood still in the middle of a transaction finds that PostgreSQL
+// has ended it.
+func TestATransactionThatStoodStillIsUnavailable(t *testing.T) {
+	t.Parallel()
+	server := testservers.StartPostgres(t)
+	db, err := database.OpenPostgres(t.Context(), server.NewURL(t)+"&idle_in_transaction_session_timeout=3s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if err := db.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	standStill := false
+	store := newStore(db, entstore.WithClock(func() time.Time {
+		if standStill {
+			testservers.Await(t, "PostgreSQL ends the transaction", func(ctx context.Context) bool {
+				return server.Holds(ctx, "SELECT count(*) = 0 FROM pg_stat_activity WHERE state = 'idle in transaction'")
+			})
+		}
+		return time.Now()
+	}))
+	mustWrite(t, store, set("a", 1))
+	standStill = true
+	_, err = store.Write(t.Context(), owner, set("a", 1)) // a conflict, whose data is still to be read
+	assertUnavailable(t, err, false)
+	_, err = store.Write(t.Context(), owner, set("b", 1))
+	assertUnavailable(t, err, true)
+	standStill = false
+	mustWrite(t, store, set("b", 1))
 }
 
 // mustEventuallyWrite waits until some writes of an owner of its own succeed.
