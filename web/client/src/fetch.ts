@@ -33,22 +33,34 @@ export function signedFetch(session: Session, options: SignedFetchOptions = {}):
   return async (input, init) => {
     const tenure = session.signal; // before anything is awaited: what is sent now is the present identity's
     const request = await read(session, input, init);
-    const signal = anySignal([tenure, request.init.signal]);
-    const attempts = options.attempts ?? 6;
-    for (let failed = 0, corrected = false; ; failed++) {
-      const result = await attempt(session, options, request, signal);
-      if (!corrected && result.error?.code === 'SIGNATURE_EXPIRED') {
-        corrected = session.correctClock(result.error.extensions['serverTime']);
-        if (corrected) continue;
-      }
-      const last = failed + 1 >= attempts || !mayPass(result, request.repeatable);
-      if (last && result.response) return result.response;
-      if (last) throw result.error!;
-      options.onRetry?.(result.error!);
-      await sleep(pause(failed, result.error!.extensions['retryAfterMs']), signal);
-      corrected = false; // the server may start again meanwhile
+    const call = new AbortController();
+    const over = new AbortController();
+    abortWith([tenure, request.init.signal], call, over.signal);
+    let response: Response | undefined;
+    try {
+      return (response = await persist(session, options, request, call.signal));
+    } finally {
+      if (!response || isJSON(response)) over.abort(); // a stream of events goes on
     }
   };
+}
+
+/** Sends a request until there is no sense in sending it again. */
+async function persist(session: Session, options: SignedFetchOptions, request: Prepared, signal: AbortSignal): Promise<Response> {
+  const attempts = options.attempts ?? 6;
+  for (let failed = 0, corrected = false; ; failed++) {
+    const result = await attempt(session, options, request, signal);
+    if (!corrected && result.error?.code === 'SIGNATURE_EXPIRED') {
+      corrected = session.correctClock(result.error.extensions['serverTime']);
+      if (corrected) continue;
+    }
+    const last = failed + 1 >= attempts || !mayPass(result, request.repeatable);
+    if (last && result.response) return result.response;
+    if (last) throw result.error!;
+    options.onRetry?.(result.error!);
+    await sleep(pause(failed, result.error!.extensions['retryAfterMs']), signal);
+    corrected = false; // the server may start again meanwhile
+  }
 }
 
 interface Prepared {
@@ -94,7 +106,7 @@ async function attempt(
   let response: Response;
   try {
     signal.throwIfAborted();
-    const init = { ...request.init, headers, signal: anySignal([signal, silence.signal]) };
+    const init = { ...request.init, headers, signal: AbortSignal.any([signal, silence.signal]) };
     response = await whole(await unlessSilent(send(request.url, init), silence), silence);
   } catch (cause) {
     if (signal.aborted) throw signal.reason;
@@ -106,7 +118,7 @@ async function attempt(
 
 /** What comes of a promise; aborts it if that takes longer than a server may say nothing. */
 async function unlessSilent<T>(promise: Promise<T>, silence: AbortController): Promise<T> {
-  const timer = setTimeout(() => silence.abort(new Error('the server said nothing for a minute')), LONGEST_SILENCE);
+  const timer = setTimeout(() => silence.abort(new Error('silence for a minute')), LONGEST_SILENCE);
   try {
     return await promise;
   } finally {
@@ -116,7 +128,7 @@ async function unlessSilent<T>(promise: Promise<T>, silence: AbortController): P
 
 /** A response with all of its body, if it is an answer in JSON; a stream of events goes on, and pages are not read. */
 async function whole(response: Response, silence: AbortController): Promise<Response> {
-  if (!response.body || !typeOf(response).includes('json')) return response;
+  if (!response.body || !isJSON(response)) return response;
   const reader = response.body.getReader();
   const parts: BlobPart[] = [];
   for (;;) {
@@ -128,6 +140,10 @@ async function whole(response: Response, silence: AbortController): Promise<Resp
 
 function typeOf(response: Response): string {
   return response.headers.get('content-type') ?? '';
+}
+
+function isJSON(response: Response): boolean {
+  return typeOf(response).includes('json');
 }
 
 function signedHeaders(session: Session, { url, init, body }: Prepared, moment: Moment): Headers {
@@ -155,14 +171,15 @@ function signedHeaders(session: Session, { url, init, body }: Prepared, moment: 
 /** What a response says went wrong with the request as a whole. */
 async function errorOf(response: Response, url: URL): Promise<SynclineError | undefined> {
   const type = typeOf(response);
-  if (response.ok && /json|text\/event-stream/.test(type)) return undefined;
-  if (!type.includes('json')) void response.body?.cancel().catch(() => {}); // a page of whoever stands before the server
-  if ([429, 502, 503, 504].includes(response.status) && !type.includes('json')) {
-    return unreachable(url, new Error(`a gateway answered with ${response.status}`));
+  if (response.ok && /json|event-stream/.test(type)) return undefined;
+  if (isJSON(response)) {
+    const body = (await response.clone().json().catch(() => undefined)) as { errors?: unknown } | undefined;
+    const error = fromGraphQLErrors(body?.errors);
+    if (error) return error;
+  } else {
+    void response.body?.cancel().catch(() => {}); // a page of whoever stands before the server
+    if ([429, 502, 503, 504].includes(response.status)) return unreachable(url, new Error(`a gateway answered with ${response.status}`));
   }
-  const body = type.includes('json') ? await response.clone().json().catch(() => undefined) : undefined;
-  const error = fromGraphQLErrors((body as { errors?: unknown } | undefined)?.errors);
-  if (error) return error;
   throw new SynclineError(
     'NOT_SYNCLINE',
     `${url.origin}${url.pathname} answered with ${response.status || 'a redirect'} and ${type || 'no content type'}, which Syncline does not: check the URL (it ends in /graphql) and what stands before the server`,
@@ -184,6 +201,13 @@ function mayPass({ error }: Attempt, repeatable: boolean): boolean {
   }
 }
 
-function anySignal(signals: (AbortSignal | null | undefined)[]): AbortSignal {
-  return AbortSignal.any(signals.filter((signal) => signal != null));
+/**
+ * Aborts a call with whichever signal is aborted first, until it is over: what
+ * AbortSignal.any makes would pile up on a session's signal in Node.js 20.
+ */
+function abortWith(signals: (AbortSignal | null | undefined)[], call: AbortController, over: AbortSignal): void {
+  for (const signal of signals) {
+    if (signal?.aborted) call.abort(signal.reason);
+    signal?.addEventListener('abort', () => call.abort(signal.reason), { signal: over });
+  }
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { once } from 'node:events';
+import { getEventListeners, once } from 'node:events';
 import { after, before, test } from 'node:test';
 
 import { decodeText, Identity, Session, signedFetch } from '@syncline/client';
@@ -155,6 +155,24 @@ test('a server that starts again twice while a request is under way refuses its 
   };
   const { viewer } = await call<{ viewer: { id: string } }>(server.url, signedFetch(newSession(), { fetch: starting }), '{ viewer { id } }');
   assert.equal(viewer.id, 'served');
+});
+
+test('requests leave nothing behind on the signals of a session and of a caller', async () => {
+  const session = newSession();
+  const { signal } = new AbortController();
+  const answers = [
+    () => Promise.resolve(Response.json({ data: {} })),
+    () => Promise.resolve(new Response('<h1>Welcome</h1>', { headers: { 'content-type': 'text/html' } })),
+    () => Promise.reject(new TypeError('fetch failed')),
+  ];
+  for (const answer of answers) await signedFetch(session, { fetch: answer, attempts: 1 })(server.url, { signal }).catch(() => {});
+  for (const source of [session.signal, signal]) {
+    assert.equal(getEventListeners(source, 'abort').length, 0);
+    for (const name of Object.getOwnPropertySymbols(source)) {
+      const kept = (source as unknown as Record<symbol, { size?: number } | null>)[name]; // those made by AbortSignal.any are kept in Node.js 20
+      assert.ok(!kept?.size, String(name));
+    }
+  }
 });
 
 test('a caller may give up, also between two tries', async () => {
