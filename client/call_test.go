@@ -317,4 +317,16 @@ func TestNewRefuses(t *testing.T) {
 	if _, err := client.New("http://localhost/graphql", signing.PrivateKey{}); err == nil {
 		t.Error("no key was accepted")
 	}
+	for name, option := range map[string]client.Option{
+		"no pings":           client.WithKeepAlive(0, time.Second),
+		"no time for a pong": client.WithKeepAlive(time.Second, 0),
+		"no time for a try":  client.WithTryTimeout(0),
+		"no HTTP client":     client.WithHTTPClient(nil),
+		"no clock":           client.WithClock(nil),
+		"no logger":          client.WithLogger(nil),
+	} {
+		if _, err := client.New("http://localhost/graphql", key, option); err == nil {
+			t.Errorf("%s was accepted", name)
+		}
+	}
 }

@@ -89,6 +89,12 @@ func New(endpoint string, key signing.PrivateKey, opts ...Option) (*Client, erro
 	for _, o := range opts {
 		o(c)
 	}
+	switch {
+	case c.http == nil || c.clock.local == nil || c.log == nil:
+		return nil, errors.New("an option is nil")
+	case c.tryTimeout <= 0 || c.keepAlive.interval <= 0 || c.keepAlive.timeout <= 0:
+		return nil, errors.New("the time limits of a client are above 0")
+	}
 	c.http = withoutRedirects(c.http)
 	return c, nil
 }
