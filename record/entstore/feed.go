@@ -18,14 +18,14 @@ func (s *Store) Changes(ctx context.Context, owner record.Owner, span record.Spa
 	}
 	var snapshot record.Snapshot
 	err := s.snapshot(ctx, func(ctx context.Context, tx *ent.Tx) (err error) {
-		snapshot, err = readFeed(ctx, tx, owner, span)
+		snapshot, err = s.readFeed(ctx, tx, owner, span)
 		return err
 	})
 	return snapshot, err
 }
 
-func readFeed(ctx context.Context, tx *ent.Tx, owner record.Owner, span record.Span) (snapshot record.Snapshot, err error) {
-	if snapshot.Account, err = readAccount(ctx, tx, owner); err != nil {
+func (s *Store) readFeed(ctx context.Context, tx *ent.Tx, owner record.Owner, span record.Span) (snapshot record.Snapshot, err error) {
+	if snapshot.Account, err = s.readAccount(ctx, tx, owner); err != nil {
 		return snapshot, err
 	}
 	if span.Epoch != nil && *span.Epoch != snapshot.Epoch {

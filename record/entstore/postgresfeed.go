@@ -30,7 +30,7 @@ func (s *Store) postgresChanges(ctx context.Context, owner record.Owner, span re
 	}
 	snapshot = record.Snapshot{}
 	err = s.snapshot(ctx, func(ctx context.Context, tx *ent.Tx) (err error) {
-		snapshot, err = readFeed(ctx, tx, owner, span)
+		snapshot, err = s.readFeed(ctx, tx, owner, span)
 		return err
 	})
 	return snapshot, err
@@ -72,23 +72,8 @@ func readPostgresFeed(ctx context.Context, conn *pgx.Conn, owner record.Owner, s
 	)
 	b.Queue("begin isolation level repeatable read read only")
 	b.Queue(neverScan)
-	b.Queue(selectEpoch).QueryRow(func(row pgx.Row) error {
-		var (
-			base  int64
-			epoch []byte
-		)
-		err := row.Scan(&base, &epoch)
-		copy(snapshot.Epoch[:], epoch)
-		return err
-	})
-	b.Queue(postgresAccount, owner[:]).Query(func(rows pgx.Rows) error {
-		a := &snapshot.Account
-		for rows.Next() { // none for an owner who never wrote
-			if err := rows.Scan(&a.Head, &a.Floor, &a.RecordCount, &a.StoredBytes); err != nil {
-				return err
-			}
-		}
-		return rows.Err()
+	b.Queue(postgresAccountNow, owner[:]).QueryRow(func(row pgx.Row) error {
+		return scanAccountNow(&snapshot.Account, row)
 	})
 	b.Queue(postgresFeed, owner[:], int64(span.After), int64(span.SkipTombstones), span.Limit+1, span.MaxBytes).
 		Query(func(rows pgx.Rows) (err error) {

@@ -2,10 +2,12 @@ package entstore
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"slices"
 	"time"
 
-	entsql "entgo.io/ent/dialect/sql"
+	"entgo.io/ent/dialect"
 
 	"syncline/ent"
 	"syncline/ent/account"
@@ -25,11 +27,12 @@ func (s *Store) Records(ctx context.Context, owner record.Owner, ids []string) (
 	return found, err
 }
 
-// Account implements record.Store.
+// Account implements record.Store. One statement reads one state of the
+// database, without a transaction around it.
 func (s *Store) Account(ctx context.Context, owner record.Owner) (record.Account, error) {
 	var found record.Account
-	err := s.snapshot(ctx, func(ctx context.Context, tx *ent.Tx) (err error) {
-		found, err = readAccount(ctx, tx, owner)
+	err := s.reading(ctx, func(ctx context.Context) (err error) {
+		found, err = s.readAccount(ctx, s.read, owner)
 		return err
 	})
 	return found, err
@@ -78,24 +81,37 @@ func findRecords(ctx context.Context, client *ent.RecordClient, owner record.Own
 	return found, nil
 }
 
-// readAccount answers for an owner without a row, who never wrote, too.
-func readAccount(ctx context.Context, tx *ent.Tx, owner record.Owner) (record.Account, error) {
-	epoch, err := presentEpoch(ctx, tx)
-	if err != nil {
-		return record.Account{}, err
-	}
-	row, err := tx.Account.Query().Where(account.ID(owner[:])).Only(ctx)
-	if ent.IsNotFound(err) {
-		row, err = &ent.Account{}, nil
-	}
-	if err != nil {
-		return record.Account{}, err
-	}
-	return toAccount(row, epoch), nil
+// querier is a client of Ent's, or a transaction.
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
-func presentEpoch(ctx context.Context, tx *ent.Tx) (*ent.Epoch, error) {
-	return tx.Epoch.Query().Order(epoch.ByID(entsql.OrderDesc())).First(ctx)
+// readAccount answers for an owner without a row, who never wrote, too.
+func (s *Store) readAccount(ctx context.Context, q querier, owner record.Owner) (a record.Account, err error) {
+	statement := sqliteAccountNow
+	if s.dialect == dialect.Postgres {
+		statement = postgresAccountNow
+	}
+	rows, err := q.QueryContext(ctx, statement, owner[:])
+	if err != nil {
+		return a, err
+	}
+	defer rows.Close() //nolint:errcheck // rows.Err tells what went wrong
+	if !rows.Next() {
+		return a, errors.Join(rows.Err(), errNoEpoch)
+	}
+	err = scanAccountNow(&a, rows)
+	return a, errors.Join(err, rows.Err())
+}
+
+var errNoEpoch = errors.New("entstore: the database has no epoch")
+
+// scanAccountNow reads the row of either AccountNow.
+func scanAccountNow(a *record.Account, row interface{ Scan(into ...any) error }) error {
+	var epoch []byte
+	err := row.Scan(&epoch, &a.Head, &a.Floor, &a.RecordCount, &a.StoredBytes)
+	copy(a.Epoch[:], epoch)
+	return err
 }
 
 // restoredHead is the owner's head at the first restore after an epoch. One
@@ -119,17 +135,6 @@ func restoredHead(ctx context.Context, tx *ent.Tx, owner record.Owner, after rec
 		return 0, err
 	}
 	return record.Revision(row.Head), nil
-}
-
-func toAccount(row *ent.Account, epoch *ent.Epoch) record.Account {
-	a := record.Account{
-		Head:        record.Revision(row.Head),
-		Floor:       record.Revision(row.Floor),
-		RecordCount: row.RecordCount,
-		StoredBytes: row.StoredBytes,
-	}
-	copy(a.Epoch[:], epoch.Epoch)
-	return a
 }
 
 func toRecord(row *ent.Record) record.Record {

@@ -50,6 +50,16 @@ var names = strings.NewReplacer(
 
 var selectEpoch = named("SELECT {base}, {epoch} FROM {epochs} ORDER BY {number} DESC LIMIT 1")
 
+// accountNow is the epoch and an owner's account, with zeros if there is no row
+// for it.
+const accountNow = "SELECT e.{epoch}, coalesce({head}, 0), coalesce({floor}, 0), coalesce({record_count}, 0), coalesce({stored_bytes}, 0) " +
+	"FROM (SELECT {epoch} FROM {epochs} ORDER BY {number} DESC LIMIT 1) AS e LEFT JOIN {accounts} ON {account} = "
+
+var (
+	sqliteAccountNow   = named(accountNow + "?")
+	postgresAccountNow = named(accountNow + "$1")
+)
+
 // What is read of a row, in the order of the scanners.
 const (
 	accountColumns  = "{head}, {record_count}, {stored_bytes}"
@@ -112,8 +122,7 @@ var (
 	postgresFences = named("SELECT k.owner, k.id, r.*" + eachKey + "{fence}" +
 		" FROM {locks} WHERE {lock.owner} = k.owner AND {lock.id} = k.id LIMIT 1) AS r")
 
-	postgresAccount = named("SELECT {head}, {floor}, {record_count}, {stored_bytes} FROM {accounts} WHERE {account} = $1")
-	postgresFeed    = named("SELECT " + strings.Join(recordColumns, ", ") + feedSpan + " AND {revision} <= " + lastWithinBytes +
+	postgresFeed = named("SELECT " + strings.Join(recordColumns, ", ") + feedSpan + " AND {revision} <= " + lastWithinBytes +
 		" ORDER BY {revision} LIMIT $4")
 
 	postgresKeepAccounts = named(intoAccounts +
