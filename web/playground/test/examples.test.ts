@@ -114,3 +114,45 @@ test('what the user typed stays through a reload, and the examples can be brough
   assertHas(created.data['setRecord'], { status: 'SUCCESS' });
   await visitor.leave();
 });
+
+test('pressing the tab that is open takes back nothing that was just typed', async () => {
+  const visitor = await Visitor.open(browser, server.origin);
+  await visitor.example('Create');
+  await visitor.page.evaluate(() => {
+    const { __MONACO: monaco } = globalThis as unknown as { __MONACO: MonacoModels };
+    monaco.editor.getModels().find(({ uri }) => uri.path.includes('-variables.'))!.setValue('{"typed": 1}');
+    document.querySelector<HTMLElement>('.steps [aria-selected=true]')!.click();
+  });
+  assert.equal(await visitor.model('variables'), '{"typed": 1}');
+  await visitor.leave();
+});
+
+interface MonacoModels {
+  editor: { getModels(): { uri: { path: string }; setValue(text: string): void }[] };
+}
+
+test('tabs that GraphiQL saves late do not come back when the examples are restored', async () => {
+  const visitor = await Visitor.open(browser, server.origin, { before: saveAtTheWorstMoment });
+  await visitor.write('{ viewer { id } }');
+  await visitor.page.getByRole('button', { name: 'Restore the examples' }).click();
+  const tabs = visitor.page.getByRole('tablist', { name: 'Operations' }).getByRole('tab');
+  await until(async () => (await tabs.count()) === 8);
+  await visitor.leave();
+});
+
+/** What waits half a second, as GraphiQL's saving does, is done right after the tabs were forgotten. */
+function saveAtTheWorstMoment(): void {
+  const late: (() => void)[] = [];
+  const { setTimeout } = globalThis;
+  const { removeItem } = Storage.prototype;
+  Object.assign(globalThis, {
+    setTimeout: (work: () => void, ms: number) => {
+      if (ms === 500) late.push(work);
+      return setTimeout(work, ms);
+    },
+  });
+  Storage.prototype.removeItem = function (name) {
+    removeItem.call(this, name);
+    if (name === 'graphiql:tabState') for (const work of late.splice(0)) work();
+  };
+}

@@ -32,35 +32,46 @@ export function writeCertificate(certificate: string): void {
   write(CERTIFICATE, certificate.trim());
 }
 
-/** Forgets the tabs of GraphiQL, so that it begins with the examples again. */
-export function forgetTabs(): void {
-  write(TABS, '');
-}
-
 /**
  * What GraphiQL may remember: its tabs and the theme. It keeps the text of its
  * editors a second time, a little later than the tabs; told what the active tab
  * has, it takes that tab up again in place of adding one more.
  */
-export const graphiqlStorage: Storage = {
-  get length() {
-    return 0;
-  },
-  getItem(name) {
+export class GraphiqlMemory implements Storage {
+  readonly length = 0;
+  #over = false;
+
+  /** `life` counts how often the examples were restored. */
+  constructor(readonly life = 0) {}
+
+  /**
+   * Forgets the tabs, so that a new GraphiQL begins with the examples. The old
+   * one saves late, perhaps after this; nothing is heard of it any more.
+   */
+  startOver(): GraphiqlMemory {
+    this.#over = true;
+    write(TABS, '');
+    return new GraphiqlMemory(this.life + 1);
+  }
+
+  getItem(name: string): string | null {
     if (name === 'graphiql:query') return activeTab().query;
     if (name === 'graphiql:variables') return activeTab().variables;
     return name === TABS || name === 'graphiql:theme' ? read(name) : null;
-  },
-  setItem(name, value) {
-    if (name === TABS || name === 'graphiql:theme') write(name, value);
-  },
-  removeItem(name) {
-    write(name, '');
-  },
-  clear() {
-    forgetTabs();
-  },
-};
+  }
+
+  setItem(name: string, value: string): void {
+    if (!this.#over && (name === TABS || name === 'graphiql:theme')) write(name, value);
+  }
+
+  removeItem(name: string): void {
+    this.setItem(name, '');
+  }
+
+  clear(): void {
+    this.setItem(TABS, '');
+  }
+}
 
 interface Tab {
   query: string | null;

@@ -1,6 +1,7 @@
 import { useState } from 'react';
 
 import type { Playground } from '../model/playground.ts';
+import { GraphiqlMemory } from '../model/preferences.ts';
 import { PlaygroundContext } from './context.ts';
 import { GraphiQL } from './GraphiQL.tsx';
 import { Header } from './Header.tsx';
@@ -11,12 +12,12 @@ import { Workbench } from './Workbench.tsx';
 
 /** The page: on a wide screen operations and a panel side by side, on a narrow one either. */
 export function App({ playground }: { playground: Playground }) {
-  const [examplesAnew, setExamplesAnew] = useState(0);
+  const [memory, setMemory] = useState(() => new GraphiqlMemory());
   const wide = useWide();
-  const workbench = <Workbench onRestore={() => setExamplesAnew((n) => n + 1)} />;
+  const workbench = <Workbench onRestore={() => setMemory(memory.startOver())} />;
   return (
     <PlaygroundContext value={playground}>
-      <GraphiQL key={examplesAnew}>
+      <GraphiQL key={memory.life} memory={memory}>
         <a className="skip" href="#main">
           Skip to the content
         </a>

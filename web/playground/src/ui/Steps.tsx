@@ -13,6 +13,8 @@ export function Steps({ onRestore }: { onRestore: () => void }) {
   useEffect(() => {
     list.current?.querySelector('[aria-selected=true]')?.scrollIntoView({ inline: 'center', block: 'nearest' });
   }, [activeTabIndex]);
+  // GraphiQL would fill the editors anew, without what they were given within its last 100 ms.
+  const open = (index: number) => index !== activeTabIndex && changeTab(index);
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.key === 'Delete' && tabs.length > 1) return closeTab(activeTabIndex);
     const next = neighbour(event.key, activeTabIndex, tabs.length);
@@ -32,7 +34,7 @@ export function Steps({ onRestore }: { onRestore: () => void }) {
             aria-selected={index === activeTabIndex}
             aria-controls="operation-editors"
             tabIndex={index === activeTabIndex ? 0 : -1}
-            onClick={() => changeTab(index)}
+            onClick={() => open(index)}
           >
             {exampleOf(title) && <span className="step-number">{index + 1}</span>}
             {title === '<untitled>' ? 'Untitled' : title}

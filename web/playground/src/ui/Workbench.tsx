@@ -1,6 +1,5 @@
 import { QueryEditor, ResponseEditor, useGraphiQL, VariableEditor } from '@graphiql/react';
 
-import { forgetTabs } from '../model/preferences.ts';
 import { RunButton } from './RunButton.tsx';
 import { Steps } from './Steps.tsx';
 import { useAnswerInWords } from './useAnswerInWords.ts';
@@ -11,13 +10,9 @@ import { useFilledVariables } from './useFilledVariables.ts';
 export function Workbench({ onRestore }: { onRestore: () => void }) {
   useEditorOptions();
   useFilledVariables();
-  const restore = () => {
-    forgetTabs();
-    onRestore();
-  };
   return (
     <section className="workbench graphiql-container" aria-label="Operation">
-      <Steps onRestore={restore} />
+      <Steps onRestore={onRestore} />
       <div className="editors" id="operation-editors" role="tabpanel" aria-label="Operation and answer">
         <div className="pane pane-query">
           <PaneTitle text="Operation" hint="Ctrl+Enter runs it" />
