@@ -57,11 +57,14 @@ interface CloseEventLike {
 }
 
 /**
- * Why a WebSocket was closed, if the server said so: 4403 carries a small JSON
- * object with the code and, for a wrong clock, the server's time.
+ * Why a WebSocket was closed, if that is known: 4403 carries a small JSON
+ * object with the code and, for a wrong clock, the server's time. 1002 and 1011
+ * say that the server or something on the way failed, which may pass; the
+ * package graphql-ws would take them for final.
  */
 export function fromCloseEvent(event: unknown): SynclineError | undefined {
   const { code, reason } = (event ?? {}) as Partial<CloseEventLike>;
+  if (code === 1002 || code === 1011) return new SynclineError('UNREACHABLE', `the connection was closed with ${code}`);
   if (code !== 4403 || typeof reason !== 'string') return undefined;
   try {
     const extensions = JSON.parse(reason) as Record<string, unknown>;
