@@ -27,7 +27,7 @@ type Record record.Record
 
 // ChangePage is a record.Page that writes itself.
 type ChangePage struct {
-	Records []record.Record
+	Records []Record
 	Cursor  record.Cursor
 	HasMore bool
 	Head    record.Revision
@@ -42,7 +42,11 @@ type RecordChange struct {
 
 // NewChangePage makes a page, of the same records.
 func NewChangePage(page record.Page) *ChangePage {
-	return &ChangePage{Records: page.Records, Cursor: page.Cursor, HasMore: page.HasMore, Head: page.Head}
+	records := make([]Record, len(page.Records))
+	for i := range page.Records {
+		records[i] = Record(page.Records[i])
+	}
+	return &ChangePage{Records: records, Cursor: page.Cursor, HasMore: page.HasMore, Head: page.Head}
 }
 
 // NewRecordChange makes a change, of the same record.
@@ -61,7 +65,7 @@ func (r Record) MarshalGQLContext(ctx context.Context, w io.Writer) error {
 func (p ChangePage) MarshalGQLContext(ctx context.Context, w io.Writer) error {
 	size := overhead
 	for i := range p.Records {
-		size += (*Record)(&p.Records[i]).size()
+		size += p.Records[i].size()
 	}
 	return write(ctx, w, size, p.append)
 }
@@ -172,13 +176,13 @@ func (p *ChangePage) append(b []byte, op *graphql.OperationContext, set ast.Sele
 	})
 }
 
-func appendRecords(b []byte, selected fields, records []record.Record) []byte {
+func appendRecords(b []byte, selected fields, records []Record) []byte {
 	b = append(b, '[')
 	for i := range records {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = (*Record)(&records[i]).append(b, selected)
+		b = records[i].append(b, selected)
 	}
 	return append(b, ']')
 }
