@@ -25,12 +25,13 @@ func TestTheLogIsCutWhileThereAreReaders(t *testing.T) {
 	var reading sync.WaitGroup
 	defer reading.Wait()
 	defer stop()
-	reading.Go(func() { readWithoutPause(t, ctx, db) })
+	var commits sync.Mutex
+	reading.Go(func() { readWithoutPause(t, ctx, db, &commits) })
 
 	const each, most = 4 << 20, 512 << 20
 	size := int64(0)
 	for range most / each {
-		writeZeros(t, db, each)
+		writeZeros(t, db, &commits, each)
 		info, err := os.Stat(filepath.Join(dir, "syncline.db-wal"))
 		if err != nil {
 			t.Fatal(err)
@@ -43,13 +44,17 @@ func TestTheLogIsCutWhileThereAreReaders(t *testing.T) {
 	t.Errorf("the log has grown to %d bytes", size)
 }
 
-func writeZeros(t *testing.T, db *database.DB, size int) {
+// writeZeros commits while a reader is at the state before, whose part of the log
+// SQLite has to keep.
+func writeZeros(t *testing.T, db *database.DB, commits *sync.Mutex, size int) {
 	t.Helper()
 	tx, err := db.Write.BeginTx(t.Context(), &sql.TxOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer tx.Rollback()
+	commits.Lock()
+	defer commits.Unlock()
 	if _, err := tx.ExecContext(t.Context(), "INSERT OR REPLACE INTO t VALUES (1, zeroblob(?))", size); err != nil {
 		t.Fatal(err)
 	}
@@ -58,13 +63,16 @@ func writeZeros(t *testing.T, db *database.DB, size int) {
 	}
 }
 
-// readWithoutPause begins each snapshot before it ends the one before.
-func readWithoutPause(t *testing.T, ctx context.Context, db *database.DB) {
+// readWithoutPause begins each snapshot before it ends the one before, and
+// stands still during commits.
+func readWithoutPause(t *testing.T, ctx context.Context, db *database.DB, commits *sync.Mutex) {
 	last := snapshot(t, ctx, db)
 	for ctx.Err() == nil {
+		commits.Lock()
 		next := snapshot(t, ctx, db)
 		last()
 		last = next
+		commits.Unlock()
 	}
 	last()
 }
