@@ -182,11 +182,10 @@ func (f *Follower) takeRecord() Event {
 func (f *Follower) lookForChange() error {
 	for !f.behind {
 		select {
-		case hint, ok := <-f.hints.Hints():
-			if !ok {
-				return ErrClosed
+		case hint, open := <-f.hints.Hints():
+			if err := f.heed(hint, open); err != nil {
+				return err
 			}
-			f.heed(hint)
 		case <-f.woken:
 			f.behind = true
 		default:
@@ -196,34 +195,34 @@ func (f *Follower) lookForChange() error {
 	return nil
 }
 
-// awaitChange returns when the store may hold more than was read.
+// awaitChange returns when the store may hold more than was read, or earlier,
+// for a hint that was none.
 func (f *Follower) awaitChange(ctx context.Context) error {
-	for !f.behind {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-f.closed:
-			return ErrClosed
-		case hint, ok := <-f.hints.Hints():
-			if !ok {
-				return ErrClosed
-			}
-			f.heed(hint)
-		case <-f.woken:
-			f.behind = true
-		}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-f.closed:
+		return ErrClosed
+	case hint, open := <-f.hints.Hints():
+		return f.heed(hint, open)
+	case <-f.woken:
+		f.behind = true
+		return nil
 	}
-	return nil
 }
 
-func (f *Follower) heed(hint pubsub.Hint) {
+// heed takes what came from the hints: one of them, or that they are closed.
+func (f *Follower) heed(hint pubsub.Hint, open bool) error {
 	switch {
+	case !open:
+		return ErrClosed
 	case hint.Revision == 0: // hints were lost, likely everyone's: one query answers all
 		f.feed.PollSoon()
 	case hint.Revision > f.position.Load():
 		f.shared.note(record.Revision(hint.Revision))
 		f.behind = true
 	}
+	return nil
 }
 
 // rouse tells a follower that the store has moved. It never waits.
