@@ -13,12 +13,12 @@ import (
 	"errors"
 	"io"
 	"strconv"
+	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"syncline/feed"
-	"syncline/graph/scalar"
 	"syncline/record"
 )
 
@@ -56,27 +56,30 @@ func NewRecordChange(event feed.Event) *RecordChange {
 
 // MarshalGQLContext writes the fields that were selected.
 func (r Record) MarshalGQLContext(ctx context.Context, w io.Writer) error {
-	return write(ctx, w, r.size(), func(b []byte, op *graphql.OperationContext, set ast.SelectionSet) []byte {
-		return r.append(b, fieldsOf(op, set, "Record"))
+	a := newAnswer(ctx, w)
+	return a.write(a.sizeOf(&r), func(b []byte, a *answer, set ast.SelectionSet) []byte {
+		return r.append(b, a, fieldsOf(a.op, set, "Record"))
 	})
 }
 
 // MarshalGQLContext writes the fields that were selected.
 func (p ChangePage) MarshalGQLContext(ctx context.Context, w io.Writer) error {
+	a := newAnswer(ctx, w)
 	size := overhead
 	for i := range p.Records {
-		size += p.Records[i].size()
+		size += a.sizeOf(&p.Records[i])
 	}
-	return write(ctx, w, size, p.append)
+	return a.write(size, p.append)
 }
 
 // MarshalGQLContext writes the fields that were selected.
 func (c RecordChange) MarshalGQLContext(ctx context.Context, w io.Writer) error {
+	a := newAnswer(ctx, w)
 	size := overhead
 	if c.Record != nil {
-		size += c.Record.size()
+		size += a.sizeOf(c.Record)
 	}
-	return write(ctx, w, size, c.append)
+	return a.write(size, c.append)
 }
 
 // gqlgen takes for a type that writes itself only one that reads itself, too.
@@ -90,37 +93,6 @@ func (ChangePage) UnmarshalGQLContext(context.Context, any) error { return errNo
 
 // UnmarshalGQLContext is never called.
 func (RecordChange) UnmarshalGQLContext(context.Context, any) error { return errNotInput }
-
-// overhead is about what an object takes beside a record's data.
-const overhead = 256
-
-func (r *Record) size() int {
-	return overhead + len(r.ID) + len(r.ClientID) + scalar.BytesLen(len(r.Data))
-}
-
-// write appends to what gqlgen hands over, which is a buffer, in place.
-func write(ctx context.Context, w io.Writer, size int, object func([]byte, *graphql.OperationContext, ast.SelectionSet) []byte) error {
-	var room []byte
-	if buffer, ok := w.(*bytes.Buffer); ok {
-		buffer.Grow(size)
-		room = buffer.AvailableBuffer()
-	}
-	op := graphql.GetOperationContext(ctx)
-	_, err := w.Write(object(room, op, selectionOf(ctx, op)))
-	return err
-}
-
-// selectionOf is that of the field, or of the list that the object is in. What
-// a subscription sends is written outside of its field, of which there is one.
-func selectionOf(ctx context.Context, op *graphql.OperationContext) ast.SelectionSet {
-	for field := graphql.GetFieldContext(ctx); field != nil; field = field.Parent {
-		if field.Field.Field != nil {
-			return field.Field.Selections
-		}
-	}
-	root := graphql.CollectFields(op, op.Operation.SelectionSet, []string{"Subscription"})
-	return root[0].Selections
-}
 
 // fields are those selected of an object, with their names in the answer as JSON.
 type fields []field
@@ -160,11 +132,11 @@ func (f fields) appendObject(b []byte, object string, value func(b []byte, f *fi
 	return append(b, '}')
 }
 
-func (p *ChangePage) append(b []byte, op *graphql.OperationContext, set ast.SelectionSet) []byte {
-	return fieldsOf(op, set, "ChangePage").appendObject(b, "ChangePage", func(b []byte, f *field) []byte {
+func (p *ChangePage) append(b []byte, a *answer, set ast.SelectionSet) []byte {
+	return fieldsOf(a.op, set, "ChangePage").appendObject(b, "ChangePage", func(b []byte, f *field) []byte {
 		switch f.name {
 		case "records":
-			return appendRecords(b, fieldsOf(op, f.set, "Record"), p.Records)
+			return appendRecords(b, a, fieldsOf(a.op, f.set, "Record"), p.Records)
 		case "cursor":
 			return appendText(b, p.Cursor.String())
 		case "hasMore":
@@ -176,24 +148,24 @@ func (p *ChangePage) append(b []byte, op *graphql.OperationContext, set ast.Sele
 	})
 }
 
-func appendRecords(b []byte, selected fields, records []Record) []byte {
+func appendRecords(b []byte, a *answer, selected fields, records []Record) []byte {
 	b = append(b, '[')
 	for i := range records {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = records[i].append(b, selected)
+		b = records[i].append(b, a, selected)
 	}
 	return append(b, ']')
 }
 
-func (c *RecordChange) append(b []byte, op *graphql.OperationContext, set ast.SelectionSet) []byte {
-	return fieldsOf(op, set, "RecordChange").appendObject(b, "RecordChange", func(b []byte, f *field) []byte {
+func (c *RecordChange) append(b []byte, a *answer, set ast.SelectionSet) []byte {
+	return fieldsOf(a.op, set, "RecordChange").appendObject(b, "RecordChange", func(b []byte, f *field) []byte {
 		switch f.name {
 		case "kind":
 			return appendText(b, kindName(c.Kind))
 		case "record":
-			return appendOptionalRecord(b, fieldsOf(op, f.set, "Record"), c.Record)
+			return appendOptionalRecord(b, a, f.set, c.Record)
 		case "cursor":
 			return appendText(b, c.Cursor.String())
 		}
@@ -201,11 +173,11 @@ func (c *RecordChange) append(b []byte, op *graphql.OperationContext, set ast.Se
 	})
 }
 
-func appendOptionalRecord(b []byte, selected fields, r *Record) []byte {
+func appendOptionalRecord(b []byte, a *answer, set ast.SelectionSet, r *Record) []byte {
 	if r == nil {
 		return append(b, "null"...)
 	}
-	return r.append(b, selected)
+	return r.append(b, a, fieldsOf(a.op, set, "Record"))
 }
 
 func kindName(kind feed.EventKind) string {
@@ -215,13 +187,13 @@ func kindName(kind feed.EventKind) string {
 	return "CHANGED"
 }
 
-func (r *Record) append(b []byte, selected fields) []byte {
+func (r *Record) append(b []byte, a *answer, selected fields) []byte {
 	return selected.appendObject(b, "Record", func(b []byte, f *field) []byte {
 		switch f.name {
 		case "id":
 			return appendText(b, r.ID)
 		case "data":
-			return appendData(b, r)
+			return a.appendData(b, r)
 		case "revision":
 			return strconv.AppendInt(b, int64(r.Revision), 10)
 		case "schemaVersion":
@@ -231,20 +203,22 @@ func (r *Record) append(b []byte, selected fields) []byte {
 		case "clientId":
 			return appendOptional(b, r.ClientID)
 		case "updatedAt":
-			return r.UpdatedAt.UTC().AppendFormat(b, dateTime)
+			return appendTime(b, r.UpdatedAt)
 		}
 		panic("object: Record has no field " + f.name)
 	})
 }
 
-const dateTime = `"2006-01-02T15:04:05.000000Z"`
-
-// appendData is null for tombstones only.
-func appendData(b []byte, r *Record) []byte {
-	if r.Deleted {
-		return append(b, "null"...)
+// appendTime writes microseconds always. RFC3339 is the one layout that package
+// time has a fast way for.
+func appendTime(b []byte, t time.Time) []byte {
+	b = append(b, '"')
+	b = t.UTC().AppendFormat(b, time.RFC3339)
+	b[len(b)-1] = '.' // Z
+	for unit := 100 * time.Millisecond; unit >= time.Microsecond; unit /= 10 {
+		b = append(b, '0'+byte(t.Nanosecond()/int(unit)%10))
 	}
-	return scalar.AppendBytes(b, r.Data)
+	return append(b, `Z"`...)
 }
 
 func appendOptional(b []byte, s string) []byte {

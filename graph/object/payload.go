@@ -5,7 +5,6 @@ import (
 	"io"
 	"strconv"
 
-	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"syncline/record"
@@ -46,12 +45,12 @@ func NewWriteRecordsPayload(result record.Result) *WriteRecordsPayload {
 
 // MarshalGQLContext writes the fields that were selected.
 func (p WriteRecordPayload) MarshalGQLContext(ctx context.Context, w io.Writer) error {
-	return write(ctx, w, overhead, p.append)
+	return newAnswer(ctx, w).write(overhead, p.append)
 }
 
 // MarshalGQLContext writes the fields that were selected.
 func (p WriteRecordsPayload) MarshalGQLContext(ctx context.Context, w io.Writer) error {
-	return write(ctx, w, overhead*(1+len(p.Results)), p.append)
+	return newAnswer(ctx, w).write(overhead*(1+len(p.Results)), p.append)
 }
 
 // UnmarshalGQLContext is never called.
@@ -60,8 +59,8 @@ func (WriteRecordPayload) UnmarshalGQLContext(context.Context, any) error { retu
 // UnmarshalGQLContext is never called.
 func (WriteRecordsPayload) UnmarshalGQLContext(context.Context, any) error { return errNotInput }
 
-func (p *WriteRecordPayload) append(b []byte, op *graphql.OperationContext, set ast.SelectionSet) []byte {
-	return fieldsOf(op, set, "WriteRecordPayload").appendObject(b, "WriteRecordPayload", func(b []byte, f *field) []byte {
+func (p *WriteRecordPayload) append(b []byte, a *answer, set ast.SelectionSet) []byte {
+	return fieldsOf(a.op, set, "WriteRecordPayload").appendObject(b, "WriteRecordPayload", func(b []byte, f *field) []byte {
 		switch f.name {
 		case "status":
 			return appendText(b, statusName(p.Status))
@@ -71,7 +70,7 @@ func (p *WriteRecordPayload) append(b []byte, op *graphql.OperationContext, set 
 			}
 			return strconv.AppendInt(b, int64(*p.NewRevision), 10)
 		case "record":
-			return appendOptionalRecord(b, fieldsOf(op, f.set, "Record"), p.Record)
+			return appendOptionalRecord(b, a, f.set, p.Record)
 		case "replayed":
 			return strconv.AppendBool(b, p.Replayed)
 		}
@@ -79,8 +78,8 @@ func (p *WriteRecordPayload) append(b []byte, op *graphql.OperationContext, set 
 	})
 }
 
-func (p *WriteRecordsPayload) append(b []byte, op *graphql.OperationContext, set ast.SelectionSet) []byte {
-	return fieldsOf(op, set, "WriteRecordsPayload").appendObject(b, "WriteRecordsPayload", func(b []byte, f *field) []byte {
+func (p *WriteRecordsPayload) append(b []byte, a *answer, set ast.SelectionSet) []byte {
+	return fieldsOf(a.op, set, "WriteRecordsPayload").appendObject(b, "WriteRecordsPayload", func(b []byte, f *field) []byte {
 		switch f.name {
 		case "status":
 			return appendText(b, statusName(p.Status))
@@ -90,7 +89,7 @@ func (p *WriteRecordsPayload) append(b []byte, op *graphql.OperationContext, set
 				if i > 0 {
 					b = append(b, ',')
 				}
-				b = p.Results[i].append(b, op, f.set)
+				b = p.Results[i].append(b, a, f.set)
 			}
 			return append(b, ']')
 		case "replayed":

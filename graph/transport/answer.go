@@ -14,6 +14,7 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"syncline/auth"
+	"syncline/graph/body"
 )
 
 const (
@@ -176,10 +177,15 @@ func quality(attributes map[string]string) float64 {
 	return quality
 }
 
-// answer sends a response. Anything but success goes out as
+// answer sends a response that is written whole.
+func (t *Transports) answer(w http.ResponseWriter, status int, mediaType string, resp *graphql.Response) {
+	t.send(w, status, mediaType, resp, &body.Blobs{})
+}
+
+// send sends a response with what its data leaves out. Anything but success goes out as
 // application/graphql-response+json, which tells clients that its body is ours
 // and not a proxy's.
-func (t *Transports) answer(w http.ResponseWriter, status int, mediaType string, resp *graphql.Response) {
+func (t *Transports) send(w http.ResponseWriter, status int, mediaType string, resp *graphql.Response, blobs *body.Blobs) {
 	if status != http.StatusOK {
 		mediaType = mediaGraphQL
 	}
@@ -191,27 +197,15 @@ func (t *Transports) answer(w http.ResponseWriter, status int, mediaType string,
 	if status == http.StatusUnauthorized {
 		header.Set("WWW-Authenticate", auth.Challenge)
 	}
-	parts := [][]byte{appendHead(nil, resp), resp.Data, closingBracket}
-	if len(resp.Data) < inOnePiece {
-		parts = [][]byte{append(append(parts[0], parts[1]...), closingBracket...)}
-	}
-	size := 0
-	for _, part := range parts {
-		size += len(part)
-	}
+	head := appendHead(nil, resp)
+	size := len(head) + blobs.Len(resp.Data) + len(closingBracket)
 	header.Set("Content-Length", strconv.Itoa(size))
 	// What wraps the writer may not know of deadlines; the answer counts more.
 	control := http.NewResponseController(w)
 	_ = control.SetWriteDeadline(time.Now().Add(t.config.writeTimeout(size)))
 	w.WriteHeader(status)
-	for _, part := range parts {
-		_, _ = w.Write(part) //nolint:gosec // JSON, and declared as such
-	}
+	_ = blobs.Send(w, head, resp.Data, closingBracket) // who is gone needs no answer
 }
-
-// inOnePiece is below how many bytes of data an answer is put together before
-// it is written, rather than written in three pieces.
-const inOnePiece = 8 << 10
 
 var closingBracket = []byte{'}'}
 

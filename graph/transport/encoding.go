@@ -6,6 +6,8 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/klauspost/compress/gzhttp"
 	"github.com/klauspost/compress/gzip"
+
+	"syncline/graph/body"
 )
 
 // worthEncoding is from how many bytes of data an answer is compressed for a
@@ -32,13 +34,13 @@ func newEncoder() func(http.Handler) http.HandlerFunc {
 
 // deliver sends the answer to an operation that was executed. An event stream's
 // does not come this way: a compressor would hold its events back.
-func (t *Transports) deliver(w http.ResponseWriter, r *http.Request, status int, mediaType string, resp *graphql.Response) {
-	if len(resp.Data) < worthEncoding {
+func (t *Transports) deliver(w http.ResponseWriter, r *http.Request, status int, mediaType string, resp *graphql.Response, blobs *body.Blobs) {
+	if blobs.Len(resp.Data) < worthEncoding {
 		w.Header().Add("Vary", "Accept-Encoding")
-		t.answer(w, status, mediaType, resp)
+		t.send(w, status, mediaType, resp, blobs)
 		return
 	}
 	encoder(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		t.answer(w, status, mediaType, resp)
+		t.send(w, status, mediaType, resp, blobs)
 	}))(w, r)
 }
