@@ -145,6 +145,18 @@ func Contains(text string) Check {
 	}
 }
 
+// EndsWith checks an answer by a piece of text near its end. To look through a
+// page for what follows its records costs the load generator more than to read it.
+func EndsWith(text string) Check {
+	contains := Contains(text)
+	return func(answer []byte) error {
+		return contains(answer[max(0, len(answer)-len(text)-end):])
+	}
+}
+
+// end is how much may follow the text.
+const end = 64
+
 // The statuses of writes and locks.
 const (
 	Success  = "SUCCESS"
