@@ -113,7 +113,7 @@ type intake struct {
 // the log cannot take.
 func (m *Manager) plan(ctx context.Context, page Page, reused map[string]error) (*intake, error) {
 	in := &intake{pulled: map[string]bool{}, settled: map[string]Position{}, commit: Commit{Unchanged: map[string]Position{}}}
-	events, err := m.screen(in, page.Events, reused)
+	events, err := m.screen(in, page, reused)
 	if err != nil {
 		return nil, err
 	}
@@ -173,9 +173,9 @@ func byAggregate(events []EventWithVersion) (order []string, groups map[string][
 
 // screen leaves out what is not wanted here. What should not have come is kept
 // as a review.
-func (m *Manager) screen(in *intake, events []EventWithVersion, reused map[string]error) ([]EventWithVersion, error) {
+func (m *Manager) screen(in *intake, page Page, reused map[string]error) ([]EventWithVersion, error) {
 	var wanted []EventWithVersion
-	for _, e := range events {
+	for _, e := range page.Events {
 		passes, err := m.passes(e.Event)
 		if err != nil {
 			return nil, err
@@ -189,13 +189,29 @@ func (m *Manager) screen(in *intake, events []EventWithVersion, reused map[strin
 		}
 		switch {
 		case reason != nil:
-			in.errs = append(in.errs, reason)
-			in.parked++
-			in.commit.AddReviews = append(in.commit.AddReviews, m.rejection(e, reason))
+			in.reject(m.rejection(e, reason), reason)
 		case !in.pulled[e.Event.ID()]:
 			in.pulled[e.Event.ID()] = true
 			wanted = append(wanted, e)
 		}
 	}
+	for _, u := range page.Unreadable {
+		passes, err := m.passes(u.Event)
+		if err != nil {
+			return nil, err
+		}
+		if passes {
+			reason := u.reason()
+			r := m.rejection(EventWithVersion{Event: u.Event}, reason)
+			r.ID = rejectedPrefix + digest(r.Peer, "", u.Name)
+			in.reject(r, reason)
+		}
+	}
 	return wanted, nil
+}
+
+func (in *intake) reject(r Review, reason error) {
+	in.errs = append(in.errs, reason)
+	in.parked++
+	in.commit.AddReviews = append(in.commit.AddReviews, r)
 }

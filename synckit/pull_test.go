@@ -146,3 +146,46 @@ func TestEventsThatAreNotTaken(t *testing.T) {
 	check(t, "log after the decisions", a.log(), "taken h1 h2 bad")
 	check(t, "resolutions", len(resolutionsIn(t, a.store)), 0)
 }
+
+// What stands in the peer's log and is no event that can be read holds up
+// nothing. It is told of once, waits in the reviews, and is taken when it comes
+// mended.
+func TestWhatCannotBeReadHoldsUpNothing(t *testing.T) {
+	t.Parallel()
+	transport := newScripted(newHub(t))
+	a := nodeOver(t, transport, synckit.SyncOptions{Filter: func(e synckit.Event) bool { return e.Type() != "Unwanted" }})
+	damaged := synckit.Unreadable{Name: "r1", Err: stderrors.New("record r1 at revision 2: damaged")}
+	future := synckit.Unreadable{
+		Name: "r2", Event: newEvent("h3", "x"),
+		Err: errors.New(errors.InvalidVersion, "read record", stderrors.New("record r2 at revision 3: of a kind to come")),
+	}
+	other := synckit.Unreadable{Name: "r4", Err: errors.New(errors.InvalidEvent, "read record", nil)}
+	unwanted := synckit.Unreadable{Name: "r3", Event: synckit.NewEvent("h4", "Unwanted", "x", nil, nil)}
+	pages := map[string]synckit.Page{
+		"":  {Events: []synckit.EventWithVersion{{Event: newEvent("h1", "x")}}, Unreadable: []synckit.Unreadable{damaged, future, other, unwanted}, Cursor: "3", More: true},
+		"3": {Events: []synckit.EventWithVersion{{Event: newEvent("h2", "x")}}, Cursor: "4"},
+		"4": {Unreadable: []synckit.Unreadable{damaged}, Cursor: "5"},
+		"5": {Cursor: "5"},
+	}
+	transport.pullPage = func(_ context.Context, since string, _ int) (synckit.Page, error) { return pages[since], nil }
+	r, err := a.Sync(t.Context())
+	check(t, "error", err, nil)
+	check(t, "log", a.log(), "h1 h2")
+	check(t, "errors", r.Errors, []error{
+		errors.New(errors.InvalidEvent, "pull", damaged.Err), future.Err, other.Err,
+	})
+	check(t, "reviews", r.ReviewsAdded, 3)
+	for _, want := range []int{1, 0} { // it was written again, still damaged
+		r, err = a.Sync(t.Context())
+		check(t, "error", err, nil)
+		check(t, "errors", len(r.Errors), want)
+	}
+	reviews, err := a.Reviews(t.Context(), "", 10)
+	if err != nil || len(reviews) != 3 {
+		t.Fatalf("reviews: %v, %v", reviews, err)
+	}
+	for _, review := range reviews {
+		check(t, "decide", a.Decide(t.Context(), review.ID, review.Remote), nil)
+	}
+	check(t, "log after the decisions", a.log(), "h1 h2 h3")
+}

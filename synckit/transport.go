@@ -3,6 +3,8 @@ package synckit
 import (
 	"context"
 	"fmt"
+
+	"syncline/synckit/errors"
 )
 
 // Transport reaches one peer. It is safe for concurrent use.
@@ -41,6 +43,28 @@ type Page struct {
 	Events []EventWithVersion
 	Cursor string // resumes after Events
 	More   bool   // there is more after Events now
+	// Unreadable is what stands there beside Events.
+	Unreadable []Unreadable
+}
+
+// Unreadable is an entry of a peer's log that is no event, or none that can be
+// read here. The manager goes on without it: it is an error of the result, and
+// waits in the reviews.
+type Unreadable struct {
+	// Name tells it from others in the peer's log: one that comes again under its
+	// name takes the place of its review.
+	Name string
+	// Event is what could be read: all but the version; nil: nothing.
+	Event Event
+	// Err says what is wrong, and where it stands.
+	Err error
+}
+
+func (u Unreadable) reason() error {
+	if errors.CodeOf(u.Err) != "" {
+		return u.Err
+	}
+	return errors.New(errors.InvalidEvent, "pull", u.Err, errors.Metadata{"entry": u.Name})
 }
 
 // NamedTransport is a Transport that names its peer. Cursors are kept by that

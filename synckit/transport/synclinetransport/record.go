@@ -1,11 +1,14 @@
 package synclinetransport
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	stderrors "errors"
+	"fmt"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -16,8 +19,12 @@ import (
 	"syncline/synckit/transport/internal/wire"
 )
 
-// schemaVersion tells events from an owner's other records.
-const schemaVersion = "synckit/1"
+// schemaVersion tells events from an owner's other records. Another version of
+// the schema is of a newer release: its events are met, but cannot be read.
+const (
+	schema        = "synckit/"
+	schemaVersion = schema + "1"
+)
 
 // maxIDBytes is the service's limit of a record's id.
 const maxIDBytes = 64
@@ -34,7 +41,9 @@ func recordID(eventID string) string {
 }
 
 // isEvent tells whether a record is an event. One that was deleted is none any more.
-func isEvent(r client.Record) bool { return r.SchemaVersion == schemaVersion && !r.Deleted }
+func isEvent(r client.Record) bool {
+	return strings.HasPrefix(r.SchemaVersion, schema) && !r.Deleted
+}
 
 // encodeRecord is the write that makes an event a record. A position in another
 // log is no version worth keeping.
@@ -46,25 +55,32 @@ func encodeRecord(e wire.Event) (client.Write, error) {
 var errForeign = stderrors.New("the record is not as this package writes it")
 
 func decodeEvent(r client.Record) (wire.Event, error) {
+	if r.SchemaVersion != schemaVersion {
+		return wire.Event{}, fmt.Errorf("its schema is %q, not %q", r.SchemaVersion, schemaVersion)
+	}
 	var e wire.Event
 	err := json.Unmarshal(r.Data, &e)
-	if err == nil && (recordID(e.Event.ID) != r.ID || r.SchemaVersion != schemaVersion) {
+	if err == nil && recordID(e.Event.ID) != r.ID {
 		err = errForeign
 	}
-	if err != nil {
-		return e, errors.New(errors.InvalidEvent, "read record", err, errors.Metadata{"record": r.ID})
-	}
-	return e, nil
+	return e, err
 }
 
+// decodeRecord reads an event. Its error names the record; where only the version
+// cannot be read, the event comes with it.
 func decodeRecord(ctx context.Context, r client.Record, parse wire.VersionParser) (synckit.EventWithVersion, error) {
 	encoded, err := decodeEvent(r)
-	if err != nil {
-		return synckit.EventWithVersion{}, err
+	var e synckit.EventWithVersion
+	if err == nil {
+		e, err = encoded.Decode(ctx, parse)
 	}
-	e, err := encoded.Decode(ctx, parse)
-	if err == nil && e.Version == nil {
+	if err != nil {
+		where := errors.Metadata{"record": r.ID, "revision": strconv.FormatInt(int64(r.Revision), 10)}
+		err = fmt.Errorf("record %q at revision %d: %w", r.ID, r.Revision, err)
+		return e, errors.New(cmp.Or(errors.CodeOf(err), errors.InvalidEvent), "read record", err, where)
+	}
+	if e.Version == nil {
 		e.Version = cursor.IntegerCursor{Seq: uint64(r.Revision)}
 	}
-	return e, err
+	return e, nil
 }

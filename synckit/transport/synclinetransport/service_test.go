@@ -13,6 +13,7 @@ import (
 	"syncline/internal/testservers"
 	"syncline/synckit"
 	"syncline/synckit/errors"
+	"syncline/synckit/storage/memory"
 	"syncline/synckit/transport/synclinetransport"
 	"syncline/synckit/version"
 )
@@ -40,13 +41,14 @@ func TestWithTheServer(t *testing.T) {
 	t.Parallel()
 	server := testservers.StartSyncline(t)
 	for name, test := range map[string]func(*testing.T, *client.Client, *synclinetransport.Transport){
-		"other records are no events":            testOtherRecords,
-		"an event twice in one push":             testTwice,
-		"an event that was deleted comes back":   testDeleted,
-		"a record that only looks like an event": testForgery,
-		"pulling after versions":                 testVersions,
-		"pulling after clocks":                   testClocks,
-		"pushes of many bytes":                   testManyBytes,
+		"other records are no events":          testOtherRecords,
+		"an event twice in one push":           testTwice,
+		"an event that was deleted comes back": testDeleted,
+		"records that only look like events":   testForgery,
+		"one of them while somebody listens":   testForgedLive,
+		"pulling after versions":               testVersions,
+		"pulling after clocks":                 testClocks,
+		"pushes of many bytes":                 testManyBytes,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -131,17 +133,82 @@ func testDeleted(t *testing.T, c *client.Client, transport *synclinetransport.Tr
 	}
 }
 
+// One record that is not as it should be does not keep the others from anybody.
+// It is told of with its id and revision, and taken once it is mended.
 func testForgery(t *testing.T, c *client.Client, transport *synclinetransport.Transport) {
-	for i, data := range []string{`nonsense`, `{"event":{"id":"another"}}`, `{"event":{"id":"2"},"version":"?"}`} {
-		w, err := c.Set(testContext(t), fmt.Sprint("e/", i), []byte(data), 0, client.WithSchemaVersion("synckit/1"))
-		if err != nil {
+	ctx := testContext(t)
+	store := memory.New()
+	defer store.Close()
+	m := synckit.NewSyncManager(store, transport, nil)
+	defer m.Close()
+	forged := []struct{ id, data, schema string }{
+		{"e/0", `nonsense`, "synckit/1"},
+		{"e/1", `{"event":{"id":"another"}}`, "synckit/1"},
+		{"e/2", `{"event":{"id":"2"},"version":"?"}`, "synckit/1"},
+		{"e/3", `{"event":{"id":"3"}}`, "synckit/2"},
+	}
+	last := make([]client.Written, len(forged))
+	for i, f := range forged {
+		push(t, transport, newEvent(fmt.Sprint("before", i)))
+		var err error
+		if last[i], err = c.Set(ctx, f.id, []byte(f.data), 0, client.WithSchemaVersion(f.schema)); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := transport.PullPage(testContext(t), "", 10); err == nil || errors.IsRetryable(err) {
-			t.Errorf("%s: %v", data, err)
+	}
+	push(t, transport, newEvent("after"))
+	sound := []string{"before0", "before1", "before2", "before3", "after"}
+	if got := pull(t, transport, nil); !slices.Equal(got, sound) {
+		t.Errorf("pulled %v", got)
+	}
+	r, err := m.Sync(ctx)
+	if err != nil || r.EventsPulled != len(sound) || len(r.Errors) != len(forged) || r.ReviewsAdded != len(forged) {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	for i, f := range forged {
+		want := fmt.Sprintf("record %q at revision %d", f.id, last[i].Revision)
+		if err := r.Errors[i]; !strings.Contains(err.Error(), want) || errors.IsRetryable(err) {
+			t.Errorf("%v, want %s", err, want)
 		}
-		if _, err := c.Delete(testContext(t), fmt.Sprint("e/", i), w.Revision); err != nil {
-			t.Fatal(err)
+	}
+	if r, err = m.Sync(ctx); err != nil || len(r.Errors) > 0 || r.EventsPulled > 0 {
+		t.Errorf("again: %+v, %v", r, err)
+	}
+	if _, err := c.Set(ctx, "e/0", []byte(`{"event":{"id":"0"}}`), last[0].Revision, client.WithSchemaVersion("synckit/1")); err != nil {
+		t.Fatal(err)
+	}
+	if r, err = m.Sync(ctx); err != nil || len(r.Errors) > 0 || r.EventsPulled != 1 {
+		t.Errorf("mended: %+v, %v", r, err)
+	}
+}
+
+// A subscriber hears of a record that cannot be read as of something new, and
+// goes on.
+func testForgedLive(t *testing.T, c *client.Client, transport *synclinetransport.Transport) {
+	ctx, stop := context.WithCancel(testContext(t))
+	defer stop()
+	woken, ended := make(chan []string), make(chan error, 1)
+	go func() {
+		ended <- transport.Subscribe(ctx, func(events []synckit.EventWithVersion) error {
+			woken <- ids(events)
+			return nil
+		})
+	}()
+	for i, want := range [][]string{{}, {}, {"a"}} {
+		switch i {
+		case 1:
+			if _, err := c.Set(ctx, "e/0", []byte("nonsense"), 0, client.WithSchemaVersion("synckit/1")); err != nil {
+				t.Fatal(err)
+			}
+		case 2:
+			push(t, transport, newEvent("a"))
+		}
+		select {
+		case got := <-woken:
+			if !slices.Equal(got, want) {
+				t.Errorf("woken by %v, want %v", got, want)
+			}
+		case err := <-ended:
+			t.Fatalf("the subscription ended: %v", err)
 		}
 	}
 }

@@ -87,29 +87,33 @@ func (t *Transport) PullPage(ctx context.Context, since string, limit int) (sync
 	if err != nil {
 		return synckit.Page{}, err
 	}
-	page := synckit.Page{Cursor: string(feed.Cursor), More: feed.HasMore}
-	page.Events, err = t.decode(ctx, feed.Records)
-	return page, err
+	return t.decode(ctx, feed)
 }
 
-// decode reads the events among records.
-func (t *Transport) decode(ctx context.Context, records []client.Record) ([]synckit.EventWithVersion, error) {
-	var events []synckit.EventWithVersion
-	for _, r := range records {
+// decode reads the events of a page. Anybody who has the key can write records:
+// one that is not as it should be does not hold up the others.
+func (t *Transport) decode(ctx context.Context, feed client.Page) (synckit.Page, error) {
+	page := synckit.Page{Cursor: string(feed.Cursor), More: feed.HasMore}
+	for _, r := range feed.Records {
 		if !isEvent(r) {
 			continue
 		}
 		e, err := decodeRecord(ctx, r, t.parse)
-		if err != nil {
-			return nil, err
+		switch {
+		case err == nil:
+			page.Events = append(page.Events, e)
+		case ctx.Err() != nil: // the parser may have failed for that
+			return synckit.Page{}, live.Ended(ctx, "pull")
+		default:
+			page.Unreadable = append(page.Unreadable, synckit.Unreadable{Name: r.ID, Event: e.Event, Err: err})
 		}
-		events = append(events, e)
 	}
-	return events, nil
+	return page, nil
 }
 
 // Pull implements synckit.Transport. It reads all there is, page by page. An
-// event that brought no version has its record's revision.
+// event that brought no version has its record's revision. Records that cannot
+// be read are left out: PullPage tells of them.
 func (t *Transport) Pull(ctx context.Context, since synckit.Version) ([]synckit.EventWithVersion, error) {
 	at := ""
 	if c, ok := since.(cursor.IntegerCursor); ok && !c.IsZero() {
@@ -177,16 +181,23 @@ func (t *Transport) follow(ctx context.Context, handler func([]synckit.EventWith
 		case event.Kind == client.CaughtUp:
 			err = handler(nil)
 		case isEvent(event.Record):
-			var e synckit.EventWithVersion
-			if e, err = decodeRecord(ctx, event.Record, t.parse); err == nil {
-				err = handler([]synckit.EventWithVersion{e})
-			}
+			err = handler(t.hint(ctx, event.Record))
 		}
 		if err != nil {
 			return err
 		}
 	}
 	return context.Cause(ctx)
+}
+
+// hint is what a subscriber is told of a record. What cannot be read is still
+// something new: a pull tells what is wrong with it.
+func (t *Transport) hint(ctx context.Context, r client.Record) []synckit.EventWithVersion {
+	e, err := decodeRecord(ctx, r, t.parse)
+	if err != nil {
+		return nil
+	}
+	return []synckit.EventWithVersion{e}
 }
 
 // call asks the service, which the client does until ctx ends.

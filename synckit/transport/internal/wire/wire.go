@@ -78,7 +78,7 @@ func EncodeAll(events []synckit.EventWithVersion) ([]Event, *synckit.PushError) 
 }
 
 // Decode reads the event. Its errors have the codes InvalidEvent and
-// InvalidVersion.
+// InvalidVersion; with the latter comes the event without its version.
 func (e Event) Decode(ctx context.Context, parse VersionParser) (synckit.EventWithVersion, error) {
 	if len(e.Event.Data) == 0 {
 		e.Event.Data = json.RawMessage("null") // some leave out what is null
@@ -88,10 +88,7 @@ func (e Event) Decode(ctx context.Context, parse VersionParser) (synckit.EventWi
 		return synckit.EventWithVersion{}, err
 	}
 	v, err := ParseVersion(ctx, parse, e.Version)
-	if err != nil {
-		return synckit.EventWithVersion{}, err
-	}
-	return synckit.EventWithVersion{Event: event, Version: v}, nil
+	return synckit.EventWithVersion{Event: event, Version: v}, err
 }
 
 // ParseVersion reads a version's text; empty is no version. Its error has the
