@@ -185,7 +185,7 @@ func (m *Manager) hasPending(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	entries, err := m.read(ctx, at.position)
+	entries, err := m.read(ctx, at.position, m.options.BatchSize)
 	for _, e := range entries {
 		if m.concerns(at, e) {
 			return true, err

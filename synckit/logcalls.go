@@ -4,9 +4,9 @@ import "context"
 
 // The manager's calls of its log, with time limits and codes.
 
-func (m *Manager) read(ctx context.Context, after Position) (entries []Entry, err error) {
+func (m *Manager) read(ctx context.Context, after Position, limit int) (entries []Entry, err error) {
 	err = m.callStore(ctx, "read log", func(ctx context.Context) error {
-		entries, err = m.log.Read(ctx, after, m.options.BatchSize)
+		entries, err = m.log.Read(ctx, after, limit)
 		return err
 	})
 	return entries, err

@@ -20,6 +20,8 @@ type Manager struct {
 	turn    chan struct{} // who holds its one token syncs
 	peer    peerReader
 	watched watched
+	pulling portion
+	pushing portion
 
 	results results
 	status  statusKeeper
@@ -47,6 +49,8 @@ func NewSyncManager(store EventStore, transport Transport, options *SyncOptions)
 		m.options = m.options.withDefaults(transport)
 		m.log = logOf(store)
 		m.peer = newPeerReader(store, transport)
+		m.pulling = portion{now: m.options.BatchSize, most: m.options.BatchSize, patience: m.options.Timeout}
+		m.pushing = m.pulling
 	}
 	return m
 }

@@ -2,6 +2,7 @@ package synckit
 
 import (
 	"context"
+	"time"
 
 	"syncline/synckit/errors"
 )
@@ -115,10 +116,12 @@ func textOf(v Version) string {
 // pullPage asks for a page and checks that it leads on.
 func (m *Manager) pullPage(ctx context.Context, source pageSource, since string) (Page, error) {
 	var page Page
+	begun := time.Now()
 	err := m.callTransport(ctx, "pull", func(ctx context.Context) (err error) {
-		page, err = source.PullPage(ctx, since, m.options.BatchSize)
+		page, err = source.PullPage(ctx, since, m.pulling.now)
 		return err
 	})
+	m.pulling.heed(err, time.Since(begun), page.More)
 	if err == nil && page.More && len(page.Events) == 0 && page.Cursor == since {
 		err = errors.New(errors.Internal, "pull", nil, errors.Metadata{"reason": "the peer's pages lead nowhere"})
 	}

@@ -50,7 +50,8 @@ func (m *Manager) push(ctx context.Context, r *SyncResult) error {
 		return err
 	}
 	for {
-		entries, err := m.read(ctx, at.position)
+		most := m.pushing.now
+		entries, err := m.read(ctx, at.position, most)
 		if err != nil {
 			return err
 		}
@@ -60,7 +61,7 @@ func (m *Manager) push(ctx context.Context, r *SyncResult) error {
 				return err
 			}
 		}
-		if len(entries) < m.options.BatchSize {
+		if len(entries) < most {
 			return m.endPush(ctx, next)
 		}
 		at = next
@@ -93,9 +94,7 @@ func (m *Manager) pushBatch(ctx context.Context, at pushCursor, entries []Entry,
 	}
 	var failed error
 	if len(b.send) > 0 {
-		failed = b.heed(m.callTransport(ctx, "push", func(ctx context.Context) error {
-			return m.transport.Push(ctx, b.send)
-		}))
+		failed = b.heed(m.sendBatch(ctx, b))
 	}
 	next := pushCursor{position: b.done(at.position), all: at.all}
 	if next.position > at.position {
@@ -107,6 +106,15 @@ func (m *Manager) pushBatch(ctx context.Context, at pushCursor, entries []Entry,
 	}
 	b.report(r)
 	return next.position, failed
+}
+
+func (m *Manager) sendBatch(ctx context.Context, b *batch) error {
+	full, begun := len(b.entries) == m.pushing.now, time.Now()
+	err := m.callTransport(ctx, "push", func(ctx context.Context) error {
+		return m.transport.Push(ctx, b.send)
+	})
+	m.pushing.heed(err, time.Since(begun), full)
+	return err
 }
 
 func (m *Manager) pick(at pushCursor, entries []Entry) (*batch, error) {

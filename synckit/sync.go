@@ -39,6 +39,7 @@ type SyncOptions struct {
 	// its turn comes is not looked at again. Resolutions always pass.
 	Filter func(Event) bool
 	// BatchSize is how many events go in one call and one transaction; 0: 100.
+	// While the line does not carry that many within Timeout there are fewer.
 	BatchSize int
 	// SyncInterval is auto sync's; 0: 30 s.
 	SyncInterval time.Duration

@@ -95,7 +95,7 @@ func (m *Manager) watch(ctx context.Context) error {
 		}
 	}
 	for {
-		entries, err := m.read(ctx, w.scanned)
+		entries, err := m.read(ctx, w.scanned, m.options.BatchSize)
 		if err != nil {
 			return err
 		}

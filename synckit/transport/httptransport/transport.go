@@ -160,12 +160,9 @@ func (s *source) End(ctx context.Context) (string, error) {
 	return page.Cursor, err
 }
 
-// livePage bounds the events of a live answer: more come with the next.
-const livePage = 100
-
-func (s *source) Next(ctx context.Context, cursor string) (synckit.Page, error) {
+func (s *source) Next(ctx context.Context, cursor string, limit int) (synckit.Page, error) {
 	t := (*Transport)(s)
-	page, err := t.get(ctx, pageValues(cursor, livePage), t.options.LiveWait)
+	page, err := t.get(ctx, pageValues(cursor, limit), t.options.LiveWait)
 	if err == nil && page.Cursor == "" {
 		err = errors.New(errors.Unsupported, "subscribe", errNoLive)
 	}

@@ -111,8 +111,8 @@ const wait = time.Minute
 
 func (s *source) End(ctx context.Context) (string, error) { return s.log.End(ctx) }
 
-func (s *source) Next(ctx context.Context, cursor string) (synckit.Page, error) {
-	return decode(s.log.Next(ctx, peerlog.Query{Cursor: cursor, Limit: maxPage}, wait))
+func (s *source) Next(ctx context.Context, cursor string, limit int) (synckit.Page, error) {
+	return decode(s.log.Next(ctx, peerlog.Query{Cursor: cursor, Limit: limit}, wait))
 }
 
 func decode(page peerlog.Page, err error) (synckit.Page, error) {

@@ -19,19 +19,16 @@ type follower struct {
 	at        string // where the follow stands
 }
 
-// livePage bounds the events of a live page: more come with the next.
-const livePage = 100
-
 // End implements live.Source.
 func (f *follower) End(ctx context.Context) (string, error) {
-	page, err := f.begin(ctx, "")
+	page, err := f.begin(ctx, "", live.MaxEvents)
 	return page.Cursor, err
 }
 
-// Next implements live.Source.
-func (f *follower) Next(ctx context.Context, cursor string) (synckit.Page, error) {
+// Next implements live.Source. The limit of a follow is the one that it began with.
+func (f *follower) Next(ctx context.Context, cursor string, limit int) (synckit.Page, error) {
 	if f.conn == nil || f.at != cursor {
-		return f.begin(ctx, cursor)
+		return f.begin(ctx, cursor, limit)
 	}
 	if err := f.conn.send(ctx, message{ID: f.id, Next: true}); err != nil {
 		f.stop()
@@ -41,7 +38,7 @@ func (f *follower) Next(ctx context.Context, cursor string) (synckit.Page, error
 }
 
 // begin follows from a cursor on; empty is the end.
-func (f *follower) begin(ctx context.Context, cursor string) (synckit.Page, error) {
+func (f *follower) begin(ctx context.Context, cursor string, limit int) (synckit.Page, error) {
 	f.stop()
 	bound, cancel := context.WithTimeout(ctx, f.transport.options.Timeout)
 	defer cancel()
@@ -51,7 +48,7 @@ func (f *follower) begin(ctx context.Context, cursor string) (synckit.Page, erro
 	}
 	f.conn = conn
 	f.id, f.pages = conn.expect()
-	if err := conn.send(bound, message{ID: f.id, Follow: &query{Cursor: cursor, Limit: livePage}}); err != nil {
+	if err := conn.send(bound, message{ID: f.id, Follow: &query{Cursor: cursor, Limit: limit}}); err != nil {
 		f.stop()
 		return synckit.Page{}, err
 	}

@@ -14,21 +14,25 @@ import (
 type Source interface {
 	// End is the cursor after all that is there now.
 	End(ctx context.Context) (string, error)
-	// Next waits for events after a cursor. An empty page is no end: Follow asks
-	// again.
-	Next(ctx context.Context, cursor string) (synckit.Page, error)
+	// Next waits for events after a cursor, and gives up to limit of them. An empty
+	// page is no end: Follow asks again.
+	Next(ctx context.Context, cursor string, limit int) (synckit.Page, error)
 }
+
+// MaxEvents bounds what Follow asks for at once: more comes with the next page.
+const MaxEvents = 100
 
 // Follow calls handler with each page of what comes from now on, until ctx ends,
 // handler fails, or the source fails in a way that trying again does not mend.
 // It resumes from its cursor after a failure. Whenever it has begun to listen,
 // also after a failure, handler is called, without events if there are none:
-// something may have come just before.
+// something may have come just before. After a failure it asks for fewer events
+// at once: the line may have been too slow for that many.
 func Follow(ctx context.Context, source Source, handler func([]synckit.EventWithVersion) error) error {
 	var pause Backoff
-	at, fresh := "", true
+	at, fresh, limit := "", true, MaxEvents
 	for {
-		page, err := next(ctx, source, at)
+		page, err := next(ctx, source, at, limit)
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
@@ -36,7 +40,7 @@ func Follow(ctx context.Context, source Source, handler func([]synckit.EventWith
 			at = ""
 			fallthrough
 		case errors.IsRetryable(err):
-			fresh = true
+			fresh, limit = true, max(limit/2, 1)
 			if err := pause.Wait(ctx, err); err != nil {
 				return err
 			}
@@ -45,6 +49,9 @@ func Follow(ctx context.Context, source Source, handler func([]synckit.EventWith
 			return err
 		}
 		pause = Backoff{}
+		if len(page.Events) >= limit {
+			limit = min(2*limit, MaxEvents)
+		}
 		if fresh || len(page.Events) > 0 {
 			if err := handler(page.Events); err != nil {
 				return err
@@ -54,9 +61,9 @@ func Follow(ctx context.Context, source Source, handler func([]synckit.EventWith
 	}
 }
 
-func next(ctx context.Context, source Source, at string) (synckit.Page, error) {
+func next(ctx context.Context, source Source, at string, limit int) (synckit.Page, error) {
 	if at != "" {
-		return source.Next(ctx, at)
+		return source.Next(ctx, at, limit)
 	}
 	end, err := source.End(ctx)
 	return synckit.Page{Cursor: end}, err

@@ -15,9 +15,10 @@ import (
 
 // script is a source that answers as it is told.
 type script struct {
-	steps []step
-	asked []string
-	times []time.Time
+	steps  []step
+	asked  []string
+	limits []int
+	times  []time.Time
 }
 
 type step struct {
@@ -40,7 +41,10 @@ func (s *script) End(context.Context) (string, error) {
 	return page.Cursor, err
 }
 
-func (s *script) Next(_ context.Context, cursor string) (synckit.Page, error) { return s.next(cursor) }
+func (s *script) Next(_ context.Context, cursor string, limit int) (synckit.Page, error) {
+	s.limits = append(s.limits, limit)
+	return s.next(cursor)
+}
 
 var (
 	errEnd      = errors.New(errors.Unsupported, "test", nil)
@@ -79,6 +83,25 @@ func TestItGoesOnWhereItWas(t *testing.T) {
 		}
 		if want := []string{"end", "1", "2", "2", "2", "2", "4", "4"}; !slices.Equal(s.asked, want) {
 			t.Errorf("asked for %q, want %q", s.asked, want)
+		}
+	})
+}
+
+// A page that the line does not carry is not asked for again as it was.
+func TestFailuresMakePagesSmaller(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		full := func(cursor string, n int) step { return page(cursor, make([]string, n)...) }
+		s := &script{steps: []step{
+			page("1"), {err: errGone}, {err: errGone}, page("2", "a"), full("3", 25), full("4", 50), page("5"),
+		}}
+		follow(t, s)
+		if want := []int{100, 50, 25, 25, 50, 100, 100}; !slices.Equal(s.limits, want) {
+			t.Errorf("asked for up to %v events, want %v", s.limits, want)
+		}
+		s = &script{steps: append([]step{page("1")}, slices.Repeat([]step{{err: errGone}}, 20)...)}
+		follow(t, s)
+		if last := s.limits[len(s.limits)-1]; last != 1 {
+			t.Errorf("asked for up to %d events after many failures", last)
 		}
 	})
 }
