@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -274,5 +276,65 @@ func TestABadNetwork(t *testing.T) {
 	}
 	if proxy.Cuts() == 0 {
 		t.Error("nothing was cut")
+	}
+}
+
+// A subscription more than a connection holds is refused at once, and the others
+// do not notice.
+func TestSubscriptionsAreBounded(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, wstransport.NewHandler(newStore(t), nil))
+	var dialled atomic.Int64
+	dialer := &websocket.Dialer{NetDialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+		dialled.Add(1)
+		return (&net.Dialer{}).DialContext(ctx, network, address)
+	}}
+	transport := connect(t, s.url(), &wstransport.ClientOptions{Dialer: dialer})
+	const most = 16
+	woken := make(chan int, 10*most)
+	subscribe := func(ctx context.Context) error {
+		return transport.Subscribe(ctx, func(events []synckit.EventWithVersion) error {
+			woken <- len(events)
+			return nil
+		})
+	}
+	first, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- subscribe(first) }()
+	for range most - 1 {
+		go subscribe(t.Context())
+	}
+	await := func(want int) {
+		t.Helper()
+		if got := <-woken; got != want {
+			t.Errorf("woken with %d events, want %d", got, want)
+		}
+	}
+	for range most {
+		await(0)
+	}
+	late, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := subscribe(late); errors.CodeOf(err) != errors.TooLarge || !strings.Contains(err.Error(), "16") {
+		t.Errorf("one more: %v", err)
+	}
+	if err := transport.Push(t.Context(), newEvents(1)); err != nil {
+		t.Fatal(err)
+	}
+	for range most {
+		await(1)
+	}
+	stop()
+	if err := <-ended; !stderrors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+	go func() { ended <- subscribe(t.Context()) }()
+	select {
+	case <-woken:
+	case err := <-ended:
+		t.Errorf("there is room again: %v", err)
+	}
+	if n := dialled.Load(); n != 1 {
+		t.Errorf("%d connections", n)
 	}
 }

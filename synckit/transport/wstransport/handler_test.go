@@ -143,19 +143,15 @@ func TestConnectionsAreBounded(t *testing.T) {
 func TestMessagesThatAreNone(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, wstransport.NewHandler(newStore(t), &wstransport.ServerOptions{MaxMessageBytes: 2000}))
-	follows := make([]string, 17)
-	for i := range follows {
-		follows[i] = fmt.Sprintf(`{"id":%d,"follow":{}}`, i+1)
-	}
+	const follow = `{"id":1,"follow":{}}`
 	for name, c := range map[string]struct {
 		texts []string
 		code  int
 	}{
-		"no JSON":          {[]string{"nonsense"}, websocket.ClosePolicyViolation},
-		"nothing asked":    {[]string{`{"id":1}`}, websocket.ClosePolicyViolation},
-		"follows too many": {follows, websocket.ClosePolicyViolation},
-		"one id twice":     {[]string{follows[0], follows[0]}, websocket.ClosePolicyViolation},
-		"too large":        {[]string{`{"id":1,"push":{"events":[` + strings.Repeat(" ", 2000) + `]}}`}, websocket.CloseMessageTooBig},
+		"no JSON":       {[]string{"nonsense"}, websocket.ClosePolicyViolation},
+		"nothing asked": {[]string{`{"id":1}`}, websocket.ClosePolicyViolation},
+		"one id twice":  {[]string{follow, follow}, websocket.ClosePolicyViolation},
+		"too large":     {[]string{`{"id":1,"push":{"events":[` + strings.Repeat(" ", 2000) + `]}}`}, websocket.CloseMessageTooBig},
 	} {
 		conn := dialRaw(t, s)
 		for _, text := range c.texts {
@@ -175,6 +171,34 @@ func TestMessagesThatAreNone(t *testing.T) {
 	}
 	if _, _, err := conn.ReadMessage(); err == nil {
 		t.Error("binary is answered")
+	}
+}
+
+// A follow too many is refused, and ends no other.
+func TestFollowsAreBounded(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, wstransport.NewHandler(newStore(t), nil))
+	conn := dialRaw(t, s)
+	const most = 16
+	for i := range most {
+		writeRaw(t, conn, fmt.Sprintf(`{"id":%d,"follow":{}}`, i+1))
+		if m := readRaw(t, conn); m.Page == nil {
+			t.Fatalf("%+v", m)
+		}
+	}
+	writeRaw(t, conn, `{"id":17,"follow":{}}`)
+	if m := readRaw(t, conn); m.ID != 17 || m.Fault == nil || m.Fault.Code != errors.Unavailable {
+		t.Errorf("%+v", m)
+	}
+	writeRaw(t, conn, `{"id":18,"push":{"events":[{"event":{"id":"a"}}]}}`)
+	if m := readRaw(t, conn); m.Pushed == nil {
+		t.Errorf("%+v", m)
+	}
+	for i := range most {
+		writeRaw(t, conn, fmt.Sprintf(`{"id":%d,"next":true}`, i+1))
+		if m := readRaw(t, conn); m.ID != i+1 || m.Page == nil || len(m.Page.Events) != 1 {
+			t.Errorf("%+v", m)
+		}
 	}
 }
 

@@ -23,6 +23,8 @@ const (
 	maxFollows = 16
 )
 
+var errFollows = fmt.Errorf("more than %d subscriptions on one connection", maxFollows)
+
 // session serves one connection.
 type session struct {
 	*Handler
@@ -171,17 +173,13 @@ func (s *session) encode(p peerlog.Page) *page {
 
 // control takes a message about a follow.
 func (s *session) control(ctx context.Context, m message) error {
+	if m.Follow != nil {
+		return s.begin(ctx, m.ID, *m.Follow)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f, known := s.follows[m.ID]
 	switch {
-	case m.Follow != nil && (known || len(s.follows) == maxFollows):
-		return fmt.Errorf("%w: a follow too many", errProtocol)
-	case m.Follow != nil:
-		f = &follow{id: m.ID, at: m.Follow.Cursor, limit: s.limit(*m.Follow), next: make(chan struct{}, 1)}
-		ctx, f.stop = context.WithCancel(ctx)
-		s.follows[m.ID] = f
-		s.running.Go(func() { s.follow(ctx, f) })
 	case m.Next && known:
 		select {
 		case f.next <- struct{}{}:
@@ -192,6 +190,29 @@ func (s *session) control(ctx context.Context, m message) error {
 	case m.Next || m.Stop: // it ended meanwhile
 	default:
 		return errProtocol
+	}
+	return nil
+}
+
+// begin begins a follow. One too many is refused and does the others no harm: it
+// may come before the word that another has ended.
+func (s *session) begin(ctx context.Context, id int64, q query) error {
+	f := &follow{id: id, at: q.Cursor, limit: s.limit(q), next: make(chan struct{}, 1)}
+	s.mu.Lock()
+	_, known := s.follows[id]
+	full := len(s.follows) == maxFollows
+	if !known && !full {
+		s.follows[id] = f
+	}
+	s.mu.Unlock()
+	switch {
+	case known:
+		return fmt.Errorf("%w: a follow twice", errProtocol)
+	case full:
+		s.send(message{ID: id, Fault: &wire.Fault{Code: errors.Unavailable, Message: errFollows.Error(), RetryAfter: 1}})
+	default:
+		ctx, f.stop = context.WithCancel(ctx)
+		s.running.Go(func() { s.follow(ctx, f) })
 	}
 	return nil
 }

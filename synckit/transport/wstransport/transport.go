@@ -17,6 +17,7 @@ type Transport struct {
 	options  ClientOptions
 	parse    wire.VersionParser
 	lifetime *live.Lifetime
+	follows  chan struct{} // one token for each subscription
 
 	dialing chan struct{} // holds one token while somebody connects
 	mu      sync.Mutex
@@ -38,6 +39,7 @@ func NewTransport(url string, options *ClientOptions) *Transport {
 		options:  options.withDefaults(),
 		parse:    wire.Parse,
 		lifetime: live.NewLifetime(),
+		follows:  make(chan struct{}, maxFollows),
 		dialing:  make(chan struct{}, 1),
 	}
 	if t.options.Parser != nil {
@@ -138,13 +140,20 @@ func (t *Transport) decode(ctx context.Context, p *page) (synckit.Page, error) {
 
 // Subscribe implements synckit.Transport. It blocks until ctx ends, and connects
 // again after failures that pass, from where it was. handler is called without
-// events whenever it has begun to listen, then with what comes.
+// events whenever it has begun to listen, then with what comes. A transport has up
+// to 16 subscriptions at once: one more fails with an error of code TooLarge.
 func (t *Transport) Subscribe(ctx context.Context, handler func([]synckit.EventWithVersion) error) error {
 	ctx, release, err := t.lifetime.Begin(ctx, "subscribe")
 	if err != nil {
 		return err
 	}
 	defer release()
+	select {
+	case t.follows <- struct{}{}:
+		defer func() { <-t.follows }()
+	default:
+		return errors.New(errors.TooLarge, "subscribe", errFollows)
+	}
 	f := &follower{transport: t}
 	defer f.stop()
 	return live.Follow(ctx, f, handler)
