@@ -14,48 +14,60 @@ import (
 	"syncline/client"
 )
 
-// newLocks makes a client of a lock, and of what tells of it.
-func newLocks(t *testing.T, locks http.Handler, feed *feedServer) *client.Client {
+// newHeldLock makes a client of a lock that another holds for an hour, where
+// tell tells of the lock what the service would.
+func newHeldLock(t *testing.T, tell func(*peer, *lockServer)) (*client.Client, *lockServer) {
+	t.Helper()
+	locks := &lockServer{t: t, holder: "another", token: 1, expires: time.Now().Add(time.Hour)}
+	feed := &feedServer{t: t, scenes: []scene{func(p *peer) {
+		p.accept()
+		tell(p, locks)
+		p.live()
+	}}}
 	return newFake(t, func(w http.ResponseWriter, r *http.Request) {
 		if websocket.IsWebSocketUpgrade(r) {
 			feed.ServeHTTP(w, r)
 			return
 		}
 		locks.ServeHTTP(w, r)
-	})
+	}), locks
+}
+
+// acquire waits for the lock, and gives it back. It tells for how long it waited.
+func acquire(t *testing.T, c *client.Client, opts ...client.LockOption) time.Duration {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+	defer cancel()
+	began := time.Now()
+	lease, err := c.AcquireLock(ctx, "l", opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	waited := time.Since(began)
+	if lease.Token() == 0 || ended(lease) {
+		t.Errorf("token %d, %v", lease.Token(), lease.Err())
+	}
+	if err := lease.Release(t.Context()); err != nil {
+		t.Error(err)
+	}
+	return waited
 }
 
 func TestAcquireLockWaitsForItsTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		freed := make(chan struct{})
-		c := newLocks(t, &lockServer{t: t}, &feedServer{t: t, scenes: []scene{func(p *peer) {
-			p.accept()
+		c, locks := newHeldLock(t, func(p *peer, _ *lockServer) {
 			p.lock("another")
 			<-freed
 			p.lock()
-			p.live()
-		}}})
-		first := takeLock(t, c)
+		})
 		go func() {
 			advance(time.Minute)
-			if err := first.Release(t.Context()); err != nil {
-				t.Error(err)
-			}
+			locks.set(func() { locks.holder = "" })
 			close(freed)
 		}()
-		began := time.Now()
-		second, err := c.AcquireLock(t.Context(), "l")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if waited := time.Since(began); waited != time.Minute {
+		if waited := acquire(t, c); waited != time.Minute {
 			t.Errorf("waited %v", waited)
-		}
-		if second.Token() <= first.Token() {
-			t.Errorf("token %d after %d", second.Token(), first.Token())
-		}
-		if err := second.Release(t.Context()); err != nil {
-			t.Error(err)
 		}
 	})
 }
@@ -65,29 +77,16 @@ func TestAcquireLockWaitsForItsTurn(t *testing.T) {
 // has nothing new to tell.
 func TestAcquireLockMissesNoRelease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		locks := &lockServer{t: t, holder: "another", expires: time.Now().Add(time.Hour)}
-		c := newLocks(t, locks, &feedServer{t: t, scenes: []scene{func(p *peer) {
-			p.accept()
+		c, locks := newHeldLock(t, func(p *peer, _ *lockServer) {
 			p.lock("another")
 			p.lock()
-			p.live()
-		}}})
+		})
 		go func() {
 			advance(time.Minute)
 			locks.set(func() { locks.holder = "" })
 		}()
-		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
-		defer cancel()
-		began := time.Now()
-		lease, err := c.AcquireLock(ctx, "l")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if waited := time.Since(began); waited > time.Minute+2*time.Second {
+		if waited := acquire(t, c); waited > time.Minute+2*time.Second {
 			t.Errorf("waited %v", waited)
-		}
-		if err := lease.Release(t.Context()); err != nil {
-			t.Error(err)
 		}
 	})
 }
@@ -96,22 +95,13 @@ func TestAcquireLockMissesNoRelease(t *testing.T) {
 // alone, and the others let go.
 func TestAcquireLockIsNotHeldUpByItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		locks := &lockServer{t: t, holder: "another", expires: time.Now().Add(time.Hour)}
-		c := newLocks(t, locks, &feedServer{t: t, scenes: []scene{func(p *peer) {
-			p.accept()
+		c, _ := newHeldLock(t, func(p *peer, locks *lockServer) {
 			p.lock("me", "another")
-			locks.set(func() { locks.holder, locks.token = "me", 1 })
+			locks.set(func() { locks.holder = "me" })
 			p.lock("me")
-			p.live()
-		}}})
-		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
-		defer cancel()
-		lease, err := c.AcquireLock(ctx, "l", client.WithInstanceID("me"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := lease.Release(t.Context()); err != nil {
-			t.Error(err)
+		})
+		if waited := acquire(t, c, client.WithInstanceID("me")); waited > 2*time.Second {
+			t.Errorf("waited %v", waited)
 		}
 	})
 }
