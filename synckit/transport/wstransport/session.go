@@ -209,7 +209,7 @@ func (s *session) begin(ctx context.Context, id int64, q query) error {
 	case known:
 		return fmt.Errorf("%w: a follow twice", errProtocol)
 	case full:
-		s.send(message{ID: id, Fault: &wire.Fault{Code: errors.Unavailable, Message: errFollows.Error(), RetryAfter: 1}})
+		s.send(message{ID: id, Fault: &wire.Fault{Code: errors.Unavailable, Message: errFollows.Error()}})
 	default:
 		ctx, f.stop = context.WithCancel(ctx)
 		s.running.Go(func() { s.follow(ctx, f) })
