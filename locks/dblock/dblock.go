@@ -17,6 +17,8 @@ type Locker struct {
 	write, read *ent.Client
 	dialect     string
 	now         func() time.Time // SQLite has no clock of its own
+	turns       *turns
+	patient     gate // of transactions that wait for an account
 }
 
 var _ locks.Locker = (*Locker)(nil)
@@ -29,12 +31,24 @@ func WithClock(now func() time.Time) Option {
 	return func(l *Locker) { l.now = now }
 }
 
-// New puts a migrated database to use. write begins transactions that hold the
+// New puts a migrated database to use. Both clients stand over a pool of
+// connections by Ent's own driver. write begins transactions that hold the
 // write lock from their start (SQLite) or lock rows (PostgreSQL); read serves
 // everything else and may be the same client. dialect is Ent's name of the kind
 // of database.
 func New(write, read *ent.Client, dialect string, options ...Option) *Locker {
-	l := &Locker{write: write, read: read, dialect: dialect, now: time.Now}
+	pool, ok := write.Pool()
+	if !ok {
+		panic("dblock: the client has no pool of connections")
+	}
+	l := &Locker{
+		write:   write,
+		read:    read,
+		dialect: dialect,
+		now:     time.Now,
+		turns:   newTurns(),
+		patient: newPatient(pool.Stats().MaxOpenConnections),
+	}
 	for _, option := range options {
 		option(l)
 	}
@@ -45,9 +59,9 @@ func New(write, read *ent.Client, dialect string, options ...Option) *Locker {
 // in one transaction, which holds the owner's counter row from its start.
 func (l *Locker) Acquire(ctx context.Context, owner locks.Owner, request locks.Request) (locks.Grant, error) {
 	var grant locks.Grant
-	err := l.transact(ctx, func(ctx context.Context, tx *ent.Tx) (bool, error) {
+	err := l.transact(ctx, owner, func(ctx context.Context, tx *ent.Tx, counter locks.Token) (bool, error) {
 		var err error
-		grant, err = l.acquire(ctx, tx, locks.Key{Owner: owner, Name: request.Name}, request)
+		grant, err = l.acquire(ctx, tx, counter, locks.Key{Owner: owner, Name: request.Name}, request)
 		return grant.Acquired, err
 	})
 	if err != nil {
@@ -56,11 +70,7 @@ func (l *Locker) Acquire(ctx context.Context, owner locks.Owner, request locks.R
 	return grant, nil
 }
 
-func (l *Locker) acquire(ctx context.Context, tx *ent.Tx, key locks.Key, request locks.Request) (locks.Grant, error) {
-	counter, err := lockAccount(ctx, tx, key.Owner)
-	if err != nil {
-		return locks.Grant{}, err
-	}
+func (l *Locker) acquire(ctx context.Context, tx *ent.Tx, counter locks.Token, key locks.Key, request locks.Request) (locks.Grant, error) {
 	fence, err := readFence(ctx, tx.Lock, key)
 	if err != nil {
 		return locks.Grant{}, err
@@ -106,10 +116,7 @@ func (l *Locker) Release(ctx context.Context, key locks.Key, instanceID string) 
 	if err != nil || !holds(lock, instanceID) {
 		return lock, err
 	}
-	err = l.transact(ctx, func(ctx context.Context, tx *ent.Tx) (bool, error) {
-		if _, err := lockAccount(ctx, tx, key.Owner); err != nil {
-			return false, err
-		}
+	err = l.transact(ctx, key.Owner, func(ctx context.Context, tx *ent.Tx, _ locks.Token) (bool, error) {
 		if err := dropHolder(ctx, tx, key, instanceID); err != nil {
 			return false, err
 		}

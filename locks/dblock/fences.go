@@ -12,11 +12,8 @@ import (
 // TakeToken takes the owner's next token. Errors are those of a locks.Locker.
 func (l *Locker) TakeToken(ctx context.Context, owner locks.Owner) (locks.Token, error) {
 	var token locks.Token
-	err := l.transact(ctx, func(ctx context.Context, tx *ent.Tx) (bool, error) {
-		counter, err := lockAccount(ctx, tx, owner)
-		if err != nil {
-			return false, err
-		}
+	err := l.transact(ctx, owner, func(ctx context.Context, tx *ent.Tx, counter locks.Token) (bool, error) {
+		var err error
 		token, err = takeToken(ctx, tx, owner, counter)
 		return true, err
 	})
@@ -30,10 +27,7 @@ func (l *Locker) RaiseFence(ctx context.Context, key locks.Key, token locks.Toke
 	if err == nil && fence >= token { // a renewal's, mostly
 		return fence, nil
 	}
-	err = l.transact(ctx, func(ctx context.Context, tx *ent.Tx) (bool, error) {
-		if _, err := lockAccount(ctx, tx, key.Owner); err != nil {
-			return false, err
-		}
+	err = l.transact(ctx, key.Owner, func(ctx context.Context, tx *ent.Tx, _ locks.Token) (bool, error) {
 		var err error
 		if fence, err = readFence(ctx, tx.Lock, key); err != nil || fence >= token {
 			return false, err

@@ -21,30 +21,6 @@ import (
 // maxKeys bounds the locks of one query: both databases limit its parameters.
 const maxKeys = 10_000
 
-// lockAccount locks the owner's row until the transaction ends, and reads its
-// counter of tokens. On PostgreSQL the lock is a statement of its own, so that
-// what is read after it is not from before it waited.
-func lockAccount(ctx context.Context, tx *ent.Tx, owner locks.Owner) (locks.Token, error) {
-	query := tx.Account.Query().Where(account.ID(owner[:]), forUpdate)
-	row, err := query.Clone().Only(ctx)
-	if ent.IsNotFound(err) {
-		err = tx.Account.Create().SetID(owner[:]).OnConflictColumns(account.FieldID).Ignore().Exec(ctx)
-		if err == nil {
-			row, err = query.Only(ctx)
-		}
-	}
-	if err != nil {
-		return 0, err
-	}
-	return locks.Token(row.FenceToken), nil
-}
-
-func forUpdate(s *entsql.Selector) {
-	if s.Dialect() == dialect.Postgres {
-		s.ForUpdate()
-	}
-}
-
 // takeToken takes the owner's next token, above those of any history that a
 // restore cut off.
 func takeToken(ctx context.Context, tx *ent.Tx, owner locks.Owner, counter locks.Token) (locks.Token, error) {

@@ -4,57 +4,78 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"math/rand/v2"
-	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgconn"
-	"modernc.org/sqlite"
-	sqlitelib "modernc.org/sqlite/lib"
+	"entgo.io/ent/dialect"
 
 	"syncline/ent"
+	"syncline/internal/txn"
 	"syncline/locks"
 )
 
 const (
-	// transactionTime bounds a transaction, so that a database that stopped
-	// answering does not hold requests for ever.
+	// transactionTime bounds a transaction and the waiting for it, so that a
+	// database that stopped answering does not hold requests for ever.
 	transactionTime = 30 * time.Second
-	// attempts bounds how often a transaction that PostgreSQL gave up for
-	// another's sake is run.
-	attempts   = 6
-	retryAfter = time.Second
+	retryAfter      = time.Second
 )
 
-// transact runs f in a transaction, which f says whether to commit. The end of
-// ctx stops it before it begins, and not any more after that, so that whoever
-// still listens learns what became of it. Errors are *locks.UnavailableError or
-// ctx's.
-func (l *Locker) transact(ctx context.Context, f func(context.Context, *ent.Tx) (bool, error)) error {
-	for attempt := 1; ; attempt++ {
-		err := l.transactOnce(ctx, f)
-		if !gaveWay(err) || attempt == attempts {
+// work is what a transaction does after it has locked the owner's account, whose
+// counter of tokens it is given. It says whether to commit.
+type work func(ctx context.Context, tx *ent.Tx, counter locks.Token) (changed bool, err error)
+
+// transact runs f in a transaction. The end of ctx stops it before it begins,
+// and not any more after that, so that whoever still listens learns what became
+// of it. Errors are *locks.UnavailableError or ctx's.
+//
+// Whoever waits for others of its owner has no connection meanwhile. An account
+// that another process has locked may be so for long, if that process froze: few
+// wait for such accounts at a time, so that the others find a connection.
+func (l *Locker) transact(ctx context.Context, owner locks.Owner, f work) error {
+	server, cancel := context.WithTimeout(context.WithoutCancel(ctx), transactionTime)
+	defer cancel()
+	turn := l.turns.join(owner)
+	defer l.turns.part(owner)
+	if err := turn.enter(ctx, server); err != nil {
+		return err
+	}
+	defer turn.leave()
+	return txn.Retry(ctx, func() error {
+		err := l.transactOnce(ctx, server, owner, l.dialect != dialect.Postgres, f)
+		if !errors.Is(err, errHeld) {
 			return err
 		}
-		pause := time.NewTimer(time.Duration(attempt) * rand.N(10*time.Millisecond)) //nolint:gosec // spreads load, guards nothing
-		select {
-		case <-ctx.Done():
-			pause.Stop()
-			return ctx.Err()
-		case <-pause.C:
+		if err := l.patient.enter(ctx, server); err != nil {
+			return err
 		}
-	}
+		defer l.patient.leave()
+		return l.transactOnce(ctx, server, owner, true, f)
+	})
 }
 
-func (l *Locker) transactOnce(ctx context.Context, f func(context.Context, *ent.Tx) (bool, error)) error {
-	server, cancel := context.WithTimeout(context.WithoutCancel(ctx), transactionTime)
+// maxPatient bounds how many transactions wait for an account.
+const maxPatient = 4
+
+func newPatient(connections int) gate {
+	if connections <= 0 { // no bound
+		return make(gate, maxPatient)
+	}
+	return make(gate, min(maxPatient, max(1, connections/4)))
+}
+
+func (l *Locker) transactOnce(ctx, server context.Context, owner locks.Owner, wait bool, f work) error {
+	server, cancel := context.WithCancel(server)
 	defer cancel()
 	tx, err := l.begin(ctx, server, cancel)
 	if err != nil {
 		return err
 	}
 	defer tx.Rollback() //nolint:errcheck // after a commit it fails, else the connection is lost with its transaction
-	changed, err := f(server, tx)
+	changed := false
+	counter, err := lockAccount(server, tx, owner, wait)
+	if err == nil {
+		changed, err = f(server, tx, counter)
+	}
 	switch {
 	case err != nil:
 		return unavailable(err)
@@ -64,7 +85,7 @@ func (l *Locker) transactOnce(ctx context.Context, f func(context.Context, *ent.
 		return unavailable(server.Err())
 	}
 	if err := tx.Commit(); err != nil {
-		return &locks.UnavailableError{RetryAfter: retryAfter, OutcomeUnknown: !refused(err), Err: err}
+		return &locks.UnavailableError{RetryAfter: retryAfter, OutcomeUnknown: !txn.Refused(err), Err: err}
 	}
 	return nil
 }
@@ -92,23 +113,4 @@ func (l *Locker) begin(ctx, server context.Context, cancel context.CancelFunc) (
 // at fault, for a request that got here is valid.
 func unavailable(err error) error {
 	return &locks.UnavailableError{RetryAfter: retryAfter, Err: err}
-}
-
-// gaveWay tells whether PostgreSQL rolled a transaction back for the sake of
-// another. It says so in an answer, so the outcome is known.
-func gaveWay(err error) bool {
-	e, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && (e.Code == "40001" || e.Code == "40P01")
-}
-
-// refused tells whether the database answered a commit with a plain no. Any
-// other failure may leave the commit in the log, for the next start to find.
-func refused(err error) bool {
-	if e, ok := errors.AsType[*sqlite.Error](err); ok {
-		code := e.Code() & 0xff
-		return code == sqlitelib.SQLITE_FULL || code == sqlitelib.SQLITE_BUSY
-	}
-	e, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && e.SeverityUnlocalized == "ERROR" && e.Code != "40003" && // statement_completion_unknown
-		!strings.HasPrefix(e.Code, "08") // of a pooler that lost the server
 }
