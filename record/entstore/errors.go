@@ -6,7 +6,6 @@ import (
 	"database/sql/driver"
 	"errors"
 	"io"
-	"math/rand/v2"
 	"net"
 	"strings"
 	"time"
@@ -15,6 +14,7 @@ import (
 	"modernc.org/sqlite"
 	sqlitelib "modernc.org/sqlite/lib"
 
+	"syncline/internal/txn"
 	"syncline/record"
 )
 
@@ -24,33 +24,11 @@ const (
 	retryAfterFullDisk = 30 * time.Second
 )
 
-// attempts bounds how often a transaction that the database gave up for
-// another's sake is run.
-const attempts = 6
-
 // retry runs f until it does not fail by a clash of transactions.
-func retry(ctx context.Context, f func() error) error {
-	for attempt := 1; ; attempt++ {
-		err := f()
-		if !gaveWay(err) || attempt == attempts {
-			return err
-		}
-		pause := time.NewTimer(time.Duration(attempt) * rand.N(10*time.Millisecond)) //nolint:gosec // it need not be secret
-		select {
-		case <-ctx.Done():
-			pause.Stop()
-			return ctx.Err()
-		case <-pause.C:
-		}
-	}
-}
+func retry(ctx context.Context, f func() error) error { return txn.Retry(ctx, f) }
 
-// gaveWay tells whether PostgreSQL rolled the transaction back for the sake of
-// another one. It says so in an answer, so the outcome is known.
-func gaveWay(err error) bool {
-	e, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && (e.Code == "40001" || e.Code == "40P01")
-}
+// gaveWay tells whether the transaction was rolled back for the sake of another.
+func gaveWay(err error) bool { return txn.GaveWay(err) }
 
 var errRolledBack = errors.New("the database answered a commit by rolling back")
 
@@ -58,7 +36,7 @@ var errRolledBack = errors.New("the database answered a commit by rolling back")
 // that does not tell whether the transaction stands. pgconn.SafeToRetry is no
 // help: it says yes also to a connection that closed while the answer was awaited.
 func asUnknown(err error) error {
-	if err == nil || refused(err) {
+	if err == nil || txn.Refused(err) {
 		return err
 	}
 	return &record.UnavailableError{RetryAfter: pause(err), OutcomeUnknown: !errors.Is(err, errRolledBack), Err: err}
@@ -67,19 +45,6 @@ func asUnknown(err error) error {
 func outcomeUnknown(err error) bool {
 	u, ok := errors.AsType[*record.UnavailableError](err)
 	return ok && u.OutcomeUnknown
-}
-
-// refused tells whether the database answered a commit with a plain no.
-func refused(err error) bool {
-	if e, ok := errors.AsType[*sqlite.Error](err); ok {
-		// Any other failure, above all of a sync, may leave the commit in the
-		// log, for the next start to find.
-		code := e.Code() & 0xff
-		return code == sqlitelib.SQLITE_FULL || code == sqlitelib.SQLITE_BUSY
-	}
-	e, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && e.SeverityUnlocalized == "ERROR" && e.Code != "40003" && // statement_completion_unknown
-		!strings.HasPrefix(e.Code, "08") // of a pooler that lost the server
 }
 
 // unavailable turns the failure of a statement into an *record.UnavailableError
