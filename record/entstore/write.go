@@ -59,8 +59,9 @@ const (
 	maxPatient = 4
 )
 
-// committers says how many committers of each kind there may be. They leave at
-// least half of PostgreSQL's connections to others.
+// committers says how many committers of each kind there may be. Of four
+// connections to PostgreSQL, or more, they leave at least half to others; of
+// three they leave one, and of two none while both kinds are at work.
 func committers(name string, connections int) (swift, patient int) {
 	if name != dialect.Postgres {
 		return 1, 0
