@@ -309,7 +309,7 @@ func TestNewRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, endpoint := range []string{"", "localhost:8080", "ws://localhost/graphql", "http:///graphql", "http://u:p@host/", ":"} {
+	for _, endpoint := range []string{"", "localhost:8080", "ws://localhost/graphql", "http:///graphql", "http://u:p@host/", "http://host/graphql#top", ":"} {
 		if _, err := client.New(endpoint, key); err == nil {
 			t.Errorf("%q was accepted", endpoint)
 		}

@@ -3,6 +3,8 @@ package synckit_test
 import (
 	"context"
 	stderrors "errors"
+	"runtime"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -305,8 +307,9 @@ func TestCallsThatOverlap(t *testing.T) {
 	})
 }
 
-// Auto sync that is asked for while the manager closes does not begin any more.
-func TestAutoSyncDoesNotOutliveTheManager(t *testing.T) {
+// A manager that closes takes no more calls from the beginning of Close on, and
+// not only once the last one has ended.
+func TestNoCallBeginsWhileTheManagerCloses(t *testing.T) {
 	t.Parallel()
 	pulling, stopping, release := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	fake := newScripted(memory.New())
@@ -323,8 +326,61 @@ func TestAutoSyncDoesNotOutliveTheManager(t *testing.T) {
 	closed, started := make(chan error, 1), make(chan error, 1)
 	go func() { closed <- m.Close() }()
 	<-stopping
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := m.Sync(ended) // which would not wait for its turn
+	check(t, "sync", errors.CodeOf(err), errors.Closed)
 	go func() { started <- m.StartAutoSync(t.Context()) }()
 	close(release)
 	check(t, "close", <-closed, nil)
 	check(t, "start again", errors.CodeOf(<-started), errors.Closed)
+}
+
+// Auto sync that is asked for at the same time as Close does not outlive it,
+// whichever comes first.
+func TestAutoSyncDoesNotOutliveTheManager(t *testing.T) {
+	t.Parallel()
+	hub := newHub(t)
+	for range 3000 {
+		m := synckit.NewSyncManager(memory.New(), newScripted(hub), nil)
+		first := heldUp{Context: t.Context(), reached: make(chan struct{}), goOn: make(chan struct{})}
+		var starting sync.WaitGroup
+		start := func(ctx context.Context) {
+			switch err := m.StartAutoSync(ctx); errors.CodeOf(err) {
+			case errors.InvalidOptions, errors.Closed: // another was quicker
+			default:
+				check(t, "start", err, nil)
+			}
+		}
+		starting.Go(func() { start(first) })
+		<-first.reached
+		for range 4 {
+			starting.Go(func() { start(t.Context()) })
+		}
+		for range 20 { // most of them wait for the first by now
+			runtime.Gosched()
+		}
+		close(first.goOn)
+		check(t, "close", m.Close(), nil)
+		starting.Wait()
+		if m.Status().AutoSync {
+			t.Fatal("it runs on")
+		}
+	}
+}
+
+// heldUp is a context that holds up whoever first asks when it ends.
+type heldUp struct {
+	context.Context
+	reached, goOn chan struct{}
+}
+
+func (h heldUp) Done() <-chan struct{} {
+	select {
+	case <-h.goOn:
+	default:
+		close(h.reached)
+		<-h.goOn
+	}
+	return h.Context.Done()
 }
