@@ -1,8 +1,10 @@
 package synckit_test
 
 import (
+	"bytes"
 	"context"
 	stderrors "errors"
+	"log/slog"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -14,6 +16,7 @@ import (
 
 	"syncline/synckit"
 	"syncline/synckit/errors"
+	"syncline/synckit/metrics"
 	"syncline/synckit/storage/memory"
 )
 
@@ -229,11 +232,16 @@ func TestSubscribeThatReturns(t *testing.T) {
 	})
 }
 
-// StopAutoSync ends what runs and waits for it.
+// StopAutoSync ends what runs and waits for it. That is no failure: nothing is
+// wrong with the peer.
 func TestStopDuringACall(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		n := newAutoNode(t, synckit.SyncOptions{})
+		var logged bytes.Buffer
+		var counted metrics.Collector
+		n := newAutoNode(t, synckit.SyncOptions{Logger: slog.New(slog.NewTextHandler(&logged, nil)), Metrics: &counted})
+		_, err := n.Sync(t.Context())
+		check(t, "error", err, nil)
 		var ended atomic.Bool
 		n.fake.pullPage = func(ctx context.Context, _ string, _ int) (synckit.Page, error) {
 			<-ctx.Done()
@@ -244,6 +252,13 @@ func TestStopDuringACall(t *testing.T) {
 		check(t, "syncing", n.Status().Syncing, true)
 		n.stop(t)
 		check(t, "ended", ended.Load(), true)
+		status := n.Status()
+		check(t, "connection", status.Connection, synckit.Online)
+		check(t, "last error", status.LastError, nil)
+		check(t, "failures", status.Failures, 0)
+		check(t, "syncing", status.Syncing, false)
+		check(t, "logged", logged.String(), "")
+		check(t, "errors counted", len(counted.Snapshot().Errors), 0)
 	})
 }
 

@@ -45,6 +45,10 @@ func ended(op string, err error) error {
 	return err
 }
 
+// isGivenUp tells whether an error says that the caller's context was cancelled:
+// it is the only one without a code.
+func isGivenUp(err error) bool { return err != nil && errors.CodeOf(err) == "" }
+
 // coded gives an error a code if it has none.
 func coded(op string, code errors.Code, err error) error {
 	if err == nil || errors.CodeOf(err) != "" {

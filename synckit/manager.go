@@ -117,9 +117,11 @@ func (m *Manager) record(op string, r *SyncResult, err error) {
 		metrics.RecordConflicts(r.ConflictsResolved)
 	}
 	for _, e := range r.Errors {
-		metrics.RecordSyncErrors(op, string(errors.CodeOf(e)))
+		if !isGivenUp(e) {
+			metrics.RecordSyncErrors(op, string(errors.CodeOf(e)))
+		}
 	}
-	if err != nil {
+	if err != nil && !isGivenUp(err) {
 		m.options.Logger.Warn("sync failed", "operation", op, "peer", m.options.Peer, "error", err)
 	}
 }

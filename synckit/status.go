@@ -56,7 +56,11 @@ func (k *statusKeeper) syncing() { k.change(func(s *Status) { s.Syncing = true }
 
 func (k *statusKeeper) synced(err error) {
 	k.change(func(s *Status) {
-		s.Syncing, s.LastError = false, err
+		s.Syncing = false
+		if isGivenUp(err) {
+			return // that says nothing about the peer
+		}
+		s.LastError = err
 		if err != nil {
 			s.Connection = connectionAfter(err)
 			s.Failures++
@@ -78,7 +82,7 @@ func (k *statusKeeper) close() {
 // errors are the peer's answer, or have nothing to do with it.
 func connectionAfter(err error) Connection {
 	switch errors.CodeOf(err) {
-	case errors.Unavailable, errors.Timeout, "":
+	case errors.Unavailable, errors.Timeout:
 		return Offline
 	case errors.StorageFailed, errors.Outdated, errors.InvalidOptions:
 		return Unknown
