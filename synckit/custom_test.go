@@ -270,3 +270,31 @@ func (r *recording) Pull(ctx context.Context, since synckit.Version) ([]synckit.
 	r.since = append(r.since, since.String())
 	return r.parsing.Pull(ctx, since)
 }
+
+// One event that nobody can encode does not keep the others of a custom store
+// from the peer.
+func TestACustomStoreWithAnEventThatIsNone(t *testing.T) {
+	t.Parallel()
+	transport := &customTransport{peer: &customStore{}}
+	store := &customStore{}
+	for _, e := range []synckit.Event{
+		newEvent("s1", "x"), synckit.NewEvent("bad", "Changed", "x", func() {}, nil), newEvent("s2", "x"),
+	} {
+		if err := store.Store(t.Context(), e, number(1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m := synckit.NewSyncManager(store, transport, nil)
+	r, err := m.Sync(t.Context())
+	check(t, "error", err, nil)
+	check(t, "pushed", r.EventsPushed, 2)
+	check(t, "peer", logOf(t, versionless{transport.peer}), "s1 s2")
+	if len(r.Errors) != 1 {
+		t.Fatalf("errors: %v", r.Errors)
+	}
+	checkCode(t, r.Errors[0], errors.InvalidEvent)
+	reviews, err := m.Reviews(t.Context(), "", 10)
+	if err != nil || len(reviews) != 1 || idsOf(reviews[0].Local) != "bad" {
+		t.Error(reviews, err)
+	}
+}

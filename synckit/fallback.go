@@ -52,24 +52,19 @@ func (l *fallbackLog) refresh(ctx context.Context) error {
 			l.loaded = e.Version
 		}
 		if _, known := l.index[e.Event.ID()]; !known {
-			if err := l.add(Entry{EventWithVersion: e}); err != nil {
-				return err
-			}
+			l.add(Entry{EventWithVersion: e})
 		}
 	}
 	return nil
 }
 
 // add notes an event. One without a clock that was written here gets one, as a
-// log would have given it.
-func (l *fallbackLog) add(e Entry) error {
+// log would have given it; but one that cannot be encoded stays as it is, and is
+// met when its turn to be pushed comes.
+func (l *fallbackLog) add(e Entry) {
 	if e.Origin == "" && ClockOf(e.Event) == 0 {
-		encoded, err := Encode(e.Event)
-		if err != nil {
-			return err
-		}
-		if e.Event, err = encoded.WithClock(l.clocks[encoded.AggregateID] + 1).Decode(); err != nil {
-			return err
+		if clocked, err := withClock(e.Event, l.clocks[e.Event.AggregateID()]+1); err == nil {
+			e.Event = clocked
 		}
 	}
 	aggregate := e.Event.AggregateID()
@@ -78,7 +73,14 @@ func (l *fallbackLog) add(e Entry) error {
 	e.Confirmed = e.Origin != ""
 	l.index[e.Event.ID()] = len(l.entries)
 	l.entries = append(l.entries, e)
-	return nil
+}
+
+func withClock(e Event, clock uint64) (Event, error) {
+	encoded, err := Encode(e)
+	if err != nil {
+		return nil, err
+	}
+	return encoded.WithClock(clock).Decode()
 }
 
 // Read implements Log.
@@ -157,9 +159,7 @@ func (l *fallbackLog) appendAll(ctx context.Context, entries []Entry) (appended 
 		if err := l.Store(ctx, e.Event, l.versionFor(ctx, e)); err != nil {
 			return nil, err
 		}
-		if err := l.add(e); err != nil {
-			return nil, err
-		}
+		l.add(e)
 		appended = append(appended, id)
 	}
 	return appended, nil

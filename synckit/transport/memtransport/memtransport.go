@@ -3,11 +3,11 @@
 package memtransport
 
 import (
+	"cmp"
 	"context"
 	"time"
 
 	"syncline/synckit"
-	"syncline/synckit/errors"
 	"syncline/synckit/transport/internal/live"
 	"syncline/synckit/transport/internal/peerlog"
 	"syncline/synckit/transport/internal/wire"
@@ -122,8 +122,9 @@ func decode(page peerlog.Page, err error) (synckit.Page, error) {
 	decoded := synckit.Page{Cursor: page.Cursor, More: page.More}
 	for _, item := range page.Items {
 		event, err := item.Event.Decode()
-		if err != nil {
-			return synckit.Page{}, errors.New(errors.Internal, "pull", err)
+		if err = cmp.Or(item.Err, err); err != nil {
+			decoded.Unreadable = append(decoded.Unreadable, synckit.Unreadable{Name: item.Event.ID, Err: err})
+			continue
 		}
 		decoded.Events = append(decoded.Events, synckit.EventWithVersion{Event: event, Version: item.Version})
 	}

@@ -56,7 +56,7 @@ func loadPage(ctx context.Context, store synckit.EventStore, q Query) (Page, err
 	if err != nil {
 		return Page{}, err
 	}
-	return cut(events, q.Limit)
+	return cut(events, q.Limit), nil
 }
 
 // reader collects a page.

@@ -23,6 +23,14 @@ const pollInterval = time.Second
 type Item struct {
 	Event   synckit.EncodedEvent
 	Version synckit.Version
+	Err     error // why there is no more of Event than its ID; else nil
+}
+
+func (i Item) encode() (wire.Event, error) {
+	if i.Err != nil {
+		return wire.Event{}, i.Err
+	}
+	return wire.New(i.Event, i.Version)
 }
 
 // Page is a part of the log. Cursor resumes after it; it is empty where only the
@@ -38,7 +46,7 @@ type Page struct {
 func (p Page) Encode(skipped func(error)) []wire.Event {
 	events := make([]wire.Event, 0, len(p.Items))
 	for _, item := range p.Items {
-		e, err := wire.New(item.Event, item.Version)
+		e, err := item.encode()
 		if err != nil {
 			skipped(err)
 			continue

@@ -14,6 +14,7 @@ import (
 	"syncline/synckit/errors"
 	"syncline/synckit/storage/memory"
 	"syncline/synckit/transport/internal/peerlog"
+	"syncline/synckit/transport/memtransport"
 	"syncline/synckit/version"
 )
 
@@ -273,6 +274,43 @@ func TestEventsThatCannotBeSentAreLeftOut(t *testing.T) {
 	events := page.Encode(func(error) { skipped++ })
 	if skipped != 1 || len(events) != 2 || events[1].Event.ID != "b" {
 		t.Errorf("%d skipped, %+v", skipped, events)
+	}
+}
+
+// A store that lets everything in may hold an event that is none.
+type careless struct{ plain }
+
+func (c careless) Load(ctx context.Context, since synckit.Version) ([]synckit.EventWithVersion, error) {
+	all, err := c.plain.Load(ctx, since)
+	for i, e := range all {
+		if e.Event.ID() == "1" {
+			all[i].Event = synckit.NewEvent("1", "", "n", func() {}, nil)
+		}
+	}
+	return all, err
+}
+
+func TestAnEventThatIsNoneIsLeftOut(t *testing.T) {
+	t.Parallel()
+	store := careless{plain{memory.New()}}
+	l := peerlog.New(store, nil)
+	l.Push(t.Context(), events(0, 3))
+	page, err := l.Page(t.Context(), peerlog.Query{Limit: 2})
+	if err != nil || !page.More {
+		t.Fatalf("%+v, %v", page, err)
+	}
+	var skipped []error
+	sent := page.Encode(func(err error) { skipped = append(skipped, err) })
+	if len(sent) != 1 || len(skipped) != 1 || errors.CodeOf(skipped[0]) != errors.InvalidEvent {
+		t.Errorf("sent %v, skipped %v", sent, skipped)
+	}
+	rest, err := l.Page(t.Context(), peerlog.Query{Cursor: page.Cursor, Limit: 2})
+	if err != nil || len(rest.Items) != 1 || rest.Items[0].Event.ID != "2" {
+		t.Errorf("%+v, %v", rest, err)
+	}
+	pulled, err := memtransport.New("peer", store).PullPage(t.Context(), "", 3)
+	if err != nil || len(pulled.Events) != 2 || len(pulled.Unreadable) != 1 || pulled.Unreadable[0].Name != "1" {
+		t.Errorf("%+v, %v", pulled, err)
 	}
 }
 

@@ -39,10 +39,7 @@ func (p *plainPages) page(ctx context.Context, q Query) (Page, error) {
 	if after == nil && len(events) > 0 {
 		p.remember(events[0])
 	}
-	page, err := cut(events, q.Limit)
-	if err != nil {
-		return Page{}, err
-	}
+	page := cut(events, q.Limit)
 	page.Cursor = p.placeAfter(after, page.Items).String()
 	return page, nil
 }
@@ -144,23 +141,23 @@ func (p *plainPages) learnFirst(ctx context.Context) error {
 
 // cut makes a page of the first of some events. Events of equal version are not
 // cut apart: reading on after that version would skip the rest.
-func cut(events []synckit.EventWithVersion, limit int) (Page, error) {
+func cut(events []synckit.EventWithVersion, limit int) Page {
 	var page Page
 	size := 0
 	for i, e := range events {
 		encoded, err := synckit.Encode(e.Event)
-		if err != nil {
-			return Page{}, errors.New(errors.Internal, "read log", err)
+		if err != nil { // it does not keep the others from being read
+			encoded.ID = e.Event.ID()
 		}
 		size += encodedSize(encoded)
 		full := i >= limit || size > MaxPageBytes && i > 0
 		if full && !sameVersion(events[i-1].Version, e.Version) {
 			page.More = true
-			return page, nil
+			return page
 		}
-		page.Items = append(page.Items, Item{Event: encoded, Version: e.Version})
+		page.Items = append(page.Items, Item{Event: encoded, Version: e.Version, Err: err})
 	}
-	return page, nil
+	return page
 }
 
 func sameVersion(a, b synckit.Version) bool {
