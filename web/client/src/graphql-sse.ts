@@ -59,7 +59,10 @@ class Stream {
   readonly #client: Client<false>;
   readonly #signal: AbortSignal;
   readonly #onRetry: EventSourceOptions['onRetry'];
+  readonly #over = new AbortController();
   #cursor: string | undefined;
+  /** What the last refusal asked for. */
+  #retryAfter: unknown;
   #fail: (error: unknown) => void = () => {};
 
   constructor(session: Session, options: EventSourceOptions) {
@@ -71,7 +74,7 @@ class Stream {
       url: session.url.href,
       fetchFn: (url: string, init: RequestInit) => this.#fetch(url, init),
       retryAttempts: Infinity,
-      retry: (failed) => sleep(pause(failed)),
+      retry: (failed) => sleep(pause(failed, this.#retryAfter), this.#over.signal),
       ...(options.on && { on: options.on }),
     });
   }
@@ -83,6 +86,7 @@ class Stream {
       over = true;
       this.#signal.removeEventListener('abort', retire);
       this.#client.dispose();
+      this.#over.abort(); // or a pause would go on for nobody
       report();
     };
     const retire = () => this.#fail(this.#signal.reason);
@@ -100,15 +104,21 @@ class Stream {
   }
 
   async #fetch(url: string, init: RequestInit): Promise<Response> {
+    this.#retryAfter = undefined;
     try {
       const response = await this.#send(url, { ...init, body: this.#resuming(init.body as string) });
       if (!response.ok) throw await refusalOf(response);
       return new Response(watched(response.body!), response);
     } catch (error) {
       if (!mayPass(error)) this.#fail(error);
-      else if (!this.#signal.aborted) this.#onRetry?.(error);
+      else if (!this.#signal.aborted) this.#wait(error);
       throw error;
     }
+  }
+
+  #wait(error: SynclineError): void {
+    this.#retryAfter = error.extensions['retryAfterMs'];
+    this.#onRetry?.(error);
   }
 
   #resuming(body: string): string {

@@ -178,6 +178,69 @@ test('signedFetch: a pause that no server means is not kept', async () => {
   }
 });
 
+test('graphql-sse: the pause that a refusal asks for is kept, once', async () => {
+  const refusals = [
+    ...[['RATE_LIMITED', 429], ['UNAVAILABLE', 503]].map(([code, status]) => () =>
+      Response.json({ errors: [{ message: 'later', extensions: { code, retryAfterMs: 30_000 } }] }, { status: Number(status) })),
+    () => {
+      throw new TypeError('no network');
+    },
+  ];
+  let connects = 0;
+  const retries: string[] = [];
+  const client = createEventSource(new Session({ url: server.url, identity: Identity.create() }), {
+    fetch: async (...request) => refusals.shift()?.() ?? fetch(...request),
+    on: { connecting: () => void connects++ },
+    onRetry: ({ code }) => retries.push(code),
+  });
+  let caughtUp = 0;
+  const control = new AbortController();
+  const over = assert.rejects(follow(client, { onCaughtUp: () => caughtUp++, signal: control.signal }).run(), { message: 'done' });
+  for (const failed of [1, 2]) {
+    await until(() => retries.length === failed);
+    await turn();
+    mock.timers.tick(29_999);
+    await turn();
+    assert.equal(connects, failed);
+    mock.timers.tick(1 + 100 * 2 ** failed);
+    await until(() => connects === failed + 1);
+  }
+  await until(() => retries.length === 3);
+  await turn();
+  mock.timers.tick(400);
+  await until(() => caughtUp === 1);
+  assert.deepEqual(retries, ['RATE_LIMITED', 'UNAVAILABLE', 'UNREACHABLE']);
+  control.abort(new Error('done'));
+  await over;
+  client.dispose();
+});
+
+test('graphql-sse: a subscription that is stopped in such a pause leaves no timer behind', async (t) => {
+  const pending = new Set<unknown>(); // pauses of half a minute, which nothing else here takes
+  const { setTimeout, clearTimeout } = globalThis;
+  t.mock.method(globalThis, 'setTimeout', (work: () => void, ms: number) => {
+    const timer = setTimeout(work, ms);
+    if (ms >= 30_000 && ms < 31_000) pending.add(timer);
+    return timer;
+  });
+  t.mock.method(globalThis, 'clearTimeout', (timer: NodeJS.Timeout) => {
+    pending.delete(timer);
+    clearTimeout(timer);
+  });
+  let refused = false;
+  const client = createEventSource(new Session({ url: server.url, identity: Identity.create() }), {
+    fetch: async () => Response.json({ errors: [{ message: 'later', extensions: { code: 'RATE_LIMITED', retryAfterMs: 30_000 } }] }, { status: 429 }),
+    onRetry: () => (refused = true),
+  });
+  const stop = client.subscribe({ query: 'subscription { recordChanged { cursor } }' }, { next() {}, error() {}, complete() {} });
+  await until(() => refused);
+  await turn();
+  assert.equal(pending.size, 1);
+  stop();
+  assert.equal(pending.size, 0);
+  client.dispose();
+});
+
 for (const [how, end] of [
   ['ends', (controller: ReadableStreamDefaultController) => controller.close()],
   ['breaks', (controller: ReadableStreamDefaultController) => controller.error(new TypeError('terminated'))],
