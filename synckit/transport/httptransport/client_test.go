@@ -335,3 +335,26 @@ func TestAnHTTPClientOfOnesOwn(t *testing.T) {
 type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// A live request asks for an answer before the HTTP client loses its patience: it
+// would otherwise fail whenever there is no news.
+func TestLiveRequestsFitTheHTTPClient(t *testing.T) {
+	t.Parallel()
+	for timeout, want := range map[time.Duration]string{0: "25", time.Minute: "25", 10 * time.Second: "5"} {
+		handler, waits := newHandler(newStore(t), nil), make(chan string, 10)
+		s := startServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if wait := r.URL.Query().Get("wait"); wait != "" {
+				waits <- wait
+			}
+			handler.ServeHTTP(w, r)
+		}))
+		client := &http.Client{Timeout: timeout, Transport: &http.Transport{}}
+		defer client.CloseIdleConnections()
+		transport := httptransport.NewTransport(s.url(), client, nil, nil)
+		go transport.Subscribe(t.Context(), func([]synckit.EventWithVersion) error { return nil })
+		if got := <-waits; got != want {
+			t.Errorf("a client with a timeout of %v waits for %s s, want %s s", timeout, got, want)
+		}
+		transport.Close()
+	}
+}

@@ -28,7 +28,8 @@ type ClientOptions struct {
 	MaxDecompressedBytes int64
 	// Timeout bounds one request; 0: 30 s.
 	Timeout time.Duration
-	// LiveWait is how long a live request waits for news at most; 0: 25 s.
+	// LiveWait is how long a live request waits for news at most; 0: 25 s. It is
+	// no more than half of the HTTP client's Timeout.
 	LiveWait time.Duration
 }
 

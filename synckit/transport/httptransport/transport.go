@@ -49,6 +49,9 @@ func NewTransport(baseURL string, client *http.Client, parser VersionParser, opt
 		t.client = ownClient()
 		t.release = t.client.CloseIdleConnections
 	}
+	if patience := t.client.Timeout; patience > 0 { // else each live request without news would fail
+		t.options.LiveWait = min(t.options.LiveWait, patience/2)
+	}
 	return t
 }
 
