@@ -90,6 +90,16 @@ test('a subscription shows what the other device writes, and ends when the devic
   await visitor.leave();
 });
 
+test('changes of one user are asked for from a place that the other has, too', async () => {
+  const visitor = await Visitor.open(browser, server.origin);
+  for (const name of ['Create', 'Update', 'Delete']) await visitor.run(name);
+  assertHas((await visitor.run('Changes')).data!['changes'], { head: 3 });
+  await visitor.actAs('Second user, Tablet');
+  await until(async () => (await visitor.model('variables')).includes('null'));
+  assertHas((await visitor.press()).data?.['changes'], { head: 0 });
+  await visitor.leave();
+});
+
 test('what the user typed stays through a reload, and the examples can be brought back', async () => {
   const visitor = await Visitor.open(browser, server.origin);
   await visitor.write('{ viewer { id head } }');

@@ -17,6 +17,8 @@ export interface Example {
 const NOTE = 'note-1';
 const LOCKED_NOTE = 'note-2';
 const LOCK = 'import';
+/** Where Changes begins, so that it shows tombstones, too. */
+const FIRST = '1';
 
 const todo = (done: boolean) => encodeText(JSON.stringify({ title: 'Buy milk', done }));
 
@@ -96,7 +98,7 @@ query Changes($since: Cursor, $first: Int!) {
   }
 }
 `,
-    variables: ({ seen }) => ({ since: seen.revision(NOTE) > 1 ? '1' : null, first: 100 }),
+    variables: ({ seen }) => ({ since: seen.revision(NOTE) > 1 ? FIRST : null, first: 100 }),
   },
   {
     name: 'Subscribe',
@@ -174,10 +176,16 @@ export function refresh(example: Example, device: Device, present: Variables | u
   const input = present?.['input'] as Variables | undefined;
   const freshInput = fresh['input'] as Variables | undefined;
   if (!present || Object.keys(present).length === 0) return fresh;
+  if (present['since'] === FIRST && fresh['since'] === null && hasNothing(device)) return { ...present, since: null };
   if (!input || !freshInput) return present;
   const known = Object.fromEntries(KNOWN.filter((name) => name in freshInput).map((name) => [name, freshInput[name]]));
   const sameRecord = input['id'] === freshInput['id'];
   return { ...present, input: { ...input, ...known, ...(!sameRecord && { revision: input['revision'] }) } };
+}
+
+/** The user has no record yet: another one's cursor would be an error. */
+function hasNothing({ feed, seen }: Device): boolean {
+  return feed.state.getState().status === 'live' && seen.isEmpty;
 }
 
 /** Members of an input that the playground fills in. */

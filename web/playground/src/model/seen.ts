@@ -3,6 +3,11 @@ export class Seen {
   readonly #revisions = new Map<string, number>();
   readonly #tokens = new Map<string, number>();
 
+  /** No record was seen so far. */
+  get isEmpty(): boolean {
+    return this.#revisions.size === 0;
+  }
+
   /** The newest revision of a record; 0 if it was never seen. */
   revision(id: string): number {
     return this.#revisions.get(id) ?? 0;

@@ -7,6 +7,7 @@ import { GraphiQL } from './GraphiQL.tsx';
 import { Header } from './Header.tsx';
 import { Notices } from './Notices.tsx';
 import { Panels } from './Panels.tsx';
+import { useMovable } from './useMovable.tsx';
 import { useWide } from './useWide.ts';
 import { Workbench } from './Workbench.tsx';
 
@@ -14,7 +15,8 @@ import { Workbench } from './Workbench.tsx';
 export function App({ playground }: { playground: Playground }) {
   const [memory, setMemory] = useState(() => new GraphiqlMemory());
   const wide = useWide();
-  const workbench = <Workbench onRestore={() => setMemory(memory.startOver())} />;
+  // GraphiQL's editors forget what they hold when they are put up a second time, and fail.
+  const workbench = useMovable(<Workbench onRestore={() => setMemory(memory.startOver())} />);
   return (
     <PlaygroundContext value={playground}>
       <GraphiQL key={memory.life} memory={memory}>
@@ -24,9 +26,10 @@ export function App({ playground }: { playground: Playground }) {
         <Header />
         <Notices />
         <main id="main" tabIndex={-1} className={wide ? 'wide' : 'narrow'}>
-          {wide && workbench}
-          <Panels operation={wide ? null : workbench} />
+          {wide && workbench.place}
+          <Panels operation={wide ? null : workbench.place} />
         </main>
+        {workbench.content}
       </GraphiQL>
     </PlaygroundContext>
   );
