@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"syncline/synckit"
+	"syncline/synckit/cursor"
 	"syncline/synckit/errors"
 )
 
@@ -125,7 +126,7 @@ type versionedStore struct {
 }
 
 func (s *versionedStore) learn(ctx context.Context) error {
-	events, err := s.Load(ctx, nil)
+	events, err := s.Load(ctx, cursor.IntegerCursor{}) // not every store asks whether there is a version
 	for _, e := range events {
 		s.versions.stored(e.Version)
 	}

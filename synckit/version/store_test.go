@@ -346,3 +346,19 @@ func TestVectorClockManager(t *testing.T) {
 		t.Errorf("a node without a name got version %s", v)
 	}
 }
+
+// trusting calls a version's methods without asking whether there is one.
+type trusting struct{ plain }
+
+func (s trusting) Load(ctx context.Context, since synckit.Version) ([]synckit.EventWithVersion, error) {
+	_ = since.IsZero()
+	return s.plain.Load(ctx, since)
+}
+
+func TestAStoreIsAskedWithAVersion(t *testing.T) {
+	base := memory.New()
+	defer base.Close()
+	store(t, versioned(t, base, "A"), "a")
+	store(t, versioned(t, trusting{plain{base}}, "A"), "b")
+	assertVersions(t, base, `a={"A":1} b={"A":2}`)
+}

@@ -314,6 +314,41 @@ func TestAnEventThatIsNoneIsLeftOut(t *testing.T) {
 	}
 }
 
+// trusting is a store that asks a version what it is without asking first whether
+// there is one, as the documentation of old had it.
+type trusting struct{ strict }
+
+func (s *trusting) Load(ctx context.Context, since synckit.Version) ([]synckit.EventWithVersion, error) {
+	_ = since.IsZero()
+	return s.strict.Load(ctx, since)
+}
+
+func (s *trusting) LoadByAggregate(ctx context.Context, id string, since synckit.Version) ([]synckit.EventWithVersion, error) {
+	_ = since.IsZero()
+	return s.strict.LoadByAggregate(ctx, id, since)
+}
+
+func TestAStoreIsAskedWithAVersion(t *testing.T) {
+	t.Parallel()
+	l := peerlog.New(&trusting{strict{plain: plain{memory.New()}}}, nil)
+	for range 2 { // the second time it finds out that they are there
+		if outcome := l.Push(t.Context(), events(0, 3)); outcome.Err != nil || len(outcome.Stored) != 3 {
+			t.Fatalf("%+v", outcome)
+		}
+	}
+	at := ""
+	for want := range 3 {
+		page, err := l.Page(t.Context(), peerlog.Query{Cursor: at, Limit: 1})
+		if err != nil || len(page.Items) != 1 || page.Items[0].Event.ID != fmt.Sprint(want) {
+			t.Fatalf("%+v, %v", page, err)
+		}
+		at = page.Cursor
+	}
+	if end, err := l.End(t.Context()); err != nil || end != at {
+		t.Errorf("the end is %s, %v, not %s", end, err, at)
+	}
+}
+
 func TestNextIsWoken(t *testing.T) {
 	t.Parallel()
 	for name, wrap := range map[string]func(synckit.EventStore) synckit.EventStore{

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"syncline/synckit"
+	"syncline/synckit/cursor"
 	"syncline/synckit/errors"
 	"syncline/synckit/transport/internal/wire"
 )
@@ -18,6 +19,9 @@ type plainPages struct {
 	mu    sync.Mutex
 	first string // the fingerprint of the log's first event; empty while there is none
 }
+
+// beginning is before the first event of any store.
+var beginning = cursor.IntegerCursor{}
 
 // emptyLog stands for the id of a log that has no event yet.
 const emptyLog = "-"
@@ -32,7 +36,7 @@ func (p *plainPages) page(ctx context.Context, q Query) (Page, error) {
 	if err != nil {
 		return Page{}, err
 	}
-	events, err := p.store.Load(ctx, after)
+	events, err := p.load(ctx, after)
 	if err != nil {
 		return Page{}, err
 	}
@@ -42,6 +46,15 @@ func (p *plainPages) page(ctx context.Context, q Query) (Page, error) {
 	page := cut(events, q.Limit)
 	page.Cursor = p.placeAfter(after, page.Items).String()
 	return page, nil
+}
+
+// load reads what comes after a version; nil is the beginning. Not every store asks
+// whether there is a version before it calls its methods.
+func (p *plainPages) load(ctx context.Context, after synckit.Version) ([]synckit.EventWithVersion, error) {
+	if after == nil {
+		after = beginning
+	}
+	return p.store.Load(ctx, after)
 }
 
 func (p *plainPages) placeAfter(after synckit.Version, items []Item) place {
@@ -132,7 +145,7 @@ func (p *plainPages) learnFirst(ctx context.Context) error {
 	if p.known() != "" {
 		return nil
 	}
-	events, err := p.store.Load(ctx, nil)
+	events, err := p.load(ctx, nil)
 	if err == nil && len(events) > 0 {
 		p.remember(events[0])
 	}

@@ -77,7 +77,7 @@ func (l *Log) storeOne(ctx context.Context, e synckit.EventWithVersion) error {
 // explain finds out whether a store that does not say why it failed did so
 // because it has the event already.
 func (l *Log) explain(ctx context.Context, event synckit.Event, failed error) error {
-	there, err := l.store.LoadByAggregate(ctx, event.AggregateID(), nil)
+	there, err := l.store.LoadByAggregate(ctx, event.AggregateID(), beginning)
 	if err != nil {
 		return failed
 	}
