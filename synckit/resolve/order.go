@@ -3,6 +3,7 @@ package resolve
 import (
 	"cmp"
 	"encoding/json"
+	"math"
 	"strconv"
 	"time"
 
@@ -15,8 +16,8 @@ const TimestampKey = "timestamp"
 
 // Timestamp tells when an event was written, by its writer's clock: the time of
 // its version if that is a version.HLC, else the metadata's TimestampKey, which is
-// text as in RFC 3339 or a number of milliseconds since 1970. An event that has
-// neither has the zero time.
+// text as in RFC 3339 or a number of milliseconds since 1970, up to the year 9999.
+// An event that has neither has the zero time.
 func Timestamp(e synckit.EventWithVersion) time.Time {
 	if hlc, ok := e.Version.(version.HLC); ok {
 		return hlc.Time()
@@ -32,16 +33,20 @@ func Timestamp(e synckit.EventWithVersion) time.Time {
 	case float64:
 		return fromMillis(strconv.FormatFloat(at, 'f', -1, 64))
 	case int64:
-		return time.UnixMilli(at)
+		return fromMillis(strconv.FormatInt(at, 10))
 	case int:
-		return time.UnixMilli(int64(at))
+		return fromMillis(strconv.Itoa(at))
 	}
 	return time.Time{}
 }
 
+// maxMillis is the end of the year 9999. What machines make of a number that does
+// not fit an integer differs.
+const maxMillis = 253_402_300_800_000
+
 func fromMillis(text string) time.Time {
 	millis, err := strconv.ParseFloat(text, 64)
-	if err != nil {
+	if err != nil || math.Abs(millis) >= maxMillis {
 		return time.Time{}
 	}
 	return time.UnixMicro(int64(millis * 1000))

@@ -241,3 +241,25 @@ func TestFuncAndReview(t *testing.T) {
 		}
 	}
 }
+
+// A time that no clock shows is none: machines differ in what they make of it, and
+// nodes must not.
+func TestTimesThatNoClockShows(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]time.Time{
+		"1700000000000":      time.UnixMilli(1700000000000),
+		"1700000000000.5":    time.UnixMicro(1700000000000500),
+		"-1000":              time.UnixMilli(-1000),
+		"9.3e15":             {},
+		"1e300":              {},
+		"-1e300":             {},
+		"1e999":              {},
+		"253402300799999":    time.UnixMilli(253402300799999), // the end of the year 9999
+		"253402300799999999": {},
+	} {
+		event := synckit.NewEvent("e", "t", "a", nil, map[string]any{resolve.TimestampKey: json.Number(text)})
+		if got := resolve.Timestamp(synckit.EventWithVersion{Event: event}); !got.Equal(want) {
+			t.Errorf("%s: %v, want %v", text, got, want)
+		}
+	}
+}
