@@ -49,6 +49,9 @@ func fromMillis(text string) time.Time {
 	if err != nil || math.Abs(millis) >= maxMillis {
 		return time.Time{}
 	}
+	if whole, err := strconv.ParseInt(text, 10, 64); err == nil {
+		return time.UnixMilli(whole)
+	}
 	return time.UnixMicro(int64(millis * 1000))
 }
 
