@@ -79,23 +79,25 @@ func (m *Manager) runAuto(ctx context.Context, done chan<- struct{}) {
 	listeners.Go(func() { m.listen(ctx, live) })
 	listeners.Go(func() { m.listenToLog(ctx, changed) })
 	for failures := 0; ctx.Err() == nil; {
-		if _, err := m.Sync(ctx); err != nil {
+		_, err := m.Sync(ctx)
+		if err != nil {
 			failures++
 		} else {
 			failures = 0
 		}
-		m.pause(ctx, failures, live, changed)
+		m.pause(ctx, failures, errors.RetryAfterOf(err), live, changed)
 	}
 	listeners.Wait()
 	m.status.autoSync(false)
 }
 
-// pause waits until it is time to sync again. After a failure what is stored
-// here does not shorten it, but a sign of life of the peer does.
-func (m *Manager) pause(ctx context.Context, failures int, live, changed <-chan struct{}) {
+// pause waits until it is time to sync again. After a failure it is at least what
+// the peer asked for; what is stored here does not shorten it then, but a sign of
+// life of the peer does.
+func (m *Manager) pause(ctx context.Context, failures int, asked time.Duration, live, changed <-chan struct{}) {
 	delay := m.options.SyncInterval
 	if failures > 0 {
-		delay, changed = m.retryDelay(failures), nil
+		delay, changed = min(asked, m.options.MaxRetryDelay)+m.retryDelay(failures), nil
 	}
 	timer := time.NewTimer(delay)
 	defer timer.Stop()

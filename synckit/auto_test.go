@@ -146,6 +146,29 @@ func TestAutoSyncPushesWhatIsStored(t *testing.T) {
 	})
 }
 
+// A peer that asks for time gets it, within bounds.
+func TestAutoSyncWaitsAsLongAsThePeerAsks(t *testing.T) {
+	t.Parallel()
+	for asked, want := range map[string]time.Duration{"1m30s": 90 * time.Second, "1000h": 5 * time.Minute, "-1m": 0, "soon": 0} {
+		synctest.Test(t, func(t *testing.T) {
+			n := newAutoNode(t, synckit.SyncOptions{})
+			n.fake.pullPage = func(context.Context, string, int) (synckit.Page, error) {
+				n.pulls.Add(1)
+				return synckit.Page{}, errors.New(errors.Unavailable, "pull", nil, errors.Metadata{errors.RetryAfter: asked})
+			}
+			n.start(t)
+			began := time.Now()
+			for n.pulls.Load() == 1 {
+				after(100 * time.Millisecond)
+			}
+			if waited := time.Since(began); waited < want || waited > want+2*time.Second {
+				t.Errorf("asked to wait %s, waited %v", asked, waited)
+			}
+			n.stop(t)
+		})
+	}
+}
+
 // While the peer is away, writing does not call it again and again.
 func TestWritesDoNotShortenTheBackoff(t *testing.T) {
 	t.Parallel()

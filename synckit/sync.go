@@ -49,7 +49,8 @@ type SyncOptions struct {
 	Peer string
 	// Timeout bounds one call of the transport or store; 0: 30 s.
 	Timeout time.Duration
-	// MaxRetryDelay bounds auto sync's backoff after failures; 0: 5 min.
+	// MaxRetryDelay bounds auto sync's backoff after failures, and what a peer may
+	// ask for on top; 0: 5 min.
 	MaxRetryDelay time.Duration
 	// MaxEventBytes bounds an event's encoding; 0: 1 MiB. A larger one is neither
 	// pushed nor pulled: it is an error of the result, and waits in the reviews.

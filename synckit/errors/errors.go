@@ -5,6 +5,7 @@ package errors
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Code tells kinds of errors apart. Codes are stable.
@@ -44,6 +45,10 @@ func (c Code) Retryable() bool {
 
 // Metadata is what an error concerned, such as "event" or "peer".
 type Metadata map[string]string
+
+// RetryAfter is the name in an error's metadata of how long the peer asks to wait,
+// as time.ParseDuration reads it.
+const RetryAfter = "retry_after"
 
 // Error is an error with a code.
 type Error struct {
@@ -95,4 +100,15 @@ func CodeOf(err error) Code {
 func IsRetryable(err error) bool {
 	code := CodeOf(err)
 	return err != nil && (code == "" || code.Retryable())
+}
+
+// RetryAfterOf is how long the peer asks to wait before the same call; 0: it does
+// not say.
+func RetryAfterOf(err error) time.Duration {
+	var e *Error
+	if !errors.As(err, &e) {
+		return 0
+	}
+	asked, _ := time.ParseDuration(e.Metadata[RetryAfter])
+	return max(asked, 0)
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"testing"
+	"time"
 
 	"syncline/synckit/errors"
 )
@@ -49,6 +50,19 @@ func TestWhichErrorsMayPass(t *testing.T) {
 	}
 	if !errors.IsRetryable(io.EOF) || errors.IsRetryable(nil) {
 		t.Error("errors without a code count as retryable, none does not")
+	}
+}
+
+func TestHowLongThePeerAsksToWait(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]time.Duration{"1m30s": 90 * time.Second, "": 0, "soon": 0, "-1s": 0} {
+		err := fmt.Errorf("sync: %w", errors.New(errors.Unavailable, "pull", nil, errors.Metadata{errors.RetryAfter: text}))
+		if got := errors.RetryAfterOf(err); got != want {
+			t.Errorf("%q: %v, want %v", text, got, want)
+		}
+	}
+	if errors.RetryAfterOf(io.EOF) != 0 || errors.RetryAfterOf(nil) != 0 {
+		t.Error("nobody asked")
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 
 	"syncline/client"
 	"syncline/synckit/errors"
-	"syncline/synckit/transport/internal/live"
 )
 
 // failure is the error that a client's is here. Conflicts stay as they are.
@@ -18,7 +17,7 @@ func failure(op string, err error) error {
 	failed := errors.New(codeOf(err), op, err)
 	var e *client.Error
 	if stderrors.As(err, &e) && e.RetryAfter > 0 {
-		failed.Metadata = errors.Metadata{live.RetryAfter: e.RetryAfter.String()}
+		failed.Metadata = errors.Metadata{errors.RetryAfter: e.RetryAfter.String()}
 	}
 	return failed
 }

@@ -14,7 +14,6 @@ import (
 
 	"syncline/synckit"
 	"syncline/synckit/errors"
-	"syncline/synckit/transport/internal/live"
 	"syncline/synckit/transport/internal/wire"
 )
 
@@ -142,7 +141,7 @@ func notConnected(res *http.Response, err error) error {
 		res.StatusCode >= http.StatusInternalServerError:
 		e := errors.New(errors.Unavailable, "connect", err)
 		if seconds, err := strconv.Atoi(res.Header.Get("Retry-After")); err == nil {
-			e.Metadata = errors.Metadata{live.RetryAfter: (time.Duration(seconds) * time.Second).String()}
+			e.Metadata = errors.Metadata{errors.RetryAfter: (time.Duration(seconds) * time.Second).String()}
 		}
 		return e
 	default:

@@ -7,8 +7,6 @@ import (
 	"syncline/synckit/errors"
 )
 
-func asError(err error) (*errors.Error, bool) { return stderrors.AsType[*errors.Error](err) }
-
 // Ended is the error of a call whose context ended: of code Timeout if time was
 // up, else the context's own.
 func Ended(ctx context.Context, op string) error {

@@ -83,7 +83,8 @@ type Backoff struct{ limit time.Duration }
 func (b *Backoff) Wait(ctx context.Context, failed error) error {
 	b.limit = min(max(2*b.limit, minPause), maxPause)
 	jitter := rand.N(b.limit / 2) //nolint:gosec // G404: a pause is no secret
-	timer := time.NewTimer(max(b.limit/2, retryAfter(failed)) + jitter)
+	asked := min(errors.RetryAfterOf(failed), maxRetryAfter)
+	timer := time.NewTimer(max(b.limit/2, asked) + jitter)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -93,17 +94,5 @@ func (b *Backoff) Wait(ctx context.Context, failed error) error {
 	}
 }
 
-// RetryAfter is the name in an error's metadata of how long the peer asks to wait.
-const RetryAfter = "retry_after"
-
 // maxRetryAfter bounds what a peer can ask for.
 const maxRetryAfter = time.Minute
-
-func retryAfter(err error) time.Duration {
-	e, ok := asError(err)
-	if !ok {
-		return 0
-	}
-	asked, _ := time.ParseDuration(e.Metadata[RetryAfter])
-	return min(max(asked, 0), maxRetryAfter)
-}

@@ -50,8 +50,8 @@ var (
 	errEnd      = errors.New(errors.Unsupported, "test", nil)
 	errGone     = errors.New(errors.Unavailable, "test", nil)
 	errLost     = errors.New(errors.CursorLost, "test", nil)
-	errBusy     = errors.New(errors.Unavailable, "test", nil, errors.Metadata{live.RetryAfter: "20s"})
-	errBoundary = errors.New(errors.Unavailable, "test", nil, errors.Metadata{live.RetryAfter: "1000h"})
+	errBusy     = errors.New(errors.Unavailable, "test", nil, errors.Metadata{errors.RetryAfter: "20s"})
+	errBoundary = errors.New(errors.Unavailable, "test", nil, errors.Metadata{errors.RetryAfter: "1000h"})
 )
 
 func page(cursor string, ids ...string) step {

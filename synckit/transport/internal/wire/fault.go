@@ -7,7 +7,6 @@ import (
 
 	"syncline/synckit"
 	"syncline/synckit/errors"
-	"syncline/synckit/transport/internal/live"
 )
 
 // Fault is an error as a peer is told of it.
@@ -56,7 +55,7 @@ func (f Fault) Error(op string) error {
 	}
 	e := errors.New(code, op, stderrors.New("the peer says: "+f.Message))
 	if f.RetryAfter > 0 {
-		e.Metadata = errors.Metadata{live.RetryAfter: (time.Duration(f.RetryAfter) * time.Second).String()}
+		e.Metadata = errors.Metadata{errors.RetryAfter: (time.Duration(f.RetryAfter) * time.Second).String()}
 	}
 	return e
 }
