@@ -103,3 +103,13 @@ test('a window that grows and shrinks keeps operation and answer', async () => {
   assert.deepEqual([await visitor.model('operation'), await visitor.answer()], [operation, answer]);
   await visitor.leave();
 });
+
+test('nothing sticks out of 320 pixels, which is also what a zoom of 400 % leaves', async () => {
+  const visitor = await Visitor.open(browser, server.origin, { viewport: { width: 320, height: 640 } });
+  for (const panel of ['Operation', 'Feed', 'Request', 'Identity', 'Data', 'Docs']) {
+    await visitor.panel(panel);
+    const excess = await visitor.page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    assert.ok(excess <= 0, `${panel} is ${excess} pixels too wide`);
+  }
+  await visitor.leave();
+});
