@@ -195,12 +195,13 @@ func begin(t *testing.T, db *database.DB) *ent.Tx {
 	return tx
 }
 
-// awaitWaitingFor waits until a transaction waits for this one.
+// awaitWaitingFor waits until a transaction waits for this one. In it
+// pg_stat_activity would show the same each time; pg_locks is always fresh.
 func awaitWaitingFor(t *testing.T, tx *ent.Tx) {
 	t.Helper()
 	testservers.Await(t, "a transaction waits for another", func(ctx context.Context) bool {
-		rows, err := tx.QueryContext(ctx, `SELECT count(*) FROM pg_stat_activity
-			WHERE wait_event_type = 'Lock' AND pg_backend_pid() = ANY (pg_blocking_pids(pid))`)
+		rows, err := tx.QueryContext(ctx, `SELECT count(*) FROM pg_locks
+			WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))`)
 		if err != nil {
 			t.Fatal(err)
 		}
