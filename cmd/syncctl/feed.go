@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -23,26 +24,34 @@ func (*changesCommand) Help() string {
 The last line is the cursor to go on from; with --json an object with cursor, hasMore and head.`
 }
 
+// pageSize is how many records are asked for at once.
+const pageSize = 500
+
+// Run walks the feed page by page, each within the timeout: the walk takes as
+// long as there are pages.
 func (l *changesCommand) Run(ctx context.Context, a *app) error {
-	return a.call(ctx, func(ctx context.Context, c *client.Client) error {
-		if l.First != 0 {
-			page, err := c.Changes(ctx, client.Cursor(l.Since), l.First)
-			if err != nil {
-				return err
-			}
-			a.showPage(page, true, true)
-			return nil
+	c, err := a.client(slog.LevelWarn)
+	if err != nil {
+		return err
+	}
+	at, size := client.Cursor(l.Since), cmp.Or(l.First, pageSize)
+	for first := true; ; first = false {
+		page, err := a.page(ctx, c, at, size)
+		if err != nil {
+			return err
 		}
-		first := true
-		for page, err := range c.All(ctx, client.Cursor(l.Since)) {
-			if err != nil {
-				return err
-			}
-			a.showPage(page, first, !page.HasMore)
-			first = false
+		last := l.First != 0 || !page.HasMore
+		if a.showPage(page, first, last); last || a.results.failed != nil {
+			return nil // run tells what failed
 		}
-		return nil
-	})
+		at = page.Cursor
+	}
+}
+
+func (a *app) page(ctx context.Context, c *client.Client, since client.Cursor, size int) (client.Page, error) {
+	ctx, cancel := context.WithTimeout(ctx, a.Timeout)
+	defer cancel()
+	return c.Changes(ctx, since, size)
 }
 
 func (a *app) showPage(page client.Page, first, last bool) {
