@@ -23,6 +23,7 @@ func TestFailuresThatPassAreTriedAgain(t *testing.T) {
 		"outcome unknown":       coded(503, `"code":"UNAVAILABLE","outcome":"UNKNOWN"`),
 		"unavailable in a 200":  coded(200, `"code":"UNAVAILABLE","outcome":"UNKNOWN"`),
 		"rate limited":          coded(429, `"code":"RATE_LIMITED","retryAfterMs":10`),
+		"delivered twice":       coded(401, `"code":"NONCE_REUSED"`),
 		"gateway without JSON":  body(502, "<html>Bad Gateway</html>"),
 		"gateway with own JSON": body(503, `{"errors":[{"message":"no healthy upstream"}]}`),
 		"gateway timed out":     body(504, ""),
@@ -74,7 +75,6 @@ func TestRefusalsAreNotTriedAgain(t *testing.T) {
 		want error
 	}{
 		{"unauthenticated", coded(401, `"code":"UNAUTHENTICATED"`), client.ErrUnauthenticated},
-		{"nonce reused", coded(401, `"code":"NONCE_REUSED"`), client.ErrNonceReused},
 		{"forbidden", coded(403, `"code":"FORBIDDEN"`), client.ErrForbidden},
 		{"bad input", coded(200, `"code":"BAD_USER_INPUT","field":"input.id"`), client.ErrBadUserInput},
 		{"mutation id reused", coded(200, `"code":"MUTATION_ID_REUSED"`), client.ErrMutationIDReused},
@@ -107,6 +107,17 @@ func TestRefusalsAreNotTriedAgain(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestAReusedNonceIsReplacedAFewTimes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{t: t, answers: []answer{coded(401, `"code":"NONCE_REUSED"`)}}
+		_, err := newFake(t, s.ServeHTTP).Set(t.Context(), "a", nil, 0)
+		if !errors.Is(err, client.ErrNonceReused) {
+			t.Errorf("%v", err)
+		}
+		checkTries(t, s.asked(), 6)
+	})
 }
 
 func TestNullIsNoAnswer(t *testing.T) {

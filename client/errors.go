@@ -16,7 +16,7 @@ type Code string
 const (
 	ErrUnauthenticated  Code = "UNAUTHENTICATED"    // the signature does not verify
 	ErrSignatureExpired Code = "SIGNATURE_EXPIRED"  // the clock is off; the client corrects it and tries once more by itself
-	ErrNonceReused      Code = "NONCE_REUSED"       // the request was delivered before
+	ErrNonceReused      Code = "NONCE_REUSED"       // the request was delivered before; the client signs anew and tries a few times by itself
 	ErrForbidden        Code = "FORBIDDEN"          // the API-key certificate is missing or not acceptable
 	ErrBadUserInput     Code = "BAD_USER_INPUT"     // Field says which
 	ErrCursorTooOld     Code = "CURSOR_TOO_OLD"     // read from Beginning and drop what that does not bring

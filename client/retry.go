@@ -13,6 +13,8 @@ import (
 const (
 	minPause = 100 * time.Millisecond
 	maxPause = 10 * time.Second
+	// maxReused is how often a request that was delivered before is signed anew.
+	maxReused = 5
 )
 
 // backoff spreads retries: each pause is up to twice as long as the one before,
@@ -47,12 +49,17 @@ func sleep(ctx context.Context, d time.Duration) error {
 func (c *Client) retry(ctx context.Context, longestPause time.Duration, try func() error) error {
 	pause := backoff{longest: longestPause}
 	var last error
-	corrected := false
+	corrected, reused := false, 0
 	for {
 		err := try()
+		if errors.Is(err, ErrNonceReused) {
+			reused++
+		}
 		switch {
 		case err == nil:
 			return nil
+		case reused > maxReused:
+			return err
 		case !corrected && c.correctClock(err):
 			corrected = true
 			continue
@@ -94,12 +101,17 @@ func (c *Client) correctClock(err error) bool {
 }
 
 // mayPass tells whether the same call may succeed a little later, and how long
-// the server asks to wait. What the service refused stays refused; every write
-// carries a mutation id, so that trying again is safe whatever became of it.
+// the server asks to wait. What the service refused stays refused, unless a proxy
+// delivered a request twice and lost the first answer. Every write carries a
+// mutation id, so that trying again is safe whatever became of it.
 func mayPass(err error) (after time.Duration, ok bool) {
 	var e *Error
 	if errors.As(err, &e) {
-		return e.RetryAfter, e.Code == ErrUnavailable || e.Code == ErrRateLimited
+		switch e.Code {
+		case ErrUnavailable, ErrRateLimited, ErrNonceReused:
+			return e.RetryAfter, true
+		}
+		return e.RetryAfter, false
 	}
 	var untrusted *tls.CertificateVerificationError
 	var u *unreachableError

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"math/rand/v2"
 	"net/http"
@@ -62,6 +63,10 @@ func TestAgainstTheServer(t *testing.T) {
 			test(t, testContext(t), newRealClient(t, server.URL(), client.WithClientID("laptop")))
 		})
 	}
+	t.Run("delivered twice", func(t *testing.T) {
+		t.Parallel()
+		testDeliveredTwice(t, server.URL())
+	})
 	t.Run("a clock that is off", func(t *testing.T) {
 		t.Parallel()
 		for _, off := range []time.Duration{-24 * time.Hour, 24 * time.Hour} {
@@ -76,6 +81,32 @@ func TestAgainstTheServer(t *testing.T) {
 			}
 		}
 	})
+}
+
+// twice delivers the first request twice, and loses the first answer, as a proxy may.
+type twice struct {
+	http.RoundTripper
+	once sync.Once
+}
+
+func (d *twice) RoundTrip(r *http.Request) (*http.Response, error) {
+	d.once.Do(func() {
+		first := r.Clone(r.Context())
+		first.Body, _ = r.GetBody()
+		if res, err := d.RoundTripper.RoundTrip(first); err == nil {
+			_, _ = io.Copy(io.Discard, res.Body)
+			_ = res.Body.Close()
+		}
+	})
+	return d.RoundTripper.RoundTrip(r)
+}
+
+func testDeliveredTwice(t *testing.T, url string) {
+	delivered := &twice{RoundTripper: privateHTTP(t).Transport}
+	c := newClient(t, url, client.WithHTTPClient(&http.Client{Transport: delivered}))
+	if w := must(c.Set(testContext(t), "a", []byte("x"), 0))(t); w.Revision != 1 || !w.Replayed {
+		t.Errorf("%+v", w)
+	}
 }
 
 func testRecords(t *testing.T, ctx context.Context, c *client.Client) {
