@@ -38,8 +38,9 @@ func (s *Store) Account(ctx context.Context, owner record.Owner) (record.Account
 	return found, err
 }
 
-// maxParameters is a number of values that one statement of either database takes.
-const maxParameters = 30_000
+// maxParameters is a number of values that one statement of either database
+// takes. It is a power of two, for padded.
+const maxParameters = 1 << 14
 
 // Heads implements record.Store. More than maxParameters owners take more than
 // one query.
@@ -60,7 +61,7 @@ func readHeads(ctx context.Context, tx *ent.Tx, owners []record.Owner, heads map
 		keys[i] = owners[i][:]
 	}
 	rows, err := tx.Account.Query().
-		Where(account.IDIn(keys...)).
+		Where(account.IDIn(padded(keys)...)).
 		Select(account.FieldID, account.FieldHead).
 		All(ctx)
 	for _, row := range rows {
@@ -69,8 +70,17 @@ func readHeads(ctx context.Context, tx *ent.Tx, owners []record.Owner, heads map
 	return err
 }
 
+// padded repeats the first of some keys until their number is a power of two: each
+// number makes a statement of its own, which every connection keeps prepared.
+func padded[K any](keys []K) []K {
+	for len(keys)&(len(keys)-1) != 0 {
+		keys = append(keys, keys[0])
+	}
+	return keys
+}
+
 func findRecords(ctx context.Context, client *ent.RecordClient, owner record.Owner, ids []string) (map[string]record.Record, error) {
-	rows, err := client.Query().Where(entrecord.Owner(owner[:]), entrecord.IDIn(ids...)).All(ctx)
+	rows, err := client.Query().Where(entrecord.Owner(owner[:]), entrecord.IDIn(padded(slices.Clone(ids))...)).All(ctx)
 	if err != nil {
 		return nil, err
 	}
