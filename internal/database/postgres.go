@@ -42,7 +42,7 @@ func OpenPostgres(ctx context.Context, url string, opts ...Option) (*DB, error) 
 	}
 	config, err := parsePostgres(url)
 	if err != nil {
-		return nil, fmt.Errorf("the PostgreSQL address is not valid: %w", err)
+		return nil, fmt.Errorf("the PostgreSQL address is not valid: %w", withoutAddress(err))
 	}
 	place := fmt.Sprintf("%s on %s:%d", config.Database, config.Host, config.Port)
 	pooled, err := reach(ctx, config)
@@ -52,6 +52,7 @@ func OpenPostgres(ctx context.Context, url string, opts ...Option) (*DB, error) 
 	switch {
 	case !pooled:
 		boundTransactions(config)
+		noticeLostClients(config)
 	case !strings.Contains(url, "default_query_exec_mode"):
 		config.DefaultQueryExecMode = pgx.QueryExecModeExec
 	}
@@ -69,6 +70,24 @@ func boundTransactions(config *pgx.ConnConfig) {
 	const parameter = "idle_in_transaction_session_timeout"
 	if config.RuntimeParams[parameter] == "" {
 		config.RuntimeParams[parameter] = "40s"
+	}
+}
+
+// noticeLostClients has PostgreSQL end a statement whose connection was closed
+// while it waits for a row: it would wait on, beside the connections that we
+// count. PostgreSQL before 14 does not know the parameter, and later ones have it
+// on some operating systems only: a connection would be refused for it.
+func noticeLostClients(config *pgx.ConnConfig) {
+	const parameter = "client_connection_check_interval"
+	if config.RuntimeParams[parameter] != "" {
+		return
+	}
+	config.AfterConnect = func(ctx context.Context, conn *pgconn.PgConn) error {
+		_, err := conn.Exec(ctx, "SET "+parameter+" = '2s'").ReadAll()
+		if _, answered := errors.AsType[*pgconn.PgError](err); answered {
+			return nil
+		}
+		return err
 	}
 }
 
@@ -107,6 +126,17 @@ func reach(ctx context.Context, config *pgx.ConnConfig) (pooled bool, err error)
 	return pid != conn.PgConn().PID(), err
 }
 
+// withoutAddress is what is wrong with an address, without the address. pgx hides
+// there what it takes for a password, and is wrong where blanks surround the sign.
+func withoutAddress(err error) error {
+	text := err.Error()
+	const end = "`: "
+	if i := strings.LastIndex(text, end); i >= 0 {
+		text = text[i+len(end):]
+	}
+	return errors.New(text)
+}
+
 // firstCause is the first of the causes that pgx lists, one a line, for each
 // address that it tried.
 func firstCause(err error) error {
@@ -118,5 +148,6 @@ func firstCause(err error) error {
 	if many, ok := cause.(interface{ Unwrap() []error }); ok && len(many.Unwrap()) > 0 {
 		cause = many.Unwrap()[0]
 	}
-	return cause
+	text, _, _ := strings.Cut(cause.Error(), "\n")
+	return errors.New(text)
 }

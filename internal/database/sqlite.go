@@ -78,6 +78,10 @@ func lockDir(dir string) (release func() error, err error) {
 // makePrivate makes the file, if it is not there, so that only this user can
 // read it. SQLite's own files beside it get the same mode.
 func makePrivate(path string) error {
+	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
+		// SQLite would follow a link, and keep its log where we do not look.
+		return fmt.Errorf("%s is not a regular file", path)
+	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return err

@@ -101,7 +101,14 @@ func TestSQLiteRefusesWhatItCannotOpen(t *testing.T) {
 				t.Fatal(err)
 			}
 			return dir
-		}, "is a directory"},
+		}, "is not a regular file"},
+		{"a link in place of the file", func(t *testing.T) string {
+			dir := t.TempDir()
+			if err := os.Symlink(filepath.Join(t.TempDir(), "elsewhere"), filepath.Join(dir, "syncline.db")); err != nil {
+				t.Fatal(err)
+			}
+			return dir
+		}, "is not a regular file"},
 	}
 	for _, c := range tests {
 		t.Run(c.name, func(t *testing.T) {

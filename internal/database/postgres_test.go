@@ -1,0 +1,80 @@
+package database_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"syncline/internal/database"
+	"syncline/internal/testservers"
+)
+
+// Operators paste these lines into tickets.
+func TestPostgresErrorsAreOneLineWithoutPassword(t *testing.T) {
+	t.Parallel()
+	const password = "Sup3rSecret"
+	for _, c := range []struct{ address, want string }{
+		{"postgres://syncline:" + password + "@db/syncline?sslmode=bogus", "sslmode is invalid"},
+		{"postgres://syncline:" + password + "%zz@db/syncline", "percent-encoded"},
+		{"host=db user=syncline password=" + password + " sslmode=bogus", "sslmode is invalid"},
+		{"host=db user=syncline password = " + password + " sslmode=bogus", "sslmode is invalid"},
+		{"postgres://syncline:" + password + "@no-such-host.invalid/syncline", "no-such-host.invalid"},
+	} {
+		_, err := database.OpenPostgres(t.Context(), c.address)
+		assertLine(t, err, c.want, "PostgreSQL")
+		if err != nil && strings.Contains(err.Error(), password) {
+			t.Errorf("the password is in %q", err)
+		}
+	}
+}
+
+// A call that is given up closes its connection. What waits there for a row would
+// go on waiting, for as long as whoever has the row locked: one more each time.
+func TestAWaitGivenUpLeavesNothingOnTheServer(t *testing.T) {
+	t.Parallel()
+	server := testservers.StartPostgres(t)
+	db := openPostgres(t, server.NewURL(t))
+	exec := func(statement string) {
+		t.Helper()
+		if _, err := db.Write.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exec("CREATE TABLE t (n int)")
+	exec("INSERT INTO t VALUES (1)")
+	holder, err := db.Write.Tx(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer holder.Rollback()
+	if _, err := holder.ExecContext(t.Context(), "UPDATE t SET n = 2"); err != nil {
+		t.Fatal(err)
+	}
+	ctx, giveUp := context.WithCancel(t.Context())
+	defer giveUp()
+	done := make(chan error, 1)
+	go func() {
+		_, err := db.Write.ExecContext(ctx, "UPDATE t SET n = 3")
+		done <- err
+	}()
+	const waiting = "SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+	await(t, server, waiting)
+	giveUp()
+	if <-done == nil {
+		t.Fatal("the update has not waited")
+	}
+	await(t, server, strings.Replace(waiting, "1", "0", 1))
+}
+
+// await asks until a query of one boolean answers true.
+func await(t *testing.T, server *testservers.Postgres, query string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	for !server.Holds(ctx, query) {
+		if ctx.Err() != nil {
+			t.Fatalf("never true: %s", query)
+		}
+	}
+}
