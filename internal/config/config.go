@@ -111,6 +111,8 @@ func (c Config) check() error {
 
 func (c Config) checkRest() error {
 	switch {
+	case len(c.AllowedOrigins) == 0: // which must not become every origin
+		return errors.New("ALLOWED_ORIGINS: names no origin")
 	case c.DatabaseMaxConnections < 2: // one for a write that waits, one for those who read
 		return errors.New("DATABASE_MAX_CONNECTIONS: must be at least 2")
 	case c.MaxOperationsPerConnection < 1:

@@ -56,6 +56,8 @@ func TestBadValues(t *testing.T) {
 		"LISTEN_ADDRESS=8080",
 		"METRICS_LISTEN_ADDRESS=nowhere",
 		"PLAYGROUND=perhaps",
+		"ALLOWED_ORIGINS=,",
+		"ALLOWED_ORIGINS= ",
 		"INTROSPECTION=2",
 		"FEED_POLL_INTERVAL=fast",
 		"FEED_POLL_INTERVAL=-1s",
