@@ -312,8 +312,10 @@ func newTransports(cfg config.Config, verifier *auth.Verifier, requests *accessl
 		Drain:           cfg.ShutdownTimeout / 10,
 		CheckOrigin:     origins.AllowsSocket,
 		Init: func(ctx context.Context, upgrade *http.Request, payload map[string]any) (context.Context, error) {
+			refused := requests.Initialisation(ctx)
 			principal, err := verifier.VerifyInit(ctx, upgrade, payload)
 			if err != nil {
+				refused()
 				return nil, err
 			}
 			return auth.NewContext(ctx, principal), nil

@@ -21,8 +21,8 @@ import (
 // RequestID is the header that names a request in the log and to the client.
 const RequestID = "X-Request-Id"
 
-// Observe is told of each operation's root fields, outcome ("ok" or error
-// codes) and duration.
+// Observe is told of each operation's root fields, outcome ("ok", "refused" or
+// error codes) and duration.
 type Observe func(field, outcome string, took time.Duration)
 
 // Log writes the lines.
@@ -55,7 +55,8 @@ func (l *Log) Middleware(next http.Handler) http.Handler {
 		e.verified = verified
 		ctx, report = graph.WithReport(context.WithValue(ctx, entryKey{}, e))
 		answer := httpsnoop.CaptureMetrics(next, w, r.WithContext(ctx))
-		l.write(ctx, e, report, answer.Duration, "request", slog.String("method", r.Method), slog.Int("status", status(r, answer.Code)))
+		code := status(r, answer.Code)
+		l.write(ctx, e, line{"request", report, code >= http.StatusBadRequest, answer.Duration}, slog.String("method", r.Method), slog.Int("status", code))
 	})
 }
 
@@ -73,14 +74,31 @@ func (l *Log) Operation(ctx context.Context) (inner context.Context, done func()
 	began := time.Now()
 	e, _ := ctx.Value(entryKey{}).(entry)
 	inner, report := graph.WithReport(ctx)
-	return inner, func() { l.write(ctx, e, report, time.Since(began), "operation") }
+	return inner, func() { l.write(ctx, e, line{"operation", report, false, time.Since(began)}) }
 }
 
-func (l *Log) write(ctx context.Context, e entry, report *graph.Report, took time.Duration, message string, extra ...slog.Attr) {
+// Initialisation makes a connection that is not let in log a line of its own,
+// when refused is called: its request was answered before, with 101. ctx comes
+// from a request that went through Middleware.
+func (l *Log) Initialisation(ctx context.Context) (refused func()) {
+	began := time.Now()
+	e, _ := ctx.Value(entryKey{}).(entry)
+	return func() { l.write(ctx, e, line{"initialisation", new(graph.Report), true, time.Since(began)}) }
+}
+
+// line is what the lines of one request differ in.
+type line struct {
+	message string
+	report  *graph.Report
+	refused bool
+	took    time.Duration
+}
+
+func (l *Log) write(ctx context.Context, e entry, n line, extra ...slog.Attr) {
 	principal, refusal := e.verified.Get()
-	fields, outcome := report.Fields(), outcomeOf(refusal, report)
+	fields, outcome := n.report.Fields(), n.outcome(refusal)
 	for _, field := range fields {
-		l.observe(field, outcome, took)
+		l.observe(field, outcome, n.took)
 	}
 	attrs := append([]slog.Attr{slog.String("id", e.id)}, extra...)
 	if principal != (auth.Principal{}) {
@@ -89,20 +107,25 @@ func (l *Log) write(ctx context.Context, e entry, report *graph.Report, took tim
 	if len(fields) > 0 {
 		attrs = append(attrs, slog.String("fields", strings.Join(fields, ",")))
 	}
-	attrs = append(attrs, slog.String("outcome", outcome), slog.Duration("took", took))
-	l.log.LogAttrs(ctx, slog.LevelInfo, message, attrs...)
+	attrs = append(attrs, slog.String("outcome", outcome), slog.Duration("took", n.took))
+	l.log.LogAttrs(ctx, slog.LevelInfo, n.message, attrs...)
 }
 
-// outcomeOf is "ok", or the codes with which the request was refused.
-func outcomeOf(refusal *auth.Error, report *graph.Report) string {
-	codes := report.Codes()
+// outcome is "ok", or the codes with which the request was refused; "refused"
+// where that was done before anything gave it a code.
+func (n line) outcome(refusal *auth.Error) string {
+	codes := n.report.Codes()
 	if refusal != nil {
 		codes = append(codes, string(refusal.Code))
 	}
-	if len(codes) == 0 {
+	switch {
+	case len(codes) > 0:
+		return strings.Join(codes, ",")
+	case n.refused:
+		return "refused"
+	default:
 		return "ok"
 	}
-	return strings.Join(codes, ",")
 }
 
 var wellFormedID = regexp.MustCompile(`^[0-9A-Za-z._-]{1,64}$`)
