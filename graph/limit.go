@@ -18,6 +18,7 @@ import (
 const (
 	maxRootFields = 50     // aliases included; those of a mutation run one after the other
 	maxCost       = 30_000 // see cost
+	maxStreamCost = 500    // of a subscription, for each event; whole records cost 86
 )
 
 // A field's own cost.
@@ -61,6 +62,8 @@ func (limit) MutateOperationContext(_ context.Context, op *graphql.OperationCont
 		return m.refused
 	case m.rootFields > maxRootFields:
 		return refuse(op.Operation.Position, "the document has more than %d root fields", maxRootFields)
+	case op.Operation.Operation == ast.Subscription && (total.sum() > maxStreamCost || len(op.RawQuery) > maxCachedDocument):
+		return refuse(op.Operation.Position, "a subscription lasts: its document costs at most %d and has at most %d bytes", maxStreamCost, maxCachedDocument)
 	case total.sum() > maxCost:
 		return refuse(op.Operation.Position, "the document costs %d, more than %d: ask for less at once", total.sum(), maxCost)
 	}

@@ -74,6 +74,9 @@ func TestDocumentsThatAskForTooMuch(t *testing.T) {
 		"doubling, not so deep":  {`{...F0} ` + doubling(20, "Query", "limits {maxPage}"), ""},
 		"the same inside":        {`{__schema {...F0}} ` + doubling(20, "__Schema", "queryType {name}"), ""},
 		"unused fragments":       {`{__typename} ` + doubling(20, "Query", "limits {maxPage}"), ""},
+		"stream under aliases":   {`subscription {recordChanged {record {` + aliases(500, "id") + `}}}`, "a subscription lasts"},
+		"stream with data":       {`subscription {recordChanged {record {` + aliases(8, "data") + `}}}`, "a subscription lasts"},
+		"long stream":            {`subscription {recordChanged {kind}} #` + strings.Repeat("x", 5000), "a subscription lasts"},
 		"fragment cycle":         {`{...A} fragment A on Query {...B} fragment B on Query {...A limits {maxPage}}`, "spreads itself"},
 		"fragment of itself":     {`{...A} fragment A on Query {limits {maxPage} ...A}`, "spreads itself"},
 	} {
@@ -114,6 +117,17 @@ func TestDataThatIsNotShownCounts(t *testing.T) {
 		}
 	}
 	c.viewer(t).is("1", "head")
+}
+
+// To look for names that are like an unknown one takes most of a second, where a
+// document has many long ones.
+func TestUnknownTypesAreNotCompared(t *testing.T) {
+	t.Parallel()
+	c := newAPI(t, options{}).as("")
+	a := c.refused(t, `{limits {maxPage}} fragment F on Recordd {id}`, nil, refusedDocument)
+	if strings.Contains(a.body, "Did you mean") || !strings.Contains(a.body, "Recordd") {
+		t.Error(a.body)
+	}
 }
 
 // doubling is a chain of n fragments, each of which spreads the next twice.

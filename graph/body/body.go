@@ -8,6 +8,7 @@ import (
 	"bufio"
 	"context"
 	"io"
+	"slices"
 	"sync"
 
 	"syncline/graph/scalar"
@@ -51,6 +52,23 @@ func (b *Blobs) Add(at int, data []byte) {
 
 // Len is how long the JSON is with the data in it, in bytes.
 func (b *Blobs) Len(json []byte) int { return len(json) + b.encoded }
+
+// Append writes the JSON with the data in it behind what is there.
+func (b *Blobs) Append(to, json []byte) []byte {
+	to = slices.Grow(to, b.Len(json))
+	from := 0
+	for _, blob := range b.list {
+		to = scalar.AppendBase64(append(to, json[from:blob.at]...), blob.data)
+		from = blob.at
+	}
+	return append(to, json[from:]...)
+}
+
+// Reset forgets the data, for the next answer of the same operation.
+func (b *Blobs) Reset() {
+	clear(b.list)
+	b.list, b.encoded = b.list[:0], 0
+}
 
 // pieceSize is what is encoded before it is sent: large enough that calls of
 // the system are few, and small enough for a processor's cache.

@@ -106,9 +106,8 @@ func countRootFields(set ast.SelectionSet) int {
 }
 
 // appendResponse encodes a response.
-func appendResponse(buf []byte, resp *graphql.Response) []byte {
-	buf = append(appendHead(buf, resp), resp.Data...)
-	return append(buf, '}')
+func appendResponse(buf []byte, resp *graphql.Response, blobs *body.Blobs) []byte {
+	return append(blobs.Append(appendHead(buf, resp), resp.Data), '}')
 }
 
 // appendHead is all of a response before its data, which may be long and comes

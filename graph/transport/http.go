@@ -6,8 +6,6 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
-
-	"syncline/graph/body"
 )
 
 // post serves queries and mutations.
@@ -64,8 +62,7 @@ func (t *Transports) serve(w http.ResponseWriter, r *http.Request, exec graphql.
 		t.reject(w, err)
 		return
 	}
-	var blobs body.Blobs
-	responses, ctx, _ := run(body.NewContext(ctx, &blobs), exec, op)
+	responses, ctx, _ := run(ctx, exec, op)
 	resp := responses(ctx)
 	if resp == nil {
 		// The client is gone, or a deadline passed: whether a mutation was
@@ -74,7 +71,7 @@ func (t *Transports) serve(w http.ResponseWriter, r *http.Request, exec graphql.
 		err.Message, err.Extensions["outcome"] = "the request was cancelled", "UNKNOWN"
 		resp = &graphql.Response{Errors: gqlerror.List{err}}
 	}
-	t.deliver(w, r, executionStatus(resp, op.Operation), mediaType, resp, &blobs)
+	t.deliver(w, r, executionStatus(resp, op.Operation), mediaType, resp, &stateOf(ctx).blobs)
 }
 
 // checkKind keeps writes out of GET and streams out of both.

@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"errors"
+	"strings"
 )
 
 var errBadResume = errors.New("resume must map operation ids to cursors")
@@ -80,9 +81,11 @@ func resumeCursors(payload map[string]any, most int) (map[string]string, error) 
 	}
 	cursors := make(map[string]string, len(given))
 	for id, value := range given {
-		if cursors[id], ok = value.(string); !ok {
+		cursor, ok := value.(string)
+		if !ok {
 			return nil, errBadResume
 		}
+		cursors[strings.Clone(id)] = strings.Clone(cursor) // else they keep the whole message
 	}
 	return cursors, nil
 }

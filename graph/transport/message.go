@@ -8,6 +8,8 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/gorilla/websocket"
 	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"syncline/graph/body"
 )
 
 // Close codes of graphql-transport-ws.
@@ -92,8 +94,8 @@ func pongMessage(payload any) []byte {
 	return append(appendMember([]byte(`{"type":"pong"`), "payload", encode(payload)), '}')
 }
 
-func nextMessage(id string, resp *graphql.Response) []byte {
-	return append(appendResponse(withPayload("next", id), resp), '}')
+func nextMessage(id string, resp *graphql.Response, blobs *body.Blobs) []byte {
+	return append(appendResponse(withPayload("next", id), resp, blobs), '}')
 }
 
 func errorMessage(id string, errs gqlerror.List) []byte {

@@ -10,6 +10,8 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"syncline/graph/body"
 )
 
 type operationKey struct{}
@@ -18,6 +20,8 @@ type operationKey struct{}
 type operationState struct {
 	resume  string
 	resumes bool
+
+	blobs body.Blobs // that the response being made leaves out
 
 	// Of a subscription made by Stream.
 	pull   func() (ready bool) // makes the next event, if there is one
@@ -69,7 +73,9 @@ func Stream[T, M any](ctx context.Context, from Source[T], convert func(T) *M) <
 // nextResponse answers the response of the next event, nil after the last. It
 // is not ready where there is none yet; notify tells when to ask again.
 func nextResponse(ctx context.Context, responses graphql.ResponseHandler) (resp *graphql.Response, ready bool) {
-	if pull := stateOf(ctx).pull; pull != nil && !pull() {
+	state := stateOf(ctx)
+	state.blobs.Reset()
+	if state.pull != nil && !state.pull() {
 		return nil, false
 	}
 	return responses(ctx), true
@@ -98,7 +104,8 @@ func stateOf(ctx context.Context) *operationState {
 }
 
 func withOperation(ctx context.Context, state *operationState) context.Context {
-	return context.WithValue(graphql.StartOperationTrace(ctx), operationKey{}, state)
+	ctx = context.WithValue(graphql.StartOperationTrace(ctx), operationKey{}, state)
+	return body.NewContext(ctx, &state.blobs)
 }
 
 // ResumeFrom is the cursor that the client sent beside its document: in

@@ -2,6 +2,7 @@ package transport_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -111,6 +112,35 @@ func TestShutdownWaitsForResolvers(t *testing.T) {
 	}
 	close(release)
 	if err := f.transports.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// A mutation that runs when the shutdown begins is answered, whatever carries it.
+func TestShutdownAnswersMutationsOfStreams(t *testing.T) {
+	t.Parallel()
+	started, release := make(chan struct{}), make(chan struct{})
+	f := serve(t, &api{
+		setRecord: func(ctx context.Context, _ string) error {
+			close(started)
+			<-release
+			return ctx.Err()
+		},
+		lockChanged: func(ctx context.Context, name string) (<-chan *model.Lock, error) { return emit(ctx, nil, name), nil },
+	}, transport.Config{})
+	answered := make(chan reply, 1)
+	go func() { answered <- f.post(setA, "Accept", "text/event-stream") }()
+	receive(t, "the mutation runs", started)
+	watching := f.stream(watchA) // ends with the shutdown
+	watching.expect("next", changedToA)
+	over := make(chan error, 1)
+	go func() { over <- f.transports.Shutdown(t.Context()) }()
+	watching.expectEnd()
+	close(release)
+	if got := receive(t, "the answer", answered); !strings.Contains(got.body, "SUCCESS") {
+		t.Errorf("answered %d %s", got.status, got.body)
+	}
+	if err := receive(t, "the end", over); err != nil {
 		t.Error(err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -227,5 +228,5 @@ func clipReason(reason string) string {
 	if len(reason) <= most {
 		return reason
 	}
-	return reason[:most]
+	return strings.ToValidUTF8(reason[:most], "")
 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"syncline/graph/body"
 )
 
 // eventStream serves any operation as server-sent events, by the protocol of
@@ -34,7 +36,9 @@ func (t eventStream) Do(w http.ResponseWriter, r *http.Request, exec graphql.Gra
 			t.reject(w, malformed("extensions.resume must be a string"))
 			return
 		}
+		state.resume = strings.Clone(state.resume)
 	}
+	params.Extensions = nil // nobody else asks for them, and a subscription would keep them
 	ctx, cancel := context.WithCancel(withOperation(r.Context(), state))
 	defer cancel()
 	defer endStream(ctx)
@@ -54,13 +58,13 @@ func (t *Transports) stream(ctx context.Context, s *stream, exec graphql.GraphEx
 	if len(errs) > 0 {
 		resp := refuse(ctx, exec, op, errs)
 		status := refusalStatus(resp.Errors, mediaJSON)
-		t.answerOrStream(s, status, resp)
+		t.answerOrStream(s, status, resp, &body.Blobs{})
 		return
 	}
 	responses, ctx, pending := run(ctx, exec, op)
 	if !pending {
 		if resp := responses(ctx); resp != nil {
-			t.answerOrStream(s, executionStatus(resp, op.Operation), resp)
+			t.answerOrStream(s, executionStatus(resp, op.Operation), resp, &stateOf(ctx).blobs)
 		}
 		return
 	}
@@ -68,13 +72,13 @@ func (t *Transports) stream(ctx context.Context, s *stream, exec graphql.GraphEx
 	defer stop()
 	next := waiting(ctx, responses)
 	for resp := next(); resp != nil; resp = next() {
-		s.next(resp)
+		s.next(resp, &stateOf(ctx).blobs)
 	}
 	if ctx.Err() != nil {
 		return // without complete, so that the client comes back
 	}
 	if failure := failureOf(ctx, exec); failure != nil {
-		s.next(failure)
+		s.next(failure, &body.Blobs{})
 	}
 	s.complete()
 }
@@ -99,13 +103,13 @@ func waiting(ctx context.Context, responses graphql.ResponseHandler) func() *gra
 }
 
 // answerOrStream sends the only response that there is.
-func (t *Transports) answerOrStream(s *stream, status int, resp *graphql.Response) {
+func (t *Transports) answerOrStream(s *stream, status int, resp *graphql.Response, blobs *body.Blobs) {
 	if status != http.StatusOK {
-		t.answer(s.w, status, mediaGraphQL, resp)
+		t.send(s.w, status, mediaGraphQL, resp, blobs)
 		return
 	}
 	s.begin()
-	s.next(resp)
+	s.next(resp, blobs)
 	s.complete()
 }
 
@@ -116,12 +120,21 @@ type stream struct {
 	control *http.ResponseController
 	cancel  context.CancelFunc
 
-	mu     sync.Mutex
-	ended  bool
-	silent *time.Timer
+	mu       sync.Mutex
+	ended    bool
+	retiring bool
+	silent   *time.Timer // of a subscription
 }
 
-func (s *stream) retire() { s.cancel() }
+// retire ends a subscription. What is answered once is answered first.
+func (s *stream) retire() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.retiring = true
+	if s.silent != nil {
+		s.cancel()
+	}
+}
 
 // abort also wakes a write that waits for its reader.
 func (s *stream) abort() {
@@ -150,6 +163,9 @@ func (s *stream) open(ctx context.Context, config Config) (stop func()) {
 	})
 	s.mu.Lock()
 	s.silent = time.AfterFunc(config.KeepAlive, func() { s.send([]byte(":\n\n")) })
+	if s.retiring {
+		s.cancel()
+	}
 	s.mu.Unlock()
 	return func() {
 		age.Stop()
@@ -165,8 +181,8 @@ func (s *stream) end() {
 	s.silent.Stop()
 }
 
-func (s *stream) next(resp *graphql.Response) {
-	event := appendResponse([]byte("event: next\ndata: "), resp)
+func (s *stream) next(resp *graphql.Response, blobs *body.Blobs) {
+	event := appendResponse([]byte("event: next\ndata: "), resp, blobs)
 	s.send(append(event, "\n\n"...))
 }
 

@@ -6,6 +6,8 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"syncline/graph/body"
 )
 
 // operation is what a subscribe message began: of any kind, not only a subscription.
@@ -24,6 +26,7 @@ func (s *socket) subscribe(ctx context.Context, m message) {
 		s.close(closeBadRequest, err.message)
 		return
 	}
+	params.Extensions = nil // nobody asks for them, and a subscription would keep them
 	ctx, cancel := context.WithCancel(ctx)
 	op := &operation{id: m.id, cancel: cancel}
 	state := &operationState{}
@@ -167,20 +170,20 @@ func (s *socket) execute(ctx context.Context, op *operation, params *graphql.Raw
 			send = func() ([][]byte, bool) { return s.sendEvents(ctx, op, responses) }
 			return nil
 		}
-		return answerOf(op, responses(ctx))
+		return answerOf(op, responses(ctx), &stateOf(ctx).blobs)
 	})
 	return last, send
 }
 
 // answerOf are the messages that answer a query or mutation.
-func answerOf(op *operation, resp *graphql.Response) [][]byte {
+func answerOf(op *operation, resp *graphql.Response, blobs *body.Blobs) [][]byte {
 	switch {
 	case resp == nil:
 		return nil
 	case notExecuted(resp):
 		return [][]byte{errorMessage(op.id, resp.Errors)}
 	default:
-		return [][]byte{nextMessage(op.id, resp), completeMessage(op.id)}
+		return [][]byte{nextMessage(op.id, resp, blobs), completeMessage(op.id)}
 	}
 }
 
@@ -210,7 +213,7 @@ func (s *socket) sendEvents(ctx context.Context, op *operation, responses graphq
 		case notExecuted(resp):
 			return [][]byte{errorMessage(op.id, resp.Errors)}, true
 		}
-		s.push(outgoing{op: op, frames: [][]byte{nextMessage(op.id, resp)}, gone: gone})
+		s.push(outgoing{op: op, frames: [][]byte{nextMessage(op.id, resp, &stateOf(ctx).blobs)}, gone: gone})
 		<-gone
 	}
 }

@@ -65,7 +65,7 @@ func TestCloseCodes(t *testing.T) {
 		{"subscribe before init", 4401, []string{subscribe("1")}},
 		{"two inits", 4429, []string{hello, hello}},
 		{"id in use", 4409, []string{hello, subscribe("1"), subscribe("1")}},
-		{"a long id in use", 4409, []string{hello, subscribe(strings.Repeat("é", 500)), subscribe(strings.Repeat("é", 500))}},
+		{"a long id in use", 4409, []string{hello, subscribe("x" + strings.Repeat("é", 500)), subscribe("x" + strings.Repeat("é", 500))}},
 		{"too large", 1009, []string{hello, `{"type":"ping","payload":{"x":"` + strings.Repeat("x", 100_000) + `"}}`}},
 		{"much too large", 1009, []string{hello, strings.Repeat("x", 4<<20)}},
 		{"too large before init", 1009, []string{strings.Repeat(" ", 100_000)}},
