@@ -42,7 +42,7 @@ func (l *changesCommand) Run(ctx context.Context, a *app) error {
 		}
 		last := l.First != 0 || !page.HasMore
 		if a.showPage(page, first, last); last || a.results.failed != nil {
-			return nil // run tells what failed
+			return a.results.failed
 		}
 		at = page.Cursor
 	}
