@@ -67,7 +67,7 @@ const (
 func Load(environ []string) (Config, error) {
 	var c Config
 	if err := env.ParseWithOptions(&c, env.Options{Environment: env.ToMap(environ)}); err != nil {
-		return Config{}, oneLine(err)
+		return Config{}, oneLine(err, environ)
 	}
 	c.AllowedOrigins = trim(c.AllowedOrigins)
 	if c.FeedPollInterval == 0 {
@@ -106,6 +106,11 @@ func (c Config) check() error {
 			return fmt.Errorf("%s: must be at least %s", d.name, d.minimum)
 		}
 	}
+	for _, s := range c.AllowedOrigins {
+		if !isOrigin(s) {
+			return fmt.Errorf("ALLOWED_ORIGINS: %q is not * or an origin as browsers send it: https://app.example, or http://localhost:3000, without a path or the scheme's usual port", s)
+		}
+	}
 	return c.checkRest()
 }
 
@@ -131,22 +136,23 @@ func (c Config) checkRest() error {
 	return nil
 }
 
+// isOrigin tells whether a list's entry can match what a browser sends. One *
+// may stand for a part of it; pages without an origin of their own send null.
+func isOrigin(entry string) bool {
+	if entry == "*" || entry == "null" {
+		return true
+	}
+	origin := strings.Replace(entry, "*", "1", 1)
+	u, err := url.Parse(origin)
+	usual := map[string]string{"http": "80", "https": "443"}
+	return err == nil && u.Scheme != "" && u.Hostname() != "" && u.User == nil &&
+		strings.EqualFold(origin, u.Scheme+"://"+u.Host) && !strings.HasSuffix(origin, ":") &&
+		(u.Port() == "" || u.Port() != usual[u.Scheme]) && !strings.Contains(origin, "*")
+}
+
 func isHTTP(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
-}
-
-// oneLine names the variable before the reason, as operators look for it.
-func oneLine(err error) error {
-	var all env.AggregateError
-	if errors.As(err, &all) && len(all.Errors) > 0 {
-		err = all.Errors[0]
-	}
-	var parse env.ParseError
-	if errors.As(err, &parse) {
-		return fmt.Errorf("%s: %w", variable(parse.Name), parse.Err)
-	}
-	return errors.New(strings.ReplaceAll(err.Error(), "\n", " "))
 }
 
 func trim(list []string) []string {

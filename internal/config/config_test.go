@@ -85,6 +85,41 @@ func TestBadValues(t *testing.T) {
 	}
 }
 
+// The line says what would be valid, in an operator's words.
+func TestBadValuesTellGoodOnes(t *testing.T) {
+	for line, want := range map[string]string{
+		"PLAYGROUND=yes":                        `"yes" is not true or false`,
+		"FEED_POLL_INTERVAL=5":                  `"5" is not a duration with its unit, such as 500ms`,
+		"LOG_LEVEL=loud":                        `"loud" is not debug, info, warn or error`,
+		"NONCE_MEMORY=many":                     `"many" is not a whole number`,
+		"SIGNATURE_RECOVERY=mine":               `"mine" is not own, decred or shadow`,
+		"ALLOWED_ORIGINS=*,example.com":         `"example.com" is not * or an origin as browsers send it: https://app.example`,
+		"ALLOWED_ORIGINS=https://a.example/":    `"https://a.example/"`,
+		"ALLOWED_ORIGINS=localhost:3000":        `"localhost:3000"`,
+		"ALLOWED_ORIGINS=//a.example":           `"//a.example"`,
+		"ALLOWED_ORIGINS=https://:8080":         `"https://:8080"`,
+		"ALLOWED_ORIGINS=https://a.example:":    `"https://a.example:"`,
+		"ALLOWED_ORIGINS=https://a.example?":    `"https://a.example?"`,
+		"ALLOWED_ORIGINS=https://u@a.example":   `"https://u@a.example"`,
+		"ALLOWED_ORIGINS=https://a.example:443": `without a path or the scheme's usual port`,
+	} {
+		if _, err := config.Load([]string{line}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v; want %s", line, err, want)
+		}
+	}
+}
+
+func TestOrigins(t *testing.T) {
+	for _, origin := range []string{
+		"*", "null", "https://a.example", "HTTPS://A.example", "http://localhost:3000", "http://[::1]:3000",
+		"https://*.a.example", "http://localhost:*", "capacitor://localhost", "https://a.example:80",
+	} {
+		if _, err := config.Load([]string{"ALLOWED_ORIGINS=" + origin}); err != nil {
+			t.Errorf("%s: %v", origin, err)
+		}
+	}
+}
+
 // The README's table is what operators read: it has every variable.
 func TestReadmeHasEveryVariable(t *testing.T) {
 	readme, err := os.ReadFile("../../README.md")
