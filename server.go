@@ -125,9 +125,19 @@ func withDatabase(ctx context.Context, environ []string, use func(context.Contex
 
 func open(ctx context.Context, cfg config.Config) (*database.DB, error) {
 	if cfg.DatabaseURL != "" {
-		return database.OpenPostgres(ctx, cfg.DatabaseURL, database.WithMaxConnections(cfg.DatabaseMaxConnections))
+		db, err := database.OpenPostgres(ctx, cfg.DatabaseURL, database.WithMaxConnections(cfg.DatabaseMaxConnections))
+		return db, named("DATABASE_URL", err)
 	}
-	return database.OpenSQLite(ctx, cfg.SQLiteDirPath)
+	db, err := database.OpenSQLite(ctx, cfg.SQLiteDirPath)
+	return db, named("SQLITE_DIR_PATH", err)
+}
+
+// named adds the variable that an error comes from, as operators look for it.
+func named(variable string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", variable, err)
 }
 
 func serve(ctx context.Context, cfg config.Config, db *database.DB) error {

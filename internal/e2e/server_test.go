@@ -34,9 +34,10 @@ func TestRefusedStarts(t *testing.T) {
 		"bad authority":      {"PUBLIC_AUTHORITIES=https://api.example/", "PUBLIC_AUTHORITIES: "},
 		"bad certificate":    {"CA_CERT=x", "syncline: CA_CERT: not "},
 		"database in use":    {"SQLITE_DIR_PATH=" + running.Dir, "another process has it open"},
-		"not a directory":    {"SQLITE_DIR_PATH=" + file, "not a directory"},
+		"not a directory":    {"SQLITE_DIR_PATH=" + file, "SQLITE_DIR_PATH: "},
 		"port in use":        {"LISTEN_ADDRESS=" + running.Address, "address already in use"},
-		"PostgreSQL is away": {"DATABASE_URL=postgres://u:hidden@127.0.0.1:1/x", "cannot open the PostgreSQL database"},
+		"no database URL":    {"DATABASE_URL=hidden", "DATABASE_URL: the PostgreSQL address is not valid"},
+		"PostgreSQL is away": {"DATABASE_URL=postgres://u:hidden@127.0.0.1:1/x", "DATABASE_URL: cannot open the PostgreSQL database"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
