@@ -20,10 +20,10 @@ type Policy struct {
 	cors *cors.Cors
 }
 
-// New allows the origins listed; "*" allows all. No cookie or other ambient
+// New allows the origins listed; "*" allows all, and an empty list none. No cookie or other ambient
 // credential exists here, so a foreign page can do only what it can sign.
 func New(origins []string) *Policy {
-	return &Policy{cors: cors.New(cors.Options{
+	options := cors.Options{
 		AllowedOrigins: origins,
 		AllowedMethods: []string{http.MethodGet, http.MethodPost},
 		AllowedHeaders: []string{
@@ -32,7 +32,11 @@ func New(origins []string) *Policy {
 		},
 		ExposedHeaders: []string{"Retry-After", "X-Request-Id"},
 		MaxAge:         maxAge,
-	})}
+	}
+	if len(origins) == 0 { // which stands for all there
+		options.AllowOriginFunc = func(string) bool { return false }
+	}
+	return &Policy{cors: cors.New(options)}
 }
 
 // Handler answers preflights, and lets browsers show answers to allowed origins.

@@ -47,7 +47,7 @@ func TestAnswersShowRequestIDs(t *testing.T) {
 }
 
 func TestSockets(t *testing.T) {
-	listed, all := crossorigin.New([]string{"https://app.example"}), crossorigin.New([]string{"*"})
+	listed, all, none := crossorigin.New([]string{"https://app.example"}), crossorigin.New([]string{"*"}), crossorigin.New(nil)
 	for _, test := range []struct {
 		policy  *crossorigin.Policy
 		origin  string
@@ -59,6 +59,8 @@ func TestSockets(t *testing.T) {
 		{listed, "https://evil.example", false},
 		{listed, "null", false},
 		{all, "https://evil.example", true},
+		{none, "https://evil.example", false},
+		{none, "https://sync.example", true},
 	} {
 		r := httptest.NewRequest(http.MethodGet, "https://sync.example/graphql", nil)
 		if test.origin != "" {
