@@ -120,7 +120,7 @@ func readAnswer(res *http.Response, body []byte) (json.RawMessage, error) {
 	case isPassing(res.StatusCode):
 		return nil, &unreachableError{cause: errors.New(res.Status), retryAfter: retryAfter(res.Header)}
 	case err != nil:
-		return nil, fmt.Errorf("%w: HTTP status %s, %w", ErrProtocol, res.Status, err)
+		return nil, fmt.Errorf("%w: HTTP status %s and no JSON: check that the URL is that of the GraphQL endpoint, which usually ends in /graphql", ErrProtocol, res.Status)
 	default:
 		return nil, fmt.Errorf("%w: HTTP status %s without data or errors", ErrProtocol, res.Status)
 	}

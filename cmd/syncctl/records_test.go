@@ -20,12 +20,20 @@ func TestAgainstTheServer(t *testing.T) {
 	server := testservers.StartSyncline(t)
 	for name, test := range map[string]func(device){
 		"records": testRecords, "data": testData, "json": testJSON, "feed": testFeed, "listen": testListen,
-		"locks": testLocks, "commands under a lock": testLockedCommand, "waiting for a lock": testLockWait, "sign": testSign,
+		"locks": testLocks, "commands under a lock": testLockedCommand, "waiting for a lock": testLockWait, "sign": testSign, "another URL": testOtherURL,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			test(newDevice(t, server.URL()))
 		})
+	}
+}
+
+// testOtherURL has the address of the server in place of the endpoint's.
+func testOtherURL(d device) {
+	d.url = strings.TrimSuffix(d.url, "/graphql")
+	for _, command := range []string{"whoami", "listen"} {
+		d.run(command).wants(exitError, "", "the URL is that of the GraphQL endpoint, which usually ends in /graphql")
 	}
 }
 
