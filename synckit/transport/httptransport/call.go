@@ -117,6 +117,9 @@ func (a answer) fault(op string) error {
 		return told.Error.Error(op)
 	}
 	fault := wire.Fault{Code: codeOf(a.status), Message: "HTTP status " + strconv.Itoa(a.status)}
+	if a.status == http.StatusNotFound {
+		fault.Message += ", as where no SyncHandler is: check the URL, and use synclinetransport for a Syncline server"
+	}
 	if seconds, err := strconv.Atoi(a.header.Get("Retry-After")); err == nil && seconds > 0 {
 		fault.RetryAfter = seconds
 	}

@@ -81,6 +81,16 @@ func TestAnswersOfAllKinds(t *testing.T) {
 	}
 }
 
+// A Syncline server, for one, has no sync handler.
+func TestWhatIsNoSyncHandlerIsTold(t *testing.T) {
+	t.Parallel()
+	const want = "404, as where no SyncHandler is: check the URL, and use synclinetransport for a Syncline server"
+	transport := connect(t, answering(t, 404, "404 page not found"), nil)
+	if _, err := transport.PullPage(t.Context(), "x", 10); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("%v, want %s", err, want)
+	}
+}
+
 func TestAnswersThatContradictThemselves(t *testing.T) {
 	t.Parallel()
 	transport := connect(t, answering(t, 422, `{"stored":["event-0"]}`), nil)
