@@ -11,6 +11,7 @@ import (
 
 	"syncline/ent"
 	"syncline/ent/account"
+	"syncline/ent/lockholder"
 	"syncline/internal/database"
 	"syncline/internal/testservers"
 	"syncline/locks"
@@ -34,6 +35,7 @@ func TestAccountsLockedElsewhere(t *testing.T) {
 		{"a request each of many new owners", func(t *testing.T, address string) { testOthersGoOn(t, address, 20, 1, makeAccount) }},
 		{"another owner who waits", testAnotherWhoWaits},
 		{"a request that ends", testARequestThatEnds},
+		{"reads beside many owners' requests", testReadsGoOn},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -165,6 +167,31 @@ func testARequestThatEnds(t *testing.T, address string) {
 	found, err := locker.Read(t.Context(), []locks.Key{{Owner: alice, Name: "a"}, {Owner: alice, Name: "b"}})
 	if err != nil || !found[0].Locked() || found[1].Locked() {
 		t.Errorf("%+v, %v; want only the first request's lock", found, err)
+	}
+}
+
+// testReadsGoOn has transactions of many owners come to a stop where they do not
+// wait for an account. Others of the process still find a connection.
+func testReadsGoOn(t *testing.T, address string) {
+	db, elsewhere := open(t, address, database.WithMaxConnections(4)), open(t, address)
+	frozen := begin(t, elsewhere)
+	if _, err := frozen.ExecContext(t.Context(), "LOCK TABLE "+lockholder.Table+" IN ACCESS EXCLUSIVE MODE"); err != nil {
+		t.Fatal(err)
+	}
+	finish := acquireAll(t, dblock.New(db.Write, db.Read, db.Dialect), 20, 1)
+	awaitWaitingFor(t, frozen)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for range 30 {
+		if _, err := db.Read.Account.Query().Count(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := frozen.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	if granted, err := finish(); err != nil || granted != 20 {
+		t.Errorf("%d grants, %v", granted, err)
 	}
 }
 

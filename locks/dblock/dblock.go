@@ -18,7 +18,8 @@ type Locker struct {
 	dialect     string
 	now         func() time.Time // SQLite has no clock of its own
 	turns       *turns
-	patient     gate // of transactions that wait for an account
+	working     gate // of transactions that do not wait for an account
+	patient     gate // of those that do
 }
 
 var _ locks.Locker = (*Locker)(nil)
@@ -41,14 +42,8 @@ func New(write, read *ent.Client, dialect string, options ...Option) *Locker {
 	if !ok {
 		panic("dblock: the client has no pool of connections")
 	}
-	l := &Locker{
-		write:   write,
-		read:    read,
-		dialect: dialect,
-		now:     time.Now,
-		turns:   newTurns(),
-		patient: newPatient(pool.Stats().MaxOpenConnections),
-	}
+	l := &Locker{write: write, read: read, dialect: dialect, now: time.Now, turns: newTurns()}
+	l.working, l.patient = newGates(pool.Stats().MaxOpenConnections)
 	for _, option := range options {
 		option(l)
 	}

@@ -18,8 +18,9 @@ import (
 	"syncline/locks"
 )
 
-// maxKeys bounds the locks of one query: both databases limit its parameters.
-const maxKeys = 10_000
+// maxKeys bounds the locks of one query: both databases limit its parameters. It
+// is a power of two, see ofLocks.
+const maxKeys = 1 << 13
 
 // takeToken takes the owner's next token, above those of any history that a
 // restore cut off.
@@ -137,6 +138,10 @@ func (l *Locker) readAll(ctx context.Context, client *ent.Client, keys []locks.K
 func ofLocks(keys []locks.Key) predicate.LockHolder {
 	if len(keys) == 1 {
 		return ofLock(keys[0])
+	}
+	keys = slices.Clone(keys)
+	for len(keys)&(len(keys)-1) != 0 { // few lengths: each has a statement, which every connection keeps
+		keys = append(keys, keys[0])
 	}
 	return func(s *entsql.Selector) {
 		s.Where(entsql.P(func(b *entsql.Builder) {

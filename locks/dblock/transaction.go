@@ -41,26 +41,33 @@ func (l *Locker) transact(ctx context.Context, owner locks.Owner, f work) error 
 	}
 	defer turn.leave()
 	return txn.Retry(ctx, func() error {
-		err := l.transactOnce(ctx, server, owner, l.dialect != dialect.Postgres, f)
-		if !errors.Is(err, errHeld) {
-			return err
+		err := l.through(ctx, server, l.working, owner, l.dialect != dialect.Postgres, f)
+		if errors.Is(err, errHeld) {
+			err = l.through(ctx, server, l.patient, owner, true, f)
 		}
-		if err := l.patient.enter(ctx, server); err != nil {
-			return err
-		}
-		defer l.patient.leave()
-		return l.transactOnce(ctx, server, owner, true, f)
+		return err
 	})
 }
 
 // maxPatient bounds how many transactions wait for an account.
 const maxPatient = 4
 
-func newPatient(connections int) gate {
+// newGates leaves at least a quarter of the connections, if there are that many,
+// to all others: records would wait behind the locks of thousands of owners.
+func newGates(connections int) (working, patient gate) {
 	if connections <= 0 { // no bound
-		return make(gate, maxPatient)
+		connections = 4 * maxPatient
 	}
-	return make(gate, min(maxPatient, max(1, connections/4)))
+	return make(gate, max(1, connections/2)), make(gate, min(maxPatient, max(1, connections/4)))
+}
+
+// through runs a transaction when a gate lets it.
+func (l *Locker) through(ctx, server context.Context, g gate, owner locks.Owner, wait bool, f work) error {
+	if err := g.enter(ctx, server); err != nil {
+		return err
+	}
+	defer g.leave()
+	return l.transactOnce(ctx, server, owner, wait, f)
 }
 
 func (l *Locker) transactOnce(ctx, server context.Context, owner locks.Owner, wait bool, f work) error {
