@@ -9,6 +9,7 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"syncline/graph/scalar"
+	"syncline/locks"
 	"syncline/record"
 )
 
@@ -32,7 +33,7 @@ const (
 // How long lists are that no argument bounds. Those of introspection are
 // about the schema's averages.
 var listLengths = map[string]int{
-	"Lock.holders":         16,
+	"Lock.holders":         locks.MaxHolders,
 	"__Schema.types":       40,
 	"__Schema.directives":  5,
 	"__Type.fields":        4,

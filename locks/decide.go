@@ -14,6 +14,8 @@ type Decision struct {
 //	                    nobody     only me, shared   only me, exclusive   others shared          other exclusive
 //	wants exclusive     new token  new token         renewed              held                   held
 //	wants shared        new token  renewed           renewed (downgrade)  renewed, or joins      held
+//
+// Nobody joins MaxHolders: every answer shows all holders.
 func Decide(lock Lock, request Request) Decision {
 	mine, others := split(lock.Holders, request.InstanceID)
 	switch {
@@ -21,6 +23,8 @@ func Decide(lock Lock, request Request) Decision {
 		return Decision{}
 	case mine != nil && (lock.Exclusive || !request.Exclusive):
 		return Decision{Granted: true, Renewed: true, Token: mine.Token}
+	case len(others) >= MaxHolders:
+		return Decision{}
 	case !request.Exclusive && len(others) > 0:
 		return Decision{Granted: true, Token: others[0].Token}
 	default:

@@ -30,6 +30,7 @@ const (
 	MaxInstanceIDBytes = 64
 	MinTTL             = time.Second
 	MaxTTL             = 300 * time.Second // more is capped
+	MaxHolders         = 100               // of a shared lock; one more finds it held
 )
 
 // InvalidError says which input is not acceptable, and why.

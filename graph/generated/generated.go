@@ -747,7 +747,7 @@ enum SetLockStatus {
   """
   RELEASED
   """
-  Others hold the lock in a way that does not allow what was asked. Nothing changed.
+  Others hold the lock in a way that does not allow what was asked, or 100 share it. Nothing changed.
   """
   HELD
 }
@@ -796,7 +796,7 @@ type Lock {
   """
   exclusive: Boolean!
   """
-  Who holds it now, by instance id. Empty while it is free.
+  Who holds it now, by instance id. Empty while it is free. A shared lock has at most 100 holders.
   """
   holders: [LockHolder!]!
 }

@@ -75,7 +75,7 @@ type Lock struct {
 	Locked bool `json:"locked"`
 	// Whether it is held exclusively. False while it is free.
 	Exclusive bool `json:"exclusive"`
-	// Who holds it now, by instance id. Empty while it is free.
+	// Who holds it now, by instance id. Empty while it is free. A shared lock has at most 100 holders.
 	Holders []LockHolder `json:"holders"`
 }
 
@@ -201,7 +201,7 @@ const (
 	SetLockStatusAcquired SetLockStatus = "ACQUIRED"
 	// This instance does not hold the lock (any more).
 	SetLockStatusReleased SetLockStatus = "RELEASED"
-	// Others hold the lock in a way that does not allow what was asked. Nothing changed.
+	// Others hold the lock in a way that does not allow what was asked, or 100 share it. Nothing changed.
 	SetLockStatusHeld SetLockStatus = "HELD"
 )
 

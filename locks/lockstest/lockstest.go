@@ -43,6 +43,7 @@ func Run(t *testing.T, newHarness func(t *testing.T) Harness) {
 		"a grant tells what was granted":                   tellsGrant,
 		"a refusal tells who holds the lock":               tellsHolder,
 		"shared holders share a token":                     sharesToken,
+		"shared holders are bounded":                       boundsHolders,
 		"a renewal prolongs the hold and keeps its token":  renews,
 		"an upgrade takes a new token":                     upgrades,
 		"a refused upgrade leaves the shared hold":         refusesUpgrade,

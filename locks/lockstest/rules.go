@@ -1,6 +1,7 @@
 package lockstest
 
 import (
+	"strconv"
 	"testing"
 	"time"
 
@@ -118,6 +119,18 @@ func outcome(grant locks.Grant, before locks.Token) string {
 	default:
 		return "nonsense"
 	}
+}
+
+func boundsHolders(r *run) {
+	for i := range locks.MaxHolders {
+		r.mustAcquire(shared("a", strconv.Itoa(i), long))
+	}
+	r.mustBeHeld(shared("a", "me", long))
+	if again := r.mustAcquire(shared("a", "7", long)); !again.Renewed {
+		r.Errorf("one of them again: %+v, want a renewal", again)
+	}
+	r.release("a", "7")
+	r.mustAcquire(shared("a", "me", long))
 }
 
 func sharesToken(r *run) {

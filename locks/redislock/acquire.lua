@@ -14,6 +14,8 @@ if others > 0 and (exclusive or lock.exclusive) then
   return answer('held', lock)
 elseif mine and (lock.exclusive or not exclusive) then
   outcome = lock.token == offered and 'granted' or 'renewed' -- offered before: this command was sent twice
+elseif others >= maxHolders then
+  return answer('held', lock)
 elseif not exclusive and others > 0 then
   outcome = 'joined'
 elseif offered == '0' then

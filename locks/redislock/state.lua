@@ -8,6 +8,7 @@
 -- as the text they came in: Lua would print large numbers without their end.
 
 local rememberTokenMillis = 600000
+local maxHolders = 100 -- locks.MaxHolders
 local longestMillis = 600000 -- twice the longest hold; one that seems longer is from before the clock was set back
 
 local time = redis.call('TIME')
