@@ -24,12 +24,6 @@ const (
 	retryAfterFullDisk = 30 * time.Second
 )
 
-// retry runs f until it does not fail by a clash of transactions.
-func retry(ctx context.Context, f func() error) error { return txn.Retry(ctx, f) }
-
-// gaveWay tells whether the transaction was rolled back for the sake of another.
-func gaveWay(err error) bool { return txn.GaveWay(err) }
-
 var errRolledBack = errors.New("the database answered a commit by rolling back")
 
 // asUnknown marks the failure of a commit, or of what is sent along with it,

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"syncline/ent"
+	"syncline/internal/txn"
 	"syncline/record"
 )
 
@@ -73,7 +74,7 @@ func (s *Store) snapshot(ctx context.Context, f func(ctx context.Context, tx *en
 
 // reading runs f, which reads, within transactionTime.
 func (s *Store) reading(ctx context.Context, f func(ctx context.Context) error) error {
-	return retry(ctx, func() error {
+	return txn.Retry(ctx, func() error {
 		server, cancel := context.WithTimeout(ctx, transactionTime)
 		defer cancel()
 		err := f(server)

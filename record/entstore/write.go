@@ -12,6 +12,7 @@ import (
 	"entgo.io/ent/dialect"
 	"github.com/jackc/pgx/v5/stdlib"
 
+	"syncline/internal/txn"
 	"syncline/record"
 )
 
@@ -122,7 +123,7 @@ func (s *Store) refuseWaiting(lane lane, err error) {
 // salvage sees to a group whose transaction came to nothing. If the database
 // answers, each member has one to itself, and fares as it would alone.
 func (s *Store) salvage(lane lane, g group, err error) (left group) {
-	if !alive(err) || len(g) == 1 && !gaveWay(err) {
+	if !alive(err) || len(g) == 1 && !txn.GaveWay(err) {
 		g.refuse(unavailable(err))
 		return nil
 	}
@@ -148,7 +149,7 @@ func (s *Store) salvage(lane lane, g group, err error) (left group) {
 // alone runs a member in a transaction of its own, until it does not fail by a
 // clash with another.
 func (s *Store) alone(lane lane, m *member) (left group, err error) {
-	err = retry(context.Background(), func() error {
+	err = txn.Retry(context.Background(), func() error {
 		return s.transact(lane, func(ctx context.Context, tx transaction) (err error) {
 			left, err = s.settle(ctx, tx, group{m})
 			return err
