@@ -30,11 +30,27 @@ func (f *slowFeed) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(answer)), Request: r}, nil
 }
 
-// It is not parallel: others must not meet its transport.
-func TestAWalkMayTakeLongerThanTheTimeout(t *testing.T) {
-	d := newDevice(t, "http://fake.example/graphql")
+// newFakeDevice is of a test whose transport is its own. Such tests are not
+// parallel: others must not meet it.
+func newFakeDevice(t *testing.T) device {
+	t.Helper()
 	usual := http.DefaultTransport
 	t.Cleanup(func() { http.DefaultTransport = usual })
+	return newDevice(t, "http://fake.example/graphql")
+}
+
+func TestAWalkEndsWhenTheDiskIsFull(t *testing.T) {
+	d := newFakeDevice(t)
+	feed := &slowFeed{pages: 10}
+	http.DefaultTransport = feed
+	code := run(t.Context(), []string{"--key", d.key, "changes"}, streams{nil, fullDisk{}, io.Discard})
+	if code != exitError || feed.asked != 1 {
+		t.Errorf("code %d after %d pages, want %d after the first", code, feed.asked, exitError)
+	}
+}
+
+func TestAWalkMayTakeLongerThanTheTimeout(t *testing.T) {
+	d := newFakeDevice(t)
 	synctest.Test(t, func(t *testing.T) {
 		d.t = t
 		http.DefaultTransport = &slowFeed{pages: 10, latency: 3 * time.Second}
