@@ -2,12 +2,12 @@ package entstore
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"syncline/internal/txn"
 	"syncline/record"
 )
 
@@ -94,7 +94,7 @@ func (t *postgresTransaction) addAccounts(ctx context.Context, s *state, w wants
 	}
 	s.queueReads(&b, w)
 	err := t.conn.SendBatch(ctx, &b).Close()
-	if e, ok := errors.AsType[*pgconn.PgError](err); ok && !t.patient && e.Code == lockNotAvailable {
+	if !t.patient && txn.LeftWaiting(err) {
 		for _, owner := range missing { // also of those whose rows were made, and are gone again
 			delete(s.accounts, owner)
 		}
@@ -106,8 +106,6 @@ func (t *postgresTransaction) addAccounts(ctx context.Context, s *state, w wants
 // newAccountTime is how long another transaction that makes the same account is
 // waited for: a healthy one takes less.
 const newAccountTime = "'50ms'"
-
-const lockNotAvailable = "55P03"
 
 // queueReads asks for what the accounts that are locked are judged by.
 func (s *state) queueReads(b *pgx.Batch, w wants) {
