@@ -167,6 +167,7 @@ type answer struct {
 		Path       []any
 		Extensions map[string]any
 	}
+	Extensions map[string]any
 }
 
 func (c client) post(t *testing.T, accept string, body any) *http.Response {

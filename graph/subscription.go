@@ -3,6 +3,7 @@ package graph
 import (
 	"context"
 
+	"syncline/feed"
 	"syncline/graph/model"
 	"syncline/graph/object"
 	"syncline/graph/transport"
@@ -22,7 +23,7 @@ func (s subscription) RecordChanged(ctx context.Context, since *record.Cursor) (
 	if err != nil {
 		return nil, err
 	}
-	return transport.Stream(ctx, follower, object.NewRecordChange), nil
+	return transport.Stream(ctx, follower, object.NewRecordChange, positionOf), nil
 }
 
 func (s subscription) LockChanged(ctx context.Context, name string) (<-chan *model.Lock, error) {
@@ -34,8 +35,10 @@ func (s subscription) LockChanged(ctx context.Context, name string) (<-chan *mod
 	if err != nil {
 		return nil, err
 	}
-	return transport.Stream(ctx, lockStates{watcher}, toLock), nil
+	return transport.Stream(ctx, lockStates{watcher}, toLock, nil), nil
 }
+
+func positionOf(event feed.Event) string { return event.Cursor.String() }
 
 // resumeFrom prefers the cursor that the client sent beside its document: the
 // one among the variables may be stale.

@@ -154,6 +154,39 @@ func TestResumeOverridesSince(t *testing.T) {
 	c.subscribe(t, recordChanged, nil, vars{"resume": "nonsense"}).fails("BAD_USER_INPUT", "resume")
 }
 
+// A client that selects no cursor, or calls it something else, resumes all the same.
+func TestEachEventTellsItsCursorBesideTheData(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t, options{})
+	c := a.as("alice")
+	c.set(t, "a", "1", 0)
+	const query = `subscription($since: Cursor) {feed: recordChanged(since: $since) {...on RecordChange {at: cursor kind cursor: __typename}}}`
+
+	e := c.subscribe(t, query, vars{"since": "0"}, nil)
+	for _, kind := range []string{"CHANGED", "CAUGHT_UP"} {
+		event := e.next()
+		tree{t, event.Data}.is(kind, "feed", "kind")
+		tree{t, event.Extensions}.is(tree{t, event.Data}.at("feed", "at").text(), "cursor")
+	}
+	c.set(t, "b", "1", 0)
+	before := e.next().Extensions["cursor"]
+	e.stop()
+	c.set(t, "c", "1", 0)
+	e = c.subscribe(t, "subscription {recordChanged {record {id}}}", nil, vars{"resume": before})
+	e.data("recordChanged").is("c", "record", "id")
+
+	ws := dial(t, a, vars{"owner": "alice"})
+	subscribe(t, ws, "feed", query, vars{"since": "2"})
+	for range 2 {
+		next := tree{t, readMessage(t, ws, "next").Payload}
+		next.is(next.at("data", "feed", "at").text(), "extensions", "cursor")
+	}
+	subscribe(t, ws, "lock", `subscription {lockChanged(name: "doc") {locked}}`, nil)
+	if lock, _ := readMessage(t, ws, "next").Payload.(vars); lock["data"] == nil || lock["extensions"] != nil {
+		t.Errorf("a lock's event is %v", lock)
+	}
+}
+
 func TestRecordChangedFailsAsChangesDoes(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, options{})

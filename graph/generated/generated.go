@@ -369,7 +369,8 @@ type Subscription {
   Your feed, live. First what was written after ` + "`" + `since` + "`" + `, then one event of kind ` + "`" + `CAUGHT_UP` + "`" + `, then
   every further change as it is committed: revisions ascend without holes, each record in its latest
   state (states in between may be left out), each at least once. Apply an event, store what it changed,
-  then store its cursor, in this order; after a disconnect resume from the stored cursor.
+  then store its cursor, in this order; after a disconnect resume from the stored cursor. Each event's
+  response carries that cursor as ` + "`" + `extensions.cursor` + "`" + ` too, whatever you select and however you call it.
 
   Errors are those of ` + "`" + `changes` + "`" + `, also later on: a reader so slow that deletions are forgotten before
   it reads them ends with ` + "`" + `CURSOR_TOO_OLD` + "`" + `.

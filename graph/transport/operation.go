@@ -25,6 +25,7 @@ type operationState struct {
 
 	// Of a subscription made by Stream.
 	pull   func() (ready bool) // makes the next event, if there is one
+	cursor string              // of the event that was made last, if such events have one
 	notify func(wake func())   // see Source
 	end    func()              // tells that no more are wanted
 
@@ -48,13 +49,20 @@ type Source[T any] interface {
 // the client has taken the one before: between them an idle subscription of a
 // WebSocket needs no goroutine. An error of Poll ends the subscription, see
 // FailSubscription. A resolver calls it once, with its own context.
-func Stream[T, M any](ctx context.Context, from Source[T], convert func(T) *M) <-chan *M {
+//
+// cursor tells where a client that has taken the event goes on. It is sent beside
+// the event, as extensions.cursor, since a document need not select it, and may
+// give it any name. nil: such events have none.
+func Stream[T, M any](ctx context.Context, from Source[T], convert func(T) *M, cursor func(T) string) <-chan *M {
 	state := stateOf(ctx)
 	events := make(chan *M, 1)
 	state.notify, state.end = from.Notify, from.Close
 	state.pull = func() (ready bool) {
 		event, ok, err := from.Poll(ctx)
 		if err == nil {
+			if ok && cursor != nil {
+				state.cursor = cursor(event)
+			}
 			if ok {
 				events <- convert(event)
 			}
@@ -63,7 +71,7 @@ func Stream[T, M any](ctx context.Context, from Source[T], convert func(T) *M) <
 		if ctx.Err() == nil {
 			FailSubscription(ctx, err)
 		}
-		state.pull = nil
+		state.pull, state.cursor = nil, ""
 		close(events)
 		return true
 	}
@@ -78,7 +86,11 @@ func nextResponse(ctx context.Context, responses graphql.ResponseHandler) (resp 
 	if state.pull != nil && !state.pull() {
 		return nil, false
 	}
-	return responses(ctx), true
+	resp = responses(ctx)
+	if resp != nil && state.cursor != "" {
+		resp.Extensions = map[string]any{"cursor": state.cursor}
+	}
+	return resp, true
 }
 
 // notify has wake called when the next response may be ready, also because ctx
