@@ -46,8 +46,18 @@ func WithCertificate(der []byte) Option {
 }
 
 // WithClock sets the clock that signatures are dated by, time.Now by default.
-// It need not be right: the client corrects it from what the server says.
+// It need not be right: the client corrects it from what the server says, within
+// the bound of WithClockCorrection.
 func WithClock(now func() time.Time) Option { return func(c *Client) { c.clock.local = now } }
+
+// WithClockCorrection sets how far from the local clock the server may correct
+// the one that signatures are dated by, 24 h by default; 0 means not at all. Beyond
+// it, calls fail with a *ClockError: a server that lies about the time could
+// collect signatures that are good later, at another server of the same name.
+// Raise it for devices that start without any idea of the time.
+func WithClockCorrection(bound time.Duration) Option {
+	return func(c *Client) { c.clock.bound = bound }
+}
 
 // WithLogger sets where retries and lost connections are told, at levels debug
 // and info. Nowhere by default.
@@ -81,7 +91,7 @@ func New(endpoint string, key signing.PrivateKey, opts ...Option) (*Client, erro
 		endpoint:   u,
 		key:        key,
 		http:       &http.Client{},
-		clock:      clock{local: time.Now},
+		clock:      clock{local: time.Now, bound: 24 * time.Hour},
 		log:        slog.New(slog.DiscardHandler),
 		tryTimeout: 30 * time.Second,
 		keepAlive:  keepAlive{interval: 20 * time.Second, timeout: 10 * time.Second},
@@ -94,6 +104,8 @@ func New(endpoint string, key signing.PrivateKey, opts ...Option) (*Client, erro
 		return nil, errors.New("an option is nil")
 	case c.tryTimeout <= 0 || c.keepAlive.interval <= 0 || c.keepAlive.timeout <= 0:
 		return nil, errors.New("the time limits of a client are above 0")
+	case c.clock.bound < 0:
+		return nil, errors.New("the bound of clock corrections is not below 0")
 	}
 	c.http = withoutRedirects(c.http)
 	return c, nil

@@ -10,6 +10,8 @@ import (
 // wall clock does not move it.
 type clock struct {
 	local func() time.Time
+	// bound is how far the server may move the clock away from the local one.
+	bound time.Duration
 
 	mu sync.Mutex
 	// At the local instant corrected the server's clock showed server.
@@ -26,9 +28,16 @@ func (c *clock) now() time.Time {
 	return c.server.Add(now.Sub(c.corrected))
 }
 
-// correct sets the clock by the server's, which an answer showed just now.
-func (c *clock) correct(server time.Time) {
+// correct sets the clock by the server's, which an answer showed just now. It
+// refuses what is too far from the local clock, whatever was corrected before:
+// many small steps lead no farther than one.
+func (c *clock) correct(server time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.corrected, c.server = c.local(), server
+	now := c.local()
+	if off := server.Sub(now).Abs(); off > c.bound {
+		return &ClockError{Local: now, Server: server, Bound: c.bound}
+	}
+	c.corrected, c.server = now, server
+	return nil
 }

@@ -5,7 +5,7 @@
 //
 // A [Client] acts for the owner of a private key. There is nothing else to log in
 // with: each request is signed. The client corrects its clock by the server's
-// when a signature counts as expired.
+// when a signature counts as expired, by at most a day: see [WithClockCorrection].
 //
 // # Writing
 //

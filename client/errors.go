@@ -101,6 +101,18 @@ var (
 	ErrReleased = errors.New("the lock was released")
 )
 
+// ClockError says that the local clock and the server's are too far apart for the
+// client to believe the server: see WithClockCorrection.
+type ClockError struct {
+	Local, Server time.Time
+	Bound         time.Duration
+}
+
+func (e *ClockError) Error() string {
+	return fmt.Sprintf("the local clock shows %s and the server's %s: one of them is wrong, and a client follows the server's by at most %v",
+		e.Local.UTC().Format(time.RFC3339), e.Server.UTC().Format(time.RFC3339), e.Bound)
+}
+
 // ConflictError says that a write was based on another state of its record than
 // the present one. Nothing was written.
 type ConflictError struct {

@@ -93,7 +93,10 @@ func (w *watcher) run(ctx context.Context) error {
 			return nil
 		case ctx.Err() != nil:
 			return gaveUp(ctx, last)
-		case w.client.correctClock(err) && !corrected:
+		case !corrected && isClockOff(err):
+			if err := w.client.correctClock(err); err != nil {
+				return err
+			}
 			corrected = true
 			continue
 		case w.isFinal(err):

@@ -60,7 +60,10 @@ func (c *Client) retry(ctx context.Context, longestPause time.Duration, try func
 			return nil
 		case reused > maxReused:
 			return err
-		case !corrected && c.correctClock(err):
+		case !corrected && isClockOff(err):
+			if err := c.correctClock(err); err != nil {
+				return err
+			}
 			corrected = true
 			continue
 		}
@@ -88,16 +91,21 @@ func gaveUp(ctx context.Context, last error) error {
 	return fmt.Errorf("%w (%w)", last, context.Cause(ctx))
 }
 
-// correctClock tells whether an error was an expired signature that showed the
-// server's time, and sets the clock by it.
-func (c *Client) correctClock(err error) bool {
-	var e *Error
-	if !errors.As(err, &e) || e.Code != ErrSignatureExpired || e.ServerTime.IsZero() {
-		return false
+// isClockOff tells whether an error is an expired signature that came with the
+// server's time.
+func isClockOff(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && e.Code == ErrSignatureExpired && !e.ServerTime.IsZero()
+}
+
+// correctClock sets the clock by the server's time, which an error showed.
+func (c *Client) correctClock(expired error) error {
+	e, _ := errors.AsType[*Error](expired)
+	if err := c.clock.correct(e.ServerTime); err != nil {
+		return fmt.Errorf("%w: %w", err, expired)
 	}
-	c.clock.correct(e.ServerTime)
 	c.log.Info("clock corrected by the server's", "serverTime", e.ServerTime)
-	return true
+	return nil
 }
 
 // mayPass tells whether the same call may succeed a little later, and how long
