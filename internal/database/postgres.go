@@ -12,6 +12,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
+
+	"syncline/internal/serverurl"
 )
 
 // MaxConnections bounds the connections of one instance to PostgreSQL, if
@@ -39,6 +41,9 @@ func OpenPostgres(ctx context.Context, url string, opts ...Option) (*DB, error) 
 	o := options{maxConnections: MaxConnections}
 	for _, option := range opts {
 		option(&o)
+	}
+	if err := serverurl.CheckPassword(url, "/"); err != nil {
+		return nil, fmt.Errorf("the PostgreSQL address is not valid: %w", err)
 	}
 	config, err := parsePostgres(url)
 	if err != nil {

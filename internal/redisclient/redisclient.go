@@ -11,6 +11,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"syncline/internal/serverurl"
 )
 
 // How long a client waits, unless the URL says otherwise. What the adapters
@@ -43,6 +45,9 @@ func Open(rawURL string) (redis.UniversalClient, error) {
 	scheme, rest, ok := strings.Cut(rawURL, "://")
 	if !ok {
 		return nil, errors.New("redis: the URL has no scheme, such as redis://")
+	}
+	if err := serverurl.CheckPassword(rawURL, "/?#"); err != nil {
+		return nil, fmt.Errorf("redis: %w", err)
 	}
 	client, err := open(scheme, rest)
 	if err != nil {

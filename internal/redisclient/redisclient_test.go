@@ -94,6 +94,7 @@ func TestBadURLs(t *testing.T) {
 		"", "localhost:6379", "http://localhost", "redis-ring://localhost", "redis://:s3cret@local host",
 		"redis://:s3cret%zz@localhost", "redis://localhost/notanumber", "redis://localhost?unknown=1",
 		"redis-sentinel://localhost:26379", "redis://:s3cret/@localhost:6379",
+		"redis://:12/s3cret@localhost:6379", "redis://:12?s3cret@localhost", "redis://:12#s3cret@localhost:6379",
 	} {
 		if client, err := redisclient.Open(url); err == nil {
 			client.Close()
