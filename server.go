@@ -191,7 +191,7 @@ func serve(ctx context.Context, cfg config.Config, db *database.DB) error {
 		server.Loops = append(server.Loops, func(ctx context.Context) error { certificates.Run(ctx); return nil })
 	}
 	if cfg.MetricsListenAddress != "" {
-		server.Listeners = append(server.Listeners, lifecycle.Listener{Name: "metrics", Address: cfg.MetricsListenAddress, Handler: figures.Handler()})
+		server.Listeners = append(server.Listeners, lifecycle.Listener{Name: "metrics", Address: cfg.MetricsListenAddress, Handler: figures.Handler(cfg.MetricsHosts...)})
 	}
 	log.Info("starting", "version", version(), "database", db.Dialect, "redis", cfg.RedisURL != "")
 	<-time.After(time.Until(shared.refuseBefore))

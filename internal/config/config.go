@@ -20,6 +20,8 @@ import (
 type Config struct {
 	ListenAddress        string `env:"LISTEN_ADDRESS" envDefault:":8080"`
 	MetricsListenAddress string `env:"METRICS_LISTEN_ADDRESS"`
+	// MetricsHosts are names under which the figures may be asked for, without a port.
+	MetricsHosts []string `env:"METRICS_HOSTS"`
 
 	SQLiteDirPath string `env:"SQLITE_DIR_PATH" envDefault:"db"`
 	DatabaseURL   string `env:"DATABASE_URL"`
@@ -70,6 +72,10 @@ func Load(environ []string) (Config, error) {
 		return Config{}, oneLine(err, environ)
 	}
 	c.AllowedOrigins = trim(c.AllowedOrigins)
+	c.MetricsHosts = trim(c.MetricsHosts)
+	if host, _, err := net.SplitHostPort(c.MetricsListenAddress); err == nil && host != "" {
+		c.MetricsHosts = append(c.MetricsHosts, host)
+	}
 	if c.FeedPollInterval == 0 {
 		c.FeedPollInterval = defaultPollInterval(c)
 	}
@@ -104,6 +110,11 @@ func (c Config) check() error {
 	} {
 		if d.value < d.minimum {
 			return fmt.Errorf("%s: must be at least %s", d.name, d.minimum)
+		}
+	}
+	for _, s := range c.MetricsHosts {
+		if strings.ContainsAny(s, ":/*@ ") {
+			return fmt.Errorf("METRICS_HOSTS: %q is not a name, such as syncline or metrics.internal, without a port", s)
 		}
 	}
 	for _, s := range c.AllowedOrigins {

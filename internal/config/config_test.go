@@ -50,11 +50,25 @@ func TestListsAreTrimmed(t *testing.T) {
 	}
 }
 
+// The name that the port is bound by is one that it may be asked for by.
+func TestMetricsHosts(t *testing.T) {
+	c, err := config.Load([]string{"METRICS_LISTEN_ADDRESS=metrics.internal:9090", "METRICS_HOSTS= syncline, "})
+	if got := strings.Join(c.MetricsHosts, "|"); err != nil || got != "syncline|metrics.internal" {
+		t.Errorf("hosts %q, error %v", got, err)
+	}
+	c, err = config.Load([]string{"METRICS_LISTEN_ADDRESS=:9090"})
+	if err != nil || len(c.MetricsHosts) != 0 {
+		t.Errorf("hosts %q, error %v", c.MetricsHosts, err)
+	}
+}
+
 // A bad value stops the start with one line that names its variable.
 func TestBadValues(t *testing.T) {
 	for _, line := range []string{
 		"LISTEN_ADDRESS=8080",
 		"METRICS_LISTEN_ADDRESS=nowhere",
+		"METRICS_HOSTS=syncline:9090",
+		"METRICS_HOSTS=*",
 		"PLAYGROUND=perhaps",
 		"ALLOWED_ORIGINS=,",
 		"ALLOWED_ORIGINS= ",

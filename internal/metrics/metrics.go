@@ -3,8 +3,11 @@
 package metrics
 
 import (
+	"net"
 	"net/http"
 	"net/http/pprof"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -46,8 +49,11 @@ func (m *Metrics) Gauge(name, help string, read func() float64) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, read))
 }
 
-// Handler serves /metrics and /debug/pprof/.
-func (m *Metrics) Handler() http.Handler {
+// Handler serves /metrics and /debug/pprof/ to who asks for them by an IP
+// address, by localhost or by one of hosts, which are names without a port. Under
+// any other name a web page might ask, whose own name was made to lead here (DNS
+// rebinding).
+func (m *Metrics) Handler(hosts ...string) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
@@ -55,5 +61,24 @@ func (m *Metrics) Handler() http.Handler {
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
-	return mux
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !knownHost(r.Host, hosts) {
+			http.Error(w, "the server does not know this name as its own: ask by its address, or add the name to METRICS_HOSTS", http.StatusMisdirectedRequest)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+// knownHost judges a Host header, with or without its port.
+func knownHost(header string, hosts []string) bool {
+	name := header
+	if host, _, err := net.SplitHostPort(header); err == nil {
+		name = host
+	}
+	if net.ParseIP(strings.Trim(name, "[]")) != nil {
+		return true
+	}
+	known := func(host string) bool { return host != "" && strings.EqualFold(host, name) }
+	return known("localhost") || slices.ContainsFunc(hosts, known)
 }
