@@ -7,6 +7,9 @@ import (
 )
 
 func toSetLockPayload(grant locks.Grant) *model.SetLockPayload {
+	if grant.Ended {
+		return &model.SetLockPayload{Status: model.SetLockStatusReleased, Lock: *toLock(grant.Lock)}
+	}
 	if !grant.Acquired {
 		return &model.SetLockPayload{Status: model.SetLockStatusHeld, Lock: *toLock(grant.Lock)}
 	}

@@ -79,6 +79,26 @@ func TestLockExpires(t *testing.T) {
 	back.is("2", "token")
 }
 
+// A renewal that was under way when the lock was released takes nothing.
+func TestRenewalByToken(t *testing.T) {
+	t.Parallel()
+	c := newAPI(t, options{}).as("alice")
+	c.lock(t, vars{"name": "doc", "instanceId": "a"}).is("1", "token")
+	renewed := c.lock(t, vars{"name": "doc", "instanceId": "a", "token": 1})
+	renewed.is("ACQUIRED", "status")
+	renewed.is("true", "renewed")
+	c.lock(t, vars{"name": "doc", "instanceId": "a", "acquire": false})
+	late := c.lock(t, vars{"name": "doc", "instanceId": "a", "token": 1})
+	late.is("RELEASED", "status")
+	late.is("null", "token")
+	late.is("null", "expiresAt")
+	late.is("false", "lock", "locked")
+
+	c.lock(t, vars{"name": "doc", "instanceId": "a", "exclusive": false, "token": nil}).is("2", "token")
+	c.lock(t, vars{"name": "doc", "instanceId": "a", "token": 2}).is("HELD", "status")
+	c.refused(t, setLock, vars{"input": vars{"name": "doc", "instanceId": "a", "token": 0}}, refusal{200, "BAD_USER_INPUT", "input.token"})
+}
+
 func TestFreeLock(t *testing.T) {
 	t.Parallel()
 	c := newAPI(t, options{}).as("alice")

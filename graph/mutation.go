@@ -84,12 +84,18 @@ func (m mutation) SetLock(ctx context.Context, input model.SetLockInput) (*model
 		}
 		return &model.SetLockPayload{Status: model.SetLockStatusReleased, Lock: *toLock(lock)}, nil
 	}
-	grant, err := m.locks.Acquire(ctx, owner, locks.Request{
+	request := locks.Request{
 		Name:       input.Name,
 		InstanceID: input.InstanceID,
 		Exclusive:  input.Exclusive,
 		TTL:        time.Duration(input.TTLSeconds) * time.Second,
-	})
+	}
+	if input.Token != nil {
+		if request.Renews = locks.Token(*input.Token); request.Renews < 1 {
+			return nil, inInput(&record.InvalidError{Field: "token", Reason: "tokens begin at 1"})
+		}
+	}
+	grant, err := m.locks.Acquire(ctx, owner, request)
 	if err != nil {
 		return nil, inInput(err)
 	}

@@ -80,11 +80,15 @@ type Request struct {
 	InstanceID string
 	Exclusive  bool
 	TTL        time.Duration
+	// Renews is the token of the one grant that may be renewed; nothing is taken
+	// if the instance does not hold it any more. 0: whatever is free may be taken.
+	Renews Token
 }
 
 // Grant answers a Request.
 type Grant struct {
-	Acquired bool // false: others hold the lock, and nothing changed
+	Acquired bool // false: nothing changed, as others hold the lock, or else Ended
+	Ended    bool // the instance no longer holds the grant that was to be renewed
 	// Renewed: a live holder kept its token (renewal, downgrade).
 	Renewed   bool
 	Token     Token     // 0 unless acquired

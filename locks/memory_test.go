@@ -88,7 +88,7 @@ func (m *memory) Acquire(ctx context.Context, owner locks.Owner, request locks.R
 	lock := m.state(key)
 	decision := locks.Decide(lock, request)
 	if !decision.Granted {
-		return locks.Grant{Lock: lock}, nil
+		return locks.Grant{Ended: decision.Ended, Lock: lock}, nil
 	}
 	if decision.NewToken {
 		m.tokens[owner]++

@@ -733,6 +733,12 @@ input SetLockInput {
   Renew at about a third of it.
   """
   ttlSeconds: Int! = 30
+  """
+  The token of the grant to renew: then this is a renewal (or a downgrade) of that grant and nothing else. If this instance
+  no longer holds it, the answer is ` + "`" + `RELEASED` + "`" + ` and nothing is taken, whether the lock is free or not. Without it a renewal that
+  arrives after the release, or after the hold ended, takes the lock again. An upgrade is a grant of its own: with a token it is ` + "`" + `HELD` + "`" + `.
+  """
+  token: FenceToken
 }
 
 """
@@ -744,11 +750,12 @@ enum SetLockStatus {
   """
   ACQUIRED
   """
-  This instance does not hold the lock (any more).
+  This instance does not hold the lock (any more), or no longer the grant whose ` + "`" + `token` + "`" + ` it named.
   """
   RELEASED
   """
-  Others hold the lock in a way that does not allow what was asked, or 100 share it. Nothing changed.
+  Others hold the lock in a way that does not allow what was asked, or 100 share it, or an upgrade named a ` + "`" + `token` + "`" + `. Nothing
+  changed.
   """
   HELD
 }
@@ -4351,7 +4358,7 @@ func (ec *executionContext) unmarshalInputSetLockInput(ctx context.Context, obj 
 		asMap["ttlSeconds"] = 30
 	}
 
-	fieldsInOrder := [...]string{"name", "instanceId", "acquire", "exclusive", "ttlSeconds"}
+	fieldsInOrder := [...]string{"name", "instanceId", "acquire", "exclusive", "ttlSeconds", "token"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -4393,6 +4400,13 @@ func (ec *executionContext) unmarshalInputSetLockInput(ctx context.Context, obj 
 				return it, err
 			}
 			it.TTLSeconds = data
+		case "token":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("token"))
+			data, err := ec.unmarshalOFenceToken2ᚖsynclineᚋrecordᚐFenceToken(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Token = data
 		}
 	}
 	return it, nil

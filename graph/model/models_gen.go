@@ -113,6 +113,10 @@ type SetLockInput struct {
 	// The hold ends after this many seconds unless renewed: at least 1 (`BAD_USER_INPUT` below), more than 300 counts as 300.
 	// Renew at about a third of it.
 	TTLSeconds int `json:"ttlSeconds"`
+	// The token of the grant to renew: then this is a renewal (or a downgrade) of that grant and nothing else. If this instance
+	// no longer holds it, the answer is `RELEASED` and nothing is taken, whether the lock is free or not. Without it a renewal that
+	// arrives after the release, or after the hold ended, takes the lock again. An upgrade is a grant of its own: with a token it is `HELD`.
+	Token *record.FenceToken `json:"token,omitempty"`
 }
 
 // What became of a `setLock`.
@@ -199,9 +203,10 @@ type SetLockStatus string
 const (
 	// This instance holds the lock until `expiresAt`.
 	SetLockStatusAcquired SetLockStatus = "ACQUIRED"
-	// This instance does not hold the lock (any more).
+	// This instance does not hold the lock (any more), or no longer the grant whose `token` it named.
 	SetLockStatusReleased SetLockStatus = "RELEASED"
-	// Others hold the lock in a way that does not allow what was asked, or 100 share it. Nothing changed.
+	// Others hold the lock in a way that does not allow what was asked, or 100 share it, or an upgrade named a `token`. Nothing
+	// changed.
 	SetLockStatusHeld SetLockStatus = "HELD"
 )
 

@@ -34,6 +34,7 @@ func TestBrokenLock(t *testing.T) {
 		"releases are forgotten":     func(l locks.Locker) locks.Locker { return unreleased{l} },
 		"reads are stale":            func(l locks.Locker) locks.Locker { return &staleLooks{Locker: l} },
 		"an upgrade keeps its token": func(l locks.Locker) locks.Locker { return upgrading{l} },
+		"a late renewal takes it":    func(l locks.Locker) locks.Locker { return retaking{l} },
 	}
 	for name, breakIt := range faults {
 		t.Run(name, func(t *testing.T) {
@@ -138,12 +139,15 @@ func (l *localLock) lose(err error) error {
 
 func (l *localLock) acquire(ctx context.Context, in acquireInput) (acquireOutput, error) {
 	grant, err := l.locker.Acquire(ctx, l.owner, locks.Request{
-		Name: lockName, InstanceID: in.instance, Exclusive: in.exclusive, TTL: in.ttl,
+		Name: lockName, InstanceID: in.instance, Exclusive: in.exclusive, TTL: in.ttl, Renews: locks.Token(in.renews),
 	})
 	if err := l.lose(err); err != nil {
 		return acquireOutput{}, err
 	}
 	out := acquireOutput{status: held, renewed: grant.Renewed, lock: toLockView(grant.Lock)}
+	if grant.Ended {
+		out.status = released
+	}
 	if grant.Acquired {
 		out.status = acquired
 		out.holder = holder{instance: in.instance, token: int64(grant.Token), expiresAt: grant.ExpiresAt.UnixMicro()}
@@ -300,6 +304,18 @@ func (l upgrading) Acquire(ctx context.Context, owner locks.Owner, request locks
 		}
 	}
 	return grant, err
+}
+
+// retaking grants a lock to a renewal whose grant has ended.
+type retaking struct{ locks.Locker }
+
+func (l retaking) Acquire(ctx context.Context, owner locks.Owner, request locks.Request) (locks.Grant, error) {
+	grant, err := l.Locker.Acquire(ctx, owner, request)
+	if err != nil || !grant.Ended {
+		return grant, err
+	}
+	request.Renews = 0
+	return l.Locker.Acquire(ctx, owner, request)
 }
 
 // unfenced lets a write through whose fence is behind.

@@ -50,6 +50,9 @@ func (o *owner) acquire(ctx context.Context, in acquireInput) (acquireOutput, er
 		}
 	}
 	input := map[string]any{"name": lockName, "instanceId": in.instance, "exclusive": in.exclusive, "ttlSeconds": int(in.ttl / time.Second)}
+	if in.renews != 0 {
+		input["token"] = in.renews
+	}
 	err := o.call(ctx, `mutation($input: SetLockInput!) { setLock(input: $input) { status renewed token expiresAt lock`+lockFields+`} }`,
 		map[string]any{"input": input}, &answer)
 	if err != nil {

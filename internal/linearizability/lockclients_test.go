@@ -102,28 +102,36 @@ func (c *lockClient) wait(ctx context.Context, d time.Duration) error {
 func (c *lockClient) choose() func(context.Context) error {
 	switch n := c.random.IntN(100); {
 	case n < 45:
-		exclusive, ttl := c.random.IntN(2) == 0, c.ttl*time.Duration(1+c.random.IntN(2))
-		return func(ctx context.Context) error { return c.acquire(ctx, exclusive, ttl) }
+		in := acquireInput{exclusive: c.random.IntN(2) == 0, ttl: c.ttl * time.Duration(1+c.random.IntN(2))}
+		if len(c.tokens) > 0 && n < 20 {
+			in.renews = c.recentToken()
+		}
+		return func(ctx context.Context) error { return c.acquire(ctx, in) }
 	case n < 58:
 		return c.release
 	case n < 78 && len(c.tokens) > 0:
-		newest := len(c.tokens) - 1
-		in := fencedInput{token: c.tokens[newest-c.random.IntN(min(2, newest+1))]}
+		in := fencedInput{token: c.recentToken()}
 		return func(ctx context.Context) error { return c.write(ctx, in) }
 	default:
 		return c.look
 	}
 }
 
-func (c *lockClient) acquire(ctx context.Context, exclusive bool, ttl time.Duration) error {
-	in := acquireInput{number: int(c.numbers.Add(1)), instance: c.name, exclusive: exclusive, ttl: ttl}
+// recentToken is the last that it was granted, or the one before.
+func (c *lockClient) recentToken() int64 {
+	newest := len(c.tokens) - 1
+	return c.tokens[newest-c.random.IntN(min(2, newest+1))]
+}
+
+func (c *lockClient) acquire(ctx context.Context, in acquireInput) error {
+	in.number, in.instance = int(c.numbers.Add(1)), c.name
 	call := c.now()
 	out, err := c.system.acquire(ctx, in)
 	answered, err := c.note(call, in, out, acquireOutput{}, err)
 	if err != nil {
 		return err
 	}
-	if answered && c.fenceApart && c.now()-call >= int64(ttl) {
+	if answered && c.fenceApart && c.now()-call >= int64(in.ttl) {
 		// The grant may have ended before its fence was raised. Then the store
 		// began again, and answered its second grant only.
 		slow := in

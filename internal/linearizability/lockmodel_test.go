@@ -30,6 +30,7 @@ type acquireInput struct {
 	instance  string
 	exclusive bool
 	ttl       time.Duration
+	renews    int64 // the token of the only grant that may be renewed; 0: any may, or a new one is taken
 }
 
 // clockStep is by how much a clock may be off that ticks by the millisecond.
@@ -39,6 +40,7 @@ const clockStep = 2 * time.Millisecond
 const (
 	acquired = "ACQUIRED"
 	held     = "HELD"
+	released = "RELEASED"
 )
 
 type acquireOutput struct {
@@ -249,14 +251,21 @@ func (s lockState) judges(in fencedInput, status string) bool {
 func (s lockState) acquire(in acquireInput, out acquireOutput, at timed, fenceApart bool) (ok, granted bool, after lockState) {
 	mine := s.has(in.instance)
 	others := len(s.holds) > 1 || len(s.holds) == 1 && !mine
-	if others && (in.exclusive || s.exclusive) {
+	renewed := mine && (s.exclusive || !in.exclusive)
+	refusal := ""
+	switch {
+	case in.renews != 0 && !(mine && s.tokens[len(s.tokens)-1] == in.renews): // it knows its token, which was answered
+		refusal = released
+	case others && (in.exclusive || s.exclusive), in.renews != 0 && !renewed:
+		refusal = held
+	}
+	if refusal != "" {
 		if out.status == "" {
 			return true, false, s
 		}
 		ok, after = s.shows(out.lock)
-		return ok && out.status == held, false, after
+		return ok && out.status == refusal, false, after
 	}
-	renewed := mine && (s.exclusive || !in.exclusive)
 	if !renewed && !others {
 		s.tokens = append(slices.Clip(s.tokens), 0)
 	}

@@ -77,7 +77,7 @@ func (l *Locker) acquire(ctx context.Context, tx *ent.Tx, counter locks.Token, k
 	lock = withoutFenced(lock, fence)
 	decision := locks.Decide(lock, request)
 	if !decision.Granted {
-		return locks.Grant{Lock: lock}, nil
+		return locks.Grant{Ended: decision.Ended, Lock: lock}, nil
 	}
 	if decision.NewToken {
 		if decision.Token, err = takeToken(ctx, tx, key.Owner, counter); err != nil {

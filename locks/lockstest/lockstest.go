@@ -45,6 +45,9 @@ func Run(t *testing.T, newHarness func(t *testing.T) Harness) {
 		"shared holders share a token":                     sharesToken,
 		"shared holders are bounded":                       boundsHolders,
 		"a renewal prolongs the hold and keeps its token":  renews,
+		"a renewal by token renews that grant only":        renewsByToken,
+		"a renewal by token that comes late takes nothing": renewsNothing,
+		"a renewal by token is no upgrade":                 renewsWithoutUpgrade,
 		"an upgrade takes a new token":                     upgrades,
 		"a refused upgrade leaves the shared hold":         refusesUpgrade,
 		"a downgrade keeps the token and lets others join": downgrades,
@@ -100,6 +103,9 @@ func (r *run) acquire(request locks.Request) locks.Grant {
 		r.Fatalf("Acquire %+v: %v", request, err)
 	}
 	r.check(grant.Lock, request.Name)
+	if grant.Acquired && grant.Ended {
+		r.Errorf("granted and ended: %+v", grant)
+	}
 	if !grant.Acquired && (grant.Renewed || grant.Token != 0 || !grant.ExpiresAt.IsZero()) {
 		r.Errorf("a refusal carries parts of a grant: %+v", grant)
 	}

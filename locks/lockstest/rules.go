@@ -160,6 +160,77 @@ func renews(r *run) {
 	}
 }
 
+func renewing(request locks.Request, token locks.Token) locks.Request {
+	request.Renews = token
+	return request
+}
+
+// mustHaveEnded asks for a renewal that must come too late.
+func (r *run) mustHaveEnded(request locks.Request) locks.Grant {
+	r.Helper()
+	grant := r.acquire(request)
+	if grant.Acquired || !grant.Ended {
+		r.Fatalf("%+v: %+v, want an ended grant", request, grant)
+	}
+	return grant
+}
+
+func renewsByToken(r *run) {
+	for name, request := range map[string]func(string, string, time.Duration) locks.Request{"x": exclusive, "s": shared} {
+		first := r.mustAcquire(request(name, "me", slow))
+		again := r.mustAcquire(renewing(request(name, "me", long), first.Token))
+		if !again.Renewed || again.Token != first.Token || !again.ExpiresAt.After(first.ExpiresAt) {
+			r.Errorf("renewed %+v, was %+v", again, first)
+		}
+	}
+	first := r.mustAcquire(exclusive("a", "me", long))
+	if lower := r.mustAcquire(renewing(shared("a", "me", long), first.Token)); !lower.Renewed || lower.Token != first.Token {
+		r.Errorf("a downgrade by token: %+v after %+v", lower, first)
+	}
+	r.mustAcquire(shared("a", "you", long))
+	if !r.mustAcquire(renewing(shared("a", "me", long), first.Token)).Renewed {
+		r.Error("a shared hold beside another is not renewed by its token")
+	}
+}
+
+func renewsNothing(r *run) {
+	first := r.mustAcquire(exclusive("a", "me", long))
+	r.release("a", "me")
+	r.expectHolders(r.mustHaveEnded(renewing(exclusive("a", "me", long), first.Token)).Lock, false)
+	r.expectHolders(r.mustHaveEnded(renewing(shared("a", "me", long), first.Token)).Lock, false)
+	r.expectHolders(r.read("a"), false)
+
+	second := r.mustAcquire(exclusive("a", "me", long)) // the same instance, again
+	r.expectHolders(r.mustHaveEnded(renewing(exclusive("a", "me", short), first.Token)).Lock, true, "me")
+	if h := r.read("a").Holders[0]; h.Token != second.Token || !h.ExpiresAt.Equal(second.ExpiresAt) {
+		r.Errorf("a late renewal has changed %+v to %+v", second, h)
+	}
+	r.mustHaveEnded(renewing(exclusive("a", "you", long), second.Token)) // not yours
+	r.mustHaveEnded(renewing(exclusive("never taken", "me", long), second.Token))
+
+	r.release("a", "me")
+	r.mustAcquire(exclusive("a", "you", long))
+	r.expectHolders(r.mustHaveEnded(renewing(exclusive("a", "me", long), second.Token)).Lock, true, "you")
+
+	expired := r.mustAcquire(exclusive("b", "me", short))
+	r.Elapse(overShort)
+	r.expectHolders(r.mustHaveEnded(renewing(exclusive("b", "me", long), expired.Token)).Lock, false)
+	if fence := r.Fence(key("b")); fence != expired.Token {
+		r.Errorf("a renewal that came late has moved the fence from %d to %d", expired.Token, fence)
+	}
+}
+
+func renewsWithoutUpgrade(r *run) {
+	first := r.mustAcquire(shared("a", "me", long))
+	if grant := r.mustBeHeld(renewing(exclusive("a", "me", long), first.Token)); grant.Ended {
+		r.Errorf("the shared hold is told as ended: %+v", grant)
+	}
+	r.expectHolders(r.read("a"), false, "me")
+	if fence := r.Fence(key("a")); fence != first.Token {
+		r.Errorf("a refused upgrade has moved the fence from %d to %d", first.Token, fence)
+	}
+}
+
 func upgrades(r *run) {
 	first := r.mustAcquire(shared("a", "me", long))
 	second := r.mustAcquire(exclusive("a", "me", long))

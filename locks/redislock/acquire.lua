@@ -1,20 +1,23 @@
 -- Grants a lock, or not, by the rules of locks.Decide.
 --
--- ARGV: the instance, '1' for exclusive, the time to live in milliseconds, and a
+-- ARGV: the instance, '1' for exclusive, the time to live in milliseconds, a
 -- token for a grant that joins no live holder, or '0': the answer is then
--- 'token' where one is needed.
+-- 'token' where one is needed; and the token of the one grant that may be
+-- renewed, or '0'.
 
-local instance, exclusive, ttl, offered = ARGV[1], ARGV[2] == '1', tonumber(ARGV[3]), ARGV[4]
+local instance, exclusive, ttl, offered, renews = ARGV[1], ARGV[2] == '1', tonumber(ARGV[3]), ARGV[4], ARGV[5]
 local lock = load()
 local mine = lock.holders[instance]
 local others = lock.count - (mine and 1 or 0)
 local outcome
 
-if others > 0 and (exclusive or lock.exclusive) then
+if renews ~= '0' and not (mine and lock.token == renews) then
+  return answer('ended', lock)
+elseif others > 0 and (exclusive or lock.exclusive) then
   return answer('held', lock)
 elseif mine and (lock.exclusive or not exclusive) then
   outcome = lock.token == offered and 'granted' or 'renewed' -- offered before: this command was sent twice
-elseif others >= maxHolders then
+elseif others >= maxHolders or renews ~= '0' then
   return answer('held', lock)
 elseif not exclusive and others > 0 then
   outcome = 'joined'

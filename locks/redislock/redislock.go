@@ -91,8 +91,8 @@ func (l *Locker) Acquire(ctx context.Context, owner locks.Owner, request locks.R
 			return locks.Grant{}, err
 		}
 		switch a.outcome {
-		case held:
-			return locks.Grant{Lock: a.lock}, nil
+		case held, ended:
+			return locks.Grant{Ended: a.outcome == ended, Lock: a.lock}, nil
 		case needsToken, stale:
 			token, err = l.takeToken(ctx, owner)
 		default:
@@ -115,7 +115,7 @@ func (l *Locker) ask(ctx context.Context, key locks.Key, request locks.Request, 
 	if request.Exclusive {
 		exclusive = 1
 	}
-	return l.run(ctx, acquireScript, key, request.InstanceID, exclusive, request.TTL.Milliseconds(), int64(token))
+	return l.run(ctx, acquireScript, key, request.InstanceID, exclusive, request.TTL.Milliseconds(), int64(token), int64(request.Renews))
 }
 
 func (l *Locker) takeToken(ctx context.Context, owner locks.Owner) (locks.Token, error) {
@@ -172,7 +172,7 @@ func (l *Locker) Read(ctx context.Context, keys []locks.Key) ([]locks.Lock, erro
 	found := make([]locks.Lock, 0, len(keys))
 	for some := range slices.Chunk(keys, maxKeys) {
 		answers, err := l.readSome(bounded, some)
-		if err != nil && ended(ctx, bounded, err) {
+		if err != nil && timeIsOver(ctx, bounded, err) {
 			return nil, cmp.Or(ctx.Err(), context.DeadlineExceeded)
 		}
 		if err != nil {
@@ -183,9 +183,9 @@ func (l *Locker) Read(ctx context.Context, keys []locks.Key) ([]locks.Lock, erro
 	return found, nil
 }
 
-// ended tells whether a call failed because its caller's time was over, which
+// timeIsOver tells whether a call failed because its caller's time was over, which
 // the connection may have noticed before ctx itself.
-func ended(ctx, bounded context.Context, err error) bool {
+func timeIsOver(ctx, bounded context.Context, err error) bool {
 	callers, ok := ctx.Deadline()
 	own, _ := bounded.Deadline() // the earlier of the two
 	timeout, isTimeout := errors.AsType[net.Error](err)

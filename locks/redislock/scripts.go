@@ -44,6 +44,7 @@ const (
 	joined     = "joined"
 	renewed    = "renewed"
 	held       = "held"
+	ended      = "ended" // the grant that was to be renewed
 	needsToken = "token"
 	stale      = "stale" // the token is not above the last one granted
 )
