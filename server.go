@@ -164,7 +164,7 @@ func serve(ctx context.Context, cfg config.Config, db *database.DB) error {
 	records := record.NewService(store, shared.bus, log)
 	feeds := feed.New(records, shared.bus, cfg.FeedPollInterval, log)
 	lockService := locks.NewService(shared.locker, shared.bus, cfg.FeedPollInterval, log)
-	requests := accesslog.New(log, figures.Observe)
+	requests := newAccessLog(cfg, figures, log)
 	origins := crossorigin.New(cfg.AllowedOrigins)
 	transports := newTransports(cfg, verifier, requests, origins)
 	api := graph.NewServer(graph.Config{Records: records, Feed: feeds, Locks: lockService, Log: log, Introspection: cfg.Introspection})
@@ -175,7 +175,7 @@ func serve(ctx context.Context, cfg config.Config, db *database.DB) error {
 		Listeners: []lifecycle.Listener{{
 			Name:    "clients",
 			Address: cfg.ListenAddress,
-			Handler: routes(cfg, state, origins, requests.Middleware(origins.Handler(verifier.Middleware(api)))),
+			Handler: routes(cfg, state, origins, cfg.TrustedProxies.Middleware(requests.Middleware(origins.Handler(verifier.Middleware(api))))),
 		}},
 		Loops: []func(context.Context) error{feeds.Run, lockService.Run, func(ctx context.Context) error {
 			return shared.whileHintsAreLost(ctx, func() { feeds.PollSoon(); lockService.PollSoon() })
@@ -357,6 +357,13 @@ func newLog(cfg config.Config) *slog.Logger {
 		return slog.New(slog.NewJSONHandler(os.Stderr, options))
 	}
 	return slog.New(slog.NewTextHandler(os.Stderr, options))
+}
+
+func newAccessLog(cfg config.Config, figures *metrics.Metrics, log *slog.Logger) *accesslog.Log {
+	if cfg.LogAddresses {
+		return accesslog.New(log, figures.Observe, accesslog.WithAddresses())
+	}
+	return accesslog.New(log, figures.Observe)
 }
 
 func version() string {

@@ -38,7 +38,8 @@ func startDeployment(t *testing.T) *deployment {
 		d.metrics[i] = testservers.FreeAddress(t)
 		d.instances[i] = testservers.StartSyncline(t,
 			"DATABASE_URL="+database, "REDIS_URL="+redis, "METRICS_LISTEN_ADDRESS="+d.metrics[i],
-			"PUBLIC_AUTHORITIES="+publicName+","+d.address)
+			"PUBLIC_AUTHORITIES="+publicName+","+d.address,
+			"TRUSTED_PROXIES=127.0.0.1", "LOG_LEVEL=info")
 	}
 	d.nginxLog = startNginx(t, d.address, [2]string{d.instances[0].Address, d.instances[1].Address})
 	return d
@@ -58,6 +59,7 @@ func TestProxy(t *testing.T) {
 	d := startDeployment(t)
 	t.Run("balance", d.testBalance) // alone: connections that others hold open would count
 	t.Run("signatures", func(t *testing.T) { t.Parallel(); d.testSignatures(t) })
+	t.Run("addresses", func(t *testing.T) { t.Parallel(); d.testAddresses(t) })
 	t.Run("bodies", func(t *testing.T) { t.Parallel(); d.testBodies(t) })
 	t.Run("WebSocket", func(t *testing.T) { t.Parallel(); d.testFollow(t, 0) })
 	t.Run("event stream", func(t *testing.T) { t.Parallel(); d.testEventStream(t, 0) })
@@ -87,6 +89,35 @@ func (d *deployment) testSignatures(t *testing.T) {
 		if accepted && err != nil || !accepted && !errors.Is(err, client.ErrUnauthenticated) {
 			t.Errorf("signed for %s: %v; accepted should be %v", address, err, accepted)
 		}
+	}
+}
+
+// The log has the address that nginx saw, whatever a client claims to be.
+func (d *deployment) testAddresses(t *testing.T) {
+	from := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 77)}}
+	client := &http.Client{Transport: &http.Transport{DialContext: from.DialContext, DisableKeepAlives: true}}
+	for id, claim := range map[string]string{"claims-nothing": "", "claims-one": "X-Forwarded-For", "claims-standard": "Forwarded"} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+d.address+"/graphql?query={limits{maxBatch}}", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("X-Request-Id", id)
+		if claim != "" {
+			req.Header.Set(claim, map[string]string{"X-Forwarded-For": "203.0.113.9", "Forwarded": "for=203.0.113.9"}[claim])
+		}
+		res, err := client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		testservers.Await(t, "a line of the log has "+id+" and 127.0.0.77", func(context.Context) bool {
+			for line := range strings.Lines(d.instances[0].Log() + "\n" + d.instances[1].Log()) {
+				if strings.Contains(line, "id="+id+" ") {
+					return strings.Contains(line, "address=127.0.0.77")
+				}
+			}
+			return false
+		})
 	}
 }
 

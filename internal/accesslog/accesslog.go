@@ -16,6 +16,7 @@ import (
 
 	"syncline/auth"
 	"syncline/graph"
+	"syncline/internal/clientaddr"
 )
 
 // RequestID is the header that names a request in the log and to the client.
@@ -27,13 +28,25 @@ type Observe func(field, outcome string, took time.Duration)
 
 // Log writes the lines.
 type Log struct {
-	log     *slog.Logger
-	observe Observe
+	log       *slog.Logger
+	observe   Observe
+	addresses bool
 }
 
+// Option changes what lines hold.
+type Option func(*Log)
+
+// WithAddresses adds to each line the client's address, as the context has it
+// (clientaddr.NewContext).
+func WithAddresses() Option { return func(l *Log) { l.addresses = true } }
+
 // New logs to log, and tells observe, for metrics.
-func New(log *slog.Logger, observe Observe) *Log {
-	return &Log{log: log, observe: observe}
+func New(log *slog.Logger, observe Observe, options ...Option) *Log {
+	l := &Log{log: log, observe: observe}
+	for _, option := range options {
+		option(l)
+	}
+	return l
 }
 
 // entry is what the lines of one request, or of one connection, share.
@@ -108,6 +121,9 @@ func (l *Log) write(ctx context.Context, e entry, n line, extra ...slog.Attr) {
 		attrs = append(attrs, slog.String("fields", strings.Join(fields, ",")))
 	}
 	attrs = append(attrs, slog.String("outcome", outcome), slog.Duration("took", n.took))
+	if address := clientaddr.FromContext(ctx); l.addresses && address.IsValid() {
+		attrs = append(attrs, slog.String("address", address.String()))
+	}
 	l.log.LogAttrs(ctx, slog.LevelInfo, n.message, attrs...)
 }
 

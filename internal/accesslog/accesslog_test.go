@@ -45,7 +45,32 @@ func TestOutcomes(t *testing.T) {
 	}
 }
 
-func send(t *testing.T, url, id, method, contentType, body string) {
+// An operator finds out who sent what: the address that a trusted proxy tells.
+// LOG_ADDRESSES=false keeps addresses out of the log.
+func TestAddresses(t *testing.T) {
+	t.Parallel()
+	for setting, want := range map[string]bool{"LOG_ADDRESSES=true": true, "LOG_ADDRESSES=false": false} {
+		server := testservers.StartSyncline(t, "LOG_LEVEL=info", "TRUSTED_PROXIES=127.0.0.0/8", setting)
+		send(t, server.URL(), "direct", http.MethodPost, "application/json", `{"query":"{limits {maxBatch}}"}`)
+		send(t, server.URL(), "forwarded", http.MethodPost, "application/json", `{"query":"{limits {maxBatch}}"}`, "X-Forwarded-For", "203.0.113.9, 198.51.100.1")
+		initialise(t, server.URL(), "socket")
+		if err := server.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		for id, address := range map[string]string{"direct": "127.0.0.1", "forwarded": "198.51.100.1", "socket": "127.0.0.1"} {
+			for line := range strings.Lines(server.Log()) {
+				if strings.Contains(line, "id="+id+" ") && strings.Contains(line, " address="+address) != want {
+					t.Errorf("with %s: %s", setting, line)
+				}
+			}
+		}
+		if !want && strings.Contains(server.Log(), "198.51.100.1") {
+			t.Errorf("an address is in the log:\n%s", server.Log())
+		}
+	}
+}
+
+func send(t *testing.T, url, id, method, contentType, body string, header ...string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
 	if err != nil {
@@ -53,6 +78,9 @@ func send(t *testing.T, url, id, method, contentType, body string) {
 	}
 	r.Header.Set("X-Request-Id", id)
 	r.Header.Set("Content-Type", contentType)
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
 	res, err := http.DefaultClient.Do(r)
 	if err != nil {
 		t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 	"github.com/caarlos0/env/v11"
 
 	"syncline/auth/recovery/guarded"
+	"syncline/internal/clientaddr"
 )
 
 // Config is how a server is to run. The README's table says what each variable
@@ -34,6 +35,8 @@ type Config struct {
 
 	AllowedOrigins    []string `env:"ALLOWED_ORIGINS" envDefault:"*"`
 	PublicAuthorities string   `env:"PUBLIC_AUTHORITIES"`
+	// TrustedProxies may say which client a request comes from.
+	TrustedProxies clientaddr.Proxies `env:"TRUSTED_PROXIES"`
 
 	Playground    bool `env:"PLAYGROUND" envDefault:"true"`
 	Introspection bool `env:"INTROSPECTION" envDefault:"true"`
@@ -53,6 +56,7 @@ type Config struct {
 	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT" envDefault:"20s"`
 	LogLevel        slog.Level    `env:"LOG_LEVEL" envDefault:"info"`
 	LogFormat       LogFormat     `env:"LOG_FORMAT" envDefault:"text"`
+	LogAddresses    bool          `env:"LOG_ADDRESSES" envDefault:"true"`
 }
 
 // LogFormat is how log lines look.

@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"fmt"
 	"log/slog"
 	"os"
 	"strings"
@@ -62,6 +63,19 @@ func TestMetricsHosts(t *testing.T) {
 	}
 }
 
+func TestTrustedProxies(t *testing.T) {
+	c, err := config.Load([]string{"TRUSTED_PROXIES=10.0.0.0/8, 192.0.2.1,,2001:db8::/32"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(c.TrustedProxies); got != "[10.0.0.0/8 192.0.2.1/32 2001:db8::/32]" {
+		t.Errorf("proxies %s", got)
+	}
+	if c, err = config.Load([]string{"TRUSTED_PROXIES="}); err != nil || len(c.TrustedProxies) > 0 {
+		t.Errorf("an empty list: %v, %v", c.TrustedProxies, err)
+	}
+}
+
 // A bad value stops the start with one line that names its variable.
 func TestBadValues(t *testing.T) {
 	for _, line := range []string{
@@ -84,6 +98,9 @@ func TestBadValues(t *testing.T) {
 		"SIGNATURE_RECOVERY=mine",
 		"LOG_LEVEL=loud",
 		"LOG_FORMAT=xml",
+		"LOG_ADDRESSES=some",
+		"TRUSTED_PROXIES=proxy.example",
+		"TRUSTED_PROXIES=0.0.0.0/0",
 		"CRL_URL=https://ca.example/revoked",
 		"NONCE_STRICT=true",
 	} {
@@ -104,6 +121,7 @@ func TestBadValuesTellGoodOnes(t *testing.T) {
 	for line, want := range map[string]string{
 		"PLAYGROUND=yes":                        `"yes" is not true or false`,
 		"FEED_POLL_INTERVAL=5":                  `"5" is not a duration with its unit, such as 500ms`,
+		"TRUSTED_PROXIES=10.0.0.0/8,nginx":      `"nginx" is not a network such as 10.0.0.0/8, nor an address`,
 		"LOG_LEVEL=loud":                        `"loud" is not debug, info, warn or error`,
 		"NONCE_MEMORY=many":                     `"many" is not a whole number`,
 		"SIGNATURE_RECOVERY=mine":               `"mine" is not own, decred or shadow`,
