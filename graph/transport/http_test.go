@@ -51,7 +51,7 @@ func TestPostNegotiates(t *testing.T) {
 // TestMalformed holds for every way in that reads a body.
 func TestMalformed(t *testing.T) {
 	t.Parallel()
-	f := serve(t, &api{}, transport.Config{MaxRequestBytes: 10_000})
+	f := serve(t, &api{}, transport.Config{MaxRequestBytes: 50_000})
 	deep := strings.Repeat(`{"a":`, 100) + "1" + strings.Repeat("}", 100)
 	cases := []struct {
 		name, body string
@@ -83,7 +83,9 @@ func TestMalformed(t *testing.T) {
 		{"operationName a number", `{"query":"{__typename}","operationName":1}`, 400, nil},
 		{"extensions text", `{"query":"{__typename}","extensions":"{}"}`, 400, nil},
 		{"number out of range", `{"query":"{ changes(since: 99999999999999999999) { head } }"}`, 400, nil},
-		{"too large", `{"query":"{__typename}` + strings.Repeat(" ", 10_000) + `"}`, 413, nil},
+		{"too many values", `{"query":"{__typename}","variables":{"a":[` + strings.Repeat(`0,`, 20_000) + `0]}}`, 400, nil},
+		{"too many empty objects", `{"query":"{__typename}","variables":{"a":[` + strings.Repeat(`{"":0},`, 6_667) + `0]}}`, 400, nil},
+		{"too large", `{"query":"{__typename}` + strings.Repeat(" ", 50_000) + `"}`, 413, nil},
 		{"a form", `query={__typename}`, 415, []string{"Content-Type", "application/x-www-form-urlencoded"}},
 		{"no type", `{"query":"{__typename}"}`, 415, []string{"Content-Type", ""}},
 		{"another charset", `{"query":"{__typename}"}`, 415, []string{"Content-Type", "application/json; charset=latin1"}},

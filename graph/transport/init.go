@@ -3,10 +3,24 @@ package transport
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 )
 
-var errBadResume = errors.New("resume must map operation ids to cursors")
+// maxCursor is how many bytes a cursor has at most that a client resumes from.
+// Those of the service have less than 40.
+const maxCursor = 256
+
+var errBadResume = fmt.Errorf("resume must map operation ids to cursors, of at most %d and %d bytes", maxID, maxCursor)
+
+// initBytes bounds a message of a socket that is not let in yet: a signature, a
+// certificate, and a cursor for each operation that is resumed.
+func (c Config) initBytes() int64 {
+	return min(c.MaxRequestBytes, 16<<10+int64(c.MaxOperations)*maxID)
+}
+
+// initValues bounds the JSON values in it.
+func (c Config) initValues() int { return 100 + 4*c.MaxOperations }
 
 // initialise lets the connection in, or not.
 func (s *socket) initialise(ctx context.Context, m message) context.Context {
@@ -29,6 +43,7 @@ func (s *socket) initialise(ctx context.Context, m message) context.Context {
 	if !s.acknowledge(resume) {
 		return ctx
 	}
+	s.ws.SetReadLimit(s.config.MaxRequestBytes)
 	s.after(s.config.MaxAge-upTo(s.config.MaxAge/10), s.retire)
 	s.timers = append(s.timers, repeat(s.config.RecheckInterval, func() bool { return s.recheck(inner) }))
 	return inner
@@ -82,7 +97,7 @@ func resumeCursors(payload map[string]any, most int) (map[string]string, error) 
 	cursors := make(map[string]string, len(given))
 	for id, value := range given {
 		cursor, ok := value.(string)
-		if !ok {
+		if !ok || len(id) > maxID || len(cursor) > maxCursor {
 			return nil, errBadResume
 		}
 		cursors[strings.Clone(id)] = strings.Clone(cursor) // else they keep the whole message

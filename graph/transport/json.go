@@ -11,32 +11,38 @@ import (
 	"unicode/utf8"
 )
 
-// maxDepth bounds the nesting of JSON. The schema's own input nests 5 deep.
-const maxDepth = 64
+// Bounds of a client's JSON.
+const (
+	maxDepth = 64 // of its nesting; the schema's own input nests 5 deep
+	// maxValues are objects, arrays, names and scalars. Small ones take up to a
+	// hundred times the memory of their text. A batch of 100 writes has 1,300.
+	maxValues = 20_000
+)
 
 var (
 	errNotUTF8    = errors.New("text is not valid UTF-8")
 	errNotObject  = errors.New("not a JSON object")
 	errTooDeep    = fmt.Errorf("JSON nests more than %d deep", maxDepth)
+	errTooMany    = errors.New("JSON has too many values")
 	errTrailing   = errors.New("something follows the JSON object")
 	errBadJSON    = errors.New("not valid JSON")
 	errBadEscapes = errors.New(`a \u escape is half of a surrogate pair`)
 )
 
-// decodeObject reads one JSON object and nothing else. It is stricter than
+// decodeObject reads one JSON object of up to a number of values, and nothing else. It is stricter than
 // encoding/json, which takes the last of two equal names and turns what is not
 // Unicode into U+FFFD: text would be stored that nobody sent.
 //
 // The strings that it answers share one copy of the message. Whoever keeps a
 // short one of them for long clones it.
-func decodeObject(data []byte) (map[string]any, error) {
+func decodeObject(data []byte, most int) (map[string]any, error) {
 	if !utf8.Valid(data) {
 		return nil, errNotUTF8
 	}
 	if hasLoneSurrogate(data) {
 		return nil, errBadEscapes
 	}
-	d := decoder{text: string(data)}
+	d := decoder{text: string(data), left: most}
 	value, err := d.value(0)
 	if err != nil {
 		return nil, err
@@ -55,6 +61,7 @@ func decodeObject(data []byte) (map[string]any, error) {
 type decoder struct {
 	text string
 	at   int
+	left int // values that may still come
 }
 
 // next skips white space and tells the byte that follows, 0 at the end: no
@@ -85,6 +92,9 @@ func (d *decoder) value(depth int) (any, error) {
 	if depth == maxDepth {
 		return nil, errTooDeep
 	}
+	if d.left--; d.left < 0 {
+		return nil, errTooMany
+	}
 	switch c := d.next(); c {
 	case '{':
 		return d.object(depth + 1)
@@ -113,6 +123,7 @@ func (d *decoder) object(depth int) (any, error) {
 		if d.next() != '"' {
 			return nil, errBadJSON
 		}
+		d.left--
 		name, err := d.string()
 		if err != nil || !d.take(':') {
 			return nil, errBadJSON

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -35,21 +36,27 @@ var (
 	errNoType    = errors.New("a message has a type")
 	errNoID      = errors.New("the message needs an id")
 	errNoPayload = errors.New("the payload must be an object")
+	errLongID    = fmt.Errorf("an id has at most %d bytes", maxID)
 )
 
-// parseMessage checks all that the protocol asks of a message's form.
-func parseMessage(frame int, data []byte) (message, error) {
+// maxID is how many bytes an operation's id has at most: the server keeps it,
+// and repeats it in every event. Clients use numbers or UUIDs.
+const maxID = 128
+
+// parseMessage checks all that the protocol asks of a message's form, and that
+// it has no more than a number of JSON values.
+func parseMessage(frame int, data []byte, most int) (message, error) {
 	if frame != websocket.TextMessage {
 		return message{}, errNotText
 	}
-	fields, err := decodeObject(data)
+	fields, err := decodeObject(data, most)
 	if err != nil {
 		return message{}, err
 	}
 	m := message{payload: fields["payload"]}
 	m.kind, _ = fields["type"].(string)
 	m.id, _ = fields["id"].(string)
-	m.id = strings.Clone(m.id) // it lives as long as the operation
+	m.id = strings.Clone(m.id[:min(len(m.id), maxID+1)]) // it lives as long as the operation
 	_, payloadIsObject := m.payload.(map[string]any)
 	switch m.kind {
 	case "connection_init", "ping", "pong":
@@ -72,8 +79,11 @@ func parseMessage(frame int, data []byte) (message, error) {
 }
 
 func requireID(m message) error {
-	if m.id == "" {
+	switch {
+	case m.id == "":
 		return errNoID
+	case len(m.id) > maxID:
+		return errLongID
 	}
 	return nil
 }

@@ -2,8 +2,10 @@ package transport
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -176,10 +178,37 @@ func parse(ctx context.Context, exec graphql.GraphExecutor, params *graphql.RawP
 		errs = gqlerror.List{badInput("a number in the document is out of range")}
 	}()
 	op, errs = exec.CreateOperationContext(ctx, params)
-	if len(op.Variables) == 0 {
+	switch {
+	case len(op.Variables) == 0:
 		op.Variables = nil // an empty map takes 300 bytes, a subscription keeps it
+	case isSubscription(op):
+		op.Variables, _ = detach(op.Variables).(map[string]any)
 	}
 	return op, errs
+}
+
+// detach copies a value with its texts, which else keep all that was sent.
+func detach(value any) any {
+	switch value := value.(type) {
+	case string:
+		return strings.Clone(value)
+	case json.Number:
+		return json.Number(strings.Clone(string(value)))
+	case []any:
+		list := make([]any, len(value))
+		for i := range value {
+			list[i] = detach(value[i])
+		}
+		return list
+	case map[string]any:
+		object := make(map[string]any, len(value))
+		for name := range value {
+			object[strings.Clone(name)] = detach(value[name])
+		}
+		return object
+	default:
+		return value
+	}
 }
 
 // run begins an operation. pending tells that a field's resolver has been

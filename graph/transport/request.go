@@ -40,7 +40,7 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) (*graphql.Raw
 	if err != nil {
 		return nil, malformed("the request body could not be read")
 	}
-	fields, err := decodeObject(body.Bytes())
+	fields, err := decodeObject(body.Bytes(), maxValues)
 	if err != nil {
 		return nil, malformed("the request body is refused: " + err.Error())
 	}
@@ -80,6 +80,7 @@ func fill(params *graphql.RawParams, fields map[string]any) *requestError {
 	if params.OperationName, ok = optional[string](fields["operationName"]); !ok {
 		return malformed("operationName must be a string")
 	}
+	params.OperationName = strings.Clone(params.OperationName)
 	if params.Variables, ok = optional[map[string]any](fields["variables"]); !ok {
 		return malformed("variables must be an object")
 	}
@@ -132,7 +133,7 @@ func addField(fields map[string]any, name string, values []string) *requestError
 	if values[0] == "" || values[0] == "null" {
 		return nil
 	}
-	object, err := decodeObject([]byte(values[0]))
+	object, err := decodeObject([]byte(values[0]), maxValues)
 	if err != nil {
 		return malformed(name + " is refused: " + err.Error())
 	}

@@ -64,7 +64,7 @@ func (s *socket) serve(ctx context.Context, upgrade *http.Request) {
 		return
 	}
 	s.upgrade = upgrade
-	s.ws.SetReadLimit(s.config.MaxRequestBytes)
+	s.ws.SetReadLimit(s.config.initBytes())
 	s.ws.SetPongHandler(func(string) error { s.heard(0); return nil })
 	s.heard(0)
 	s.expiry = time.AfterFunc(s.config.InitTimeout, s.expireInit)
@@ -95,7 +95,7 @@ func (s *socket) read(ctx context.Context) {
 		if !s.heard(0) {
 			continue // closing: nothing counts any more
 		}
-		m, err := parseMessage(frame, data)
+		m, err := parseMessage(frame, data, s.most())
 		if err != nil {
 			s.close(closeBadRequest, clipReason("Invalid message: "+err.Error()))
 			continue
@@ -108,6 +108,14 @@ func (s *socket) read(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// most is how many JSON values a message may have.
+func (s *socket) most() int {
+	if s.initialised {
+		return maxValues
+	}
+	return s.config.initValues()
 }
 
 func (s *socket) handle(ctx context.Context, m message) context.Context {

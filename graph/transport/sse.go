@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -32,8 +33,8 @@ func (t eventStream) Do(w http.ResponseWriter, r *http.Request, exec graphql.Gra
 	}
 	state := &operationState{}
 	if resume, ok := params.Extensions["resume"]; ok {
-		if state.resume, state.resumes = resume.(string); !state.resumes {
-			t.reject(w, malformed("extensions.resume must be a string"))
+		if state.resume, state.resumes = resume.(string); !state.resumes || len(state.resume) > maxCursor {
+			t.reject(w, malformed(fmt.Sprintf("extensions.resume must be a cursor, of at most %d bytes", maxCursor)))
 			return
 		}
 		state.resume = strings.Clone(state.resume)

@@ -34,7 +34,7 @@ func complete(id string) string { return fmt.Sprintf(`{"type":"complete","id":%q
 // TestCloseCodes is the protocol's table of misbehaviour.
 func TestCloseCodes(t *testing.T) {
 	t.Parallel()
-	f := serve(t, &api{}, transport.Config{MaxRequestBytes: 10_000})
+	f := serve(t, &api{}, transport.Config{MaxRequestBytes: 60_000})
 	const hello = `{"type":"connection_init"}`
 	subscribe := func(id string) string {
 		return `{"type":"subscribe","id":"` + id + `","payload":{"query":"subscription { lockChanged(name: \"a\") { name } }"}}`
@@ -65,10 +65,16 @@ func TestCloseCodes(t *testing.T) {
 		{"subscribe before init", 4401, []string{subscribe("1")}},
 		{"two inits", 4429, []string{hello, hello}},
 		{"id in use", 4409, []string{hello, subscribe("1"), subscribe("1")}},
-		{"a long id in use", 4409, []string{hello, subscribe("x" + strings.Repeat("é", 500)), subscribe("x" + strings.Repeat("é", 500))}},
+		{"the longest id in use", 4409, []string{hello, subscribe(strings.Repeat("é", 64)), subscribe(strings.Repeat("é", 64))}},
+		{"an id that is too long", 4400, []string{hello, subscribe(strings.Repeat("x", 129))}},
+		{"complete with one", 4400, []string{hello, `{"type":"complete","id":"` + strings.Repeat("x", 129) + `"}`}},
+		{"resume of an id that is too long", 4400, []string{`{"type":"connection_init","payload":{"resume":{"` + strings.Repeat("x", 129) + `":"0"}}}`}},
+		{"resume to a cursor that is too long", 4400, []string{`{"type":"connection_init","payload":{"resume":{"1":"` + strings.Repeat("x", 257) + `"}}}`}},
+		{"too many JSON values", 4400, []string{hello, `{"type":"ping","payload":{"x":[` + strings.Repeat("0,", 20_000) + `0]}}`}},
+		{"too many before init", 4400, []string{`{"type":"connection_init","payload":{"x":[` + strings.Repeat("0,", 600) + `0]}}`}},
 		{"too large", 1009, []string{hello, `{"type":"ping","payload":{"x":"` + strings.Repeat("x", 100_000) + `"}}`}},
 		{"much too large", 1009, []string{hello, strings.Repeat("x", 4<<20)}},
-		{"too large before init", 1009, []string{strings.Repeat(" ", 100_000)}},
+		{"too large before init", 1009, []string{strings.Repeat(" ", 30_000)}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
