@@ -254,7 +254,7 @@ func (s lockState) acquire(in acquireInput, out acquireOutput, at timed, fenceAp
 	renewed := mine && (s.exclusive || !in.exclusive)
 	refusal := ""
 	switch {
-	case in.renews != 0 && !(mine && s.tokens[len(s.tokens)-1] == in.renews): // it knows its token, which was answered
+	case in.renews != 0 && (!mine || s.tokens[len(s.tokens)-1] != in.renews): // it knows its token, which was answered
 		refusal = released
 	case others && (in.exclusive || s.exclusive), in.renews != 0 && !renewed:
 		refusal = held
