@@ -165,7 +165,7 @@ func serve(ctx context.Context, cfg config.Config, db *database.DB) error {
 	feeds := feed.New(records, shared.bus, cfg.FeedPollInterval, log)
 	lockService := locks.NewService(shared.locker, shared.bus, cfg.FeedPollInterval, log)
 	requests := newAccessLog(cfg, figures, log)
-	origins := crossorigin.New(cfg.AllowedOrigins)
+	origins := crossorigin.New(cfg.AllowedOrigins, cfg.AllowedHeaders, log)
 	transports := newTransports(cfg, verifier, requests, origins)
 	api := graph.NewServer(graph.Config{Records: records, Feed: feeds, Locks: lockService, Log: log, Introspection: cfg.Introspection})
 	transports.Install(api)

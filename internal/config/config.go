@@ -37,6 +37,8 @@ type Config struct {
 	PublicAuthorities string   `env:"PUBLIC_AUTHORITIES"`
 	// TrustedProxies may say which client a request comes from.
 	TrustedProxies clientaddr.Proxies `env:"TRUSTED_PROXIES"`
+	// AllowedHeaders are request headers that pages may send beside those of the protocol.
+	AllowedHeaders []string `env:"ALLOWED_HEADERS"`
 
 	Playground    bool `env:"PLAYGROUND" envDefault:"true"`
 	Introspection bool `env:"INTROSPECTION" envDefault:"true"`
@@ -72,10 +74,15 @@ const (
 // gives them. The error is one line that names the first bad variable.
 func Load(environ []string) (Config, error) {
 	var c Config
-	if err := env.ParseWithOptions(&c, env.Options{Environment: env.ToMap(environ)}); err != nil {
+	environment := env.ToMap(environ)
+	if err := env.ParseWithOptions(&c, env.Options{Environment: environment}); err != nil {
 		return Config{}, oneLine(err, environ)
 	}
 	c.AllowedOrigins = trim(c.AllowedOrigins)
+	if _, set := environment["ALLOWED_HEADERS"]; !set {
+		c.AllowedHeaders = commonHeaders
+	}
+	c.AllowedHeaders = trim(c.AllowedHeaders)
 	c.MetricsHosts = trim(c.MetricsHosts)
 	if host, _, err := net.SplitHostPort(c.MetricsListenAddress); err == nil && host != "" {
 		c.MetricsHosts = append(c.MetricsHosts, host)
@@ -124,6 +131,11 @@ func (c Config) check() error {
 	for _, s := range c.AllowedOrigins {
 		if !isOrigin(s) {
 			return fmt.Errorf("ALLOWED_ORIGINS: %q is not * or an origin as browsers send it: https://app.example, or http://localhost:3000, without a path or the scheme's usual port", s)
+		}
+	}
+	for _, s := range c.AllowedHeaders {
+		if s != "*" && !isHeaderName(s) {
+			return fmt.Errorf("ALLOWED_HEADERS: %q is not * or the name of a header, such as traceparent", s)
 		}
 	}
 	return c.checkRest()

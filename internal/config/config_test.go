@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -51,6 +52,26 @@ func TestListsAreTrimmed(t *testing.T) {
 	}
 }
 
+// Pages may send what tracing and GraphQL libraries add to requests, unless the
+// operator says what they may send.
+func TestAllowedHeaders(t *testing.T) {
+	c, err := config.Load(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"Traceparent", "Baggage", "Sentry-Trace", "Apollographql-Client-Name", "Apollo-Require-Preflight", "X-Request-Id"} {
+		if !slices.Contains(c.AllowedHeaders, name) {
+			t.Errorf("pages may not send %s", name)
+		}
+	}
+	for value, want := range map[string]string{"X-App , Traceparent,": "X-App|Traceparent", "*": "*", "": ""} {
+		c, err := config.Load([]string{"ALLOWED_HEADERS=" + value})
+		if got := strings.Join(c.AllowedHeaders, "|"); err != nil || got != want {
+			t.Errorf("%q: %q, error %v; want %q", value, got, err, want)
+		}
+	}
+}
+
 // The name that the port is bound by is one that it may be asked for by.
 func TestMetricsHosts(t *testing.T) {
 	c, err := config.Load([]string{"METRICS_LISTEN_ADDRESS=metrics.internal:9090", "METRICS_HOSTS= syncline, "})
@@ -86,6 +107,8 @@ func TestBadValues(t *testing.T) {
 		"PLAYGROUND=perhaps",
 		"ALLOWED_ORIGINS=,",
 		"ALLOWED_ORIGINS= ",
+		"ALLOWED_HEADERS=X App",
+		"ALLOWED_HEADERS=traceparent:",
 		"INTROSPECTION=2",
 		"FEED_POLL_INTERVAL=fast",
 		"FEED_POLL_INTERVAL=-1s",

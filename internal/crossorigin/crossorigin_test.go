@@ -1,6 +1,8 @@
 package crossorigin_test
 
 import (
+	"crypto/rand"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -9,30 +11,74 @@ import (
 	"syncline/internal/crossorigin"
 )
 
+var silent = slog.New(slog.DiscardHandler)
+
+// preflight asks as a browser does before a POST.
+func preflight(policy *crossorigin.Policy, origin string, headers ...string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(http.MethodOptions, "/graphql", nil)
+	r.Header.Set("Origin", origin)
+	r.Header.Set("Access-Control-Request-Method", http.MethodPost)
+	r.Header["Access-Control-Request-Headers"] = headers
+	w := httptest.NewRecorder()
+	policy.Handler(http.NotFoundHandler()).ServeHTTP(w, r)
+	return w
+}
+
 func TestPreflight(t *testing.T) {
-	handler := crossorigin.New([]string{"https://app.example"}).Handler(http.NotFoundHandler())
+	listed := crossorigin.New([]string{"https://app.example"}, []string{"Traceparent", "X-App"}, silent)
+	all := crossorigin.New([]string{"*"}, []string{"*"}, silent)
 	for _, test := range []struct {
-		origin  string
-		headers string
-		allowed bool
+		policy      *crossorigin.Policy
+		origin      string
+		headers     string
+		allowed     string
+		credentials string
 	}{
-		{"https://app.example", "content-digest,content-type,signature,signature-input", true},
-		{"https://app.example", "authorization,content-type", true},
-		{"https://app.example", "x-other", false},
-		{"https://evil.example", "content-type", false},
+		{listed, "https://app.example", "content-digest,content-type,signature,signature-input", "https://app.example", "true"},
+		{listed, "https://app.example", "authorization,content-type", "https://app.example", "true"},
+		{listed, "https://app.example", "content-type,traceparent,x-app", "https://app.example", "true"},
+		{listed, "https://app.example", "x-other", "", ""},
+		{listed, "https://evil.example", "content-type", "", ""},
+		{all, "https://anywhere.example", "anything,content-type", "*", ""}, // cookies never go to pages of all origins
 	} {
-		r := httptest.NewRequest(http.MethodOptions, "/graphql", nil)
-		r.Header.Set("Origin", test.origin)
-		r.Header.Set("Access-Control-Request-Method", http.MethodPost)
-		r.Header.Set("Access-Control-Request-Headers", test.headers)
-		w := httptest.NewRecorder()
-		handler.ServeHTTP(w, r)
-		if got := w.Header().Get("Access-Control-Allow-Origin") == test.origin; got != test.allowed {
-			t.Errorf("%s with %s: allowed is %t, want %t", test.origin, test.headers, got, test.allowed)
+		w := preflight(test.policy, test.origin, test.headers)
+		if got := w.Header().Get("Access-Control-Allow-Origin"); got != test.allowed {
+			t.Errorf("%s with %s: allowed is %q, want %q", test.origin, test.headers, got, test.allowed)
 		}
-		if got := w.Header().Get("Access-Control-Max-Age"); test.allowed && got != "7200" {
+		if got := w.Header().Get("Access-Control-Allow-Headers"); test.allowed != "" && got != test.headers {
+			t.Errorf("%s with %s: allowed headers are %q", test.origin, test.headers, got)
+		}
+		if got := w.Header().Get("Access-Control-Allow-Credentials"); got != test.credentials {
+			t.Errorf("%s: credentials are %q, want %q", test.origin, got, test.credentials)
+		}
+		if got := w.Header().Get("Access-Control-Max-Age"); test.allowed != "" && got != "7200" {
 			t.Errorf("max age %q", got)
 		}
+	}
+}
+
+// Who looks at the answer, or into the log, learns what is missing.
+func TestARefusedPreflightTellsWhy(t *testing.T) {
+	var log strings.Builder
+	policy := crossorigin.New([]string{"https://app.example"}, []string{"Traceparent"}, slog.New(slog.NewTextHandler(&log, nil)))
+	for _, test := range []struct{ origin, headers, want string }{
+		{"https://app.example", "content-type,traceparent,x-other", `header \"x-other\" here: see ALLOWED_HEADERS`},
+		{"https://app.example", "x-other", `header \"x-other\" here: see ALLOWED_HEADERS`},
+		{"https://evil.example", "content-type", `pages of \"https://evil.example\" may not use this server: see ALLOWED_ORIGINS`},
+	} {
+		w := preflight(policy, test.origin, test.headers)
+		if body := w.Body.String(); w.Code != http.StatusForbidden || !strings.Contains(body, test.want) || !strings.Contains(body, `"code":"FORBIDDEN"`) {
+			t.Errorf("%s with %s: %d %s", test.origin, test.headers, w.Code, body)
+		}
+	}
+	if strings.Count(log.String(), "header=x-other") != 1 || !strings.Contains(log.String(), "origin=https://app.example") {
+		t.Errorf("the log says %q", &log)
+	}
+	for range 100 {
+		preflight(policy, "https://app.example", rand.Text(), strings.Repeat("x", 1000))
+	}
+	if lines := strings.Count(log.String(), "\n"); lines > 20 || len(log.String()) > 20*400 {
+		t.Errorf("the log has %d lines, %d bytes", lines, len(log.String()))
 	}
 }
 
@@ -40,14 +86,14 @@ func TestAnswersShowRequestIDs(t *testing.T) {
 	r := httptest.NewRequest(http.MethodPost, "/graphql", nil)
 	r.Header.Set("Origin", "https://anywhere.example")
 	w := httptest.NewRecorder()
-	crossorigin.New([]string{"*"}).Handler(http.NotFoundHandler()).ServeHTTP(w, r)
+	crossorigin.New([]string{"*"}, nil, silent).Handler(http.NotFoundHandler()).ServeHTTP(w, r)
 	if got := strings.ToLower(w.Header().Get("Access-Control-Expose-Headers")); got != "retry-after, x-request-id" {
 		t.Errorf("exposed headers %q", got)
 	}
 }
 
 func TestSockets(t *testing.T) {
-	listed, all, none := crossorigin.New([]string{"https://app.example"}), crossorigin.New([]string{"*"}), crossorigin.New(nil)
+	listed, all, none := crossorigin.New([]string{"https://app.example"}, nil, silent), crossorigin.New([]string{"*"}, nil, silent), crossorigin.New(nil, nil, silent)
 	for _, test := range []struct {
 		policy  *crossorigin.Policy
 		origin  string
