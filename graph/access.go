@@ -21,16 +21,47 @@ func (access) Validate(graphql.ExecutableSchema) error { return nil }
 
 func (a access) MutateOperationContext(ctx context.Context, op *graphql.OperationContext) *gqlerror.Error {
 	op.DisableIntrospection = !a.introspection
-	_, signed := auth.FromContext(ctx)
-	for _, field := range rootFields(op.Operation.SelectionSet) {
-		switch {
-		case isIntrospection(field):
-			if !a.introspection {
+	fields := rootFields(op.Operation.SelectionSet, nil)
+	if !a.introspection {
+		for _, field := range fields {
+			if isIntrospection(field) {
 				err := refuse(field.Position, "introspection is turned off on this server: see /schema.graphql")
 				err.Extensions["reason"] = "INTROSPECTION_DISABLED"
 				return err
 			}
-		case !signed && !isPublic(op.Operation.Operation, field):
+		}
+	}
+	if _, signed := auth.FromContext(ctx); !signed {
+		return checkFields(op.Operation.Operation, fields)
+	}
+	return nil
+}
+
+// checkUnsigned looks at a document that was only parsed: that it needs a
+// signature is told before it is validated, which takes much longer.
+func checkUnsigned(ctx context.Context, document *ast.QueryDocument, operationName string) *gqlerror.Error {
+	operation := document.Operations.ForName(operationName)
+	if operation == nil {
+		return nil // the executor reports it
+	}
+	fields := rootFields(operation.SelectionSet, document.Fragments)
+	if r, ok := ctx.Value(reportKey{}).(*Report); ok {
+		r.describe(fields)
+	}
+	return checkFields(operation.Operation, fields)
+}
+
+// checkFields refuses root fields that need a signature. Of introspection, which
+// answers much, there is one field of each kind without one.
+func checkFields(operation ast.Operation, fields []*ast.Field) *gqlerror.Error {
+	seen := map[string]bool{}
+	for _, field := range fields {
+		switch {
+		case isIntrospection(field) && seen[field.Name]:
+			return refuse(field.Position, "without a signature, a document has %s once", field.Name)
+		case isIntrospection(field):
+			seen[field.Name] = true
+		case !isPublic(operation, field):
 			refused := auth.Unsigned()
 			err := gqlerror.ErrorPosf(field.Position, "%s", refused.Message)
 			err.Extensions = refused.Extensions()
@@ -50,22 +81,30 @@ func isPublic(operation ast.Operation, field *ast.Field) bool {
 }
 
 // rootFields are those that the selection asks for, through fragments too,
-// whatever @skip and @include say.
-func rootFields(set ast.SelectionSet) []*ast.Field {
-	return appendFields(nil, set, map[string]bool{})
+// whatever @skip and @include say. Fragments that validation has not resolved
+// yet are looked up in those given.
+func rootFields(set ast.SelectionSet, fragments ast.FragmentDefinitionList) []*ast.Field {
+	return appendFields(nil, set, fragments, map[string]bool{})
 }
 
-func appendFields(fields []*ast.Field, set ast.SelectionSet, visited map[string]bool) []*ast.Field {
+func appendFields(fields []*ast.Field, set ast.SelectionSet, fragments ast.FragmentDefinitionList, visited map[string]bool) []*ast.Field {
 	for _, selection := range set {
 		switch s := selection.(type) {
 		case *ast.Field:
 			fields = append(fields, s)
 		case *ast.InlineFragment:
-			fields = appendFields(fields, s.SelectionSet, visited)
+			fields = appendFields(fields, s.SelectionSet, fragments, visited)
 		case *ast.FragmentSpread:
-			if !visited[s.Name] {
-				visited[s.Name] = true
-				fields = appendFields(fields, s.Definition.SelectionSet, visited)
+			if visited[s.Name] {
+				continue
+			}
+			visited[s.Name] = true
+			definition := s.Definition
+			if definition == nil {
+				definition = fragments.ForName(s.Name)
+			}
+			if definition != nil {
+				fields = appendFields(fields, definition.SelectionSet, fragments, visited)
 			}
 		}
 	}

@@ -2,6 +2,7 @@ package graph_test
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 )
 
@@ -74,6 +75,47 @@ func TestUnsignedDocumentsThatAreRefused(t *testing.T) {
 		}
 	}
 	a.as("alice").viewer(t).is("0", "head")
+}
+
+// What nobody signed costs little, and the answer to garbage is small.
+func TestUnsignedDocumentsThatCostMuch(t *testing.T) {
+	t.Parallel()
+	c := newAPI(t, options{}).as("")
+	long := strings.Repeat("a", 60)
+	for name, test := range map[string]struct {
+		query string
+		want  refusal
+	}{
+		"unknown directives":       {`{limits {` + strings.Repeat("maxPage @a ", 50) + aliases(200, "maxBatch @b") + `}}`, refusedDocument},
+		"unknown fields":           {`{limits {` + aliases(200, long) + `}}`, refusedDocument},
+		"unknown root fields":      {`{` + aliases(200, long) + `}`, unauthenticated},
+		"the schema again":         {`{` + aliases(30, `__schema {queryType {name}}`) + `}`, refusedDocument},
+		"in a fragment":            {`{...A __schema {queryType {name}}} fragment A on Query {a: __schema {queryType {name}}}`, refusedDocument},
+		"a type again":             {`{a: __type(name: "Record") {name} b: __type(name: "Lock") {name}}`, refusedDocument},
+		"needs a signature, wrong": {`{viewer {nothing @nothing}}`, unauthenticated},
+	} {
+		a := c.refused(t, test.query, nil, test.want)
+		if len(a.body) > 8<<10 || len(a.Errors) > 20 {
+			t.Errorf("%s: an answer of %d errors in %d bytes", name, len(a.Errors), len(a.body))
+		}
+	}
+	c.ok(t, `{__schema {queryType {name}} __type(name: "Record") {name} limits {maxPage}}`, nil)
+}
+
+func TestSuggestionsAreForThoseWhoSign(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t, options{})
+	const query, alike = `{limits {maxPages}}`, `Did you mean \"maxPage\"`
+	if got := a.as("alice").refused(t, query, nil, refusedDocument); !strings.Contains(got.body, alike) {
+		t.Errorf("signed: %s", got.body)
+	}
+	if got := a.as("").refused(t, query, nil, refusedDocument); strings.Contains(got.body, "Did you mean") {
+		t.Errorf("unsigned: %s", got.body)
+	}
+	many := a.as("alice").refused(t, `{limits {`+aliases(20, "maxPages")+`}}`, nil, refusedDocument)
+	if n := strings.Count(many.body, "Did you mean"); n > 3 {
+		t.Errorf("%d suggestions", n)
+	}
 }
 
 func TestIntrospectionTurnedOff(t *testing.T) {

@@ -6,6 +6,8 @@ import (
 	"sync"
 
 	"github.com/vektah/gqlparser/v2/ast"
+
+	"syncline/auth"
 )
 
 // Bounds of the documents that are kept, in bytes of their text: of all, and of
@@ -58,9 +60,11 @@ func (c *documentCache) text(text string) (string, bool) {
 	return element.Value.(*document).text, true
 }
 
-// Add implements graphql.Cache. A document that is too long is not kept.
-func (c *documentCache) Add(_ context.Context, text string, parsed *ast.QueryDocument) {
-	if len(text) > maxCachedDocument {
+// Add implements graphql.Cache. A document that is too long is not kept, and
+// neither is one that nobody signed: they cost little, and must not drive out
+// those of others.
+func (c *documentCache) Add(ctx context.Context, text string, parsed *ast.QueryDocument) {
+	if _, signed := auth.FromContext(ctx); !signed || len(text) > maxCachedDocument {
 		return
 	}
 	c.mu.Lock()

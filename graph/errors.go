@@ -56,6 +56,9 @@ type presenter struct{ log *slog.Logger }
 func (p presenter) present(ctx context.Context, err error) *gqlerror.Error {
 	var outer *gqlerror.Error
 	if errors.As(err, &outer) && outer.Err == nil && outer.Extensions["code"] != nil {
+		if _, signed := auth.FromContext(ctx); !signed {
+			outer.Message, _, _ = strings.Cut(outer.Message, suggestion)
+		}
 		outer.Message = clip(outer.Message)
 		report(ctx, outer)
 		return outer // gqlgen's own, or presented already

@@ -47,13 +47,29 @@ func (r *Report) Codes() []string {
 	return slices.Clone(r.codes)
 }
 
-func (r *Report) describe(op *ast.OperationDefinition) {
+// describe notes root fields, if they are the schema's: others may come from a
+// document that was refused before it was validated.
+func (r *Report) describe(fields []*ast.Field) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, field := range rootFields(op.SelectionSet) {
-		r.fields = addOnce(r.fields, field.Name, maxReportedFields)
+	for _, field := range fields {
+		if rootFieldNames[field.Name] {
+			r.fields = addOnce(r.fields, field.Name, maxReportedFields)
+		}
 	}
 }
+
+// rootFieldNames are those of the schema.
+var rootFieldNames = func() map[string]bool {
+	names := map[string]bool{"__typename": true, "__schema": true, "__type": true}
+	s := schema()
+	for _, root := range []*ast.Definition{s.Query, s.Mutation, s.Subscription} {
+		for _, field := range root.Fields {
+			names[field.Name] = true
+		}
+	}
+	return names
+}()
 
 func addOnce(list []string, s string, most int) []string {
 	if len(list) == most || slices.Contains(list, s) {
@@ -85,7 +101,7 @@ func (reporter) Validate(graphql.ExecutableSchema) error { return nil }
 
 func (reporter) MutateOperationContext(ctx context.Context, op *graphql.OperationContext) *gqlerror.Error {
 	if r, ok := ctx.Value(reportKey{}).(*Report); ok {
-		r.describe(op.Operation)
+		r.describe(rootFields(op.Operation.SelectionSet, nil))
 	}
 	return nil
 }

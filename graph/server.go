@@ -7,11 +7,13 @@
 package graph
 
 import (
+	"fmt"
 	"log/slog"
 	"maps"
 
 	"github.com/99designs/gqlgen/graphql/handler"
 	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/validator/core"
 	"github.com/vektah/gqlparser/v2/validator/rules"
 
 	"syncline/feed"
@@ -53,12 +55,46 @@ func NewServer(config Config) *handler.Server {
 	return srv
 }
 
-// validationRules do not look for names of types that are like an unknown one:
+// validationRules compare unknown names with known ones for a few fields only:
 // with long names, of which a document may have many, that takes most of a second.
 func validationRules() *rules.Rules {
 	r := rules.NewDefaultRules()
+	r.ReplaceRule(rules.FieldsOnCorrectTypeRule.Name, knownFields)
 	r.ReplaceRule(rules.KnownTypeNamesRule.Name, rules.KnownTypeNamesRuleWithoutSuggestions.RuleFunc)
+	r.ReplaceRule(rules.KnownArgumentNamesRule.Name, rules.KnownArgumentNamesRuleWithoutSuggestions.RuleFunc)
+	r.ReplaceRule(rules.ValuesOfCorrectTypeRule.Name, rules.ValuesOfCorrectTypeRuleWithoutSuggestions.RuleFunc)
 	return r
+}
+
+// Names that are like an unknown field's are looked for so often in a document,
+// and if it has at most so many bytes.
+const (
+	maxSuggestions  = 3
+	maxComparedName = 40
+)
+
+// suggestion begins what knownFields adds to a message.
+const suggestion = " Did you mean "
+
+func knownFields(observers *core.Events, addError core.AddErrFunc) {
+	left := maxSuggestions
+	observers.OnField(func(_ *core.Walker, field *ast.Field) {
+		if field.ObjectDefinition == nil || field.Definition != nil {
+			return
+		}
+		message := fmt.Sprintf("Cannot query field %q on type %q.", field.Name, field.ObjectDefinition.Name)
+		if left > 0 && len(field.Name) <= maxComparedName {
+			left--
+			var names []string
+			for _, known := range field.ObjectDefinition.Fields {
+				names = append(names, known.Name)
+			}
+			if alike := core.SuggestionList(field.Name, names); len(alike) > 0 {
+				message += suggestion + core.QuotedOrList(alike...) + "?"
+			}
+		}
+		addError(core.Message("%s", message), core.At(field.Position))
+	})
 }
 
 // schema is gqlgen's without @defer: every answer here comes whole.

@@ -8,6 +8,8 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 	"github.com/vektah/gqlparser/v2/parser"
+
+	"syncline/auth"
 )
 
 // What a document may look like. Ordinary documents stay far below.
@@ -32,7 +34,7 @@ func (shape) ExtensionName() string { return "Shape" }
 
 func (shape) Validate(graphql.ExecutableSchema) error { return nil }
 
-func (s shape) MutateOperationParameters(_ context.Context, params *graphql.RawParams) *gqlerror.Error {
+func (s shape) MutateOperationParameters(ctx context.Context, params *graphql.RawParams) *gqlerror.Error {
 	if text, ok := s.cache.text(params.Query); ok {
 		params.Query = text // one copy for all that keep it
 		return nil
@@ -41,7 +43,13 @@ func (s shape) MutateOperationParameters(_ context.Context, params *graphql.RawP
 	if err != nil {
 		return nil //nolint:nilerr // the executor comes upon it next, and reports it
 	}
-	return checkShape(document)
+	if err := checkShape(document); err != nil {
+		return err
+	}
+	if _, signed := auth.FromContext(ctx); !signed {
+		return checkUnsigned(ctx, document, params.OperationName)
+	}
+	return nil
 }
 
 func checkShape(document *ast.QueryDocument) *gqlerror.Error {

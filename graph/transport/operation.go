@@ -162,6 +162,10 @@ func failureOf(ctx context.Context, exec graphql.GraphExecutor) *graphql.Respons
 	return exec.DispatchError(ctx, gqlerror.List{gqlerror.WrapIfUnwrapped(err)})
 }
 
+// maxErrors is how many errors a document is refused with at most: who sends
+// garbage gets a small answer.
+const maxErrors = 20
+
 // parse reads and validates a document. The errors are not presented yet.
 func parse(ctx context.Context, exec graphql.GraphExecutor, params *graphql.RawParams) (op *graphql.OperationContext, errs gqlerror.List) {
 	defer func() {
@@ -178,6 +182,7 @@ func parse(ctx context.Context, exec graphql.GraphExecutor, params *graphql.RawP
 		errs = gqlerror.List{badInput("a number in the document is out of range")}
 	}()
 	op, errs = exec.CreateOperationContext(ctx, params)
+	errs = errs[:min(len(errs), maxErrors)]
 	switch {
 	case len(op.Variables) == 0:
 		op.Variables = nil // an empty map takes 300 bytes, a subscription keeps it
