@@ -1,5 +1,6 @@
 const HEX = /^(?:[0-9a-f]{2})*$/i;
-const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+/** The bits that padding leaves over are zero, as the server has it. */
+const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$/;
 
 export function toHex(bytes: Uint8Array): string {
   return Array.from(bytes, (b) => b.toString(16).padStart(2, '0')).join('');
@@ -24,12 +25,13 @@ export function fromBase64(text: string): Uint8Array<ArrayBuffer> {
   return Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
 }
 
-/** Text as UTF-8 in the scalar `Bytes`. */
+/** Text as UTF-8 in the scalar `Bytes`. Throws a `RangeError` for half a surrogate pair, which UTF-8 does not have. */
 export function encodeText(text: string): string {
+  if (/\p{Surrogate}/u.test(text)) throw new RangeError('half of a character: a surrogate without its other half');
   return toBase64(new TextEncoder().encode(text));
 }
 
-/** The text in a scalar `Bytes`. Throws a `TypeError` if it is not UTF-8. */
+/** The text in a scalar `Bytes`, as it was encoded. Throws a `TypeError` if it is not UTF-8. */
 export function decodeText(data: string): string {
-  return new TextDecoder('utf-8', { fatal: true }).decode(fromBase64(data));
+  return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(fromBase64(data));
 }

@@ -5,6 +5,7 @@ export type ClientErrorCode =
   | 'STORAGE_FULL'
   | 'STORAGE_CORRUPT'
   | 'IDENTITY_CHANGED'
+  | 'CLOCK_WRONG'
   | 'UNREACHABLE'
   | 'NOT_SYNCLINE'
   | 'PROTOCOL';
@@ -28,13 +29,21 @@ export class SynclineError extends Error {
 }
 
 /** That nobody answers at a URL, and what to do about it. */
-export function unreachable(url: URL, cause: unknown): SynclineError {
+export function unreachable(url: URL, cause: unknown, extensions: Record<string, unknown> = {}): SynclineError {
   return new SynclineError(
     'UNREACHABLE',
     `${url.origin} cannot be reached: check the URL, the network and that the server runs; from a page of another origin, that its ALLOWED_ORIGINS names that origin`,
-    {},
+    extensions,
     { cause },
   );
+}
+
+/**
+ * Whether the same may succeed a little later, by itself. `SIGNATURE_EXPIRED`
+ * is not among them: the session's clock must be corrected first.
+ */
+export function mayPass({ code }: SynclineError): boolean {
+  return ['UNREACHABLE', 'UNAVAILABLE', 'RATE_LIMITED', 'NONCE_REUSED', 'INTERNAL'].includes(code);
 }
 
 interface GraphQLErrorLike {

@@ -1,5 +1,6 @@
+import { onAbort } from './abort.js';
 import { pause, sleep } from './backoff.js';
-import { fromGraphQLErrors, SynclineError, unreachable } from './errors.js';
+import { fromGraphQLErrors, mayPass, SynclineError, unreachable } from './errors.js';
 import { isRepeatable } from './repeatable.js';
 import type { Session } from './session.js';
 import { authorityOf, contentDigest, sign } from './signing.js';
@@ -20,6 +21,9 @@ export interface SignedFetchOptions {
 /** How long a server may say nothing, before its answer and amid it; a connection that died in silence never goes on. */
 const LONGEST_SILENCE = 60_000;
 
+/** The bytes of a longer answer are not Syncline's. */
+const LONGEST_ANSWER = 64 * 1024 * 1024;
+
 /**
  * A `fetch` that signs each request anew. A clock that is off is corrected by
  * the server's. A request that was not applied, or that may safely be applied
@@ -27,21 +31,33 @@ const LONGEST_SILENCE = 60_000;
  * An answer is there as a whole, but for a stream of events.
  *
  * Beside what the server answers, it throws a {@link SynclineError}:
- * `UNREACHABLE`, `NOT_SYNCLINE`, `IDENTITY_CHANGED`.
+ * `UNREACHABLE`, `NOT_SYNCLINE`, `PROTOCOL`, `CLOCK_WRONG`, `IDENTITY_CHANGED`.
  */
 export function signedFetch(session: Session, options: SignedFetchOptions = {}): typeof fetch {
   return async (input, init) => {
     const tenure = session.signal; // before anything is awaited: what is sent now is the present identity's
     const request = await read(session, input, init);
     const call = new AbortController();
-    const over = new AbortController();
-    abortWith([tenure, request.init.signal], call, over.signal);
-    let response: Response | undefined;
+    // Not by AbortSignal.any: what it makes would pile up on a session's signal in Node.js 20.
+    const bound = [tenure, request.init.signal].map((signal) => {
+      if (signal?.aborted) call.abort(signal.reason);
+      return onAbort(signal, () => call.abort(signal!.reason));
+    });
+    const release = () => bound.forEach((forget) => forget());
+    let response: Response;
     try {
-      return (response = await persist(session, options, request, call.signal));
-    } finally {
-      if (!response || isJSON(response)) over.abort(); // a stream of events goes on
+      response = await persist(session, options, request, call.signal);
+    } catch (error) {
+      release();
+      throw error;
     }
+    if (!response.body || isJSON(response)) {
+      release();
+      return response;
+    }
+    const { readable, writable } = new TransformStream<Uint8Array>();
+    response.body.pipeTo(writable).then(release, release);
+    return new Response(readable, response);
   };
 }
 
@@ -54,7 +70,7 @@ async function persist(session: Session, options: SignedFetchOptions, request: P
       corrected = session.correctClock(result.error.extensions['serverTime']);
       if (corrected) continue;
     }
-    const last = failed + 1 >= attempts || !mayPass(result, request.repeatable);
+    const last = failed + 1 >= attempts || !mayRepeat(result, request.repeatable);
     if (last && result.response) return result.response;
     if (last) throw result.error!;
     options.onRetry?.(result.error!);
@@ -110,6 +126,7 @@ async function attempt(
     response = await whole(await unlessSilent(send(request.url, init), silence), silence);
   } catch (cause) {
     if (signal.aborted) throw signal.reason;
+    if (cause instanceof SynclineError) throw cause;
     return { error: unreachable(request.url, cause) };
   }
   const error = await errorOf(response, request.url);
@@ -131,11 +148,14 @@ async function whole(response: Response, silence: AbortController): Promise<Resp
   if (!response.body || !isJSON(response)) return response;
   const reader = response.body.getReader();
   const parts: BlobPart[] = [];
-  for (;;) {
+  for (let length = 0; length <= LONGEST_ANSWER; ) {
     const { done, value } = await unlessSilent(reader.read(), silence);
     if (done) return new Response(new Blob(parts), response);
+    length += value.length;
     parts.push(value);
   }
+  void reader.cancel().catch(() => {});
+  throw new SynclineError('PROTOCOL', 'the answer is longer than 64 MiB');
 }
 
 function typeOf(response: Response): string {
@@ -164,7 +184,7 @@ function signedHeaders(session: Session, { url, init, body }: Prepared, moment: 
   if (digest) headers.set('content-digest', digest);
   headers.set('signature-input', signatureInput);
   headers.set('signature', signature);
-  if (session.authorization) headers.set('authorization', session.authorization);
+  if (session.authorization && url.origin === session.url.origin) headers.set('authorization', session.authorization);
   return headers;
 }
 
@@ -172,14 +192,17 @@ function signedHeaders(session: Session, { url, init, body }: Prepared, moment: 
 async function errorOf(response: Response, url: URL): Promise<SynclineError | undefined> {
   const type = typeOf(response);
   if (response.ok && /json|event-stream/.test(type)) return undefined;
+  let error: SynclineError | undefined;
   if (isJSON(response)) {
     const body = (await response.clone().json().catch(() => undefined)) as { errors?: unknown } | undefined;
-    const error = fromGraphQLErrors(body?.errors);
-    if (error) return error;
-  } else {
-    void response.body?.cancel().catch(() => {}); // a page of whoever stands before the server
-    if ([429, 502, 503, 504].includes(response.status)) return unreachable(url, new Error(`a gateway answered with ${response.status}`));
+    error = fromGraphQLErrors(body?.errors);
+  } else void response.body?.cancel().catch(() => {}); // a page of whoever stands before the server
+  // With these a gateway says that the server is away, in a body of any kind.
+  if ((response.status >= 500 || [408, 425, 429].includes(response.status)) && !(error && mayPass(error))) {
+    const retryAfterMs = Number(response.headers.get('retry-after')) * 1000;
+    return unreachable(url, new Error(`a gateway answered with ${response.status}`), { retryAfterMs });
   }
+  if (error) return error;
   throw new SynclineError(
     'NOT_SYNCLINE',
     `${url.origin}${url.pathname} answered with ${response.status || 'a redirect'} and ${type || 'no content type'}, which Syncline does not: check the URL (it ends in /graphql) and what stands before the server`,
@@ -187,27 +210,6 @@ async function errorOf(response: Response, url: URL): Promise<SynclineError | un
 }
 
 /** Whether the same request may succeed a little later, without being applied twice. */
-function mayPass({ error }: Attempt, repeatable: boolean): boolean {
-  switch (error?.code) {
-    case 'RATE_LIMITED':
-      return true;
-    case 'UNAVAILABLE':
-      return repeatable || error.extensions['outcome'] === 'NOT_APPLIED';
-    case 'UNREACHABLE':
-    case 'NONCE_REUSED': // a browser or proxy sent it twice and lost the first answer
-      return repeatable;
-    default:
-      return false;
-  }
-}
-
-/**
- * Aborts a call with whichever signal is aborted first, until it is over: what
- * AbortSignal.any makes would pile up on a session's signal in Node.js 20.
- */
-function abortWith(signals: (AbortSignal | null | undefined)[], call: AbortController, over: AbortSignal): void {
-  for (const signal of signals) {
-    if (signal?.aborted) call.abort(signal.reason);
-    signal?.addEventListener('abort', () => call.abort(signal.reason), { signal: over });
-  }
+function mayRepeat({ error }: Attempt, repeatable: boolean): boolean {
+  return !!error && mayPass(error) && (repeatable || error.code === 'RATE_LIMITED' || error.extensions['outcome'] === 'NOT_APPLIED');
 }

@@ -1,4 +1,3 @@
-import { hmac } from '@noble/hashes/hmac.js';
 import { sha256 } from '@noble/hashes/sha2.js';
 import * as secp256k1 from '@noble/secp256k1';
 
@@ -32,7 +31,7 @@ export class Identity {
     if (!(privateKey instanceof Uint8Array) || !secp256k1.utils.isValidSecretKey(privateKey)) {
       throw new SynclineError(
         'KEY_INVALID',
-        'this is not a private key of Syncline: it must be 32 bytes, neither zero nor above the order of secp256k1. Paste the key exactly as it was exported.',
+        'a private key is 32 bytes, or 64 hexadecimal characters. Paste the key exactly as it was exported.',
       );
     }
     return new Identity(privateKey.slice());
@@ -40,18 +39,8 @@ export class Identity {
 
   /** The user whose key {@link exportHex} gave: 64 hexadecimal characters. Throws `KEY_INVALID`. */
   static fromHex(text: string): Identity {
-    let privateKey: Uint8Array;
-    try {
-      privateKey = fromHex(text.trim());
-    } catch (cause) {
-      throw new SynclineError(
-        'KEY_INVALID',
-        'this is not a private key of Syncline: it must be 64 hexadecimal characters. Paste the key exactly as it was exported.',
-        {},
-        { cause },
-      );
-    }
-    return Identity.fromBytes(privateKey);
+    const digits = text.trim();
+    return Identity.fromBytes(/^[0-9a-f]{64}$/i.test(digits) ? fromHex(digits) : new Uint8Array());
   }
 
   /** The private key in 64 hexadecimal characters. Show it to its user only. */
@@ -71,9 +60,20 @@ export class Identity {
   sign(message: Uint8Array): Uint8Array {
     // WebCrypto has no secp256k1, and is absent on plain-http pages.
     secp256k1.hashes.sha256 = sha256;
-    secp256k1.hashes.hmacSha256 = (key, text) => hmac(sha256, key, text);
+    secp256k1.hashes.hmacSha256 = hmac;
     const signature = secp256k1.sign(message, this.#privateKey, { format: 'recovered', prehash: true });
     signature[0]! += HEADER;
     return signature;
   }
+}
+
+/** HMAC of SHA-256 (RFC 2104) under a key of 32 bytes, the only kind that RFC 6979 makes. */
+function hmac(key: Uint8Array, text: Uint8Array) {
+  const round = (mask: number, message: Uint8Array) => {
+    const padded = new Uint8Array(64 + message.length).fill(mask, 0, 64);
+    key.forEach((byte, i) => (padded[i]! ^= byte));
+    padded.set(message, 64);
+    return sha256(padded);
+  };
+  return round(0x5c, round(0x36, text));
 }

@@ -12,6 +12,13 @@ export interface SessionOptions {
   certificate?: string;
   /** The local clock in milliseconds; `Date.now` by default. */
   now?: () => number;
+  /**
+   * How far from the local clock a server may correct the one that signatures
+   * are dated by, in milliseconds: a day by default. A server that lies about
+   * the time could collect signatures that are good later. `Infinity` is for
+   * devices that start without any idea of the time.
+   */
+  clockCorrection?: number;
 }
 
 /**
@@ -24,6 +31,7 @@ export class Session {
   /** The Authorization header, where the server asks for certificates. */
   readonly authorization: string | undefined;
   readonly #now: () => number;
+  readonly #clockCorrection: number;
   #identity: Identity;
   #skew = 0;
   #tenure = new AbortController();
@@ -35,6 +43,7 @@ export class Session {
     this.authorization = options.certificate && `Bearer ${options.certificate.replace(/\s/g, '')}`;
     this.#identity = options.identity;
     this.#now = options.now ?? Date.now;
+    this.#clockCorrection = options.clockCorrection ?? 86_400_000;
   }
 
   get identity(): Identity {
@@ -71,11 +80,20 @@ export class Session {
     return this.#now() + this.#skew;
   }
 
-  /** Sets the clock by the `serverTime` of an error or of `limits`. False if it is not a time. */
+  /**
+   * Sets the clock by the `serverTime` of an error or of `limits`. False if it
+   * is not a time. Throws `CLOCK_WRONG` if it is farther from the local clock
+   * than `clockCorrection` allows.
+   */
   correctClock(serverTime: unknown): boolean {
     const server = typeof serverTime === 'string' ? Date.parse(serverTime) : NaN;
     if (Number.isNaN(server)) return false;
-    this.#skew = server - this.#now();
+    const skew = server - this.#now();
+    if (Math.abs(skew) > this.#clockCorrection) {
+      const days = Math.round(Math.abs(skew) / 86_400_000);
+      throw new SynclineError('CLOCK_WRONG', `this device's clock and the server's are ${days} days apart: set it, or see clockCorrection`, { serverTime });
+    }
+    this.#skew = skew;
     return true;
   }
 }

@@ -118,6 +118,31 @@ test('says what to do where something else answers', async (t) => {
   }
 });
 
+const gateways: [status: number, type: string, body: string][] = [
+  ...[502, 504, 520, 521, 522, 523, 524, 525, 526, 527, 530].map((status): [number, string, string] => [status, 'text/html', '<h1>Bad gateway</h1>']),
+  [502, 'application/json', '{"message":"Internal server error"}'],
+  [503, 'application/problem+json', '{"type":"about:blank","title":"Service Unavailable","status":503}'],
+  [500, 'application/json', '{"errors":[{"message":"no upstream","extensions":{"code":"SUBREQUEST_HTTP_ERROR"}}]}'],
+  [504, 'application/json', '{"message"'],
+  [429, 'application/json', '{"message":"Too Many Requests"}'],
+];
+
+for (const [status, type, body] of gateways) {
+  test(`a gateway that answers ${status} with ${body} is waited for`, async () => {
+    const retries: string[] = [];
+    const once = () => {
+      let asked = 0;
+      const failing: typeof fetch = async (input, init) =>
+        asked++ === 0 ? new Response(body, { status, headers: { 'content-type': type } }) : fetch(input, init);
+      return signedFetch(newSession(), { fetch: failing, onRetry: ({ code, cause }) => retries.push(`${code}: ${String(cause)}`) });
+    };
+    assert.equal((await set(server.url, once(), 'a', 'text')).status, 'SUCCESS');
+    assert.deepEqual(retries, [`UNREACHABLE: Error: a gateway answered with ${status}`]);
+    const unsafe = call(server.url, once(), SET, { input: { id: 'a', data: '' } });
+    await assert.rejects(unsafe, { code: 'UNREACHABLE' }, 'a write without mutation id is not sent again');
+  });
+}
+
 test('a request under way for the old identity ends when another takes over', async () => {
   const session = newSession();
   let sent!: () => void;
@@ -173,6 +198,21 @@ test('requests leave nothing behind on the signals of a session and of a caller'
       assert.ok(!kept?.size, String(name));
     }
   }
+});
+
+test('many requests at once, also with one signal, bring no warning', async () => {
+  const warnings: string[] = [];
+  const note = ({ message }: Error) => warnings.push(message);
+  process.on('warning', note);
+  const session = newSession();
+  const { signal } = new AbortController();
+  const send = signedFetch(session);
+  const body = JSON.stringify({ query: '{ viewer { id } }' });
+  const headers = { 'content-type': 'application/json' };
+  await Promise.all(Array.from({ length: 30 }, () => send(server.url, { method: 'POST', headers, body, signal })));
+  await new Promise((resolve) => setImmediate(resolve));
+  process.off('warning', note);
+  assert.deepEqual(warnings, []);
 });
 
 test('a caller may give up, also between two tries', async () => {
