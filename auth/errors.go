@@ -18,6 +18,7 @@ const (
 	CodeNonceReused      Code = "NONCE_REUSED"      // this key's nonce was seen before
 	CodeForbidden        Code = "FORBIDDEN"         // the API-key certificate
 	CodeBadUserInput     Code = "BAD_USER_INPUT"    // a body too large, encoded or cut off
+	CodeRateLimited      Code = "RATE_LIMITED"      // too much was asked for; try again later
 	CodeUnavailable      Code = "UNAVAILABLE"       // cannot tell now; try again
 )
 
@@ -30,7 +31,7 @@ type Error struct {
 
 	// ServerTime goes with CodeSignatureExpired: the time to correct a clock by.
 	ServerTime time.Time
-	// RetryAfter goes with CodeUnavailable.
+	// RetryAfter goes with CodeUnavailable and CodeRateLimited.
 	RetryAfter time.Duration
 
 	cause error
@@ -61,8 +62,10 @@ func (e *Error) Extensions() map[string]any {
 	if !e.ServerTime.IsZero() {
 		ext["serverTime"] = e.ServerTime.UTC().Format(dateTime)
 	}
-	if e.Code == CodeUnavailable {
+	if e.Code == CodeUnavailable || e.Code == CodeRateLimited {
 		ext["retryAfterMs"] = e.RetryAfter.Milliseconds()
+	}
+	if e.Code == CodeUnavailable {
 		ext["outcome"] = "NOT_APPLIED" // nothing is done before verification
 	}
 	return ext
@@ -71,25 +74,31 @@ func (e *Error) Extensions() map[string]any {
 // Close codes of the WebSocket.
 const (
 	closeForbidden     = 4403 // graphql-transport-ws: Forbidden
+	closeRateLimited   = 4429
 	closeTryAgainLater = 1013
 )
 
 // Close is the code and the reason with which a WebSocket connection that is
 // refused so is closed. The reason is a small JSON object with code and, where
-// there is one, serverTime.
+// there is one, serverTime or retryAfterMs.
 func (e *Error) Close() (code int, reason string) {
 	body := struct {
 		Code       Code   `json:"code"`
 		ServerTime string `json:"serverTime,omitempty"`
-	}{Code: e.Code}
+		RetryAfter int64  `json:"retryAfterMs,omitempty"`
+	}{Code: e.Code, RetryAfter: e.RetryAfter.Milliseconds()}
 	if !e.ServerTime.IsZero() {
 		body.ServerTime = e.ServerTime.UTC().Format(dateTime)
 	}
-	text, _ := json.Marshal(body) // two strings: cannot fail
-	if e.Code == CodeUnavailable {
+	text, _ := json.Marshal(body) // text and a number: cannot fail
+	switch e.Code {
+	case CodeUnavailable:
 		return closeTryAgainLater, string(text)
+	case CodeRateLimited:
+		return closeRateLimited, string(text)
+	default:
+		return closeForbidden, string(text)
 	}
-	return closeForbidden, string(text)
 }
 
 // ServeHTTP answers a request with the refusal.
@@ -142,6 +151,12 @@ func nonceReused() *Error {
 
 func forbidden(message string) *Error {
 	return &Error{Code: CodeForbidden, Message: message, Status: http.StatusForbidden}
+}
+
+// RateLimited is the refusal of a request, or of a connection, over a limit that is
+// the client's own. Nothing was done, and the same may be tried after a time.
+func RateLimited(message string, retryAfter time.Duration) *Error {
+	return &Error{Code: CodeRateLimited, Message: message, Status: http.StatusTooManyRequests, RetryAfter: retryAfter}
 }
 
 func badInput(status int, message string) *Error {

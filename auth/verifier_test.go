@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -189,7 +190,7 @@ func TestFullMemoryIsUnavailable(t *testing.T) {
 		t.Errorf("the first one again: %q", got)
 	}
 	code, reason := refusal.Close()
-	if code != 1013 || reason != `{"code":"UNAVAILABLE"}` {
+	if code != 1013 || reason != `{"code":"UNAVAILABLE","retryAfterMs":2000}` {
 		t.Errorf("a WebSocket would be closed with %d %s", code, reason)
 	}
 }
@@ -224,6 +225,21 @@ func TestCloseReasonIsSmall(t *testing.T) {
 	}
 	if len(reason) > 123 {
 		t.Errorf("%d bytes do not fit a close frame", len(reason))
+	}
+}
+
+// A request over a limit is told when to come again, however it came.
+func TestRateLimited(t *testing.T) {
+	t.Parallel()
+	refusal := auth.RateLimited("too many requests: wait", 1500*time.Millisecond)
+	w := httptest.NewRecorder()
+	refusal.ServeHTTP(w, nil)
+	const body = `{"errors":[{"message":"too many requests: wait","extensions":{"code":"RATE_LIMITED","retryAfterMs":1500}}]}`
+	if w.Code != http.StatusTooManyRequests || w.Header().Get("Retry-After") != "2" || strings.TrimSpace(w.Body.String()) != body {
+		t.Errorf("%d, Retry-After %q, %s", w.Code, w.Header().Get("Retry-After"), w.Body)
+	}
+	if code, reason := refusal.Close(); code != 4429 || reason != `{"code":"RATE_LIMITED","retryAfterMs":1500}` {
+		t.Errorf("closes with %d %s", code, reason)
 	}
 }
 
