@@ -16,6 +16,23 @@ import (
 // the log is.
 func startNginx(t *testing.T, address string, instances [2]string) (logFile string) {
 	t.Helper()
+	conf := read(t, "nginx.conf")
+	for _, change := range [][2]string{
+		{"listen 80;", "listen " + address + ";"},
+		{"server syncline-1:8080 ", "server " + instances[0] + " "},
+		{"server syncline-2:8080 ", "server " + instances[1] + " "},
+	} {
+		if strings.Count(conf, change[0]) != 1 {
+			t.Fatalf("nginx.conf: want %q once", change[0])
+		}
+		conf = strings.Replace(conf, change[0], change[1], 1)
+	}
+	return startNginxWith(t, address, conf)
+}
+
+// startNginxWith runs nginx with a configuration that has one http block.
+func startNginxWith(t *testing.T, address, conf string) (logFile string) {
+	t.Helper()
 	program := installed(t, "nginx", "nginx-light")
 	dir, err := os.MkdirTemp("", "syncline-nginx-") // its workers, who are nobody, must get in
 	if err != nil {
@@ -25,18 +42,7 @@ func startNginx(t *testing.T, address string, instances [2]string) (logFile stri
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	conf := read(t, "nginx.conf")
-	for _, change := range [][2]string{
-		{"listen 80;", "listen " + address + ";"},
-		{"server syncline-1:8080 ", "server " + instances[0] + " "},
-		{"server syncline-2:8080 ", "server " + instances[1] + " "},
-		{"http {\n", "http {\n" + temporaryPaths(dir)},
-	} {
-		if strings.Count(conf, change[0]) != 1 {
-			t.Fatalf("nginx.conf: want %q once", change[0])
-		}
-		conf = strings.Replace(conf, change[0], change[1], 1)
-	}
+	conf = strings.Replace(conf, "http {\n", "http {\n"+temporaryPaths(dir), 1)
 	file := filepath.Join(dir, "nginx.conf")
 	if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
 		t.Fatal(err)

@@ -143,9 +143,12 @@ func (s *stream) abort() {
 	_ = s.control.SetWriteDeadline(time.Now())
 }
 
-// begin sends the header.
+// begin sends the header. Proxies that compress hold events back until they have
+// many: no-transform has most of them pass a stream on as it is. nginx knows its
+// own header.
 func (s *stream) begin() {
 	header := s.w.Header()
+	header.Set("Cache-Control", "no-store, no-transform")
 	header.Set("Content-Type", "text/event-stream")
 	header.Set("X-Accel-Buffering", "no")
 	s.w.WriteHeader(http.StatusOK)

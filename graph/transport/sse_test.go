@@ -42,7 +42,7 @@ func (f *fixture) stream(query string, extensions ...string) *events {
 	if media := resp.Header.Get("Content-Type"); resp.StatusCode != http.StatusOK || media != "text/event-stream" {
 		f.t.Fatalf("got %d, %s", resp.StatusCode, media)
 	}
-	if cache := resp.Header.Get("Cache-Control"); cache != "no-store" {
+	if cache := resp.Header.Get("Cache-Control"); cache != "no-store, no-transform" {
 		f.t.Errorf("Cache-Control: %q", cache)
 	}
 	return &events{f.t, resp.Body, bufio.NewReader(resp.Body), cancel}
