@@ -3,14 +3,17 @@ package deploy
 import (
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/compose-spec/compose-go/v2/cli"
 	"github.com/compose-spec/compose-go/v2/types"
+	"github.com/redis/go-redis/v9"
 
 	"syncline/internal/config"
+	"syncline/internal/testservers"
 )
 
 // loadCompose reads compose.yaml as docker compose does: schema, anchors, variables.
@@ -25,7 +28,7 @@ func loadCompose(t *testing.T, variables ...string) (*types.Project, error) {
 
 func TestCompose(t *testing.T) {
 	t.Parallel()
-	project, err := loadCompose(t, "POSTGRES_PASSWORD=secret")
+	project, err := loadCompose(t, "POSTGRES_PASSWORD=secret", "REDIS_PASSWORD=hidden")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +42,7 @@ func TestCompose(t *testing.T) {
 		if grace := time.Duration(*service.StopGracePeriod); grace < cfg.ShutdownTimeout+5*time.Second {
 			t.Errorf("%s is killed after %s, its drain may take %s", name, grace, cfg.ShutdownTimeout)
 		}
-		if cfg.DatabaseURL != "postgres://syncline:secret@postgres:5432/syncline?sslmode=disable" || cfg.RedisURL == "" {
+		if cfg.DatabaseURL != "postgres://syncline:secret@postgres:5432/syncline?sslmode=disable" || cfg.RedisURL != "redis://:hidden@redis:6379" {
 			t.Errorf("%s: database %s, Redis %s", name, cfg.DatabaseURL, cfg.RedisURL)
 		}
 		if service.Networks["default"].Ipv4Address == "" {
@@ -67,11 +70,43 @@ func requireMounts(t *testing.T, project *types.Project) {
 	}
 }
 
-// Without a password it does not start with an empty one.
-func TestComposeNeedsPassword(t *testing.T) {
+// Without passwords it does not start with empty ones.
+func TestComposeNeedsPasswords(t *testing.T) {
 	t.Parallel()
-	if _, err := loadCompose(t); err == nil || !strings.Contains(err.Error(), "POSTGRES_PASSWORD") {
-		t.Errorf("without a password: %v", err)
+	for missing, given := range map[string]string{"POSTGRES_PASSWORD": "REDIS_PASSWORD=hidden", "REDIS_PASSWORD": "POSTGRES_PASSWORD=secret"} {
+		if _, err := loadCompose(t, given); err == nil || !strings.Contains(err.Error(), missing) {
+			t.Errorf("without %s: %v", missing, err)
+		}
+	}
+}
+
+// Redis, started as compose starts it, wants its password, and refuses what it
+// has no memory for rather than forget a nonce.
+func TestComposeRedis(t *testing.T) {
+	t.Parallel()
+	project, err := loadCompose(t, "POSTGRES_PASSWORD=secret", "REDIS_PASSWORD=hidden")
+	if err != nil {
+		t.Fatal(err)
+	}
+	service, err := project.GetService("redis")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := testservers.StartRedisProtected(t, "hidden", service.Command[1:]...)
+	stranger := redis.NewClient(&redis.Options{Addr: server.Address})
+	defer stranger.Close()
+	if err := stranger.Get(t.Context(), "a").Err(); err == nil || !strings.HasPrefix(err.Error(), "NOAUTH") {
+		t.Errorf("without the password: %v", err)
+	}
+	client := redis.NewClient(&redis.Options{Addr: server.Address, Password: "hidden"})
+	defer client.Close()
+	settings, err := client.ConfigGet(t.Context(), "maxmemory*").Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	most, err := strconv.ParseInt(settings["maxmemory"], 10, 64)
+	if err != nil || most == 0 || most >= int64(service.MemLimit) || settings["maxmemory-policy"] != "noeviction" {
+		t.Errorf("memory: %v (%v) in a container of %d bytes", settings, err, service.MemLimit)
 	}
 }
 

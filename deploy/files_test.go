@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -29,6 +30,32 @@ func TestWorkflows(t *testing.T) {
 	}
 	for _, problem := range problems {
 		t.Error(problem)
+	}
+}
+
+// What runs in a workflow is what was there when it was written down: a tag may
+// be moved by whoever gets hold of an action's repository, a commit may not.
+func TestActionsArePinned(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("../.github/workflows/*.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pinned := regexp.MustCompile(`^uses: [^@]+@[0-9a-f]{40} # v?[0-9.]+$`)
+	found := 0
+	for _, file := range files {
+		for line := range strings.Lines(read(t, file)) {
+			line = strings.TrimPrefix(strings.TrimSpace(line), "- ")
+			if !strings.HasPrefix(line, "uses:") {
+				continue
+			}
+			if found++; !pinned.MatchString(line) {
+				t.Errorf("%s: %s: name the commit, and its version in a comment", file, line)
+			}
+		}
+	}
+	if found == 0 {
+		t.Error("no action is used: what is checked here has moved")
 	}
 }
 

@@ -31,6 +31,13 @@ func StartRedis(t testing.TB, settings ...string) *Redis {
 	return startRedis(t, redis.Options{Addr: address}, append([]string{"--port", port(address)}, settings...)...)
 }
 
+// StartRedisProtected starts a server whose settings ask for a password.
+func StartRedisProtected(t testing.TB, password string, settings ...string) *Redis {
+	t.Helper()
+	address := FreeAddress(t)
+	return startRedis(t, redis.Options{Addr: address, Password: password}, append([]string{"--port", port(address)}, settings...)...)
+}
+
 // StartRedisTLS starts a server that speaks TLS only, and asks for a password.
 func StartRedisTLS(t testing.TB, certificate Certificate, password string) *Redis {
 	t.Helper()
