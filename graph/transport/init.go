@@ -3,7 +3,6 @@ package transport
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 )
 
@@ -11,7 +10,10 @@ import (
 // Those of the service have less than 40.
 const maxCursor = 256
 
-var errBadResume = fmt.Errorf("resume must map operation ids to cursors, of at most %d and %d bytes", maxID, maxCursor)
+// notACursor stands for what a client sent instead of one.
+const notACursor = "?"
+
+var errBadResume = errors.New("resume must map operation ids to cursors")
 
 // initBytes bounds a message of a socket that is not let in yet: a signature, a
 // certificate, and a cursor for each operation that is resumed.
@@ -19,8 +21,9 @@ func (c Config) initBytes() int64 {
 	return min(c.MaxRequestBytes, 16<<10+int64(c.MaxOperations)*maxID)
 }
 
-// initValues bounds the JSON values in it.
-func (c Config) initValues() int { return 100 + 4*c.MaxOperations }
+// initValues bounds the JSON values in it. Operations that have ended may be
+// left in what is resumed.
+func (c Config) initValues() int { return 1000 + 4*c.MaxOperations }
 
 // initialise lets the connection in, or not.
 func (s *socket) initialise(ctx context.Context, m message) context.Context {
@@ -29,7 +32,7 @@ func (s *socket) initialise(ctx context.Context, m message) context.Context {
 		return ctx
 	}
 	s.initialised = true
-	resume, err := resumeCursors(m.object(), s.config.MaxOperations)
+	resume, err := resumeCursors(m.object())
 	if err != nil {
 		s.close(closeBadRequest, err.Error())
 		return ctx
@@ -43,7 +46,7 @@ func (s *socket) initialise(ctx context.Context, m message) context.Context {
 	if !s.acknowledge(resume) {
 		return ctx
 	}
-	s.ws.SetReadLimit(s.config.MaxRequestBytes)
+	s.ws.SetReadLimit(maxSkipped * s.config.MaxRequestBytes)
 	s.after(s.config.MaxAge-upTo(s.config.MaxAge/10), s.retire)
 	s.timers = append(s.timers, repeat(s.config.RecheckInterval, func() bool { return s.recheck(inner) }))
 	return inner
@@ -88,17 +91,22 @@ func (s *socket) refuse(err error) {
 	s.close(code, clipReason(reason))
 }
 
-// resumeCursors reads connectionParams.resume.
-func resumeCursors(payload map[string]any, most int) (map[string]string, error) {
+// resumeCursors reads connectionParams.resume. Clients leave operations in it that
+// have ended: how many there may be is bounded by the message alone. A value that
+// is no cursor fails its operation, not the connection.
+func resumeCursors(payload map[string]any) (map[string]string, error) {
 	given, ok := optional[map[string]any](payload["resume"])
-	if !ok || len(given) > most {
+	if !ok {
 		return nil, errBadResume
 	}
 	cursors := make(map[string]string, len(given))
 	for id, value := range given {
+		if value == nil || len(id) > maxID {
+			continue // no operation can have that id
+		}
 		cursor, ok := value.(string)
-		if !ok || len(id) > maxID || len(cursor) > maxCursor {
-			return nil, errBadResume
+		if !ok || len(cursor) > maxCursor {
+			cursor = notACursor
 		}
 		cursors[strings.Clone(id)] = strings.Clone(cursor) // else they keep the whole message
 	}

@@ -1,10 +1,13 @@
 package transport
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/gorilla/websocket"
@@ -29,6 +32,9 @@ type message struct {
 	kind    string
 	id      string
 	payload any
+	// refused says what is wrong with the operation of a subscribe message whose
+	// id is known: its client is told, and the socket goes on.
+	refused error
 }
 
 var (
@@ -36,6 +42,7 @@ var (
 	errNoType    = errors.New("a message has a type")
 	errNoID      = errors.New("the message needs an id")
 	errNoPayload = errors.New("the payload must be an object")
+	errTooLong   = errors.New("it is too large: see maxRequestBytes of limits")
 	errLongID    = fmt.Errorf("an id has at most %d bytes", maxID)
 )
 
@@ -44,14 +51,23 @@ var (
 const maxID = 128
 
 // parseMessage checks all that the protocol asks of a message's form, and that
-// it has no more than a number of JSON values.
-func parseMessage(frame int, data []byte, most int) (message, error) {
+// it has no more than a number of JSON values. cut is why data is not all of it, or nil.
+func parseMessage(frame int, data []byte, most int, cut error) (message, error) {
 	if frame != websocket.TextMessage {
 		return message{}, errNotText
 	}
-	fields, err := decodeObject(data, most)
+	var fields map[string]any
+	err := cut
+	if err == nil {
+		fields, err = decodeObject(data, most)
+	}
 	if err != nil {
-		return message{}, err
+		id, ok := subscribeID(data)
+		if !ok {
+			return message{}, err
+		}
+		m := message{kind: "subscribe", id: id, refused: err}
+		return m, requireID(m)
 	}
 	m := message{payload: fields["payload"]}
 	m.kind, _ = fields["type"].(string)
@@ -65,7 +81,7 @@ func parseMessage(frame int, data []byte, most int) (message, error) {
 		}
 	case "subscribe":
 		if !payloadIsObject {
-			return m, errNoPayload
+			m.refused = errNoPayload
 		}
 		return m, requireID(m)
 	case "complete":
@@ -76,6 +92,35 @@ func parseMessage(frame int, data []byte, most int) (message, error) {
 		return m, errors.New("unknown message type " + strconv.QuoteToASCII(clip(m.kind)))
 	}
 	return m, nil
+}
+
+// subscribeID finds the id of a subscribe message that cannot be taken as a
+// whole, where the id and the type can be read.
+func subscribeID(data []byte) (id string, ok bool) {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	if begin, err := dec.Token(); err != nil || begin != json.Delim('{') {
+		return "", false
+	}
+	var kind string
+	for id == "" || kind == "" {
+		name, err := dec.Token()
+		if err != nil {
+			return "", false
+		}
+		switch name {
+		case "id":
+			err = dec.Decode(&id)
+		case "type":
+			err = dec.Decode(&kind)
+		default:
+			err = dec.Decode(new(json.RawMessage))
+		}
+		if err != nil {
+			return "", false
+		}
+	}
+	damaged := strings.ContainsRune(id, utf8.RuneError) // perhaps: the client would not know it again
+	return id, kind == "subscribe" && !damaged
 }
 
 func requireID(m message) error {

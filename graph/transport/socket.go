@@ -85,7 +85,7 @@ func (s *socket) read(ctx context.Context) {
 		}
 	}()
 	for {
-		frame, data, err := s.ws.ReadMessage()
+		frame, data, cut, err := s.readMessage()
 		if errors.Is(err, websocket.ErrReadLimit) {
 			s.linger() // gorilla has sent 1009
 		}
@@ -95,7 +95,11 @@ func (s *socket) read(ctx context.Context) {
 		if !s.heard(0) {
 			continue // closing: nothing counts any more
 		}
-		m, err := parseMessage(frame, data, s.most())
+		m, err := parseMessage(frame, data, s.most(), cut)
+		if errors.Is(err, errTooLong) {
+			s.close(websocket.CloseMessageTooBig, "Message too big")
+			continue
+		}
 		if err != nil {
 			s.close(closeBadRequest, clipReason("Invalid message: "+err.Error()))
 			continue
@@ -109,6 +113,26 @@ func (s *socket) read(ctx context.Context) {
 		}
 	}
 }
+
+// readMessage reads a message; of one that is too long the beginning, and cut says
+// so. The rest is passed over, up to maxSkipped times the limit: one operation
+// that is too large is no reason to end all others of its socket.
+func (s *socket) readMessage() (frame int, data []byte, cut, err error) {
+	frame, r, err := s.ws.NextReader()
+	if err != nil {
+		return 0, nil, nil, err
+	}
+	limit := s.config.MaxRequestBytes
+	if data, err = io.ReadAll(io.LimitReader(r, limit+1)); err == nil && int64(len(data)) > limit {
+		cut = errTooLong
+		_, err = io.Copy(io.Discard, r)
+	}
+	return frame, data, cut, err
+}
+
+// maxSkipped is how many times as large as it may be a message is when its socket
+// is closed at once, with 1009.
+const maxSkipped = 16
 
 // most is how many JSON values a message may have.
 func (s *socket) most() int {

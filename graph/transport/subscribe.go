@@ -22,9 +22,10 @@ type operation struct {
 
 func (s *socket) subscribe(ctx context.Context, m message) {
 	params := &graphql.RawParams{}
-	if err := fill(params, m.object()); err != nil {
-		s.close(closeBadRequest, err.message)
-		return
+	if m.refused == nil {
+		if err := fill(params, m.object()); err != nil {
+			m.refused = err
+		}
 	}
 	params.Extensions = nil // nobody asks for them, and a subscription would keep them
 	ctx, cancel := context.WithCancel(ctx)
@@ -35,7 +36,7 @@ func (s *socket) subscribe(ctx context.Context, m message) {
 		return
 	}
 	s.running.Add(1)
-	go s.operate(withOperation(ctx, state), op, params)
+	go s.operate(withOperation(ctx, state), op, params, m.refused)
 }
 
 // admit finds an operation its place, or tells the client why not.
@@ -104,8 +105,8 @@ func (s *socket) release(op *operation) {
 }
 
 // operate runs an operation from its document to its last message, or until a
-// subscription has begun.
-func (s *socket) operate(ctx context.Context, op *operation, params *graphql.RawParams) {
+// subscription has begun. refused is why it does not run at all, or nil.
+func (s *socket) operate(ctx context.Context, op *operation, params *graphql.RawParams, refused error) {
 	ctx, done := s.config.Around(ctx)
 	end := func(last [][]byte) {
 		endStream(ctx)
@@ -114,7 +115,10 @@ func (s *socket) operate(ctx context.Context, op *operation, params *graphql.Raw
 		op.cancel()
 		s.running.Done()
 	}
-	if last, send := s.execute(ctx, op, params); send == nil {
+	if refused != nil {
+		errs := gqlerror.List{badInput("the message is refused: " + refused.Error())}
+		end([][]byte{errorMessage(op.id, refuse(ctx, s.exec, &graphql.OperationContext{}, errs).Errors)})
+	} else if last, send := s.execute(ctx, op, params); send == nil {
 		end(last)
 	} else {
 		s.follow(ctx, op, send, end)
