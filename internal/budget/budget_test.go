@@ -1,0 +1,246 @@
+package budget_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"syncline/internal/budget"
+)
+
+func acquire(t *testing.T, p *budget.Pool, bytes int64, shares ...budget.Share) *budget.Grant {
+	t.Helper()
+	g, err := p.Acquire(t.Context(), bytes, shares...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+func TestWhoDoesNotFitWaitsAndIsThenRefused(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := budget.New(3200)
+		for range 32 {
+			acquire(t, p, 100)
+		}
+		began := time.Now()
+		if _, err := p.Acquire(t.Context(), 1); !errors.Is(err, budget.ErrFull) {
+			t.Errorf("got %v", err)
+		}
+		if waited := time.Since(began); waited < time.Second || waited > 5*time.Second {
+			t.Errorf("refused after %v", waited)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+		defer cancel()
+		if _, err := p.Acquire(ctx, 1); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("a request that ended: %v", err)
+		}
+		if p.Used() != 3200 || p.Waiting() != 0 || p.Refused() != 2 {
+			t.Errorf("%d used, %d waiting, %d refused", p.Used(), p.Waiting(), p.Refused())
+		}
+	})
+}
+
+func TestWhoWaitsIsServedInTurn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := budget.New(3200)
+		var held []*budget.Grant
+		for range 32 {
+			held = append(held, acquire(t, p, 100))
+		}
+		order := make(chan int, 3)
+		for i := range 3 {
+			go func() {
+				g := acquire(t, p, 100)
+				order <- i
+				g.Release()
+			}()
+			synctest.Wait()
+		}
+		held[0].Release()
+		for i := range 3 {
+			if got := <-order; got != i {
+				t.Errorf("turn %d was that of %d", i, got)
+			}
+		}
+		held[1].Shrink(40)
+		acquire(t, p, 160)
+	})
+}
+
+// Whoever has his share waits for himself, not for others, nor they for him.
+func TestOneCannotTakeAll(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := budget.New(3200)
+		greedy, modest := budget.Share{Name: "greedy", Part: 4}, budget.Share{Name: "modest", Part: 4}
+		address := budget.Share{Name: "address", Part: 2}
+		for range 8 {
+			acquire(t, p, 100, greedy, address)
+		}
+		go func() {
+			if _, err := p.Acquire(t.Context(), 100, greedy, address); !errors.Is(err, budget.ErrFull) {
+				t.Errorf("more than its share: %v", err)
+			}
+		}()
+		synctest.Wait()
+		began := time.Now()
+		for i := range 8 {
+			acquire(t, p, 100, budget.Share{Name: fmt.Sprint("key ", i), Part: 4}, budget.Share{Name: "elsewhere", Part: 2})
+		}
+		acquire(t, p, 100, modest, budget.Share{Name: "at home", Part: 2})
+		if waited := time.Since(began); waited > 0 {
+			t.Errorf("others waited %v", waited)
+		}
+		if _, err := p.Acquire(t.Context(), 1000, budget.Share{Name: "many keys", Part: 4}, address); !errors.Is(err, budget.ErrFull) {
+			t.Errorf("another key of an address that has its share: %v", err)
+		}
+	})
+}
+
+func TestWhoHasNothingGetsWhatIsAsked(t *testing.T) {
+	t.Parallel()
+	p := budget.New(3200)
+	g := acquire(t, p, 5000, budget.Share{Name: "a", Part: 4})
+	if p.Used() > 3200 {
+		t.Errorf("%d of 3200 bytes are granted", p.Used())
+	}
+	g.Release()
+	g.Release()
+	if p.Used() != 0 {
+		t.Errorf("%d bytes stay", p.Used())
+	}
+}
+
+// Large answers to slow peers leave room for small ones.
+func TestSmallGrantsDoNotWaitForLargeOnes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := budget.New(3200)
+		large := []*budget.Grant{acquire(t, p, 1200), acquire(t, p, 1200)}
+		served := make(chan struct{})
+		go func() {
+			acquire(t, p, 1200)
+			close(served)
+		}()
+		synctest.Wait()
+		began := time.Now()
+		for range 8 {
+			acquire(t, p, 100)
+		}
+		if waited := time.Since(began); waited > 0 {
+			t.Errorf("small ones waited %v", waited)
+		}
+		go func() { _, _ = p.Acquire(t.Context(), 100) }() // beyond their quarter: not before the large one
+		synctest.Wait()
+		large[0].Release()
+		<-served
+	})
+}
+
+func TestStalledPeersAreCutWhileOthersWait(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := budget.New(3200)
+		cut := map[string]time.Duration{}
+		began := time.Now()
+		var mu sync.Mutex
+		watch := func(name string) *budget.Grant {
+			g := acquire(t, p, 1200)
+			g.Watch(func() {
+				mu.Lock()
+				cut[name] = time.Since(began)
+				mu.Unlock()
+				g.Release()
+			})
+			return g
+		}
+		watch("stalled")
+		moving := watch("moving")
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for range 100 {
+				<-time.After(100 * time.Millisecond)
+				moving.Moved()
+			}
+		}()
+		<-time.After(5 * time.Second)
+		if len(cut) > 0 {
+			t.Errorf("cut while nobody waits: %v", cut)
+		}
+		acquire(t, p, 1200)
+		<-done
+		if len(cut) != 1 || cut["stalled"] > 5500*time.Millisecond {
+			t.Errorf("cut: %v", cut)
+		}
+	})
+}
+
+func TestPoolOfMany(t *testing.T) {
+	t.Parallel()
+	p := budget.New(10_000)
+	var wg sync.WaitGroup
+	var most, used atomic.Int64
+	for i := range 64 {
+		wg.Go(func() {
+			random := rand.New(rand.NewPCG(uint64(i), 0))
+			for range 300 {
+				n := random.Int64N(2000)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(random.IntN(2000))*time.Microsecond)
+				g, err := p.Acquire(ctx, n, budget.Share{Name: fmt.Sprint(i % 8), Part: 4}, budget.Share{Name: "all", Part: 1})
+				cancel()
+				if err != nil {
+					continue
+				}
+				for now := used.Add(n); ; {
+					old := most.Load()
+					if now <= old || most.CompareAndSwap(old, now) {
+						break
+					}
+				}
+				used.Add(-n)
+				g.Shrink(n / 2)
+				g.Release()
+			}
+		})
+	}
+	wg.Wait()
+	if most.Load() > 10_000 {
+		t.Errorf("%d of 10,000 bytes were granted", most.Load())
+	}
+	if p.Used() != 0 || p.Waiting() != 0 {
+		t.Errorf("%d bytes and %d who wait stay", p.Used(), p.Waiting())
+	}
+}
+
+func TestNoPoolGrantsAll(t *testing.T) {
+	t.Parallel()
+	var p *budget.Pool
+	g, err := p.Acquire(t.Context(), 1<<40)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.Watch(func() { t.Error("cut") })
+	g.Moved()
+	g.Shrink(1)
+	g.Release()
+}
+
+func BenchmarkAcquire(b *testing.B) {
+	p := budget.New(1 << 30)
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			g, _ := p.Acquire(b.Context(), 1<<10, budget.Share{Name: "owner", Part: 4}, budget.Share{Name: "address", Part: 2})
+			g.Release()
+		}
+	})
+}

@@ -1,0 +1,112 @@
+package budget
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io/fs"
+	"math"
+	"os"
+	"path"
+	"runtime/debug"
+	"strconv"
+	"strings"
+)
+
+// collectAt is the part of a limit at which the garbage collector works harder,
+// in per cent: the rest is for what Go does not count.
+const collectAt = 90
+
+// Available is how much memory the process may use, in bytes: GOMEMLIMIT if
+// that is set, else the limit of its cgroup or of the machine, whichever is
+// less; 0 if none is known. If a cgroup limits it, the garbage collector is told, so
+// that it works harder before the kernel kills the process.
+func Available() int64 {
+	if limit := debug.SetMemoryLimit(-1); limit != math.MaxInt64 {
+		return limit
+	}
+	files := os.DirFS("/")
+	limit, ok := cgroupLimit(files)
+	total, known := machineMemory(files)
+	if ok && (!known || limit <= total) {
+		debug.SetMemoryLimit(limit / 100 * collectAt)
+		return limit
+	}
+	return total
+}
+
+// cgroupLimit is the least of the limits of the process's cgroups, of version 2
+// or 1, in a file system's root.
+func cgroupLimit(root fs.FS) (limit int64, ok bool) {
+	membership, err := fs.ReadFile(root, "proc/self/cgroup")
+	if err != nil {
+		return 0, false
+	}
+	limit = math.MaxInt64
+	for line := range strings.Lines(string(membership)) {
+		fields := strings.SplitN(strings.TrimSpace(line), ":", 3) // id, controllers, path
+		if len(fields) != 3 {
+			continue
+		}
+		at, file := "sys/fs/cgroup", "memory.max"
+		switch {
+		case fields[0] == "0" && fields[1] == "":
+		case contains(fields[1], "memory"):
+			at, file = "sys/fs/cgroup/memory", "memory.limit_in_bytes"
+		default:
+			continue
+		}
+		// Groups above bound those below. A container may not see its own, but
+		// then finds it at the root.
+		for group := path.Clean("/" + fields[2]); ; group = path.Dir(group) {
+			if bytes, err := readBytes(root, path.Join(at, group, file)); err == nil {
+				limit = min(limit, bytes)
+			}
+			if group == "/" {
+				break
+			}
+		}
+	}
+	// Version 1 says "none" by a number near the largest.
+	return limit, limit < 1<<60
+}
+
+func contains(list, name string) bool {
+	for entry := range strings.SplitSeq(list, ",") {
+		if entry == name {
+			return true
+		}
+	}
+	return false
+}
+
+var errNoLimit = errors.New("no limit")
+
+func readBytes(root fs.FS, name string) (int64, error) {
+	text, err := fs.ReadFile(root, name)
+	if err != nil {
+		return 0, err
+	}
+	value := string(bytes.TrimSpace(text))
+	if value == "max" {
+		return 0, errNoLimit
+	}
+	return strconv.ParseInt(value, 10, 64)
+}
+
+// machineMemory is all that the machine has.
+func machineMemory(root fs.FS) (total int64, ok bool) {
+	file, err := root.Open("proc/meminfo")
+	if err != nil {
+		return 0, false
+	}
+	defer file.Close()
+	for lines := bufio.NewScanner(file); lines.Scan(); {
+		fields := strings.Fields(lines.Text()) // MemTotal: 24576000 kB
+		if len(fields) == 3 && fields[0] == "MemTotal:" {
+			kilobytes, err := strconv.ParseInt(fields[1], 10, 64)
+			return kilobytes << 10, err == nil
+		}
+	}
+	return 0, false
+}
