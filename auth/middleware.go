@@ -1,36 +1,43 @@
 package auth
 
 import (
-	"bytes"
 	"errors"
-	"io"
 	"net/http"
 	"strings"
 
 	"syncline/auth/signing"
+	"syncline/internal/budget"
 )
 
 // Middleware verifies requests on their way to next, which finds the Principal
-// in the context, by FromContext, and the whole body in the request. A request
-// without signature passes without Principal: next decides what it may do. One
-// that has a signature header is refused unless it verifies. Bodies that are
-// too large or encoded are refused.
+// in the context, by FromContext, the whole body in the request, and the grant
+// of memory for it, by budget.FromContext. A request without signature passes
+// without Principal: next decides what it may do. One that has a signature
+// header is refused unless it verifies. Bodies that are too large or encoded are
+// refused.
+//
+// The body lets go of what was read. It has a method Take, which hands over all
+// of it without a copy.
 func (v *Verifier) Middleware(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		p, body, err := v.verifyHTTP(w, r)
+		p, body, grant, err := v.verifyHTTP(w, r)
 		_ = observe(r.Context(), p, err)
 		if err != nil {
 			asError(err).ServeHTTP(w, r)
 			return
 		}
+		defer grant.Release()
 		ctx := r.Context()
 		if p != (Principal{}) {
 			ctx = NewContext(ctx, p)
 		}
+		if grant != nil {
+			ctx = budget.NewContext(ctx, grant)
+		}
 		r = r.WithContext(ctx)
 		if body != nil {
-			r.Body = io.NopCloser(bytes.NewReader(body))
-			r.ContentLength = int64(len(body))
+			r.ContentLength = int64(len(body.data))
+			r.Body = body
 		}
 		next.ServeHTTP(w, r)
 	})
@@ -46,34 +53,53 @@ func asError(err error) *Error {
 	return unavailable("the server cannot verify requests now: try again", err)
 }
 
-// verifyHTTP refuses as early as it can: by its headers before reading the
-// body, by its body before the costly verification. The principal is zero if
-// the request is not signed, the body nil if it has none.
-func (v *Verifier) verifyHTTP(w http.ResponseWriter, r *http.Request) (Principal, []byte, error) {
+// verifyHTTP refuses as early as it can, by the headers, the signature over them
+// and the digest that they tell, before it reads the body: memory is for requests
+// of known owners. Only the nonce comes last, so that a request that did not
+// arrive whole can be sent again. The principal is zero if the request is not
+// signed, the body nil if it has none.
+func (v *Verifier) verifyHTTP(w http.ResponseWriter, r *http.Request) (Principal, *body, *budget.Grant, error) {
 	if isEncoded(r.Header) {
-		return Principal{}, nil, badInput(http.StatusUnsupportedMediaType, "encoded request bodies are not accepted: send it without Content-Encoding")
+		return Principal{}, nil, nil, badInput(http.StatusUnsupportedMediaType, "encoded request bodies are not accepted: send it without Content-Encoding")
 	}
 	if !isSigned(r.Header) {
-		body, err := v.readBody(w, r)
-		return Principal{}, body, err
+		body, grant, err := v.readBody(w, r, min(maxUnsignedBytes, v.opts.MaxRequestBytes), sharesOf(r.Context(), Principal{}, false))
+		return Principal{}, body, grant, err
+	}
+	if r.ContentLength > v.opts.MaxRequestBytes {
+		return Principal{}, nil, nil, tooLarge(v.opts.MaxRequestBytes)
 	}
 	m, err := v.message(signing.TagHTTP, r)
 	if err != nil {
-		return Principal{}, nil, err
+		return Principal{}, nil, nil, err
 	}
 	signed, err := v.readHeaders(m, r.Header)
 	if err != nil {
-		return Principal{}, nil, err
+		return Principal{}, nil, nil, err
 	}
-	body, err := v.readBody(w, r)
+	if m.CoversDigest() {
+		values := r.Header.Values(signing.HeaderContentDigest)
+		if len(values) != 1 {
+			return Principal{}, nil, nil, wrongDigest()
+		}
+		m.ContentDigest = values[0]
+	}
+	p, err := v.verify(m, signed, strings.Join(r.Header.Values("Authorization"), ", "))
 	if err != nil {
-		return Principal{}, nil, err
+		return Principal{}, nil, nil, err
 	}
-	if m.ContentDigest, err = checkDigest(m, r.Header, body); err != nil {
-		return Principal{}, nil, err
+	body, grant, err := v.readBody(w, r, v.opts.MaxRequestBytes, sharesOf(r.Context(), p, true))
+	if err != nil {
+		return p, nil, nil, err
 	}
-	p, err := v.verify(r.Context(), m, signed, strings.Join(r.Header.Values("Authorization"), ", "))
-	return p, body, err
+	if err = checkDigest(m, body); err == nil {
+		err = v.remember(r.Context(), m.Tag, signed.Params)
+	}
+	if err != nil {
+		grant.Release()
+		return Principal{}, nil, nil, err
+	}
+	return p, body, grant, nil
 }
 
 func isSigned(h http.Header) bool {
@@ -97,45 +123,21 @@ func (v *Verifier) readHeaders(m signing.Message, h http.Header) (signing.Signed
 	return v.read(m, signing.Headers{SignatureInput: inputs[0], Signature: signatures[0]})
 }
 
-// checkDigest gives the digest that the signature must cover.
-func checkDigest(m signing.Message, h http.Header, body []byte) (string, error) {
-	if !m.CoversDigest() {
-		if len(body) > 0 {
-			return "", badInput(http.StatusBadRequest, "a signed GET has no body")
-		}
-		return "", nil
+// checkDigest compares a body with the digest that the signature covers.
+func checkDigest(m signing.Message, body *body) error {
+	var data []byte
+	if body != nil {
+		data = body.data
 	}
-	digest := signing.ContentDigest(body)
-	if values := h.Values(signing.HeaderContentDigest); len(values) != 1 || values[0] != digest {
-		return "", unauthenticated("Content-Digest must be sha-256=:<standard base64>: of the body, and nothing else")
-	}
-	return digest, nil
-}
-
-func (v *Verifier) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	if r.Body == nil || r.Body == http.NoBody {
-		return nil, nil
-	}
-	limit := v.opts.MaxRequestBytes
-	if r.ContentLength > limit {
-		return nil, tooLarge()
-	}
-	var body bytes.Buffer
-	body.Grow(int(min(max(r.ContentLength, 0), maxHint)) + bytes.MinRead)
-	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, limit))
-	var tooLong *http.MaxBytesError
 	switch {
-	case errors.As(err, &tooLong):
-		return nil, tooLarge()
-	case err != nil:
-		return nil, badInput(http.StatusBadRequest, "the request's body could not be read to its end")
+	case !m.CoversDigest() && len(data) > 0:
+		return badInput(http.StatusBadRequest, "a signed GET has no body")
+	case m.CoversDigest() && m.ContentDigest != signing.ContentDigest(data):
+		return wrongDigest()
 	}
-	return body.Bytes(), nil
+	return nil
 }
 
-// maxHint is how far a request's Content-Length is believed before the body is there.
-const maxHint = 64 << 10
-
-func tooLarge() *Error {
-	return badInput(http.StatusRequestEntityTooLarge, "the request is too large: see maxRequestBytes of limits")
+func wrongDigest() *Error {
+	return unauthenticated("Content-Digest must be sha-256=:<standard base64>: of the body, and nothing else")
 }

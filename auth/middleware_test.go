@@ -92,14 +92,22 @@ func TestBodyLimit(t *testing.T) {
 	}
 }
 
-func TestDefaultBodyLimitIsOneMebibyte(t *testing.T) {
+func TestDefaultBodyLimits(t *testing.T) {
 	t.Parallel()
 	s := newService(t, nil, auth.Options{})
-	if w := s.serve(httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(make([]byte, 1<<20)))); w.Code != http.StatusOK {
-		t.Errorf("1 MiB: %d", w.Code)
-	}
-	if w := s.serve(httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(make([]byte, 1<<20+1)))); w.Code != http.StatusRequestEntityTooLarge {
-		t.Errorf("1 MiB and a byte: %d", w.Code)
+	for name, test := range map[string]struct {
+		request *http.Request
+		status  int
+	}{
+		"signed, 1 MiB":               {signedPost(t, "mebibyte", strings.Repeat("a", 1<<20)), http.StatusOK},
+		"signed, 1 MiB and a byte":    {signedPost(t, "more", strings.Repeat("a", 1<<20+1)), http.StatusRequestEntityTooLarge},
+		"unsigned, 16 KiB":            {httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(make([]byte, 16<<10))), http.StatusOK},
+		"unsigned, 16 KiB and a byte": {httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(make([]byte, 16<<10+1))), http.StatusRequestEntityTooLarge},
+		"unsigned, without end":       {endless(), http.StatusRequestEntityTooLarge},
+	} {
+		if w := s.serve(test.request); w.Code != test.status {
+			t.Errorf("%s: %d", name, w.Code)
+		}
 	}
 }
 
@@ -125,14 +133,27 @@ func TestBodyCutOff(t *testing.T) {
 	}
 }
 
-// A request that its headers condemn is refused before its body is read.
+// A request that its headers condemn is refused before its body is read, and so
+// is one whose signature does not fit them.
 func TestBodyIsNotReadInVain(t *testing.T) {
 	t.Parallel()
-	s := newService(t, nil, auth.Options{Now: at(created + 1000)})
+	late := newService(t, nil, auth.Options{Now: at(created + 1000)})
 	r := signedPost(t, "in vain", "text")
 	r.Body = io.NopCloser(brokenReader{t})
-	if w := s.serve(r); errorCode(t, w) != string(auth.CodeSignatureExpired) {
+	if w := late.serve(r); errorCode(t, w) != string(auth.CodeSignatureExpired) {
 		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	s := newService(t, nil, auth.Options{})
+	for name, headers := range map[string][2]string{
+		"another digest": {"Content-Digest", signing.ContentDigest([]byte("other"))},
+		"no digest":      {"Content-Digest", ""},
+		"another key's":  {"Signature", signedPost(t, "of another", "text").Header.Get("Signature")},
+	} {
+		r := withHeaders(signedPost(t, "in vain", "text"), headers[0], headers[1])
+		r.Body = io.NopCloser(brokenReader{t})
+		if w := s.serve(r); errorCode(t, w) != string(auth.CodeUnauthenticated) {
+			t.Errorf("%s: %d %s", name, w.Code, w.Body)
+		}
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"syncline/auth/recovery"
 	"syncline/auth/signing"
+	"syncline/internal/budget"
 )
 
 const (
@@ -36,6 +37,8 @@ type Options struct {
 	Recover signing.Recoverer
 	// MaxRequestBytes bounds a request's body; 1 MiB if zero.
 	MaxRequestBytes int64
+	// Budget is the memory that requests share for their bodies; nil: no bound.
+	Budget *budget.Pool
 	// Now is the clock; time.Now if nil.
 	Now func() time.Time
 }
@@ -84,7 +87,14 @@ func (v *Verifier) verifyInit(ctx context.Context, upgrade *http.Request, payloa
 		return Principal{}, err
 	}
 	authorization, _ := payload["authorization"].(string)
-	return v.verify(ctx, m, signed, authorization)
+	p, err := v.verify(m, signed, authorization)
+	if err == nil {
+		err = v.remember(ctx, m.Tag, signed.Params)
+	}
+	if err != nil {
+		return Principal{}, err
+	}
+	return p, nil
 }
 
 // Recheck tells whether a long connection may go on for its principal: that its
@@ -144,8 +154,8 @@ func (v *Verifier) afterStart(now time.Time) time.Time {
 	return now
 }
 
-// verify is the costly part: the signature, the certificate, the nonce.
-func (v *Verifier) verify(ctx context.Context, m signing.Message, signed signing.Signed, authorization string) (Principal, error) {
+// verify is the costly part: the signature, then the certificate.
+func (v *Verifier) verify(m signing.Message, signed signing.Signed, authorization string) (Principal, error) {
 	key, err := m.VerifyBy(v.opts.Recover, signed)
 	if err != nil {
 		return Principal{}, unauthenticated(err.Error())
@@ -156,17 +166,12 @@ func (v *Verifier) verify(ctx context.Context, m signing.Message, signed signing
 			return Principal{}, err
 		}
 	}
-	if err := v.remember(ctx, m.Tag, signed.Params); err != nil {
-		return Principal{}, err
-	}
-	// Once more, for its body may have come slowly: only what is still in time was
-	// looked for before its nonce may be forgotten.
-	if err := v.checkTime(m.Tag, signed.Created); err != nil {
-		return Principal{}, err
-	}
 	return p, nil
 }
 
+// remember uses up the nonce. Its time is checked once more, for a body may have
+// come slowly: only what is still in time was looked for before its nonce may be
+// forgotten.
 func (v *Verifier) remember(ctx context.Context, tag signing.Tag, p signing.Params) error {
 	until := time.Unix(p.Created, 0).Add(maxAge)
 	err := v.nonces.Remember(ctx, p.KeyID, p.Nonce, until)
@@ -179,5 +184,5 @@ func (v *Verifier) remember(ctx context.Context, tag signing.Tag, p signing.Para
 	case err != nil:
 		return unavailable("the server cannot tell now whether this request is new: try again, signed anew", err)
 	}
-	return nil
+	return v.checkTime(tag, p.Created)
 }

@@ -229,6 +229,34 @@ func (g *Grant) Shrink(bytes int64) {
 	}
 }
 
+// Grow gets more without waiting, up to a number of bytes in all. It is false if
+// there is no room.
+func (g *Grant) Grow(bytes int64) bool {
+	if g == nil {
+		return true
+	}
+	p := g.pool
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	more := bytes - g.bytes
+	if more <= 0 {
+		return true
+	}
+	if p.used+more > p.size || g.large && p.large+more > p.size/4*3 {
+		p.refused.Add(1)
+		return false
+	}
+	for _, share := range g.shares {
+		if held := p.held[share.Name]; held > g.bytes && held+more > p.size/share.Part {
+			p.refused.Add(1)
+			return false
+		}
+	}
+	p.take(g, more)
+	g.bytes = bytes
+	return true
+}
+
 // Release gives all back. It may be called more than once.
 func (g *Grant) Release() {
 	if g == nil {

@@ -100,7 +100,7 @@ func machineMemory(root fs.FS) (total int64, ok bool) {
 	if err != nil {
 		return 0, false
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	for lines := bufio.NewScanner(file); lines.Scan(); {
 		fields := strings.Fields(lines.Text()) // MemTotal: 24576000 kB
 		if len(fields) == 3 && fields[0] == "MemTotal:" {

@@ -1,0 +1,156 @@
+package auth
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"time"
+
+	"syncline/internal/budget"
+	"syncline/internal/clientaddr"
+)
+
+const (
+	// maxUnsignedBytes bounds a body that nobody signed. The introspection of
+	// GraphiQL has 2 kB.
+	maxUnsignedBytes = 16 << 10
+	// maxHint is how far a request's Content-Length is believed before the body
+	// is there, if no memory was granted for it.
+	maxHint = 64 << 10
+
+	// A body comes within bodyGrace and the time that it takes at minThroughput
+	// bytes a second.
+	bodyGrace     = 5 * time.Second
+	minThroughput = 64 << 10
+)
+
+// Shares are those that the request of a context has in what requests share: of
+// its owner and its address, or of its address and all that nobody signed.
+func Shares(ctx context.Context) []budget.Share {
+	p, signed := FromContext(ctx)
+	return sharesOf(ctx, p, signed)
+}
+
+func sharesOf(ctx context.Context, p Principal, signed bool) []budget.Share {
+	shares := make([]budget.Share, 0, 2)
+	if signed {
+		shares = append(shares, budget.Share{Name: string(p.Key[:]), Part: 4})
+	} else {
+		shares = append(shares, budget.Share{Name: "unsigned", Part: 8})
+	}
+	network := clientaddr.Network(clientaddr.FromContext(ctx))
+	if !network.IsValid() {
+		return shares
+	}
+	if !signed {
+		return append(shares, budget.Share{Name: "unsigned " + network.String(), Part: 32})
+	}
+	return append(shares, budget.Share{Name: network.String(), Part: 2})
+}
+
+// readBody reads a request's body once there is memory for it and for what it
+// becomes. The caller releases the grant. The body is nil if there is none.
+func (v *Verifier) readBody(w http.ResponseWriter, r *http.Request, limit int64, shares []budget.Share) (*body, *budget.Grant, error) {
+	if r.Body == nil || r.Body == http.NoBody {
+		return nil, nil, nil
+	}
+	if r.ContentLength > limit {
+		return nil, nil, tooLarge(limit)
+	}
+	length := r.ContentLength
+	if length < 0 { // not known: the worst
+		length = limit
+	}
+	grant, err := v.opts.Budget.Acquire(r.Context(), budget.Input(length), shares...)
+	if err != nil {
+		return nil, nil, busy(err)
+	}
+	data, err := receive(w, r, limit, length, grant)
+	if err != nil {
+		grant.Release()
+		return nil, nil, err
+	}
+	return &body{data}, grant, nil
+}
+
+// receive reads a body, of which length bytes or fewer are expected, within its
+// time.
+func receive(w http.ResponseWriter, r *http.Request, limit, length int64, grant *budget.Grant) ([]byte, error) {
+	control := http.NewResponseController(w) // what wraps the writer may not know of deadlines
+	_ = control.SetReadDeadline(time.Now().Add(bodyGrace + time.Duration(length)*time.Second/minThroughput))
+	if length > maxHint {
+		grant.Watch(func() { _ = control.SetReadDeadline(time.Now()) })
+		defer grant.Unwatch()
+	}
+	var data bytes.Buffer
+	data.Grow(int(min(max(r.ContentLength, 0), maxHint)) + bytes.MinRead)
+	_, err := data.ReadFrom(watched{http.MaxBytesReader(w, r.Body, limit), grant})
+	var tooLong *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLong):
+		return nil, tooLarge(limit)
+	case err != nil:
+		return nil, badInput(http.StatusBadRequest, "the request's body could not be read to its end")
+	}
+	// The connection is watched for its end from now on, as long as the answer takes.
+	_ = control.SetReadDeadline(time.Time{})
+	return data.Bytes(), nil
+}
+
+// watched tells a grant of what was read.
+type watched struct {
+	io.Reader
+	grant *budget.Grant
+}
+
+func (w watched) Read(p []byte) (int, error) {
+	n, err := w.Reader.Read(p)
+	w.grant.Moved()
+	return n, err
+}
+
+// body is a request's body that was read. It is let go of as it is read again,
+// for a request may last.
+type body struct{ data []byte }
+
+// Read implements io.Reader.
+func (b *body) Read(p []byte) (int, error) {
+	n := copy(p, b.data)
+	b.data = b.data[n:]
+	if len(b.data) == 0 {
+		b.data = nil
+	}
+	if n == 0 && len(p) > 0 {
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
+// Take is all that was not read yet, which is then the caller's.
+func (b *body) Take() []byte {
+	data := b.data
+	b.data = nil
+	return data
+}
+
+// Close implements io.Closer.
+func (b *body) Close() error {
+	b.data = nil
+	return nil
+}
+
+func tooLarge(limit int64) *Error {
+	if limit == maxUnsignedBytes {
+		return badInput(http.StatusRequestEntityTooLarge, "a request without a signature has at most 16 KiB")
+	}
+	return badInput(http.StatusRequestEntityTooLarge, "the request is too large: see maxRequestBytes of limits")
+}
+
+// busy is the refusal of a request for which there is no memory now.
+func busy(cause error) *Error {
+	err := unavailable("the server has too much to do: try again", cause)
+	err.RetryAfter = time.Second
+	return err
+}

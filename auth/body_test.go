@@ -1,0 +1,143 @@
+package auth_test
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"syncline/auth"
+	"syncline/internal/budget"
+)
+
+// A request that lasts keeps nothing of its body. Not parallel, because it
+// measures the process.
+func TestBodyThatWasReadIsNotKept(t *testing.T) {
+	const size, requests = 1 << 20, 8
+	reading, end := make(chan struct{}), make(chan struct{})
+	handler := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if n, _ := io.Copy(io.Discard, r.Body); n != size {
+			t.Errorf("%d bytes", n)
+		}
+		reading <- struct{}{}
+		<-end
+		runtime.KeepAlive(r)
+	})
+	s := newService(t, nil, auth.Options{})
+	before := heap()
+	done := make(chan struct{})
+	for i := range requests {
+		go func() {
+			r := signedPost(t, "lasts "+string(rune('a'+i)), strings.Repeat("a", size))
+			r.Body = io.NopCloser(io.LimitReader(letters{}, size)) // not kept by the test
+			s.verifier.Middleware(handler).ServeHTTP(httptest.NewRecorder(), r)
+			done <- struct{}{}
+		}()
+		<-reading
+	}
+	if kept := heap() - before; kept > size {
+		t.Errorf("%d requests of %d bytes keep %d", requests, size, kept)
+	}
+	close(end)
+	for range requests {
+		<-done
+	}
+}
+
+type letters struct{}
+
+func (letters) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = 'a'
+	}
+	return len(p), nil
+}
+
+func heap() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+func TestBodiesWaitForMemory(t *testing.T) {
+	t.Parallel()
+	pool := budget.New(32 << 20)
+	s := newService(t, nil, auth.Options{Budget: pool})
+	var taken []*budget.Grant
+	for pool.Used() < pool.Size() {
+		g, err := pool.Acquire(t.Context(), 1<<20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		taken = append(taken, g)
+	}
+	w := s.serve(signedPost(t, "too much", "text"))
+	ext := extensions(t, w)
+	if w.Code != http.StatusServiceUnavailable || ext["code"] != "UNAVAILABLE" || ext["outcome"] != "NOT_APPLIED" || ext["retryAfterMs"] != 1000.0 {
+		t.Errorf("%d %v", w.Code, ext)
+	}
+	taken[0].Release()
+	if w := s.serve(signedPost(t, "too much", "text")); w.Code != http.StatusOK {
+		t.Errorf("the same request again: %d %s", w.Code, w.Body)
+	}
+	if held := pool.Size() - pool.Used(); held != 1<<20 {
+		t.Errorf("%d bytes are free after it", held)
+	}
+}
+
+// A body that is announced and does not come holds its connection for a few
+// seconds, not for the minute of a large one.
+func TestBodyThatNeverEndsIsGivenUp(t *testing.T) {
+	t.Parallel()
+	pool := budget.New(32 << 20)
+	s := newService(t, nil, auth.Options{Budget: pool})
+	server := httptest.NewServer(s.verifier.Middleware(http.HandlerFunc(s.next)))
+	t.Cleanup(server.Close)
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_, _ = io.WriteString(conn, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 16384\r\n\r\n"+strings.Repeat("a", 16383))
+	_ = conn.SetReadDeadline(time.Now().Add(30 * time.Second))
+	answer, err := io.ReadAll(conn)
+	if err != nil || !bytes.Contains(answer, []byte("400 Bad Request")) {
+		t.Errorf("%s, %v", answer, err)
+	}
+	if pool.Used() != 0 || s.reached != 0 {
+		t.Errorf("%d bytes stay granted, next handler reached %d times", pool.Used(), s.reached)
+	}
+}
+
+// The time for reading a request does not end an answer that takes longer.
+func TestLongAnswersOutlastTheTimeForReading(t *testing.T) {
+	t.Parallel()
+	const readTimeout = 200 * time.Millisecond
+	s := newService(t, nil, auth.Options{})
+	server := httptest.NewUnstartedServer(s.verifier.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		select {
+		case <-r.Context().Done():
+			w.WriteHeader(http.StatusInternalServerError)
+		case <-time.After(6 * time.Second): // more than the time for its body, too
+		}
+	})))
+	server.Config.ReadTimeout = readTimeout
+	server.Start()
+	t.Cleanup(server.Close)
+	resp, err := server.Client().Post(server.URL, "text/plain", strings.NewReader("text"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Error("the request was cancelled while it was answered")
+	}
+}
