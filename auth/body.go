@@ -94,8 +94,6 @@ func receive(w http.ResponseWriter, r *http.Request, limit, length int64, grant 
 	case err != nil:
 		return nil, badInput(http.StatusBadRequest, "the request's body could not be read to its end")
 	}
-	// The connection is watched for its end from now on, as long as the answer takes.
-	_ = control.SetReadDeadline(time.Time{})
 	return data.Bytes(), nil
 }
 
