@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"strconv"
 	"time"
-	"unicode/utf8"
 
 	"syncline/auth/signing"
 )
@@ -29,25 +28,23 @@ type operation struct {
 // pace bounds each try of a call and the pauses in between; 0 means as usual.
 type pace struct{ try, pause time.Duration }
 
-// text is a string that must reach the server as it is: encoding/json would
-// replace invalid UTF-8 and so name something else.
-type text string
-
-func (t text) MarshalJSON() ([]byte, error) {
-	if !utf8.ValidString(string(t)) {
-		return nil, &Error{Code: ErrBadUserInput, Message: fmt.Sprintf("%q is not valid UTF-8", string(t))}
-	}
-	return json.Marshal(string(t))
-}
-
 // call sends an operation until it is answered, refused or ctx ends, and
 // decodes the answer's data. sent is the instant right before the answered
 // request was sent.
 func (c *Client) call(ctx context.Context, op operation, variables, data any) (sent time.Time, err error) {
+	if err := checkText(variables); err != nil {
+		return time.Time{}, err
+	}
 	body, err := json.Marshal(map[string]any{"query": op.document, "variables": variables})
 	if err != nil {
 		return time.Time{}, fmt.Errorf("encode request: %w", err)
 	}
+	if c.callTimeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, c.callTimeout)
+		defer cancel()
+	}
+	began := time.Now()
 	var answer json.RawMessage
 	err = c.retry(ctx, op.pace.pause, func() error {
 		sent = time.Now()
@@ -55,10 +52,10 @@ func (c *Client) call(ctx context.Context, op operation, variables, data any) (s
 		return err
 	})
 	if err != nil {
-		return sent, err
+		return sent, c.whatFailed(op.document, began, err)
 	}
 	if err := json.Unmarshal(answer, data); err != nil {
-		return sent, fmt.Errorf("%w: %w", ErrProtocol, err)
+		return sent, c.whatFailed(op.document, began, fmt.Errorf("%w: %w", ErrProtocol, err))
 	}
 	return sent, nil
 }
@@ -69,7 +66,7 @@ func (c *Client) try(ctx context.Context, op operation, body []byte) (json.RawMe
 	if op.pace.try > 0 {
 		timeout = min(timeout, op.pace.try)
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, &silentError{timeout})
 	defer cancel()
 	req, err := c.newRequest(ctx, op, body)
 	if err != nil {
@@ -77,12 +74,12 @@ func (c *Client) try(ctx context.Context, op operation, body []byte) (json.RawMe
 	}
 	res, err := c.http.Do(req)
 	if err != nil {
-		return nil, &unreachableError{cause: err}
+		return nil, unreachable(ctx, err)
 	}
 	defer func() { _ = res.Body.Close() }()
 	answer, err := io.ReadAll(io.LimitReader(res.Body, maxAnswerBytes))
 	if err != nil {
-		return nil, &unreachableError{cause: err}
+		return nil, unreachable(ctx, err)
 	}
 	return readAnswer(res, answer)
 }
@@ -144,16 +141,6 @@ func retryAfter(h http.Header) time.Duration {
 	}
 	return time.Duration(seconds) * time.Second
 }
-
-// unreachableError is an ErrUnreachable with its cause.
-type unreachableError struct {
-	cause      error
-	retryAfter time.Duration
-}
-
-func (e *unreachableError) Error() string { return fmt.Sprintf("%v: %v", ErrUnreachable, e.cause) }
-
-func (e *unreachableError) Unwrap() []error { return []error{ErrUnreachable, e.cause} }
 
 // wireErrors are errors as GraphQL has them.
 type wireErrors []struct {

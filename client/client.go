@@ -22,8 +22,9 @@ type Client struct {
 	clock       clock
 	log         *slog.Logger
 	// tryTimeout bounds one try of a call; a call is tried until its context ends.
-	tryTimeout time.Duration
-	keepAlive  keepAlive
+	tryTimeout  time.Duration
+	callTimeout time.Duration // 0: as long as its context
+	keepAlive   keepAlive
 }
 
 // Option is what is not required of a Client.
@@ -67,6 +68,11 @@ func WithLogger(l *slog.Logger) Option { return func(c *Client) { c.log = l } }
 // again until its context ends.
 func WithTryTimeout(d time.Duration) Option { return func(c *Client) { c.tryTimeout = d } }
 
+// WithCallTimeout bounds each call, its retries included, where the call's context
+// does not end sooner. By default only the context does. Follow and WatchLock last
+// as long as their context.
+func WithCallTimeout(d time.Duration) Option { return func(c *Client) { c.callTimeout = d } }
+
 // WithKeepAlive sets how often Follow and WatchLock ask a connection for a sign of
 // life, 20 s by default, and how long it may take to answer, 10 s by default.
 func WithKeepAlive(interval, timeout time.Duration) Option {
@@ -102,7 +108,7 @@ func New(endpoint string, key signing.PrivateKey, opts ...Option) (*Client, erro
 	switch {
 	case c.http == nil || c.clock.local == nil || c.log == nil:
 		return nil, errors.New("an option is nil")
-	case c.tryTimeout <= 0 || c.keepAlive.interval <= 0 || c.keepAlive.timeout <= 0:
+	case c.tryTimeout <= 0 || c.callTimeout < 0 || c.keepAlive.interval <= 0 || c.keepAlive.timeout <= 0:
 		return nil, errors.New("the time limits of a client are above 0")
 	case c.clock.bound < 0:
 		return nil, errors.New("the bound of clock corrections is not below 0")

@@ -126,3 +126,83 @@ func ExampleClient_AcquireLock() {
 	// another device: true
 	// token 1
 }
+
+// A batch is written as a whole, or not at all.
+func ExampleClient_Write() {
+	ctx := context.Background()
+	c := exampleClient()
+	if _, err := c.Set(ctx, "from", []byte("100"), 0); err != nil {
+		log.Fatal(err)
+	}
+
+	move := []client.Write{
+		{ID: "from", Data: []byte("70"), Revision: 1},
+		{ID: "to", Data: []byte("30")},
+	}
+	written, err := c.Write(ctx, move)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for i, w := range written {
+		fmt.Println(move[i].ID, "is at revision", w.Revision)
+	}
+
+	_, err = c.Write(ctx, move) // as if nothing had been written yet
+	if conflicts, ok := errors.AsType[*client.BatchConflictError](err); ok {
+		for _, conflict := range conflicts.Conflicts {
+			fmt.Printf("write %d: %v\n", conflict.Index, conflict)
+		}
+	}
+	// Output:
+	// from is at revision 2
+	// to is at revision 3
+	// write 0: record "from" is at revision 2
+	// write 1: record "to" is at revision 3
+}
+
+// Ids that share a prefix make a folder.
+func ExampleClient_List() {
+	ctx := context.Background()
+	c := exampleClient()
+	if _, err := c.Write(ctx, []client.Write{
+		{ID: "note/2", Data: []byte("bread")},
+		{ID: "note/1", Data: []byte("milk")},
+		{ID: "settings", Data: []byte("dark")},
+	}); err != nil {
+		log.Fatal(err)
+	}
+
+	notes, err := c.List(ctx, "note/")
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, note := range notes {
+		fmt.Printf("%s: %s\n", note.ID, note.Data)
+	}
+	// Output:
+	// note/1: milk
+	// note/2: bread
+}
+
+// A status line that tells who holds a lock.
+func ExampleClient_WatchLock() {
+	ctx := context.Background()
+	c := exampleClient()
+
+	for state, err := range c.WatchLock(ctx, "import") {
+		if err != nil {
+			log.Fatal(err)
+		}
+		if state.Locked {
+			fmt.Println("held by", state.Holders[0].InstanceID)
+			break
+		}
+		fmt.Println("free")
+		if _, err := c.SetLock(ctx, "import", client.WithInstanceID("laptop")); err != nil {
+			log.Fatal(err)
+		}
+	}
+	// Output:
+	// free
+	// held by laptop
+}

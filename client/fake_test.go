@@ -91,6 +91,7 @@ type call struct {
 			ID         string
 			MutationID string
 			Acquire    bool
+			Token      int
 			InstanceID string
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"time"
 )
 
 // Follow yields what happened in the feed after since, then a CaughtUp event,
@@ -80,7 +81,10 @@ var errStopped = errors.New("stopped")
 func (w *watcher) run(ctx context.Context) error {
 	var pause backoff
 	var last error
-	corrected := false
+	corrected, began := false, time.Now()
+	if err := checkText(w.variables()); err != nil {
+		return err
+	}
 	for {
 		w.progress = false
 		err := w.connection(ctx)
@@ -92,7 +96,7 @@ func (w *watcher) run(ctx context.Context) error {
 		case errors.Is(err, errStopped):
 			return nil
 		case ctx.Err() != nil:
-			return gaveUp(ctx, last)
+			return w.client.whatFailed(w.document, began, gaveUp(ctx, last))
 		case !corrected && isClockOff(err):
 			if err := w.client.correctClock(err); err != nil {
 				return err
@@ -100,14 +104,14 @@ func (w *watcher) run(ctx context.Context) error {
 			corrected = true
 			continue
 		case w.isFinal(err):
-			return err
+			return w.client.whatFailed(w.document, began, err)
 		}
 		last = err
 		after, _ := mayPass(err)
 		wait := pause.next(after)
 		w.client.log.InfoContext(ctx, "not connected", "tryingAgainIn", wait, "error", err)
 		if sleep(ctx, wait) != nil {
-			return gaveUp(ctx, last)
+			return w.client.whatFailed(w.document, began, gaveUp(ctx, last))
 		}
 	}
 }

@@ -66,7 +66,7 @@ func (c *Client) AcquireLock(ctx context.Context, name string, opts ...LockOptio
 // the state after the try that failed: of a lock that was taken and freed in
 // between, a watch that knew it as free has nothing to tell.
 func (c *Client) awaitTurn(ctx context.Context, input lockInput, holders Lock) error {
-	for state, err := range c.WatchLock(ctx, string(input.Name)) {
+	for state, err := range c.WatchLock(ctx, input.Name) {
 		switch {
 		case err != nil:
 			return stillHeld(err, holders)
@@ -82,7 +82,7 @@ func (c *Client) awaitTurn(ctx context.Context, input lockInput, holders Lock) e
 // isBarred tells whether others hold the lock in a way that does not allow it.
 func (l lockInput) isBarred(state Lock) bool {
 	return (state.Exclusive || l.Exclusive) && slices.ContainsFunc(state.Holders, func(h LockHolder) bool {
-		return h.InstanceID != string(l.InstanceID)
+		return h.InstanceID != l.InstanceID
 	})
 }
 
@@ -109,10 +109,10 @@ func (c *Client) tryLock(ctx context.Context, input lockInput) (*Lease, error) {
 }
 
 // Name is the lock's name.
-func (l *Lease) Name() string { return string(l.input.Name) }
+func (l *Lease) Name() string { return l.input.Name }
 
 // InstanceID is who holds the lock.
-func (l *Lease) InstanceID() string { return string(l.input.InstanceID) }
+func (l *Lease) InstanceID() string { return l.input.InstanceID }
 
 // Token is the grant's fence token. It stays the same for the whole lease.
 func (l *Lease) Token() FenceToken { return l.token }
@@ -160,20 +160,12 @@ func (l *Lease) release(ctx context.Context) error {
 	return l.client.ReleaseLock(ctx, l.Name(), l.InstanceID())
 }
 
-// errRegranted is a loss that left a new hold behind.
-var errRegranted = fmt.Errorf("%w: it had expired and was granted anew", ErrLockLost)
-
 // keep renews the lease until it ends. sent is the instant right before the
 // grant was asked for: the server's TTL began later.
 func (l *Lease) keep(ctx context.Context, sent time.Time) {
 	defer l.abort()
 	l.err = l.renew(ctx, sent)
 	close(l.done)
-	if errors.Is(l.err, errRegranted) { // nobody asked for the new hold
-		ctx, cancel := context.WithTimeout(ctx, l.input.ttl)
-		defer cancel()
-		_ = l.client.ReleaseLock(ctx, l.Name(), l.InstanceID()) // else it ends with its TTL
-	}
 }
 
 // renew renews the lease at a third of its TTL, and answers why it ended.
@@ -186,7 +178,7 @@ func (l *Lease) renew(ctx context.Context, sent time.Time) error {
 			sent, next = again, again.Add(l.input.ttl/3)
 		case errors.Is(err, ErrLockLost):
 			return err
-		case errors.Is(err, ErrHeld) || !l.lasts(sent):
+		case errors.Is(err, ErrHeld) || errors.Is(err, ErrProtocol) || !l.lasts(sent):
 			return fmt.Errorf("%w: %w", ErrLockLost, err)
 		default: // there is time left
 			next = earlier(time.Now().Add(l.input.ttl/10), l.end(sent))
@@ -213,14 +205,17 @@ func (l *Lease) end(sent time.Time) time.Time { return sent.Add(l.input.ttl - l.
 
 func (l *Lease) lasts(sent time.Time) bool { return time.Until(l.end(sent)) > 0 }
 
-// ask asks for the lock again until the lease's end, and answers when the
-// request was sent.
+// ask renews the grant until the lease's end, and answers when the request was
+// sent. It names the token: one that arrives late must not take the lock again,
+// for nobody.
 func (l *Lease) ask(ctx context.Context, sent time.Time) (time.Time, error) {
 	ctx, cancel := context.WithDeadline(ctx, l.end(sent))
 	defer cancel()
-	grant, again, err := l.client.setLock(ctx, l.input, pace{try: l.input.ttl / 3, pause: l.input.ttl / 10})
+	renewal := l.input
+	renewal.Token = l.token
+	grant, again, err := l.client.setLock(ctx, renewal, pace{try: l.input.ttl / 3, pause: l.input.ttl / 10})
 	if err == nil && grant.Token != l.token {
-		err = errRegranted
+		err = fmt.Errorf("%w: renewed with token %d instead of %d", ErrProtocol, grant.Token, l.token)
 	}
 	return again, err
 }

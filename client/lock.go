@@ -7,9 +7,10 @@ import (
 	"time"
 )
 
+// Bounds of a lock's TTL. The server cuts a longer one short.
 const (
-	minTTL = time.Second
-	maxTTL = 300 * time.Second
+	MinTTL = time.Second
+	MaxTTL = 300 * time.Second
 )
 
 // LockOption is what is not required of taking a lock.
@@ -25,29 +26,30 @@ func WithSharing() LockOption { return func(l *lockInput) { l.Exclusive = false 
 
 // WithInstanceID sets who takes the lock, 1 to 64 bytes of text. By default it is
 // a random id of this call.
-func WithInstanceID(id string) LockOption { return func(l *lockInput) { l.InstanceID = text(id) } }
+func WithInstanceID(id string) LockOption { return func(l *lockInput) { l.InstanceID = id } }
 
 type lockInput struct {
-	Name       text          `json:"name"`
-	InstanceID text          `json:"instanceId"`
+	Name       string        `json:"name"`
+	InstanceID string        `json:"instanceId"`
 	Acquire    bool          `json:"acquire"`
 	Exclusive  bool          `json:"exclusive"`
 	TTLSeconds int           `json:"ttlSeconds"`
+	Token      FenceToken    `json:"token,omitempty"` // of the grant that is renewed
 	ttl        time.Duration // in TTLSeconds once checked
 }
 
 func newLockInput(name string, opts []LockOption) (lockInput, error) {
-	l := lockInput{Name: text(name), Acquire: true, Exclusive: true, ttl: 30 * time.Second}
+	l := lockInput{Name: name, Acquire: true, Exclusive: true, ttl: 30 * time.Second}
 	for _, set := range opts {
 		set(&l)
 	}
 	if l.InstanceID == "" {
-		l.InstanceID = text(randomID())
+		l.InstanceID = randomID()
 	}
-	if l.ttl < minTTL || l.ttl > maxTTL || l.ttl%time.Second != 0 {
+	if l.ttl < MinTTL || l.ttl > MaxTTL || l.ttl%time.Second != 0 {
 		return lockInput{}, &Error{
 			Code: ErrBadUserInput, Field: "ttl",
-			Message: fmt.Sprintf("a TTL is whole seconds from %v to %v, not %v", minTTL, maxTTL, l.ttl),
+			Message: fmt.Sprintf("a TTL is whole seconds from %v to %v, not %v", MinTTL, MaxTTL, l.ttl),
 		}
 	}
 	l.TTLSeconds = int(l.ttl / time.Second)
@@ -68,7 +70,7 @@ type Grant struct {
 // LockState reads the state of a lock. One that nobody ever took is free.
 func (c *Client) LockState(ctx context.Context, name string) (Lock, error) {
 	var answer struct{ Lock Lock }
-	_, err := c.call(ctx, operation{document: lockDocument}, map[string]any{"name": text(name)}, &answer)
+	_, err := c.call(ctx, operation{document: lockDocument}, map[string]any{"name": name}, &answer)
 	return answer.Lock, err
 }
 
@@ -86,7 +88,7 @@ func (c *Client) SetLock(ctx context.Context, name string, opts ...LockOption) (
 
 // ReleaseLock ends an instance's hold on a lock, if there is one.
 func (c *Client) ReleaseLock(ctx context.Context, name, instanceID string) error {
-	_, _, err := c.setLock(ctx, lockInput{Name: text(name), InstanceID: text(instanceID), TTLSeconds: 1}, pace{})
+	_, _, err := c.setLock(ctx, lockInput{Name: name, InstanceID: instanceID, TTLSeconds: 1}, pace{})
 	return err
 }
 
@@ -108,9 +110,13 @@ func (c *Client) setLock(ctx context.Context, input lockInput, p pace) (Grant, t
 	switch {
 	case a.Status == "HELD":
 		return Grant{}, sent, &HeldError{Lock: a.Lock}
+	case a.Status == "RELEASED" && input.Token != 0 && a.Lock.Locked:
+		return Grant{}, sent, fmt.Errorf("%w: %w", ErrLockLost, &HeldError{Lock: a.Lock})
+	case a.Status == "RELEASED" && input.Token != 0:
+		return Grant{}, sent, fmt.Errorf("%w: the grant that was to be renewed has ended", ErrLockLost)
 	case a.Status == "ACQUIRED" && input.Acquire && a.Token > 0, a.Status == "RELEASED" && !input.Acquire:
 		return Grant{
-			InstanceID: string(input.InstanceID), Renewed: a.Renewed,
+			InstanceID: input.InstanceID, Renewed: a.Renewed,
 			Token: a.Token, ExpiresAt: a.ExpiresAt, Lock: a.Lock,
 		}, sent, nil
 	default:
@@ -126,7 +132,7 @@ func (c *Client) WatchLock(ctx context.Context, name string) iter.Seq2[Lock, err
 	return func(yield func(Lock, error) bool) {
 		sub := subscription{
 			document:  lockChangedDocument,
-			variables: func() any { return map[string]any{"name": text(name)} },
+			variables: func() any { return map[string]any{"name": name} },
 		}
 		err := watch(ctx, c, sub, func(data struct{ LockChanged Lock }) (bool, error) {
 			return yield(data.LockChanged, nil), nil

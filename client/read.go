@@ -4,13 +4,16 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"maps"
+	"slices"
+	"strings"
 )
 
 // Get reads a record, or the tombstone of one that was deleted. A record that
 // was never written, or whose tombstone is purged, is ErrNotFound.
 func (c *Client) Get(ctx context.Context, id string) (Record, error) {
 	var answer struct{ Record *Record }
-	if _, err := c.call(ctx, operation{document: recordDocument}, map[string]any{"id": text(id)}, &answer); err != nil {
+	if _, err := c.call(ctx, operation{document: recordDocument}, map[string]any{"id": id}, &answer); err != nil {
 		return Record{}, err
 	}
 	if answer.Record == nil {
@@ -22,12 +25,8 @@ func (c *Client) Get(ctx context.Context, id string) (Record, error) {
 // GetMany reads up to 100 records at one instant, in the order asked; nil where
 // Get would be ErrNotFound.
 func (c *Client) GetMany(ctx context.Context, ids ...string) ([]*Record, error) {
-	names := make([]text, len(ids))
-	for i, id := range ids {
-		names[i] = text(id)
-	}
 	var answer struct{ Records []*Record }
-	if _, err := c.call(ctx, operation{document: recordsDocument}, map[string]any{"ids": names}, &answer); err != nil {
+	if _, err := c.call(ctx, operation{document: recordsDocument}, map[string]any{"ids": append([]string{}, ids...)}, &answer); err != nil {
 		return nil, err
 	}
 	if len(answer.Records) != len(ids) {
@@ -72,6 +71,28 @@ func (c *Client) All(ctx context.Context, since Cursor) iter.Seq2[Page, error] {
 	}
 }
 
+// List reads the live records whose ids begin with prefix, all of them if it is
+// empty, in the order of their ids. The service has no such query: List walks the
+// owner's whole feed, so it takes as long and transfers as much as All from
+// Beginning. What was written meanwhile is in it in its latest state.
+func (c *Client) List(ctx context.Context, prefix string) ([]Record, error) {
+	live := map[string]Record{}
+	for page, err := range c.All(ctx, Beginning) {
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range page.Records {
+			switch {
+			case r.Deleted:
+				delete(live, r.ID)
+			case strings.HasPrefix(r.ID, prefix):
+				live[r.ID] = r
+			}
+		}
+	}
+	return slices.SortedFunc(maps.Values(live), func(a, b Record) int { return strings.Compare(a.ID, b.ID) }), nil
+}
+
 // wire is the cursor as the API has it; nil stands for null.
 func (c Cursor) wire() any {
 	switch c {
@@ -80,7 +101,7 @@ func (c Cursor) wire() any {
 	case Now:
 		return nil
 	}
-	return text(c)
+	return string(c)
 }
 
 // Viewer tells who the client is to the server, and what its data adds up to.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"time"
 )
 
@@ -121,10 +122,17 @@ func mayPass(err error) (after time.Duration, ok bool) {
 		}
 		return e.RetryAfter, false
 	}
-	var untrusted *tls.CertificateVerificationError
-	var u *unreachableError
-	if errors.As(err, &untrusted) || !errors.As(err, &u) {
+	u, ok := errors.AsType[*unreachableError](err)
+	if !ok || isMisconfigured(err) {
 		return 0, false
 	}
 	return u.retryAfter, true
+}
+
+// isMisconfigured tells whether a connection failed for what waiting does not
+// mend: a certificate that is not trusted, or a server without TLS.
+func isMisconfigured(err error) bool {
+	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
+	_, noTLS := errors.AsType[tls.RecordHeaderError](err)
+	return untrusted || noTLS || errors.Is(err, http.ErrSchemeMismatch)
 }

@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -67,6 +69,10 @@ func TestAgainstTheServer(t *testing.T) {
 		t.Parallel()
 		testDeliveredTwice(t, server.URL())
 	})
+	t.Run("a renewal that comes late", func(t *testing.T) {
+		t.Parallel()
+		testLateRenewal(t, server.URL())
+	})
 	t.Run("a clock that is off", func(t *testing.T) {
 		t.Parallel()
 		for _, off := range []time.Duration{-23 * time.Hour, 23 * time.Hour} {
@@ -106,6 +112,48 @@ func testDeliveredTwice(t *testing.T, url string) {
 	c := newClient(t, url, client.WithHTTPClient(&http.Client{Transport: delivered}))
 	if w := must(c.Set(testContext(t), "a", []byte("x"), 0))(t); w.Revision != 1 || !w.Replayed {
 		t.Errorf("%+v", w)
+	}
+}
+
+// late lets a grant pass and keeps the renewal that follows on its way.
+type late struct {
+	http.RoundTripper
+	granted atomic.Bool
+	renewal chan *http.Request
+}
+
+func (l *late) RoundTrip(r *http.Request) (*http.Response, error) {
+	sent, _ := io.ReadAll(r.Body)
+	r.Body = io.NopCloser(bytes.NewReader(sent))
+	if !bytes.Contains(sent, []byte(`"acquire":true`)) || l.granted.CompareAndSwap(false, true) {
+		return l.RoundTripper.RoundTrip(r)
+	}
+	kept := r.Clone(context.Background())
+	kept.Body = io.NopCloser(bytes.NewReader(sent))
+	l.renewal <- kept
+	<-r.Context().Done()
+	return nil, r.Context().Err()
+}
+
+// A renewal that arrives after the release does not take the lock again.
+func testLateRenewal(t *testing.T, url string) {
+	ctx, giveUp := context.WithCancel(testContext(t))
+	line := &late{RoundTripper: privateHTTP(t).Transport, renewal: make(chan *http.Request, 1)}
+	c := newClient(t, url, client.WithHTTPClient(&http.Client{Transport: line}))
+	lease := must(c.TryLock(ctx, "l", client.WithTTL(3*time.Second)))(t)
+	renewal := <-line.renewal
+	giveUp() // the release does not wait for the renewal that is under way
+	_ = lease.Release(ctx)
+	if err := c.ReleaseLock(testContext(t), "l", lease.InstanceID()); err != nil {
+		t.Fatal(err)
+	}
+	res, err := line.RoundTripper.RoundTrip(renewal)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	if state := must(c.LockState(testContext(t), "l"))(t); state.Locked {
+		t.Errorf("the late renewal took the lock for nobody: %+v", state)
 	}
 }
 

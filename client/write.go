@@ -45,8 +45,8 @@ type WriteOption func(*writeOptions)
 
 type writeOptions struct {
 	schemaVersion string
-	ClientID      text   `json:"clientId,omitempty"`
-	MutationID    text   `json:"mutationId"`
+	ClientID      string `json:"clientId,omitempty"`
+	MutationID    string `json:"mutationId"`
 	Fence         *Fence `json:"fence,omitempty"`
 }
 
@@ -61,16 +61,16 @@ func WithFence(f Fence) WriteOption { return func(o *writeOptions) { o.Fence = &
 // with the same content is written once, however often it is called, also after
 // the app was started anew. By default each call has a random one of its own.
 func WithMutationID(id string) WriteOption {
-	return func(o *writeOptions) { o.MutationID = text(id) }
+	return func(o *writeOptions) { o.MutationID = id }
 }
 
 func (c *Client) writeOptions(opts []WriteOption) writeOptions {
-	o := writeOptions{ClientID: text(c.clientID)}
+	o := writeOptions{ClientID: c.clientID}
 	for _, set := range opts {
 		set(&o)
 	}
 	if o.MutationID == "" {
-		o.MutationID = text(randomID())
+		o.MutationID = randomID()
 	}
 	return o
 }
@@ -109,7 +109,7 @@ func (c *Client) Delete(ctx context.Context, id string, seen Revision, opts ...W
 	input := struct {
 		deleteInput
 		writeOptions
-	}{deleteInput{ID: text(id), Revision: seen}, o}
+	}{deleteInput{ID: id, Revision: seen}, o}
 	var answer struct{ DeleteRecord writePayload }
 	if _, err := c.call(ctx, operation{document: deleteRecordDocument}, withInput(input), &answer); err != nil {
 		return Written{}, err
@@ -136,10 +136,10 @@ func (c *Client) Write(ctx context.Context, writes []Write, opts ...WriteOption)
 }
 
 type setInput struct {
-	ID            text     `json:"id"`
+	ID            string   `json:"id"`
 	Data          []byte   `json:"data"`
 	Revision      Revision `json:"revision"`
-	SchemaVersion text     `json:"schemaVersion"`
+	SchemaVersion string   `json:"schemaVersion"`
 }
 
 func newSetInput(w Write) setInput {
@@ -147,11 +147,11 @@ func newSetInput(w Write) setInput {
 	if data == nil {
 		data = []byte{} // nil would be encoded as null
 	}
-	return setInput{ID: text(w.ID), Data: data, Revision: w.Revision, SchemaVersion: text(w.SchemaVersion)}
+	return setInput{ID: w.ID, Data: data, Revision: w.Revision, SchemaVersion: w.SchemaVersion}
 }
 
 type deleteInput struct {
-	ID       text     `json:"id"`
+	ID       string   `json:"id"`
 	Revision Revision `json:"revision"`
 }
 
@@ -164,7 +164,7 @@ func newBatch(writes []Write) []batchInput {
 	batch := make([]batchInput, len(writes))
 	for i, w := range writes {
 		if w.Delete {
-			batch[i].Delete = &deleteInput{ID: text(w.ID), Revision: w.Revision}
+			batch[i].Delete = &deleteInput{ID: w.ID, Revision: w.Revision}
 			continue
 		}
 		set := newSetInput(w)
