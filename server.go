@@ -143,7 +143,7 @@ func named(variable string, err error) error {
 func serve(ctx context.Context, cfg config.Config, db *database.DB) error {
 	log := newLog(cfg)
 	figures := metrics.New()
-	shared, err := coordinate(cfg, db, figures, log)
+	shared, err := coordinate(ctx, cfg, db, figures, log)
 	if err != nil {
 		return err
 	}
@@ -194,7 +194,7 @@ func serve(ctx context.Context, cfg config.Config, db *database.DB) error {
 		server.Listeners = append(server.Listeners, lifecycle.Listener{Name: "metrics", Address: cfg.MetricsListenAddress, Handler: figures.Handler(cfg.MetricsHosts...)})
 	}
 	log.Info("starting", "version", version(), "database", db.Dialect, "redis", cfg.RedisURL != "")
-	<-time.After(time.Until(shared.refuseBefore))
+	<-time.After(time.Until(shared.serveFrom))
 	return server.Run(ctx)
 }
 
@@ -224,6 +224,9 @@ type coordination struct {
 	bus    pubsub.Bus
 	locker locks.Locker
 	nonces auth.NonceMemory
+	// serveFrom is a whole second. Signatures carry no more: no fresh one seems
+	// older than the memory of nonces.
+	serveFrom time.Time
 	// refuseBefore and durable make up for nonces that are forgotten when the
 	// process ends; zero where they are not.
 	refuseBefore time.Time
@@ -234,14 +237,14 @@ type coordination struct {
 	close             func()
 }
 
-func coordinate(cfg config.Config, db *database.DB, figures *metrics.Metrics, log *slog.Logger) (coordination, error) {
+func coordinate(ctx context.Context, cfg config.Config, db *database.DB, figures *metrics.Metrics, log *slog.Logger) (coordination, error) {
 	memory := auth.NewMemoryNonces(cfg.NonceMemory, time.Now)
 	figures.Gauge("syncline_nonces", "Nonces remembered in this instance's memory.", func() float64 { return float64(memory.Len()) })
 	locker := dblock.New(db.Write, db.Read, db.Dialect)
 	if cfg.RedisURL == "" {
 		return coordinateAlone(db, locker, memory, log), nil
 	}
-	return coordinateByRedis(cfg, locker, memory, figures, log)
+	return coordinateByRedis(ctx, cfg, locker, memory, figures, log)
 }
 
 // coordinateAlone is for one instance, or several that share a database only.
@@ -249,23 +252,24 @@ func coordinateAlone(db *database.DB, locker *dblock.Locker, memory *auth.Memory
 	if db.Dialect != dialect.SQLite {
 		log.Warn("without REDIS_URL, a captured request can be replayed to another instance within its 300 seconds")
 	}
-	bus := inproc.New()
+	bus, start := inproc.New(), nextSecond()
 	return coordination{
-		bus:    bus,
-		locker: locker,
-		nonces: memory,
-		// Signatures carry whole seconds: serving begins on one, so that no fresh
-		// request is refused.
-		refuseBefore:      time.Now().Truncate(time.Second).Add(time.Second),
+		bus:               bus,
+		locker:            locker,
+		nonces:            memory,
+		serveFrom:         start,
+		refuseBefore:      start,
 		durable:           dbnonce.New(db.Write, time.Now),
 		whileHintsAreLost: func(ctx context.Context, _ func()) error { <-ctx.Done(); return ctx.Err() },
 		close:             bus.Close,
 	}
 }
 
+func nextSecond() time.Time { return time.Now().Truncate(time.Second).Add(time.Second) }
+
 // coordinateByRedis is for any number of instances. Tokens and fences of locks
 // stay in the database.
-func coordinateByRedis(cfg config.Config, fences *dblock.Locker, memory *auth.MemoryNonces, figures *metrics.Metrics, log *slog.Logger) (coordination, error) {
+func coordinateByRedis(ctx context.Context, cfg config.Config, fences *dblock.Locker, memory *auth.MemoryNonces, figures *metrics.Metrics, log *slog.Logger) (coordination, error) {
 	redisclient.LogTo(log)
 	client, err := redisclient.Open(cfg.RedisURL)
 	if err != nil {
@@ -277,11 +281,13 @@ func coordinateByRedis(cfg config.Config, fences *dblock.Locker, memory *auth.Me
 		options = append(options, redisnonce.Strict())
 	}
 	nonces := redisnonce.New(client, memory, time.Now, log, options...)
+	nonces.Begin(ctx)
 	figures.Gauge("syncline_nonces_alone", "Nonces let in by this instance's memory alone, while Redis was away.", func() float64 { return float64(nonces.Alone()) })
 	return coordination{
 		bus:               bus,
 		locker:            redislock.New(client, fences),
 		nonces:            nonces,
+		serveFrom:         nextSecond(),
 		checks:            []health.Check{{Name: "redis", Degrades: !cfg.NonceStrict, Probe: func(ctx context.Context) error { return client.Ping(ctx).Err() }}},
 		whileHintsAreLost: bus.WhileAway,
 		close:             func() { bus.Close(); _ = client.Close() },

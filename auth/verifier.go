@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// maxAge is how long after its creation a signature serves.
-	maxAge = 300 * time.Second
+	// MaxAge is how long after its creation a signature serves.
+	MaxAge = 300 * time.Second
 	// maxAhead is how far a client's clock may be ahead.
 	maxAhead = 60 * time.Second
 	// defaultMaxRequestBytes bounds a request's body.
@@ -134,20 +134,20 @@ func (v *Verifier) read(m signing.Message, h signing.Headers) (signing.Signed, e
 func (v *Verifier) checkTime(tag signing.Tag, createdUnix int64) error {
 	now, created := v.opts.Now(), time.Unix(createdUnix, 0)
 	switch {
-	case now.Sub(created) > maxAge:
+	case now.Sub(created) > MaxAge:
 		return expired("the signature was created more than 300 seconds ago by this server's clock: sign anew, and correct your clock by serverTime", now)
 	case created.Sub(now) > maxAhead:
 		return expired("the signature was created more than 60 seconds ahead of this server's clock: correct your clock by serverTime, and sign anew", now)
 	case created.Before(v.opts.RefuseBefore) && (tag != signing.TagWebSocket || v.opts.Durable == nil):
-		return expired("the signature was created before this server started: sign anew", v.afterStart(now))
+		return expired("the signature was created before this server started: sign anew", timeToSignBy(now, v.opts.RefuseBefore))
 	}
 	return nil
 }
 
-// afterStart is the server's time, or the first whole second after its start:
-// a client that corrects its clock by it is not refused again.
-func (v *Verifier) afterStart(now time.Time) time.Time {
-	first := v.opts.RefuseBefore.Add(time.Second - 1).Truncate(time.Second)
+// timeToSignBy is the server's time, or the first whole second from which on
+// signatures are taken: a client that corrects its clock by it is not refused again.
+func timeToSignBy(now, takenFrom time.Time) time.Time {
+	first := takenFrom.Add(time.Second - 1).Truncate(time.Second)
 	if now.Before(first) {
 		return first
 	}
@@ -173,14 +173,17 @@ func (v *Verifier) verify(m signing.Message, signed signing.Signed, authorizatio
 // come slowly: only what is still in time was looked for before its nonce may be
 // forgotten.
 func (v *Verifier) remember(ctx context.Context, tag signing.Tag, p signing.Params) error {
-	until := time.Unix(p.Created, 0).Add(maxAge)
+	until := time.Unix(p.Created, 0).Add(MaxAge)
 	err := v.nonces.Remember(ctx, p.KeyID, p.Nonce, until)
 	if err == nil && v.opts.Durable != nil && tag == signing.TagWebSocket {
 		err = v.opts.Durable.Remember(ctx, p.KeyID, p.Nonce, until)
 	}
+	forgotten, isForgotten := errors.AsType[*ForgottenError](err)
 	switch {
 	case errors.Is(err, ErrNonceReused):
 		return nonceReused()
+	case isForgotten:
+		return expired("the signature was created before this server's memory of used ones began: sign anew", timeToSignBy(v.opts.Now(), forgotten.Before))
 	case err != nil:
 		return unavailable("the server cannot tell now whether this request is new: try again, signed anew", err)
 	}

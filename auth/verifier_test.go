@@ -3,6 +3,7 @@ package auth_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -96,6 +97,37 @@ func TestSignaturesFromBeforeTheStart(t *testing.T) {
 	}
 	if got := durable.send(newDraft(t, kindPost, "durable").request()); got != string(auth.CodeSignatureExpired) {
 		t.Errorf("POST with durable memory: %q", got)
+	}
+}
+
+// emptied is a memory that lost what it knew at a time.
+type emptied struct{ at time.Time }
+
+func (e emptied) Remember(_ context.Context, _ signing.PublicKey, _ signing.Nonce, until time.Time) error {
+	if until.Add(-auth.MaxAge).Before(e.at) {
+		return fmt.Errorf("wrapped: %w", &auth.ForgottenError{Before: e.at})
+	}
+	return nil
+}
+
+// Who corrects a clock by the answer is served.
+func TestSignaturesThatTheMemoryForgot(t *testing.T) {
+	t.Parallel()
+	lost := time.Unix(created, 0).Add(400 * time.Millisecond)
+	s := newService(t, emptied{lost}, auth.Options{Now: func() time.Time { return lost.Add(100 * time.Millisecond) }})
+	ext := extensions(t, s.serve(readRequest(t, newDraft(t, kindPost, "before").request())))
+	if ext["code"] != string(auth.CodeSignatureExpired) {
+		t.Fatalf("created in the second of the loss: %v", ext)
+	}
+	corrected, err := time.Parse(time.RFC3339, ext["serverTime"].(string))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := s.send(newDraft(t, kindPost, "corrected").createdAt(corrected.Unix()).request()); got != "" {
+		t.Errorf("created at serverTime: %q", got)
+	}
+	if got := s.init(newDraft(t, kindWebSocket, "socket").request()); got != string(auth.CodeSignatureExpired) {
+		t.Errorf("connection_init: %q", got)
 	}
 }
 

@@ -1,21 +1,21 @@
 // Package redisnonce shares the nonces that were used between instances, by way
 // of Redis, so that a captured request cannot be replayed to a sibling.
 //
+// Redis also keeps when its memory began. One that comes back empty or from an
+// older file, is emptied, or fails over to a replica begins again, and signatures
+// from before are refused: what would tell whether they were used is gone.
+//
 // Each instance has its own memory beside it, which is asked first. While Redis
-// is away that memory serves alone: a request may then be replayed to another
-// instance, once each. What Redis forgets when it restarts empty, or in a
-// failover, is open to the same until the signatures' time has passed. Strict
+// is away that memory serves alone, for signatures made since this process
+// started: one may then be replayed to another instance, once each. Strict
 // refuses all signed requests instead while Redis is away.
 //
-// A nonce is the key PREFIX:nonce:HASH and expires. The client must heed its
-// calls' contexts (ContextTimeoutEnabled), as those of internal/redisclient do.
+// A nonce is the key PREFIX:nonce:{SHARD}:HASH and expires. The client must heed
+// its calls' contexts (ContextTimeoutEnabled), as those of internal/redisclient do.
 package redisnonce
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -50,7 +50,8 @@ type Nonces struct {
 	strict bool
 	wait   time.Duration // for Redis; redisTime, save in tests
 
-	started time.Time
+	started time.Time    // by the clock of this process
+	since   time.Time    // the same, by now
 	nextTry atomic.Int64 // nanoseconds after started; 0 while Redis is there
 	alone   atomic.Int64
 }
@@ -73,33 +74,57 @@ func Strict() Option {
 // New makes a memory of Redis and of this instance's own. now is the clock that
 // signatures are verified by.
 func New(client redis.UniversalClient, local auth.NonceMemory, now func() time.Time, log *slog.Logger, options ...Option) *Nonces {
-	n := &Nonces{client: client, local: local, now: now, log: log, prefix: "syncline", wait: redisTime, started: time.Now()}
+	n := &Nonces{client: client, local: local, now: now, log: log, prefix: "syncline", wait: redisTime, started: time.Now(), since: now()}
 	for _, option := range options {
 		option(n)
 	}
 	return n
 }
 
+// Begin looks whether Redis remembers, before the first request comes. Where it
+// does not, its memory begins now: signatures created before the next whole second
+// will be refused. It waits for Redis half a second at most.
+func (n *Nonces) Begin(ctx context.Context) {
+	began, err := n.begin(ctx)
+	n.learn(ctx, err)
+	if began {
+		n.log.InfoContext(ctx, "Redis knew no nonces: signatures from before are refused")
+	}
+}
+
 // Remember implements auth.NonceMemory. It waits for Redis half a second at
 // most, and not at all while Redis is known to be away, apart from one call each
-// second.
+// second. A call that finds that Redis has forgotten waits once more.
 func (n *Nonces) Remember(ctx context.Context, key signing.PublicKey, nonce signing.Nonce, until time.Time) error {
 	if err := n.local.Remember(ctx, key, nonce, until); err != nil {
 		return err
 	}
 	if !n.mayTry() {
-		return n.serveAlone(errAway)
+		return n.serveAlone(errAway, until)
 	}
-	isNew, err := n.claim(ctx, n.name(key, nonce), until)
+	a, err := n.remember(ctx, key, nonce, until)
+	if err == nil && a.began {
+		n.log.WarnContext(ctx, "Redis has forgotten nonces: signatures from before are refused")
+		_, err = n.begin(ctx)
+	}
 	if err != nil && ctx.Err() != nil {
 		return ctx.Err()
 	}
 	n.learn(ctx, err)
 	if err != nil {
-		return n.serveAlone(err)
+		return n.serveAlone(err, until)
 	}
-	if !isNew {
+	if !a.isNew {
 		return auth.ErrNonceReused
+	}
+	return createdSince(n.now().Add(-a.age), until)
+}
+
+// createdSince is nil for signatures that were created when their nonces were
+// remembered already.
+func createdSince(beginning, until time.Time) error {
+	if until.Add(-auth.MaxAge).Before(beginning) {
+		return &auth.ForgottenError{Before: beginning}
 	}
 	return nil
 }
@@ -109,24 +134,6 @@ func (n *Nonces) Away() bool { return n.nextTry.Load() != 0 }
 
 // Alone is how many nonces were let in without Redis.
 func (n *Nonces) Alone() int64 { return n.alone.Load() }
-
-// claim sets a key that no other call has set, and tells whether it did. The
-// value tells a call from others: on a cluster the client may send it twice.
-func (n *Nonces) claim(ctx context.Context, name string, until time.Time) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, n.wait)
-	defer cancel()
-	mine := rand.Text()
-	ttl := max(until.Sub(n.now())+clockSkew, time.Second)
-	err := n.client.SetArgs(ctx, name, mine, redis.SetArgs{Mode: "NX", TTL: ttl}).Err()
-	if !errors.Is(err, redis.Nil) {
-		return err == nil, err
-	}
-	there, err := n.client.Get(ctx, name).Result()
-	if errors.Is(err, redis.Nil) { // expired since, but it was used
-		return false, nil
-	}
-	return there == mine, err
-}
 
 // mayTry tells whether to ask Redis: always, or while it is away one caller of
 // those that come within a while.
@@ -152,16 +159,15 @@ func (n *Nonces) learn(ctx context.Context, err error) {
 	}
 }
 
-func (n *Nonces) serveAlone(err error) error {
+// serveAlone is for when Redis cannot be asked. What an earlier process served is
+// known to nobody then.
+func (n *Nonces) serveAlone(err error, until time.Time) error {
 	if n.strict {
 		return fmt.Errorf("redisnonce: %w", err)
 	}
+	if err := createdSince(n.since, until); err != nil {
+		return err
+	}
 	n.alone.Add(1)
 	return nil
-}
-
-// name hashes key and nonce: nobody can find another's.
-func (n *Nonces) name(key signing.PublicKey, nonce signing.Nonce) string {
-	sum := sha256.Sum256(append(key[:], nonce[:]...))
-	return n.prefix + ":nonce:" + hex.EncodeToString(sum[:16])
 }
