@@ -3,6 +3,7 @@ package graph
 import (
 	"container/list"
 	"context"
+	"crypto/sha256"
 	"sync"
 
 	"github.com/vektah/gqlparser/v2/ast"
@@ -24,17 +25,19 @@ const (
 type documentCache struct {
 	mu     sync.Mutex
 	bytes  int
-	byText map[string]*list.Element // of *document
-	order  list.List                // the last used first
+	byText map[string]*list.Element            // of *document
+	byHash map[[sha256.Size]byte]*list.Element // the same
+	order  list.List                           // the last used first
 }
 
 type document struct {
 	text   string
+	hash   [sha256.Size]byte // of the text
 	parsed *ast.QueryDocument
 }
 
 func newDocumentCache() *documentCache {
-	return &documentCache{byText: make(map[string]*list.Element)}
+	return &documentCache{byText: make(map[string]*list.Element), byHash: make(map[[sha256.Size]byte]*list.Element)}
 }
 
 // Get implements graphql.Cache.
@@ -60,6 +63,17 @@ func (c *documentCache) text(text string) (string, bool) {
 	return element.Value.(*document).text, true
 }
 
+// textOf is the text that has a hash.
+func (c *documentCache) textOf(hash [sha256.Size]byte) (string, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	element, ok := c.byHash[hash]
+	if !ok {
+		return "", false
+	}
+	return element.Value.(*document).text, true
+}
+
 // Add implements graphql.Cache. A document that is too long is not kept, and
 // neither is one that nobody signed: they cost little, and must not drive out
 // those of others.
@@ -67,15 +81,18 @@ func (c *documentCache) Add(ctx context.Context, text string, parsed *ast.QueryD
 	if _, signed := auth.FromContext(ctx); !signed || len(text) > maxCachedDocument {
 		return
 	}
+	hash := sha256.Sum256([]byte(text))
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if _, ok := c.byText[text]; ok {
 		return // by a request at the same time
 	}
-	c.byText[text] = c.order.PushFront(&document{text, parsed})
+	element := c.order.PushFront(&document{text, hash, parsed})
+	c.byText[text], c.byHash[hash] = element, element
 	for c.bytes += len(text); c.bytes > cachedDocumentBytes; {
 		oldest := c.order.Remove(c.order.Back()).(*document)
 		delete(c.byText, oldest.text)
+		delete(c.byHash, oldest.hash)
 		c.bytes -= len(oldest.text)
 	}
 }

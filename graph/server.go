@@ -48,6 +48,7 @@ func NewServer(config Config) *handler.Server {
 	srv.SetValidationRulesFn(validationRules)
 	cache := newDocumentCache()
 	srv.SetQueryCache(cache)
+	srv.Use(persisted{cache})
 	srv.Use(shape{cache})
 	srv.Use(reporter{})
 	srv.Use(access{introspection: config.Introspection})

@@ -36,6 +36,8 @@ var statuses = map[string]int{
 	codeForbidden:       http.StatusForbidden,
 	codeRateLimited:     http.StatusTooManyRequests,
 	codeUnavailable:     http.StatusServiceUnavailable,
+	// A step of the protocol of persisted queries, not a failure.
+	"PERSISTED_QUERY_NOT_FOUND": http.StatusOK,
 }
 
 func coded(code, message string) *gqlerror.Error {

@@ -72,8 +72,13 @@ func checkContentType(h http.Header) *requestError {
 // fill takes the parameters of GraphQL over HTTP out of a JSON object. Other
 // names are left alone, as the protocol has it.
 func fill(params *graphql.RawParams, fields map[string]any) *requestError {
+	var ok bool
+	if params.Extensions, ok = optional[map[string]any](fields["extensions"]); !ok {
+		return malformed("extensions must be an object")
+	}
 	query, ok := fields["query"].(string)
-	if !ok {
+	persisted := fields["query"] == nil && params.Extensions["persistedQuery"] != nil // which says it by its hash
+	if !ok && !persisted {
 		return malformed("query must be a string")
 	}
 	params.Query = strings.Clone(query) // documents are kept, and with them their text
@@ -83,9 +88,6 @@ func fill(params *graphql.RawParams, fields map[string]any) *requestError {
 	params.OperationName = strings.Clone(params.OperationName)
 	if params.Variables, ok = optional[map[string]any](fields["variables"]); !ok {
 		return malformed("variables must be an object")
-	}
-	if params.Extensions, ok = optional[map[string]any](fields["extensions"]); !ok {
-		return malformed("extensions must be an object")
 	}
 	return nil
 }

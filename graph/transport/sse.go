@@ -39,7 +39,6 @@ func (t eventStream) Do(w http.ResponseWriter, r *http.Request, exec graphql.Gra
 		}
 		state.resume = strings.Clone(state.resume)
 	}
-	params.Extensions = nil // nobody else asks for them, and a subscription would keep them
 	ctx, cancel := context.WithCancel(withOperation(r.Context(), state))
 	defer cancel()
 	defer endStream(ctx)

@@ -27,7 +27,6 @@ func (s *socket) subscribe(ctx context.Context, m message) {
 			m.refused = err
 		}
 	}
-	params.Extensions = nil // nobody asks for them, and a subscription would keep them
 	ctx, cancel := context.WithCancel(ctx)
 	op := &operation{id: m.id, cancel: cancel}
 	state := &operationState{}
