@@ -35,10 +35,11 @@ type attacker struct {
 
 	mu       sync.Mutex
 	outcomes map[string]int // how its requests and connections fared
+	begun    chan struct{}  // closed at the first of them
 }
 
 func newAttacker(target string, addresses int) *attacker {
-	return &attacker{target: target, addresses: addresses, outcomes: make(map[string]int)}
+	return &attacker{target: target, addresses: addresses, outcomes: make(map[string]int), begun: make(chan struct{})}
 }
 
 // keyOf is the same key each time, for the program and for the attackers'.
@@ -61,6 +62,9 @@ func poor(i int) signing.PrivateKey { return keyOf("poor", i) }
 func (a *attacker) note(outcome string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if len(a.outcomes) == 0 {
+		close(a.begun)
+	}
 	a.outcomes[outcome]++
 }
 

@@ -68,6 +68,14 @@ func repeated(n int, text func(i int) string) string {
 
 var unreadAnswers = []attack{
 	{
+		"100 event streams from the beginning", "a stalled follower may hold a page",
+		func(ctx context.Context, a *attacker) {
+			a.hold(ctx, 100, func(i int) []byte {
+				return a.post(rich(i), document(`subscription {recordChanged(since:"0"){record{data}}}`, nil), "Accept", "text/event-stream")
+			})
+		},
+	},
+	{
 		"one socket asks for 100 answers of 28 MB", "answers queue for a reader that never comes",
 		func(ctx context.Context, a *attacker) {
 			a.sockets(ctx, 1, rich, operations(100, fivePages))
@@ -110,14 +118,6 @@ var unreadAnswers = []attack{
 					wire = append(wire, a.post(rich(i), document(onePage, nil))...)
 				}
 				return wire
-			})
-		},
-	},
-	{
-		"100 event streams from the beginning", "a stalled follower may hold a page",
-		func(ctx context.Context, a *attacker) {
-			a.hold(ctx, 100, func(i int) []byte {
-				return a.post(rich(i), document(`subscription {recordChanged(since:"0"){record{data}}}`, nil), "Accept", "text/event-stream")
 			})
 		},
 	},
@@ -206,6 +206,13 @@ func inVariables(list string) []byte {
 
 var growingInput = []attack{
 	{
+		"lists in lists, half a million deep", "a parser that recurses needs a stack as deep",
+		func(ctx context.Context, a *attacker) {
+			body := inVariables(strings.Repeat("[", 500_000) + strings.Repeat("]", 500_000))
+			a.flood(ctx, 32, func(int) []byte { return a.post(unsigned, body) })
+		},
+	},
+	{
 		"150,000 maps in variables, unsigned", "1 MiB of JSON becomes 54 MB",
 		func(ctx context.Context, a *attacker) {
 			body := inVariables(million(`{"":0}`))
@@ -260,13 +267,6 @@ var growingInput = []attack{
 			a.sockets(ctx, 32, poor, func(ws *websocket.Conn, _ int) error {
 				return times(50, func(int) error { return sendText(ws, message) })
 			})
-		},
-	},
-	{
-		"lists in lists, half a million deep", "a parser that recurses needs a stack as deep",
-		func(ctx context.Context, a *attacker) {
-			body := inVariables(strings.Repeat("[", 500_000) + strings.Repeat("]", 500_000))
-			a.flood(ctx, 32, func(int) []byte { return a.post(unsigned, body) })
 		},
 	},
 	{

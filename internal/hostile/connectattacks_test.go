@@ -149,6 +149,11 @@ var manyConnections = []attack{
 
 var unsignedDocuments = []attack{
 	unsignedDocument(
+		"writes without a signature", "validated in full before they are refused",
+		`mutation{`+repeated(50, func(i int) string {
+			return fmt.Sprintf(`a%d:setRecord(input:{id:"a",data:""}){status record{id data}}`, i)
+		})+`}`),
+	unsignedDocument(
 		"2,900 directives that nobody knows", "each has an error of its own in the answer",
 		`{limits{maxPage `+strings.Repeat("@a ", 2900)+`}}`),
 	unsignedDocument(
@@ -172,11 +177,6 @@ var unsignedDocuments = []attack{
 	unsignedDocument(
 		"1,000 operations", "only one runs, all are validated",
 		repeated(900, func(i int) string { return fmt.Sprintf("query A%d{limits{maxPage}}", i) })),
-	unsignedDocument(
-		"writes without a signature", "validated in full before they are refused",
-		`mutation{`+repeated(50, func(i int) string {
-			return fmt.Sprintf(`a%d:setRecord(input:{id:"a",data:""}){status record{id data}}`, i)
-		})+`}`),
 	unsignedDocument(
 		"50 times the limits", "what needs no signature costs little, once",
 		`{`+repeated(50, func(i int) string { return fmt.Sprintf("a%d:limits{maxPage serverTime}", i) })+`}`),

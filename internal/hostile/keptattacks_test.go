@@ -22,6 +22,14 @@ const followLock = `subscription N($n:String!){lockChanged(name:$n){locked}}`
 
 var keptText = []attack{
 	{
+		"documents that are cached", "each document is new, so that a cache fills",
+		func(ctx context.Context, a *attacker) {
+			a.flood(ctx, 16, func(i int) []byte {
+				return a.post(poor(i), document(fmt.Sprintf(`query A%d {limits{%s}}`, i, repeated(150, func(int) string { return "maxPage" })), nil))
+			})
+		},
+	},
+	{
 		"ids of operations of 1 MB", "an id lives as long as its operation, and comes back with every event",
 		func(ctx context.Context, a *attacker) {
 			a.sockets(ctx, 20, poor, func(ws *websocket.Conn, _ int) error {
@@ -108,14 +116,6 @@ var keptText = []attack{
 		},
 	},
 	{
-		"documents that are cached", "each document is new, so that a cache fills",
-		func(ctx context.Context, a *attacker) {
-			a.flood(ctx, 16, func(i int) []byte {
-				return a.post(poor(i), document(fmt.Sprintf(`query A%d {limits{%s}}`, i, repeated(150, func(int) string { return "maxPage" })), nil))
-			})
-		},
-	},
-	{
 		"completions of operations that are not there", "an end may be remembered before its beginning",
 		func(ctx context.Context, a *attacker) {
 			a.sockets(ctx, 20, poor, func(ws *websocket.Conn, _ int) error {
@@ -128,6 +128,14 @@ var keptText = []attack{
 }
 
 var unfinishedRequests = []attack{
+	{
+		"chunked bodies without an end", "a body whose length nobody told",
+		func(ctx context.Context, a *attacker) {
+			head := "POST /graphql HTTP/1.1\r\nHost: " + a.target + "\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+			wire := []byte(head + strings.Repeat("1;"+strings.Repeat("e", 200)+"\r\nx\r\n", 5000))
+			a.hold(ctx, 300, func(int) []byte { return wire })
+		},
+	},
 	{
 		"400 bodies one byte short, unsigned", "a body is held until it is whole",
 		func(ctx context.Context, a *attacker) {
@@ -150,14 +158,6 @@ var unfinishedRequests = []attack{
 		func(ctx context.Context, a *attacker) {
 			body := a.post(unsigned, []byte(`{"query":"`+megabyte+`"}`))
 			a.trickle(ctx, 300, 16<<10, 30*time.Millisecond, func(int) []byte { return body })
-		},
-	},
-	{
-		"chunked bodies without an end", "a body whose length nobody told",
-		func(ctx context.Context, a *attacker) {
-			head := "POST /graphql HTTP/1.1\r\nHost: " + a.target + "\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
-			wire := []byte(head + strings.Repeat("1;"+strings.Repeat("e", 200)+"\r\nx\r\n", 5000))
-			a.hold(ctx, 300, func(int) []byte { return wire })
 		},
 	},
 	{

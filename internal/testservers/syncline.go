@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -59,6 +60,7 @@ type Syncline struct {
 	Address string // host:port
 	Dir     string // of its database
 	t       testing.TB
+	command []string // before the program's own name
 	env     []string
 	process *process
 }
@@ -67,7 +69,14 @@ type Syncline struct {
 // and waits until it is ready.
 func StartSyncline(t testing.TB, env ...string) *Syncline {
 	t.Helper()
-	s := &Syncline{Address: FreeAddress(t), Dir: t.TempDir(), t: t, env: env}
+	return StartSynclineBy(t, nil, env...)
+}
+
+// StartSynclineBy is StartSyncline by a command that runs the one that follows
+// it as the same process, such as nice or systemd-run --scope.
+func StartSynclineBy(t testing.TB, command []string, env ...string) *Syncline {
+	t.Helper()
+	s := &Syncline{Address: FreeAddress(t), Dir: t.TempDir(), t: t, command: command, env: env}
 	t.Cleanup(s.Kill)
 	s.Start()
 	return s
@@ -82,7 +91,8 @@ func (s *Syncline) Start() {
 	if binary == "" {
 		s.t.Fatal("the package needs a TestMain that calls testservers.Main")
 	}
-	cmd := exec.Command(binary)
+	args := append(slices.Clone(s.command), binary)
+	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Env = append(os.Environ(), "LISTEN_ADDRESS="+s.Address, "SQLITE_DIR_PATH="+s.Dir, "LOG_LEVEL=warn")
 	cmd.Env = append(cmd.Env, s.env...)
 	s.process = launch(s.t, cmd)
@@ -103,6 +113,13 @@ func ready(ctx context.Context, url string) bool {
 	res.Body.Close()
 	return res.StatusCode == http.StatusOK
 }
+
+// Done is closed when the present process has ended.
+func (s *Syncline) Done() <-chan struct{} { return s.process.done }
+
+// Set sets variables for the next Start, lines of NAME=value that override
+// those of before.
+func (s *Syncline) Set(env ...string) { s.env = append(s.env, env...) }
 
 // Kill ends the process at once, as a power cut would, and waits for its end.
 func (s *Syncline) Kill() { s.process.kill() }
