@@ -9,8 +9,8 @@ import (
 
 	"syncline/ent"
 	"syncline/ent/account"
-	"syncline/internal/txn"
 	"syncline/locks"
+	"syncline/storage/failure"
 )
 
 // errHeld says that another transaction has an owner's account locked.
@@ -28,7 +28,7 @@ func lockAccount(ctx context.Context, tx *ent.Tx, owner locks.Owner, wait bool) 
 			row, err = query.Only(ctx)
 		}
 	}
-	if !wait && (ent.IsNotFound(err) || txn.LeftWaiting(err)) {
+	if !wait && (ent.IsNotFound(err) || failure.LeftWaiting(err)) {
 		err = errHeld
 	}
 	if err != nil {

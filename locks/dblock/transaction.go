@@ -9,8 +9,8 @@ import (
 	"entgo.io/ent/dialect"
 
 	"syncline/ent"
-	"syncline/internal/txn"
 	"syncline/locks"
+	"syncline/storage/failure"
 )
 
 const (
@@ -40,7 +40,7 @@ func (l *Locker) transact(ctx context.Context, owner locks.Owner, f work) error 
 		return err
 	}
 	defer turn.leave()
-	return txn.Retry(ctx, func() error {
+	return failure.Retry(ctx, func() error {
 		err := l.through(ctx, server, l.working, owner, l.dialect != dialect.Postgres, f)
 		if errors.Is(err, errHeld) {
 			err = l.through(ctx, server, l.patient, owner, true, f)
@@ -92,7 +92,7 @@ func (l *Locker) transactOnce(ctx, server context.Context, owner locks.Owner, wa
 		return unavailable(server.Err())
 	}
 	if err := tx.Commit(); err != nil {
-		return &locks.UnavailableError{RetryAfter: retryAfter, OutcomeUnknown: !txn.Refused(err), Err: err}
+		return &locks.UnavailableError{RetryAfter: retryAfter, OutcomeUnknown: !failure.Refused(err), Err: err}
 	}
 	return nil
 }

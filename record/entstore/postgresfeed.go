@@ -12,6 +12,7 @@ import (
 
 	"syncline/ent"
 	"syncline/record"
+	"syncline/storage/postgres"
 )
 
 // postgresChanges reads a feed in one round trip, straight from the driver:
@@ -51,7 +52,7 @@ func (s *Store) onPostgres(ctx context.Context, f func(*pgx.Conn) error) error {
 			return fmt.Errorf("entstore: unknown connection %T", driverConn)
 		}
 		failed = f(c.Conn())
-		if (&postgresTransaction{conn: c.Conn()}).end() != nil {
+		if postgres.EndTransaction(c.Conn()) != nil {
 			return driver.ErrBadConn
 		}
 		return nil
@@ -71,7 +72,7 @@ func readPostgresFeed(ctx context.Context, conn *pgx.Conn, owner record.Owner, s
 		b        pgx.Batch
 	)
 	b.Queue("begin isolation level repeatable read read only")
-	b.Queue(neverScan)
+	b.Queue(postgres.NeverScan)
 	b.Queue(postgresAccountNow, owner[:]).QueryRow(func(row pgx.Row) error {
 		return scanAccountNow(&snapshot.Account, row)
 	})

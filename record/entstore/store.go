@@ -6,23 +6,25 @@ import (
 	"database/sql"
 	"time"
 
+	"entgo.io/ent/dialect"
+
 	"syncline/ent"
-	"syncline/internal/txn"
 	"syncline/record"
+	"syncline/storage/commit"
+	"syncline/storage/failure"
+	"syncline/storage/postgres"
+	"syncline/storage/sqlite"
 )
 
 // Store is a record.Store. Make one with New.
 //
-// Writes that wait at the same time share a transaction. The first of an idle
-// store begins at once, in one of its own; those that come meanwhile are the
-// next group.
+// Writes that wait at the same time share a transaction: see commit.
 type Store struct {
 	read     *ent.Client
 	readPool *sql.DB // below read
 	dialect  string
 	now      func() time.Time
-	pool     *sql.DB // of connections that write
-	queue    *queue
+	engine   *commit.Engine
 }
 
 var _ record.Store = (*Store)(nil)
@@ -41,23 +43,45 @@ func WithClock(now func() time.Time) Option {
 // everything else and may be the same client. dialect is Ent's name of the kind
 // of database.
 func New(write, read *ent.Client, dialect string, options ...Option) *Store {
-	pool, readPool := mustPool(write), mustPool(read)
-	s := &Store{read: read, readPool: readPool, dialect: dialect, now: time.Now, pool: pool}
-	swiftLimit, patientLimit := committers(dialect, pool.Stats().MaxOpenConnections)
-	s.queue = newQueue(swiftLimit, patientLimit, s.commitNext)
+	s := &Store{read: read, readPool: mustPool(read), dialect: dialect, now: time.Now, engine: newEngine(mustPool(write), dialect)}
 	for _, option := range options {
 		option(s)
 	}
 	return s
 }
 
+// How many transactions a PostgreSQL has at a time. One worker works while the
+// other waits for its commit; more make the batches smaller and each write
+// dearer.
+const (
+	maxWorkers = 2
+	maxWaiters = 4
+)
+
+// newEngine leaves others at least half of four connections to PostgreSQL, or of
+// more; of three it leaves one, and of two none while all its workers wait.
+func newEngine(pool *sql.DB, name string) *commit.Engine {
+	if name != dialect.Postgres {
+		return commit.New(sqlite.New(pool), 1, 0)
+	}
+	some := maxWaiters // if there is no bound
+	if connections := pool.Stats().MaxOpenConnections; connections > 0 {
+		some = max(1, connections/4)
+	}
+	return commit.New(postgres.New(pool), min(maxWorkers, some), min(maxWaiters, some))
+}
+
 // Waiting is how many writes wait for a transaction.
-func (s *Store) Waiting() int { return s.queue.length() }
+func (s *Store) Waiting() int { return s.engine.Waiting() }
 
 // Close refuses the writes that come from now on, and waits until those that
 // came before are done, or ctx ends. A store that has nothing to write needs no
 // Close.
-func (s *Store) Close(ctx context.Context) { s.queue.close(ctx) }
+func (s *Store) Close(ctx context.Context) { s.engine.Close(ctx) }
+
+// transactionTime bounds a read, so that a database that stopped answering does
+// not hold requests for ever.
+const transactionTime = 30 * time.Second
 
 // snapshot runs f in a transaction that reads one state of the database, within
 // transactionTime.
@@ -74,7 +98,7 @@ func (s *Store) snapshot(ctx context.Context, f func(ctx context.Context, tx *en
 
 // reading runs f, which reads, within transactionTime.
 func (s *Store) reading(ctx context.Context, f func(ctx context.Context) error) error {
-	return txn.Retry(ctx, func() error {
+	return failure.Retry(ctx, func() error {
 		server, cancel := context.WithTimeout(ctx, transactionTime)
 		defer cancel()
 		err := f(server)

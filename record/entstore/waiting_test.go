@@ -14,6 +14,7 @@ import (
 	"syncline/internal/testservers"
 	"syncline/record"
 	"syncline/record/entstore"
+	"syncline/storage/commit"
 )
 
 func ownerNumber(n int) record.Owner { return record.Owner{0: 2, 31: byte(n >> 8), 32: byte(n)} }
@@ -44,7 +45,7 @@ func TestWhatWaitsIsBounded(t *testing.T) {
 	for n := range 3 {
 		fill(ownerNumber(n))
 	}
-	const half = entstore.MaxWaitingBytes / 2 / record.MaxDataBytes
+	const half = commit.MaxWaitingBytes / 2 / record.MaxDataBytes
 	if got := [3]int{accepted[ownerNumber(0)], accepted[ownerNumber(1)], accepted[ownerNumber(2)]}; got != [3]int{half, half, 0} {
 		t.Errorf("accepted %v writes of three owners, want half of what may wait each, and none", got)
 	}
@@ -70,7 +71,7 @@ func TestManySmallWritesAreBoundedToo(t *testing.T) {
 	release := store.Hold()
 	defer release()
 	defer cancel()
-	for n := range entstore.MaxWaiting {
+	for n := range commit.MaxWaiting {
 		store.Submit(ctx, ownerNumber(n%1000), set("a", 1))
 	}
 	_, err := store.Submit(ctx, owner, set("a", 1))()
@@ -85,7 +86,7 @@ func TestOwnersTakeTurns(t *testing.T) {
 	store := newStore(db, entstore.WithClock(func() time.Time { return time.UnixMicro(judged.Add(1)) }))
 	release := store.Hold()
 	var waits []func() (record.Result, error)
-	for n := range 3 * entstore.MaxGroupRows {
+	for n := range 3 * commit.MaxRows {
 		waits = append(waits, store.Submit(t.Context(), ownerNumber(1), set(fmt.Sprint(n), 1)))
 	}
 	waits = append(waits, store.Submit(t.Context(), ownerNumber(2), set("a", 1)))

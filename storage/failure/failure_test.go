@@ -1,4 +1,4 @@
-package txn_test
+package failure_test
 
 import (
 	"context"
@@ -13,7 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	_ "modernc.org/sqlite" // the driver
 
-	"syncline/internal/txn"
+	"syncline/storage/failure"
 )
 
 func postgres(severity, code string) error {
@@ -25,13 +25,13 @@ func TestWhatAnErrorMeans(t *testing.T) {
 	for _, c := range []struct {
 		name                          string
 		err                           error
-		gaveWay, leftWaiting, refused bool
+		clashed, leftWaiting, refused bool
 	}{
 		{name: "none"},
 		{name: "a lost connection", err: io.ErrUnexpectedEOF},
 		{name: "the end of a context", err: context.DeadlineExceeded},
-		{name: "a clash", err: postgres("ERROR", "40001"), gaveWay: true, refused: true},
-		{name: "a deadlock", err: postgres("ERROR", "40P01"), gaveWay: true, refused: true},
+		{name: "a clash", err: postgres("ERROR", "40001"), clashed: true, refused: true},
+		{name: "a deadlock", err: postgres("ERROR", "40P01"), clashed: true, refused: true},
 		{name: "a lock that others have", err: postgres("ERROR", "55P03"), leftWaiting: true, refused: true},
 		{name: "a full disk", err: postgres("ERROR", "53100"), refused: true},
 		{name: "an unknown completion", err: postgres("ERROR", "40003")},
@@ -43,13 +43,13 @@ func TestWhatAnErrorMeans(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			if got := txn.GaveWay(c.err); got != c.gaveWay {
-				t.Errorf("GaveWay: %t", got)
+			if got := failure.Clashed(c.err); got != c.clashed {
+				t.Errorf("Clashed: %t", got)
 			}
-			if got := txn.LeftWaiting(c.err); got != c.leftWaiting {
+			if got := failure.LeftWaiting(c.err); got != c.leftWaiting {
 				t.Errorf("LeftWaiting: %t", got)
 			}
-			if got := txn.Refused(c.err); got != c.refused {
+			if got := failure.Refused(c.err); got != c.refused {
 				t.Errorf("Refused: %t", got)
 			}
 		})
@@ -104,10 +104,10 @@ func failing(t *testing.T, db *sql.DB, statement string) error {
 	return fmt.Errorf("wrapped: %w", err)
 }
 
-func TestATransactionThatGaveWayIsRunAgain(t *testing.T) {
+func TestATransactionThatClashedIsRunAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began, runs := time.Now(), 0
-		err := txn.Retry(t.Context(), func() error {
+		err := failure.Retry(t.Context(), func() error {
 			if runs++; runs < 3 {
 				return postgres("ERROR", "40P01")
 			}
@@ -122,8 +122,8 @@ func TestATransactionThatGaveWayIsRunAgain(t *testing.T) {
 func TestWhatAlwaysGivesWayIsGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		runs := 0
-		err := txn.Retry(t.Context(), func() error { runs++; return postgres("ERROR", "40001") })
-		if !txn.GaveWay(err) || runs != 6 {
+		err := failure.Retry(t.Context(), func() error { runs++; return postgres("ERROR", "40001") })
+		if !failure.Clashed(err) || runs != 6 {
 			t.Errorf("%v after %d runs", err, runs)
 		}
 	})
@@ -132,8 +132,8 @@ func TestWhatAlwaysGivesWayIsGivenUp(t *testing.T) {
 func TestOtherErrorsAreNotTriedAgain(t *testing.T) {
 	t.Parallel()
 	runs := 0
-	err := txn.Retry(t.Context(), func() error { runs++; return postgres("ERROR", "53100") })
-	if !txn.Refused(err) || runs != 1 {
+	err := failure.Retry(t.Context(), func() error { runs++; return postgres("ERROR", "53100") })
+	if !failure.Refused(err) || runs != 1 {
 		t.Errorf("%v after %d runs", err, runs)
 	}
 }
@@ -143,7 +143,7 @@ func TestTheEndOfTheContextEndsThePause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		runs := 0
-		err := txn.Retry(ctx, func() error { runs++; cancel(); return postgres("ERROR", "40001") })
+		err := failure.Retry(ctx, func() error { runs++; cancel(); return postgres("ERROR", "40001") })
 		if !errors.Is(err, context.Canceled) || runs != 1 {
 			t.Errorf("%v after %d runs", err, runs)
 		}

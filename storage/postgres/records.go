@@ -1,0 +1,151 @@
+package postgres
+
+import (
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"syncline/record"
+	"syncline/storage/commit"
+	"syncline/storage/row"
+)
+
+var epochs = table{
+	read: "SELECT epoch, base FROM syncline_epochs ORDER BY number DESC LIMIT 1",
+	scan: func(rows pgx.Rows) (commit.Key, any, error) {
+		var (
+			epoch row.Epoch
+			name  []byte
+		)
+		err := rows.Scan(&name, &epoch.Base)
+		copy(epoch.Name[:], name)
+		return row.PresentEpoch, epoch, err
+	},
+}
+
+const (
+	// What a transaction locks its owners by, and reads of them.
+	lockAccounts = `(SELECT head, floor, record_count, stored_bytes, fence_token
+FROM syncline_accounts WHERE owner = k.owner LIMIT 1 FOR UPDATE`
+
+	// What a newer transaction inserted meanwhile is not returned: it is locked.
+	makeAccounts = `INSERT INTO syncline_accounts (owner) SELECT k.owner FROM unnest((SELECT $1::bytea[])) AS k(owner)
+WHERE (SELECT true FROM syncline_accounts AS a WHERE a.owner = k.owner LIMIT 1) IS NULL
+ON CONFLICT DO NOTHING RETURNING owner`
+)
+
+func scanAccount(rows pgx.Rows) (commit.Key, row.Account, error) {
+	var (
+		owner []byte
+		a     row.Account
+	)
+	if err := rows.Scan(&owner, &a.Head, &a.Floor, &a.RecordCount, &a.StoredBytes, &a.FenceToken); err != nil {
+		return commit.Key{}, a, err
+	}
+	return row.AccountOf(commit.Owner(owner)), a, nil
+}
+
+var accounts = table{
+	write: func(b *pgx.Batch, changes []commit.Change) {
+		n := len(changes)
+		owners, heads, floors := make([][]byte, n), make([]int64, n), make([]int64, n)
+		counts, sizes, tokens := make([]int64, n), make([]int64, n), make([]int64, n)
+		for i := range changes {
+			a := changes[i].After.(row.Account)
+			owners[i], heads[i], floors[i] = changes[i].Key.Owner[:], a.Head, a.Floor
+			counts[i], sizes[i], tokens[i] = a.RecordCount, a.StoredBytes, a.FenceToken
+		}
+		b.Queue(`INSERT INTO syncline_accounts (owner, head, floor, record_count, stored_bytes, fence_token)
+SELECT * FROM unnest((SELECT $1::bytea[]), (SELECT $2::bigint[]), (SELECT $3::bigint[]), (SELECT $4::bigint[]), (SELECT $5::bigint[]),
+(SELECT $6::bigint[])) ON CONFLICT (owner) DO UPDATE SET head = excluded.head, floor = excluded.floor,
+record_count = excluded.record_count, stored_bytes = excluded.stored_bytes, fence_token = excluded.fence_token`,
+			owners, heads, floors, counts, sizes, tokens)
+	},
+}
+
+var records = table{
+	read: "SELECT k.owner, k.id, r.*" + eachKey + `(SELECT revision, deleted, schema_version, client_id, updated_at,
+coalesce(length(data), 0) FROM syncline_records WHERE owner = k.owner AND id = k.id LIMIT 1) AS r`,
+	scan: func(rows pgx.Rows) (commit.Key, any, error) {
+		var (
+			owner     []byte
+			r         record.Stored
+			updatedAt int64
+		)
+		err := rows.Scan(&owner, &r.ID, &r.Revision, &r.Deleted, &r.SchemaVersion, &r.ClientID, &updatedAt, &r.DataBytes)
+		if err != nil {
+			return commit.Key{}, nil, err
+		}
+		r.UpdatedAt = time.UnixMicro(updatedAt).UTC()
+		return commit.Key{Table: row.Records, Owner: commit.Owner(owner), ID: r.ID}, &r, nil
+	},
+	write: func(b *pgx.Batch, changes []commit.Change) {
+		var (
+			n              = len(changes)
+			owners         = make([][]byte, n)
+			ids            = make([]string, n)
+			revisions      = make([]int64, n)
+			deleted        = make([]bool, n)
+			schemaVersions = make([]string, n)
+			clientIDs      = make([]string, n)
+			updatedAt      = make([]int64, n)
+			data           = make([][]byte, n)
+		)
+		for i := range changes {
+			r := changes[i].After.(*record.Stored)
+			owners[i], ids[i], revisions[i] = changes[i].Key.Owner[:], r.ID, int64(r.Revision)
+			deleted[i], schemaVersions[i], clientIDs[i] = r.Deleted, r.SchemaVersion, r.ClientID
+			updatedAt[i], data[i] = r.UpdatedAt.UnixMicro(), r.Data
+		}
+		b.Queue(`INSERT INTO syncline_records (owner, id, revision, deleted, schema_version, client_id, updated_at, data)
+SELECT * FROM unnest((SELECT $1::bytea[]), (SELECT $2::text[]), (SELECT $3::bigint[]), (SELECT $4::boolean[]), (SELECT $5::text[]),
+(SELECT $6::text[]), (SELECT $7::bigint[]), (SELECT $8::bytea[])) ON CONFLICT (owner, id) DO UPDATE SET revision = excluded.revision,
+deleted = excluded.deleted, schema_version = excluded.schema_version, client_id = excluded.client_id,
+updated_at = excluded.updated_at, data = excluded.data`,
+			owners, ids, revisions, deleted, schemaVersions, clientIDs, updatedAt, data)
+	},
+}
+
+var data = table{
+	read: "SELECT k.owner, k.id, r.*" + eachKey + `(SELECT data FROM syncline_records
+WHERE owner = k.owner AND id = k.id LIMIT 1) AS r`,
+	scan: func(rows pgx.Rows) (commit.Key, any, error) {
+		var (
+			owner, data []byte
+			id          string
+		)
+		if err := rows.Scan(&owner, &id, &data); err != nil {
+			return commit.Key{}, nil, err
+		}
+		return commit.Key{Table: row.Data, Owner: commit.Owner(owner), ID: id}, data, nil
+	},
+}
+
+var mutations = table{
+	read: "SELECT k.owner, k.id, r.*" + eachKey + `(SELECT digest, revisions, head FROM syncline_mutations
+WHERE owner = k.owner AND id = k.id LIMIT 1) AS r`,
+	scan: func(rows pgx.Rows) (commit.Key, any, error) {
+		var (
+			owner []byte
+			id    string
+			m     row.Mutation
+		)
+		if err := rows.Scan(&owner, &id, &m.Digest, &m.Revisions, &m.Head); err != nil {
+			return commit.Key{}, nil, err
+		}
+		return commit.Key{Table: row.Mutations, Owner: commit.Owner(owner), ID: id}, &m, nil
+	},
+	write: func(b *pgx.Batch, changes []commit.Change) {
+		n := len(changes)
+		owners, ids, heads := make([][]byte, n), make([]string, n), make([]int64, n)
+		digests, revisions := make([][]byte, n), make([][]byte, n)
+		for i := range changes {
+			m := changes[i].After.(*row.Mutation)
+			owners[i], ids[i], heads[i] = changes[i].Key.Owner[:], changes[i].Key.ID, m.Head
+			digests[i], revisions[i] = m.Digest, m.Revisions
+		}
+		b.Queue(`INSERT INTO syncline_mutations (owner, id, digest, revisions, head)
+SELECT * FROM unnest((SELECT $1::bytea[]), (SELECT $2::text[]), (SELECT $3::bytea[]), (SELECT $4::bytea[]), (SELECT $5::bigint[]))`,
+			owners, ids, digests, revisions, heads)
+	},
+}

@@ -1,0 +1,261 @@
+// Package postgres carries out units of work on PostgreSQL: a transaction, and for
+// each table its statements.
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+
+	"syncline/storage/commit"
+	"syncline/storage/failure"
+	"syncline/storage/row"
+)
+
+// Store is a commit.Store. An owner's lock is that of the account's row.
+type Store struct{ pool *sql.DB }
+
+var _ commit.Store = (*Store)(nil)
+
+// New takes a pool of pgx's connections.
+func New(pool *sql.DB) *Store { return &Store{pool: pool} }
+
+// Transact implements commit.Store. The statement that begins the transaction goes
+// out with the first that it has.
+func (s *Store) Transact(ctx context.Context, wait bool, f func(commit.Tx) error) error {
+	conn, err := s.pool.Conn(ctx)
+	if err != nil {
+		return failure.Of(err)
+	}
+	defer conn.Close() //nolint:errcheck // it was closed already if it is of no more use
+	var failed error
+	err = conn.Raw(func(driverConn any) error {
+		c, ok := driverConn.(*stdlib.Conn)
+		if !ok {
+			return fmt.Errorf("postgres: unknown connection %T", driverConn)
+		}
+		failed = f(&transaction{conn: c.Conn(), wait: wait})
+		if EndTransaction(c.Conn()) != nil {
+			return driver.ErrBadConn // not to be used again
+		}
+		return nil
+	})
+	if failed == nil && err != nil && !errors.Is(err, driver.ErrBadConn) {
+		failed = failure.Of(err)
+	}
+	return failed
+}
+
+// rollbackTime bounds a rollback, which has nothing to wait for.
+const rollbackTime = 5 * time.Second
+
+// EndTransaction rolls back what was not committed. An error says that the
+// connection is of no more use.
+func EndTransaction(conn *pgx.Conn) error {
+	if conn.PgConn().TxStatus() == 'I' || conn.IsClosed() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), rollbackTime)
+	defer cancel()
+	_, err := conn.Exec(ctx, "rollback")
+	return err
+}
+
+// NeverScan is for statements planned while a table was tiny, which would go on
+// to read all of it as it grows.
+const NeverScan = "set local enable_seqscan = off"
+
+// newAccountTime is how long another transaction that makes the same account is
+// waited for, where locked ones are left out: a healthy one takes less, and
+// PostgreSQL knows no way to skip it.
+const newAccountTime = "'50ms'"
+
+// transaction is a commit.Tx. Its statements go out in two batches, so that it
+// takes two round trips: one that begins, locks and reads, and one that writes
+// and commits. New owners take a third.
+type transaction struct {
+	conn *pgx.Conn
+	wait bool
+}
+
+// Lock implements commit.Tx. It locks the accounts by a statement of its own:
+// what the next ones read includes all that was committed before. A single
+// statement that locks and reads would read what was there before it waited.
+func (t *transaction) Lock(ctx context.Context, owners []commit.Owner, keys []commit.Key, found func(commit.Key, any)) (busy []commit.Owner, err error) {
+	locked := make(map[commit.Owner]bool, len(owners))
+	lock := lockAccounts
+	if !t.wait {
+		lock += " SKIP LOCKED"
+	}
+	var b pgx.Batch
+	b.Queue("begin isolation level read committed")
+	b.Queue(NeverScan)
+	b.Queue("SELECT k.owner, r.*"+eachOwner+lock+") AS r", ownerColumn(owners)).Query(func(rows pgx.Rows) error {
+		return forEachRow(rows, func(rows pgx.Rows) error {
+			key, account, err := scanAccount(rows)
+			locked[key.Owner] = true
+			found(key, account)
+			return err
+		})
+	})
+	queueReads(&b, keys, found)
+	if err := t.conn.SendBatch(ctx, &b).Close(); err != nil {
+		return nil, failure.Of(err)
+	}
+	if len(locked) == len(owners) {
+		return nil, nil
+	}
+
+	// Rows are made for owners who have none, which locks them, and all is read
+	// once more. Owners whose rows another transaction is making are left out, if
+	// that takes long.
+	var missing []commit.Owner
+	for _, owner := range owners {
+		if !locked[owner] {
+			missing = append(missing, owner)
+		}
+	}
+	b = pgx.Batch{}
+	if !t.wait {
+		b.Queue("savepoint accounts")
+		b.Queue("set local lock_timeout = " + newAccountTime)
+	}
+	b.Queue(makeAccounts, ownerColumn(missing)).Query(func(rows pgx.Rows) error {
+		return forEachRow(rows, func(rows pgx.Rows) error {
+			var owner []byte
+			err := rows.Scan(&owner)
+			if err == nil {
+				locked[commit.Owner(owner)] = true
+			}
+			return err
+		})
+	})
+	if !t.wait {
+		b.Queue("set local lock_timeout to default")
+	}
+	queueReads(&b, keys, found)
+	err = t.conn.SendBatch(ctx, &b).Close()
+	if !t.wait && failure.LeftWaiting(err) {
+		// Also those whose rows were made are left out: they are gone again.
+		_, err = t.conn.Exec(ctx, "rollback to savepoint accounts")
+		return missing, failure.Of(err)
+	}
+	for _, owner := range missing {
+		if !locked[owner] {
+			busy = append(busy, owner)
+		}
+	}
+	return busy, failure.Of(err)
+}
+
+// Read implements commit.Tx.
+func (t *transaction) Read(ctx context.Context, keys []commit.Key, found func(commit.Key, any)) error {
+	var b pgx.Batch
+	queueReads(&b, keys, found)
+	return failure.Of(t.conn.SendBatch(ctx, &b).Close())
+}
+
+// Commit implements commit.Tx. The commit goes out along with what it commits: a
+// statement that fails has the server skip all that follow.
+func (t *transaction) Commit(ctx context.Context, changes []commit.Change) error {
+	if err := ctx.Err(); err != nil {
+		return failure.Of(err)
+	}
+	var b pgx.Batch
+	for len(changes) > 0 {
+		n := 1
+		for n < len(changes) && changes[n].Key.Table == changes[0].Key.Table {
+			n++
+		}
+		tables[changes[0].Key.Table].write(&b, changes[:n])
+		changes = changes[n:]
+	}
+	b.Queue("commit").Exec(func(tag pgconn.CommandTag) error {
+		if tag.String() != "COMMIT" {
+			return failure.ErrRolledBack
+		}
+		return nil
+	})
+	return failure.OfCommit(t.conn.SendBatch(ctx, &b).Close())
+}
+
+// table is how the rows of one commit.Table are read and written.
+type table struct {
+	read  string // selects the rows of $1, owners, and $2, ids
+	scan  func(pgx.Rows) (commit.Key, any, error)
+	write func(*pgx.Batch, []commit.Change)
+}
+
+var tables = [...]*table{
+	row.Epochs:    &epochs,
+	row.Accounts:  &accounts,
+	row.Records:   &records,
+	row.Data:      &data,
+	row.Mutations: &mutations,
+	row.Fences:    &fences,
+}
+
+// LATERAL with LIMIT has PostgreSQL look up one key after the other in the index.
+// The arrays stand in sub-selects to hide their lengths: planned for one row, a
+// statement would seem so cheap that the plan for any number of rows is passed
+// over, and each execution is planned anew.
+const (
+	eachOwner = " FROM unnest((SELECT $1::bytea[])) AS k(owner) CROSS JOIN LATERAL "
+	eachKey   = " FROM unnest((SELECT $1::bytea[]), (SELECT $2::text[])) AS k(owner, id) CROSS JOIN LATERAL "
+)
+
+// queueReads asks for the rows of sorted keys, a statement for each table. Those
+// of accounts come with their locks.
+func queueReads(b *pgx.Batch, keys []commit.Key, found func(commit.Key, any)) {
+	for len(keys) > 0 {
+		n := 1
+		for n < len(keys) && keys[n].Table == keys[0].Table {
+			n++
+		}
+		at := tables[keys[0].Table]
+		if at.read != "" {
+			var args []any
+			if at != &epochs {
+				owners, ids := make([][]byte, n), make([]string, n)
+				for i := range n {
+					owners[i], ids[i] = keys[i].Owner[:], keys[i].ID
+				}
+				args = []any{owners, ids}
+			}
+			b.Queue(at.read, args...).Query(func(rows pgx.Rows) error {
+				return forEachRow(rows, func(rows pgx.Rows) error {
+					key, value, err := at.scan(rows)
+					if err == nil {
+						found(key, value)
+					}
+					return err
+				})
+			})
+		}
+		keys = keys[n:]
+	}
+}
+
+func forEachRow(rows pgx.Rows, use func(pgx.Rows) error) error {
+	for rows.Next() {
+		if err := use(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+func ownerColumn(owners []commit.Owner) [][]byte {
+	column := make([][]byte, len(owners))
+	for i := range owners {
+		column[i] = owners[i][:]
+	}
+	return column
+}

@@ -1,0 +1,104 @@
+package sqlite
+
+import (
+	"database/sql/driver"
+	"time"
+
+	"syncline/record"
+	"syncline/storage/commit"
+	"syncline/storage/row"
+)
+
+var epochs = table{
+	name:    "epochs",
+	read:    "SELECT epoch, base FROM syncline_epochs ORDER BY number DESC LIMIT 1",
+	columns: 2,
+	scan: func(_ string, columns []driver.Value) any {
+		epoch := row.Epoch{Base: integer(columns[1])}
+		copy(epoch.Name[:], blob(columns[0]))
+		return epoch
+	},
+}
+
+var accounts = table{
+	name:    "accounts",
+	read:    "SELECT head, floor, record_count, stored_bytes, fence_token FROM syncline_accounts WHERE owner = ?",
+	columns: 5,
+	keys:    1,
+	scan: func(_ string, columns []driver.Value) any {
+		return row.Account{
+			Head: integer(columns[0]), Floor: integer(columns[1]),
+			RecordCount: integer(columns[2]), StoredBytes: integer(columns[3]),
+			FenceToken: integer(columns[4]),
+		}
+	},
+	write: func(t *transaction, changes []commit.Change) error {
+		return t.each(`INSERT INTO syncline_accounts (owner, head, floor, record_count, stored_bytes, fence_token)
+VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (owner) DO UPDATE SET head = excluded.head, floor = excluded.floor,
+record_count = excluded.record_count, stored_bytes = excluded.stored_bytes, fence_token = excluded.fence_token`,
+			changes, func(c *commit.Change) []any {
+				a := c.After.(row.Account)
+				return []any{c.Key.Owner[:], a.Head, a.Floor, a.RecordCount, a.StoredBytes, a.FenceToken}
+			})
+	},
+}
+
+var records = table{
+	name: "records",
+	read: `SELECT revision, deleted, schema_version, client_id, updated_at, coalesce(length(data), 0)
+FROM syncline_records WHERE owner = ? AND id = ?`,
+	columns: 6,
+	keys:    2,
+	scan: func(id string, columns []driver.Value) any {
+		return &record.Stored{
+			Record: record.Record{
+				ID:            id,
+				Revision:      record.Revision(integer(columns[0])),
+				Deleted:       integer(columns[1]) != 0,
+				SchemaVersion: text(columns[2]),
+				ClientID:      text(columns[3]),
+				UpdatedAt:     time.UnixMicro(integer(columns[4])).UTC(),
+			},
+			DataBytes: integer(columns[5]),
+		}
+	},
+	write: func(t *transaction, changes []commit.Change) error {
+		return t.each(`INSERT INTO syncline_records (owner, id, revision, deleted, schema_version, client_id, updated_at, data)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (owner, id) DO UPDATE SET revision = excluded.revision,
+deleted = excluded.deleted, schema_version = excluded.schema_version, client_id = excluded.client_id,
+updated_at = excluded.updated_at, data = excluded.data`,
+			changes, func(c *commit.Change) []any {
+				r := c.After.(*record.Stored)
+				var data any
+				if !r.Deleted {
+					data = r.Data
+				}
+				return []any{c.Key.Owner[:], c.Key.ID, int64(r.Revision), r.Deleted, r.SchemaVersion, r.ClientID, r.UpdatedAt.UnixMicro(), data}
+			})
+	},
+}
+
+var data = table{
+	name:    "data of records",
+	read:    "SELECT data FROM syncline_records WHERE owner = ? AND id = ?",
+	columns: 1,
+	keys:    2,
+	scan:    func(_ string, columns []driver.Value) any { return blob(columns[0]) },
+}
+
+var mutations = table{
+	name:    "mutations",
+	read:    "SELECT digest, revisions, head FROM syncline_mutations WHERE owner = ? AND id = ?",
+	columns: 3,
+	keys:    2,
+	scan: func(_ string, columns []driver.Value) any {
+		return &row.Mutation{Digest: blob(columns[0]), Revisions: blob(columns[1]), Head: integer(columns[2])}
+	},
+	write: func(t *transaction, changes []commit.Change) error {
+		return t.each("INSERT INTO syncline_mutations (owner, id, digest, revisions, head) VALUES (?, ?, ?, ?, ?)",
+			changes, func(c *commit.Change) []any {
+				m := c.After.(*row.Mutation)
+				return []any{c.Key.Owner[:], c.Key.ID, m.Digest, m.Revisions, m.Head}
+			})
+	},
+}

@@ -1,0 +1,93 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"io"
+
+	"syncline/storage/commit"
+	"syncline/storage/row"
+)
+
+// table is how the rows of one commit.Table are read and written.
+type table struct {
+	name    string // in errors
+	read    string // selects at most one row
+	columns int
+	keys    int                                         // how many of owner and id are arguments of read
+	scan    func(id string, columns []driver.Value) any // a row's value
+	write   func(*transaction, []commit.Change) error
+}
+
+var tables = [...]*table{
+	row.Epochs:    &epochs,
+	row.Accounts:  &accounts,
+	row.Records:   &records,
+	row.Data:      &data,
+	row.Mutations: &mutations,
+	row.Fences:    &fences,
+}
+
+// each runs a statement once for each change.
+func (t *transaction) each(statement string, changes []commit.Change, args func(*commit.Change) []any) error {
+	stmt, err := t.prepare(statement)
+	if err != nil {
+		return err
+	}
+	for i := range changes {
+		if err := stmt.exec(args(&changes[i])...); err != nil {
+			stmt.Close() //nolint:errcheck // tells again what running it told
+			return err
+		}
+	}
+	return stmt.Close()
+}
+
+// statement is a prepared statement.
+type statement struct {
+	driver.Stmt
+	args [8]driver.NamedValue
+	row  [8]driver.Value
+}
+
+func (t *transaction) prepare(text string) (*statement, error) {
+	stmt, err := t.conn.PrepareContext(context.Background(), text)
+	if err != nil {
+		return nil, err
+	}
+	return &statement{Stmt: stmt}, nil
+}
+
+func (s *statement) bind(args []any) []driver.NamedValue {
+	for i, arg := range args {
+		s.args[i] = driver.NamedValue{Ordinal: i + 1, Value: arg}
+	}
+	return s.args[:len(args)]
+}
+
+func (s *statement) exec(args ...any) error {
+	_, err := s.Stmt.(driver.StmtExecContext).ExecContext(context.Background(), s.bind(args))
+	return err
+}
+
+// query shows the first row, if there is one.
+func (s *statement) query(columns int, use func([]driver.Value), args ...any) error {
+	rows, err := s.Stmt.(driver.StmtQueryContext).QueryContext(context.Background(), s.bind(args))
+	if err != nil {
+		return err
+	}
+	first := s.row[:columns]
+	switch err := rows.Next(first); {
+	case err == nil:
+		use(first)
+	case !errors.Is(err, io.EOF):
+		return errors.Join(err, rows.Close())
+	}
+	return rows.Close()
+}
+
+// integer, text and blob read columns of STRICT tables, which hold nothing else.
+func integer(v driver.Value) int64 { n, _ := v.(int64); return n }
+func text(v driver.Value) string   { s, _ := v.(string); return s }
+func blob(v driver.Value) []byte   { b, _ := v.([]byte); return b }

@@ -1,0 +1,138 @@
+// Package sqlite carries out units of work on SQLite: a transaction, and for each
+// table its statements.
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+
+	"modernc.org/sqlite"
+	sqlitelib "modernc.org/sqlite/lib"
+
+	"syncline/storage/commit"
+	"syncline/storage/failure"
+)
+
+// Store is a commit.Store. SQLite has one write lock, which a transaction takes
+// as it begins: no owner is ever locked by another.
+type Store struct{ pool *sql.DB }
+
+var _ commit.Store = (*Store)(nil)
+
+// New takes a pool of connections that begin transactions with the write lock.
+func New(pool *sql.DB) *Store { return &Store{pool: pool} }
+
+// connection is what the driver's connections can do. Statements run on it
+// directly: database/sql would take longer over them than SQLite does.
+type connection interface {
+	driver.ConnBeginTx
+	driver.ConnPrepareContext
+}
+
+// Transact implements commit.Store.
+func (s *Store) Transact(ctx context.Context, _ bool, f func(commit.Tx) error) error {
+	conn, err := s.pool.Conn(ctx)
+	if err != nil {
+		return failure.Of(err)
+	}
+	defer conn.Close() //nolint:errcheck // it was closed already if it is of no more use
+	var failed error
+	err = conn.Raw(func(driverConn any) error {
+		c, ok := driverConn.(connection)
+		if !ok {
+			return fmt.Errorf("sqlite: unknown connection %T", driverConn)
+		}
+		begun, err := c.BeginTx(ctx, driver.TxOptions{})
+		if err != nil {
+			failed = failure.Of(err)
+			return nil
+		}
+		t := &transaction{conn: c, tx: begun}
+		failed = f(t)
+		if !t.committed && !rolledBack(t.tx.Rollback()) {
+			return driver.ErrBadConn // not to be used again
+		}
+		return nil
+	})
+	if failed == nil && err != nil && !errors.Is(err, driver.ErrBadConn) {
+		failed = failure.Of(err)
+	}
+	return failed
+}
+
+// rolledBack tells whether a rollback left no transaction. SQLite has an error
+// for one that it had rolled back already, as on a full disk.
+func rolledBack(err error) bool {
+	if e, ok := errors.AsType[*sqlite.Error](err); ok {
+		return e.Code() == sqlitelib.SQLITE_ERROR
+	}
+	return err == nil
+}
+
+// transaction is a commit.Tx. Nothing interrupts its statements; their end is
+// that of the process, or of the disk.
+type transaction struct {
+	conn      connection
+	tx        driver.Tx
+	committed bool // or the commit failed, which leaves no transaction either
+}
+
+// Lock implements commit.Tx. The write lock is taken already.
+func (t *transaction) Lock(ctx context.Context, _ []commit.Owner, keys []commit.Key, found func(commit.Key, any)) ([]commit.Owner, error) {
+	return nil, t.Read(ctx, keys, found)
+}
+
+// Read implements commit.Tx. It stops at the first error: that may have ended the
+// transaction, and what runs after it would be on its own.
+func (t *transaction) Read(_ context.Context, keys []commit.Key, found func(commit.Key, any)) error {
+	var (
+		at   *table
+		stmt *statement
+		err  error
+	)
+	for i := range keys {
+		key := &keys[i]
+		if next := tables[key.Table]; next != at {
+			if stmt != nil {
+				stmt.Close() //nolint:errcheck // tells again what running it told
+			}
+			if stmt, err = t.prepare(next.read); err != nil {
+				return failure.Of(fmt.Errorf("read %s: %w", next.name, err))
+			}
+			at = next
+		}
+		args := [2]any{key.Owner[:], key.ID}
+		use := func(row []driver.Value) { found(*key, at.scan(key.ID, row)) }
+		if err := stmt.query(at.columns, use, args[:at.keys]...); err != nil {
+			stmt.Close() //nolint:errcheck // tells again what running it told
+			return failure.Of(fmt.Errorf("read %s: %w", at.name, err))
+		}
+	}
+	if stmt != nil {
+		stmt.Close() //nolint:errcheck // tells again what running it told
+	}
+	return nil
+}
+
+// Commit implements commit.Tx.
+func (t *transaction) Commit(ctx context.Context, changes []commit.Change) error {
+	for i := 0; i < len(changes); {
+		at := tables[changes[i].Key.Table]
+		n := i + 1
+		for n < len(changes) && tables[changes[n].Key.Table] == at {
+			n++
+		}
+		if err := at.write(t, changes[i:n]); err != nil {
+			return failure.Of(fmt.Errorf("write %d %s: %w", n-i, at.name, err))
+		}
+		i = n
+	}
+	if err := ctx.Err(); err != nil {
+		return failure.Of(err)
+	}
+	t.committed = true
+	return failure.OfCommit(t.tx.Commit())
+}
