@@ -1,6 +1,7 @@
 package auth_test
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -63,6 +64,47 @@ func TestAuthorities(t *testing.T) {
 		w := s.serve(r)
 		if served := w.Code == http.StatusOK; served != tt.served {
 			t.Errorf("PUBLIC_AUTHORITIES=%q, Host %q, signed %q: %d %s", tt.list, tt.host, tt.signed, w.Code, w.Body)
+		}
+	}
+}
+
+// A proxy that changes the name or the path of requests is found out by what the
+// server says that it was asked for.
+func TestAMismatchTellsWhatTheServerSaw(t *testing.T) {
+	t.Parallel()
+	authorities, err := auth.ParseAuthorities("api.example.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	verifier := auth.NewVerifier(authorities, auth.NewMemoryNonces(9, time.Now), auth.Options{Now: at(created)})
+	d := newDraft(t, kindPost, "mismatch")
+	d.signed.Authority, d.signed.Path = "localhost:3000", "/api/graphql"
+	r := readRequest(t, d.request())
+	r.RequestURI = "/graphql"
+	w := httptest.NewRecorder()
+	verifier.Middleware(http.NotFoundHandler()).ServeHTTP(w, r)
+	for _, want := range []string{`\"api.example.com\"`, `\"/graphql\"`, "PUBLIC_AUTHORITIES", `"authority":"api.example.com"`, `"path":"/graphql"`, "does not belong"} {
+		if body := w.Body.String(); w.Code != http.StatusUnauthorized || !strings.Contains(body, want) {
+			t.Errorf("%d %s lacks %s", w.Code, body, want)
+		}
+	}
+
+	ws := newDraft(t, kindWebSocket, "mismatch")
+	ws.signed.Authority = "localhost:3000"
+	request := ws.request()
+	for path, want := range map[string]string{
+		"/graphql":                      `{"code":"UNAUTHENTICATED","authority":"api.example.com","path":"/graphql"}`,
+		"/" + strings.Repeat("x", 1000): `{"code":"UNAUTHENTICATED"}`, // a close frame is small
+	} {
+		upgrade := readRequest(t, request)
+		upgrade.RequestURI = path
+		_, err = verifier.VerifyInit(t.Context(), upgrade, map[string]any{"signature-input": request.Payload["signature-input"], "signature": request.Payload["signature"]})
+		var refusal *auth.Error
+		if !errors.As(err, &refusal) {
+			t.Fatal(err)
+		}
+		if code, reason := refusal.Close(); code != 4403 || reason != want {
+			t.Errorf("closed with %d %s, want %s", code, reason, want)
 		}
 	}
 }

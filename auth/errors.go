@@ -33,6 +33,9 @@ type Error struct {
 	ServerTime time.Time
 	// RetryAfter goes with CodeUnavailable and CodeRateLimited.
 	RetryAfter time.Duration
+	// Authority and Path go with a signature that does not belong to its request:
+	// what the server took for the request's.
+	Authority, Path string
 
 	cause error
 }
@@ -65,6 +68,9 @@ func (e *Error) Extensions() map[string]any {
 	if e.Code == CodeUnavailable || e.Code == CodeRateLimited {
 		ext["retryAfterMs"] = e.RetryAfter.Milliseconds()
 	}
+	if e.Authority != "" {
+		ext["authority"], ext["path"] = e.Authority, e.Path
+	}
 	if e.Code == CodeUnavailable {
 		ext["outcome"] = "NOT_APPLIED" // nothing is done before verification
 	}
@@ -76,21 +82,29 @@ const (
 	closeForbidden     = 4403 // graphql-transport-ws: Forbidden
 	closeRateLimited   = 4429
 	closeTryAgainLater = 1013
+
+	maxReason = 123 // bytes
 )
 
 // Close is the code and the reason with which a WebSocket connection that is
 // refused so is closed. The reason is a small JSON object with code and, where
-// there is one, serverTime or retryAfterMs.
+// there is one, serverTime, retryAfterMs or, if they are short, authority and path.
 func (e *Error) Close() (code int, reason string) {
 	body := struct {
 		Code       Code   `json:"code"`
 		ServerTime string `json:"serverTime,omitempty"`
 		RetryAfter int64  `json:"retryAfterMs,omitempty"`
+		Authority  string `json:"authority,omitempty"`
+		Path       string `json:"path,omitempty"`
 	}{Code: e.Code, RetryAfter: e.RetryAfter.Milliseconds()}
 	if !e.ServerTime.IsZero() {
 		body.ServerTime = e.ServerTime.UTC().Format(dateTime)
 	}
 	text, _ := json.Marshal(body) // text and a number: cannot fail
+	body.Authority, body.Path = e.Authority, e.Path
+	if longer, _ := json.Marshal(body); len(longer) <= maxReason {
+		text = longer
+	}
 	switch e.Code {
 	case CodeUnavailable:
 		return closeTryAgainLater, string(text)

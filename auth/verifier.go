@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -157,6 +158,9 @@ func timeToSignBy(now, takenFrom time.Time) time.Time {
 // verify is the costly part: the signature, then the certificate.
 func (v *Verifier) verify(m signing.Message, signed signing.Signed, authorization string) (Principal, error) {
 	key, err := m.VerifyBy(v.opts.Recover, signed)
+	if errors.Is(err, signing.ErrMismatch) {
+		return Principal{}, mismatch(m)
+	}
 	if err != nil {
 		return Principal{}, unauthenticated(err.Error())
 	}
@@ -167,6 +171,25 @@ func (v *Verifier) verify(m signing.Message, signed signing.Signed, authorizatio
 		}
 	}
 	return p, nil
+}
+
+// mismatch says what this server took for the request's authority and path: a
+// proxy may have changed them on the way.
+func mismatch(m signing.Message) *Error {
+	path, authority := clip(m.Path), clip(m.Authority)
+	err := unauthenticated(fmt.Sprintf("%s: here it is a %s to the authority %q and path %q; if you signed others, "+
+		"look at PUBLIC_AUTHORITIES and at what a proxy passes on", signing.ErrMismatch, m.Method, authority, path))
+	err.Authority, err.Path = authority, path
+	return err
+}
+
+// clip shortens what comes from a client.
+func clip(s string) string {
+	const most = 200
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "..."
 }
 
 // remember uses up the nonce. Its time is checked once more, for a body may have

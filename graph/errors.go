@@ -59,6 +59,7 @@ func (p presenter) present(ctx context.Context, err error) *gqlerror.Error {
 		if _, signed := auth.FromContext(ctx); !signed {
 			outer.Message, _, _ = strings.Cut(outer.Message, suggestion)
 		}
+		nameVariable(outer)
 		outer.Message = clip(outer.Message)
 		report(ctx, outer)
 		return outer // gqlgen's own, or presented already
@@ -78,6 +79,17 @@ func (p presenter) present(ctx context.Context, err error) *gqlerror.Error {
 	}
 	report(ctx, presented)
 	return presented
+}
+
+// nameVariable says where in the variables a value is wrong. gqlparser has that in
+// the error's path, which is for places in the answer.
+func nameVariable(err *gqlerror.Error) {
+	if len(err.Path) < 2 || err.Path[0] != ast.PathName("variable") || err.Extensions["code"] != errcode.ValidationFailed {
+		return
+	}
+	field := dotted(err.Path[1:])
+	err.Message, err.Path = "variable "+field+": "+err.Message, nil
+	err.Extensions["field"] = field
 }
 
 // clip shortens messages in which gqlparser repeats what the client sent.

@@ -284,6 +284,12 @@ func TestInputAtAndBeyondItsLimits(t *testing.T) {
 			"query":     op.declaration + " {" + op.call + "}",
 			"variables": map[string]any{"v": json.RawMessage(test.value)},
 		})
+		if test.variable == invalid { // it says where in the variables
+			test.variable.field = variable.refusal(t).field
+			if path := test.variable.field; path != "v" && !strings.HasPrefix(path, "v.") || !strings.HasPrefix(variable.Errors[0].Message, "variable "+path+": ") {
+				t.Errorf("%s: field %q, message %q", test.value, path, variable.Errors[0].Message)
+			}
+		}
 		check(t, "variable", test, variable, test.variable)
 		kind, _, _ := strings.Cut(op.declaration, "(")
 		literal := c.do(t, kind+" {"+strings.Replace(op.call, "$v", asLiteral(t, test.value), 1)+"}", nil)
@@ -292,6 +298,29 @@ func TestInputAtAndBeyondItsLimits(t *testing.T) {
 	v := c.viewer(t)
 	v.is("1", "head")
 	v.is("1", "recordCount")
+}
+
+// What does not fit a variable's type is told by its place in the variables.
+func TestVariablesThatDoNotFitAreNamed(t *testing.T) {
+	t.Parallel()
+	c := newAPI(t, options{}).as("alice")
+	for _, test := range []struct {
+		query     string
+		variables vars
+		field     string
+		message   string
+	}{
+		{setRecord, vars{"input": vars{"data": ""}}, "input.id", "variable input.id: must be defined"},
+		{setRecord, vars{"input": vars{"id": "a", "data": nil}}, "input.data", "variable input.data: cannot be null"},
+		{setRecord, nil, "input", "variable input: must be defined"},
+		{writeRecords, vars{"input": vars{"writes": []any{vars{"delete": vars{"id": "a", "revision": 1}}, vars{"set": vars{"id": "a"}}}}}, "input.writes.1.set.data", "variable input.writes.1.set.data: must be defined"},
+		{changes, vars{"first": "ten"}, "first", "variable first: cannot use string as Int"},
+	} {
+		a := c.do(t, test.query, test.variables)
+		if got := a.refusal(t); got != (refusal{400, "GRAPHQL_VALIDATION_FAILED", test.field}) || a.Errors[0].Message != test.message || a.Errors[0].Path != nil {
+			t.Errorf("%v: %s, want %q of %s", test.variables, a.body, test.message, test.field)
+		}
+	}
 }
 
 func check(t *testing.T, how string, test inputCase, a answer, want refusal) {

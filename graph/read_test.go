@@ -85,6 +85,9 @@ func TestCursorErrors(t *testing.T) {
 
 	ahead := c.refused(t, changes, vars{"since": "2"}, refusal{200, "EPOCH_MISMATCH", ""})
 	tree{t, ahead.Errors[0].Extensions}.is("1", "restoredHead")
+	if message := ahead.Errors[0].Message; !strings.Contains(message, "ahead of your newest revision, 1") || strings.Contains(message, "restored") {
+		t.Errorf("a revision that was never written is told as %q", message)
+	}
 
 	if _, err := a.db.NewEpoch(t.Context(), time.Now()); err != nil {
 		t.Fatal(err)

@@ -125,7 +125,7 @@ func (c Cursor) check(s Snapshot) error {
 	case c.kind == cursorOpaque && c.epoch != s.Epoch:
 		return &EpochMismatchError{RestoredHead: s.RestoredHead}
 	case max(c.position, c.walk) > s.Head:
-		return &EpochMismatchError{RestoredHead: s.Head}
+		return &EpochMismatchError{RestoredHead: s.Head, Ahead: true}
 	case max(c.position, c.walk) < s.Floor:
 		return &CursorTooOldError{Floor: s.Floor}
 	}

@@ -124,13 +124,13 @@ func TestCursorsAreChecked(t *testing.T) {
 		{"a walk from above the floor", opaque(1, 4), nil},
 		{"a walk from below the floor", opaque(1, 3), &CursorTooOldError{Floor: 4}},
 		{"at the head", opaque(10, 0), nil},
-		{"ahead", opaque(11, 0), &EpochMismatchError{RestoredHead: 10}},
-		{"a walk from ahead", opaque(5, 11), &EpochMismatchError{RestoredHead: 10}},
+		{"ahead", opaque(11, 0), &EpochMismatchError{RestoredHead: 10, Ahead: true}},
+		{"a walk from ahead", opaque(5, 11), &EpochMismatchError{RestoredHead: 10, Ahead: true}},
 		{"another epoch", CursorAt(Epoch{9}, 5), &EpochMismatchError{RestoredHead: 7}},
 		{"another epoch and too old", CursorAt(Epoch{9}, 1), &EpochMismatchError{RestoredHead: 7}},
 		{"plain", Cursor{kind: cursorPlain, position: 5}, nil},
 		{"plain and too old", Cursor{kind: cursorPlain, position: 3}, &CursorTooOldError{Floor: 4}},
-		{"plain and ahead", Cursor{kind: cursorPlain, position: math.MaxInt32}, &EpochMismatchError{RestoredHead: 10}},
+		{"plain and ahead", Cursor{kind: cursorPlain, position: math.MaxInt32}, &EpochMismatchError{RestoredHead: 10, Ahead: true}},
 	}
 	for _, c := range tests {
 		got := c.cursor.check(snapshot)

@@ -30,9 +30,15 @@ type EpochMismatchError struct {
 	// the cursor's: what a client has above it was lost and is to be written
 	// again; what it has at or below and the server lacks was deleted.
 	RestoredHead Revision
+	// Ahead: the cursor is of the present history, but ahead of the owner's newest
+	// revision, which is RestoredHead.
+	Ahead bool
 }
 
 func (e *EpochMismatchError) Error() string {
+	if e.Ahead {
+		return fmt.Sprintf("the cursor is ahead of your newest revision, %d: it is of another account, or was made up, or the database lost what came after", e.RestoredHead)
+	}
 	return "the cursor belongs to another history of this database: it was restored from a backup"
 }
 

@@ -90,6 +90,10 @@ func TestMalformed(t *testing.T) {
 		{"no type", `{"query":"{__typename}"}`, 415, []string{"Content-Type", ""}},
 		{"another charset", `{"query":"{__typename}"}`, 415, []string{"Content-Type", "application/json; charset=latin1"}},
 		{"encoded", `{"query":"{__typename}"}`, 415, []string{"Content-Encoding", "gzip"}},
+		{"encoded twice", `{"query":"{__typename}"}`, 415, []string{"Content-Encoding", "identity, gzip"}},
+	}
+	if got := f.do(f.request(`{"query":"{__typename}"}`, "Content-Encoding", "Identity")); got.status != 200 {
+		t.Errorf("identity, which is no encoding: %d %s", got.status, got.body)
 	}
 	for _, accept := range []string{"application/json", "application/graphql-response+json", "text/event-stream"} {
 		for _, c := range cases {

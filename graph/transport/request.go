@@ -63,8 +63,10 @@ func checkContentType(h http.Header) *requestError {
 	if charset, ok := attributes["charset"]; ok && !strings.EqualFold(charset, "utf-8") {
 		return &requestError{http.StatusUnsupportedMediaType, "the charset must be utf-8"}
 	}
-	if encoding := h.Get("Content-Encoding"); encoding != "" {
-		return &requestError{http.StatusUnsupportedMediaType, "the request body must not be encoded"}
+	for _, encoding := range h.Values("Content-Encoding") {
+		if encoding != "" && !strings.EqualFold(encoding, "identity") {
+			return &requestError{http.StatusUnsupportedMediaType, "the request body must not be encoded"}
+		}
 	}
 	return nil
 }
