@@ -148,6 +148,7 @@ func TestFollowResumesAfterAnyEnd(t *testing.T) {
 		"a frame of no JSON":  func(p *peer) { p.send("hello"); p.live() },
 		"shutdown":            func(p *peer) { p.end(1012, "shutdown"); p.live() },
 		"try again later":     func(p *peer) { p.end(1013, `{"code":"UNAVAILABLE"}`); p.live() },
+		"too many connects":   func(p *peer) { p.end(4429, `{"code":"RATE_LIMITED","retryAfterMs":2000}`); p.live() },
 		"normal closure":      func(p *peer) { p.end(1000, ""); p.live() },
 		"refused, no reason":  func(p *peer) { p.end(4403, "Forbidden"); p.live() },
 		"complete":            func(p *peer) { p.send(`{"id":"1","type":"complete"}`); p.live() },

@@ -25,11 +25,12 @@ type backoff struct {
 	longest time.Duration // 0 means maxPause
 }
 
-// next is the pause before the next try, at least what the server asked for.
+// next is the pause before the next try: at least what the server asked for, and
+// up to half as long again, for it asks many clients at once.
 func (b *backoff) next(atLeast time.Duration) time.Duration {
 	b.limit = min(max(2*b.limit, minPause), cmp.Or(b.longest, maxPause))
-	jitter := rand.N(b.limit / 2) //nolint:gosec // G404: a pause is no secret
-	return max(b.limit/2, atLeast) + jitter
+	atLeast = max(b.limit/2, atLeast)
+	return atLeast + rand.N(max(b.limit/2, atLeast/2)) //nolint:gosec // G404: a pause is no secret
 }
 
 func (b *backoff) reset() { b.limit = 0 }

@@ -29,6 +29,7 @@ const (
 
 const (
 	closeForbidden     = 4403
+	closeRateLimited   = 4429
 	closeTryAgainLater = 1013
 )
 
@@ -179,12 +180,19 @@ func closed(err error) error {
 		return &unreachableError{cause: err}
 	}
 	var reason struct {
-		Code       Code
-		ServerTime time.Time
+		Code         Code
+		ServerTime   time.Time
+		RetryAfterMs int64
 	}
 	_ = json.Unmarshal([]byte(end.Text), &reason) // other reasons are text
-	if (end.Code == closeForbidden || end.Code == closeTryAgainLater) && reason.Code != "" {
-		return &Error{Code: reason.Code, Message: "connection refused", ServerTime: reason.ServerTime}
+	switch end.Code {
+	case closeForbidden, closeRateLimited, closeTryAgainLater:
+		if reason.Code != "" {
+			return &Error{
+				Code: reason.Code, Message: "connection refused", ServerTime: reason.ServerTime,
+				RetryAfter: time.Duration(reason.RetryAfterMs) * time.Millisecond,
+			}
+		}
 	}
 	return &unreachableError{cause: err}
 }

@@ -91,13 +91,19 @@ func (m *Manager) runAuto(ctx context.Context, done chan<- struct{}) {
 	m.status.autoSync(false)
 }
 
-// pause waits until it is time to sync again. After a failure it is at least what
-// the peer asked for; what is stored here does not shorten it then, but a sign of
-// life of the peer does.
+// pause waits until it is time to sync again. After a failure what is stored here
+// does not shorten it, but a sign of life of the peer does, unless the peer asked for
+// time: many nodes hear of the same change at once. It is asked for again after that
+// time and up to half as much more, so that those it asked do not come together.
 func (m *Manager) pause(ctx context.Context, failures int, asked time.Duration, live, changed <-chan struct{}) {
 	delay := m.options.SyncInterval
 	if failures > 0 {
-		delay, changed = min(asked, m.options.MaxRetryDelay)+m.retryDelay(failures), nil
+		delay, changed = m.retryDelay(failures), nil
+	}
+	if asked > 0 {
+		asked = min(asked, m.options.MaxRetryDelay)
+		delay += asked + rand.N(asked/2+1) //nolint:gosec // G404: a pause is no secret
+		live = nil
 	}
 	timer := time.NewTimer(delay)
 	defer timer.Stop()

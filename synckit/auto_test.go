@@ -161,12 +161,54 @@ func TestAutoSyncWaitsAsLongAsThePeerAsks(t *testing.T) {
 			for n.pulls.Load() == 1 {
 				after(100 * time.Millisecond)
 			}
-			if waited := time.Since(began); waited < want || waited > want+2*time.Second {
+			if waited := time.Since(began); waited < want || waited > want*3/2+2*time.Second {
 				t.Errorf("asked to wait %s, waited %v", asked, waited)
 			}
 			n.stop(t)
 		})
 	}
+}
+
+// Nodes that the peer asked to wait hear of the same change at once. None of them
+// comes before its time, and they do not come together.
+func TestSignsOfLifeDoNotShortenWhatThePeerAskedFor(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		waits := map[time.Duration]bool{}
+		for range 20 {
+			n := newAutoNode(t, synckit.SyncOptions{SyncInterval: time.Hour})
+			hints := make(chan struct{})
+			n.fake.subscribe = func(ctx context.Context, handler func([]synckit.EventWithVersion) error) error {
+				for {
+					select {
+					case <-ctx.Done():
+						return ctx.Err()
+					case <-hints:
+						check(t, "handler", handler(nil), nil)
+					}
+				}
+			}
+			n.fake.pullPage = func(context.Context, string, int) (synckit.Page, error) {
+				n.pulls.Add(1)
+				return synckit.Page{}, errors.New(errors.Unavailable, "pull", nil, errors.Metadata{errors.RetryAfter: "20s"})
+			}
+			n.start(t)
+			began := time.Now()
+			for n.pulls.Load() == 1 {
+				hints <- struct{}{}
+				after(time.Second)
+			}
+			waited := time.Since(began)
+			if waited < 20*time.Second || waited > 33*time.Second {
+				t.Errorf("asked to wait 20 s, waited %v", waited)
+			}
+			waits[waited] = true
+			n.stop(t)
+		}
+		if len(waits) < 4 {
+			t.Errorf("20 nodes that were asked at once come back at %d times", len(waits))
+		}
+	})
 }
 
 // While the peer is away, writing does not call it again and again.

@@ -78,13 +78,13 @@ const (
 // half of it random.
 type Backoff struct{ limit time.Duration }
 
-// Wait waits before the next try, at least for as long as the peer asked for. It
-// answers why ctx ended meanwhile.
+// Wait waits before the next try: for as long as the peer asked for, and up to half
+// as long again, for it asks many at once. It answers why ctx ended meanwhile.
 func (b *Backoff) Wait(ctx context.Context, failed error) error {
 	b.limit = min(max(2*b.limit, minPause), maxPause)
-	jitter := rand.N(b.limit / 2) //nolint:gosec // G404: a pause is no secret
-	asked := min(errors.RetryAfterOf(failed), maxRetryAfter)
-	timer := time.NewTimer(max(b.limit/2, asked) + jitter)
+	pause := max(b.limit/2, min(errors.RetryAfterOf(failed), maxRetryAfter))
+	pause += rand.N(max(b.limit/2, pause/2)) //nolint:gosec // G404: a pause is no secret
+	timer := time.NewTimer(pause)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
