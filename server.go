@@ -32,6 +32,8 @@ import (
 	"syncline/internal/lifecycle"
 	"syncline/internal/metrics"
 	"syncline/internal/pages"
+	"syncline/internal/ratelimit"
+	"syncline/internal/ratelimit/redisrates"
 	"syncline/internal/redisclient"
 	"syncline/locks"
 	"syncline/locks/dblock"
@@ -166,8 +168,9 @@ func serve(ctx context.Context, cfg config.Config, db *database.DB) error {
 	lockService := locks.NewService(shared.locker, shared.bus, cfg.FeedPollInterval, log)
 	requests := newAccessLog(cfg, figures, log)
 	origins := crossorigin.New(cfg.AllowedOrigins, cfg.AllowedHeaders, log)
-	transports := newTransports(cfg, verifier, requests, origins)
-	api := graph.NewServer(graph.Config{Records: records, Feed: feeds, Locks: lockService, Log: log, Introspection: cfg.Introspection})
+	gate := newGate(cfg, records, shared, figures, log)
+	transports := newTransports(cfg, verifier, gate, requests, origins)
+	api := graph.NewServer(graph.Config{Records: records, Feed: feeds, Locks: lockService, Log: log, Introspection: cfg.Introspection, Limiter: gate})
 	transports.Install(api)
 	state := health.New(checks(db, shared, certificates)...)
 
@@ -175,9 +178,9 @@ func serve(ctx context.Context, cfg config.Config, db *database.DB) error {
 		Listeners: []lifecycle.Listener{{
 			Name:    "clients",
 			Address: cfg.ListenAddress,
-			Handler: routes(cfg, state, origins, cfg.TrustedProxies.Middleware(requests.Middleware(origins.Handler(verifier.Middleware(api))))),
+			Handler: cfg.TrustedProxies.Middleware(routes(cfg, state, origins, gate, requests.Middleware(origins.Handler(gate.Middleware(verifier.Middleware(api)))))),
 		}},
-		Loops: []func(context.Context) error{feeds.Run, lockService.Run, func(ctx context.Context) error {
+		Loops: []func(context.Context) error{feeds.Run, lockService.Run, gate.Run, func(ctx context.Context) error {
 			return shared.whileHintsAreLost(ctx, func() { feeds.PollSoon(); lockService.PollSoon() })
 		}},
 		Drain: func(ctx context.Context) error {
@@ -205,15 +208,15 @@ func closeStore(store *entstore.Store, patience time.Duration) {
 	store.Close(ctx)
 }
 
-func routes(cfg config.Config, state *health.Health, origins *crossorigin.Policy, api http.Handler) http.Handler {
+func routes(cfg config.Config, state *health.Health, origins *crossorigin.Policy, gate *ratelimit.Gate, api http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", api)
-	mux.Handle("GET /schema.graphql", origins.Handler(pages.Schema(schema)))
+	mux.Handle("GET /schema.graphql", origins.Handler(gate.Middleware(pages.Schema(schema))))
 	mux.HandleFunc("GET /livez", state.Live)
 	mux.HandleFunc("GET /readyz", state.Ready)
 	if cfg.Playground {
 		for _, pattern := range []string{"GET /{$}", "GET /assets/", "GET /licenses.md"} {
-			mux.HandleFunc(pattern, pages.Playground)
+			mux.Handle(pattern, gate.Middleware(http.HandlerFunc(pages.Playground)))
 		}
 	}
 	return mux
@@ -231,6 +234,8 @@ type coordination struct {
 	// process ends; zero where they are not.
 	refuseBefore time.Time
 	durable      auth.NonceMemory
+	// rates is nil where each instance has its own limits.
+	rates ratelimit.Exchange
 
 	checks            []health.Check
 	whileHintsAreLost func(ctx context.Context, poll func()) error
@@ -289,6 +294,7 @@ func coordinateByRedis(ctx context.Context, cfg config.Config, fences *dblock.Lo
 		nonces:            nonces,
 		serveFrom:         nextSecond(),
 		checks:            []health.Check{{Name: "redis", Degrades: !cfg.NonceStrict, Probe: func(ctx context.Context) error { return client.Ping(ctx).Err() }}},
+		rates:             redisrates.New(client, "syncline"),
 		whileHintsAreLost: bus.WhileAway,
 		close:             func() { bus.Close(); _ = client.Close() },
 	}, nil
@@ -320,7 +326,32 @@ func newVerifier(cfg config.Config, shared coordination, certificates *auth.Cert
 	}), nil
 }
 
-func newTransports(cfg config.Config, verifier *auth.Verifier, requests *accesslog.Log, origins *crossorigin.Policy) *transport.Transports {
+// newGate is nil, which lets everything pass, if there are to be no limits.
+func newGate(cfg config.Config, records *record.Service, shared coordination, figures *metrics.Metrics, log *slog.Logger) *ratelimit.Gate {
+	if !cfg.RateLimits {
+		return nil
+	}
+	return ratelimit.New(ratelimit.Limits{
+		Cost:          cfg.RateCost,
+		BytesIn:       int(cfg.RateBytesIn),
+		BytesOut:      int(cfg.RateBytesOut),
+		Connects:      cfg.RateConnects,
+		Connections:   cfg.RateConnections,
+		Subscriptions: cfg.RateSubscriptions,
+		AddressFactor: cfg.RateAddressFactor,
+		NewOwners:     cfg.RateNewOwners,
+	}, ratelimit.Options{
+		Known: func(ctx context.Context, owner auth.Principal) (bool, error) {
+			account, err := records.Account(ctx, record.Owner(owner.Key))
+			return account.Head > 0, err
+		},
+		Refused:  figures.Counter("syncline_rate_limited_total", "Requests, connections and operations over a limit, by whose it is (address or owner) and which.", "of", "limit"),
+		Exchange: shared.rates,
+		Log:      log,
+	})
+}
+
+func newTransports(cfg config.Config, verifier *auth.Verifier, gate *ratelimit.Gate, requests *accesslog.Log, origins *crossorigin.Policy) *transport.Transports {
 	return transport.New(transport.Config{
 		MaxRequestBytes: graph.MaxRequestBytes,
 		MaxOperations:   cfg.MaxOperationsPerConnection,
@@ -330,8 +361,11 @@ func newTransports(cfg config.Config, verifier *auth.Verifier, requests *accessl
 		Init: func(ctx context.Context, upgrade *http.Request, payload map[string]any) (context.Context, error) {
 			refused := requests.Initialisation(ctx)
 			principal, err := verifier.VerifyInit(ctx, upgrade, payload)
+			if err == nil {
+				err = gate.Connected(ctx, principal)
+			}
 			if err != nil {
-				refused()
+				refused(err)
 				return nil, err
 			}
 			return auth.NewContext(ctx, principal), nil

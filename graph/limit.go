@@ -46,8 +46,8 @@ var listLengths = map[string]int{
 }
 
 // limit refuses documents that ask for too much, and a few that validation lets
-// pass though gqlgen cannot execute them.
-type limit struct{}
+// pass though gqlgen cannot execute them. The Limiter hears what the others cost.
+type limit struct{ limiter Limiter }
 
 var _ graphql.OperationContextMutator = limit{}
 
@@ -55,7 +55,7 @@ func (limit) ExtensionName() string { return "Limit" }
 
 func (limit) Validate(graphql.ExecutableSchema) error { return nil }
 
-func (limit) MutateOperationContext(_ context.Context, op *graphql.OperationContext) *gqlerror.Error {
+func (l limit) MutateOperationContext(ctx context.Context, op *graphql.OperationContext) *gqlerror.Error {
 	m := meter{variables: op.Variables}
 	total := m.measure(op.Operation.SelectionSet)
 	switch {
@@ -69,9 +69,11 @@ func (limit) MutateOperationContext(_ context.Context, op *graphql.OperationCont
 		return refuse(op.Operation.Position, "the document costs %d, more than %d: ask for less at once", total.sum(), maxCost)
 	}
 	if op.Operation.Operation == ast.Subscription {
-		return checkStream(op)
+		if err := checkStream(op); err != nil {
+			return err
+		}
 	}
-	return nil
+	return refusedBy(l.limiter.Charge(ctx, op.Operation.Operation, total.sum()), op.Operation.Position)
 }
 
 // checkStream wants one stream, after @skip and @include.

@@ -22,7 +22,7 @@ import (
 	"syncline/record"
 )
 
-// Config is what the API stands on. All of it is required, save Introspection.
+// Config is what the API stands on. All of it is required, save Introspection and Limiter.
 type Config struct {
 	Records *record.Service
 	Feed    *feed.Feed
@@ -31,6 +31,8 @@ type Config struct {
 	// Introspection lets clients ask for the schema. Those who sign cannot
 	// either when it is off.
 	Introspection bool
+	// Limiter keeps clients within what they may take. Nil: everybody may take all.
+	Limiter Limiter
 }
 
 // NewServer makes the API, without transports. It takes the Principal from the
@@ -48,11 +50,15 @@ func NewServer(config Config) *handler.Server {
 	srv.SetValidationRulesFn(validationRules)
 	cache := newDocumentCache()
 	srv.SetQueryCache(cache)
+	if config.Limiter == nil {
+		config.Limiter = unlimited{}
+	}
+	srv.Use(admission{config.Limiter})
 	srv.Use(persisted{cache})
 	srv.Use(shape{cache})
 	srv.Use(reporter{})
 	srv.Use(access{introspection: config.Introspection})
-	srv.Use(limit{})
+	srv.Use(limit{config.Limiter})
 	return srv
 }
 

@@ -5,6 +5,7 @@ package accesslog
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"log/slog"
 	"net/http"
 	"regexp"
@@ -69,7 +70,7 @@ func (l *Log) Middleware(next http.Handler) http.Handler {
 		ctx, report = graph.WithReport(context.WithValue(ctx, entryKey{}, e))
 		answer := httpsnoop.CaptureMetrics(next, w, r.WithContext(ctx))
 		code := status(r, answer.Code)
-		l.write(ctx, e, line{"request", report, code >= http.StatusBadRequest, answer.Duration}, slog.String("method", r.Method), slog.Int("status", code))
+		l.write(ctx, e, line{"request", report, refusalOf(code), answer.Duration}, slog.String("method", r.Method), slog.Int("status", code))
 	})
 }
 
@@ -81,29 +82,48 @@ func status(r *http.Request, code int) int {
 	return code
 }
 
+// refusalOf is how a request is said to have ended whose error nobody reported;
+// empty if it was not refused.
+func refusalOf(status int) string {
+	switch {
+	case status == http.StatusTooManyRequests:
+		return string(auth.CodeRateLimited)
+	case status >= http.StatusBadRequest:
+		return "refused"
+	default:
+		return ""
+	}
+}
+
 // Operation makes one operation on a connection log a line of its own, when
 // done is called. ctx comes from a request that went through Middleware.
 func (l *Log) Operation(ctx context.Context) (inner context.Context, done func()) {
 	began := time.Now()
 	e, _ := ctx.Value(entryKey{}).(entry)
 	inner, report := graph.WithReport(ctx)
-	return inner, func() { l.write(ctx, e, line{"operation", report, false, time.Since(began)}) }
+	return inner, func() { l.write(ctx, e, line{"operation", report, "", time.Since(began)}) }
 }
 
 // Initialisation makes a connection that is not let in log a line of its own,
-// when refused is called: its request was answered before, with 101. ctx comes
-// from a request that went through Middleware.
-func (l *Log) Initialisation(ctx context.Context) (refused func()) {
+// when refused is called with the reason: its request was answered before, with 101. ctx
+// comes from a request that went through Middleware.
+func (l *Log) Initialisation(ctx context.Context) (refused func(why error)) {
 	began := time.Now()
 	e, _ := ctx.Value(entryKey{}).(entry)
-	return func() { l.write(ctx, e, line{"initialisation", new(graph.Report), true, time.Since(began)}) }
+	return func(why error) {
+		outcome := "refused"
+		if refusal, ok := errors.AsType[*auth.Error](why); ok {
+			outcome = string(refusal.Code)
+		}
+		l.write(ctx, e, line{"initialisation", new(graph.Report), outcome, time.Since(began)})
+	}
 }
 
 // line is what the lines of one request differ in.
 type line struct {
 	message string
 	report  *graph.Report
-	refused bool
+	refused string // how, if no code tells
 	took    time.Duration
 }
 
@@ -137,8 +157,8 @@ func (n line) outcome(refusal *auth.Error) string {
 	switch {
 	case len(codes) > 0:
 		return strings.Join(codes, ",")
-	case n.refused:
-		return "refused"
+	case n.refused != "":
+		return n.refused
 	default:
 		return "ok"
 	}

@@ -52,6 +52,21 @@ type Config struct {
 	// NonceStrict refuses signed requests while Redis is away.
 	NonceStrict bool `env:"NONCE_STRICT" envDefault:"false"`
 
+	// RateLimits turns off all limits that follow.
+	RateLimits Switch `env:"RATE_LIMITS" envDefault:"on"`
+	// What an owner may take a second.
+	RateCost     int     `env:"RATE_COST" envDefault:"50000"`
+	RateBytesIn  Size    `env:"RATE_BYTES_IN" envDefault:"4MiB"`
+	RateBytesOut Size    `env:"RATE_BYTES_OUT" envDefault:"16MiB"`
+	RateConnects float64 `env:"RATE_CONNECTS" envDefault:"5"`
+	// What an owner may have open.
+	RateConnections   int `env:"RATE_CONNECTIONS" envDefault:"250"`
+	RateSubscriptions int `env:"RATE_SUBSCRIPTIONS" envDefault:"500"`
+	// RateAddressFactor is how many times as much an address may have.
+	RateAddressFactor float64 `env:"RATE_ADDRESS_FACTOR" envDefault:"4"`
+	// RateNewOwners is how many owners may begin at an address an hour.
+	RateNewOwners int `env:"RATE_NEW_OWNERS" envDefault:"500"`
+
 	// SignatureRecovery says who recovers public keys from signatures.
 	SignatureRecovery guarded.Mode `env:"SIGNATURE_RECOVERY" envDefault:"own"`
 
@@ -138,8 +153,26 @@ func (c Config) check() error {
 			return fmt.Errorf("ALLOWED_HEADERS: %q is not * or the name of a header, such as traceparent", s)
 		}
 	}
+	for _, r := range []struct {
+		name  string
+		value float64
+	}{
+		{"RATE_COST", float64(c.RateCost)},
+		{"RATE_CONNECTS", c.RateConnects},
+		{"RATE_CONNECTIONS", float64(c.RateConnections)},
+		{"RATE_SUBSCRIPTIONS", float64(c.RateSubscriptions)},
+		{"RATE_ADDRESS_FACTOR", c.RateAddressFactor},
+		{"RATE_NEW_OWNERS", float64(c.RateNewOwners)},
+	} {
+		if !(r.value >= 0 && r.value <= maxRate) { // NaN is neither
+			return fmt.Errorf("%s: must be from 0, which is no limit, to %d", r.name, maxRate)
+		}
+	}
 	return c.checkRest()
 }
+
+// maxRate is more than any machine can do.
+const maxRate = 1_000_000_000
 
 func (c Config) checkRest() error {
 	switch {

@@ -84,6 +84,28 @@ func TestMetricsHosts(t *testing.T) {
 	}
 }
 
+func TestRates(t *testing.T) {
+	c, err := config.Load(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !c.RateLimits || c.RateCost != 50_000 || c.RateBytesIn != 4<<20 || c.RateBytesOut != 16<<20 || c.RateConnects != 5 ||
+		c.RateConnections != 250 || c.RateSubscriptions != 500 || c.RateAddressFactor != 4 || c.RateNewOwners != 500 {
+		t.Errorf("defaults: %+v", c)
+	}
+	c, err = config.Load([]string{
+		"RATE_LIMITS=off", "RATE_COST=0", "RATE_BYTES_IN=65536", "RATE_BYTES_OUT=64 KiB", "RATE_CONNECTS=0.5",
+		"RATE_CONNECTIONS=0", "RATE_SUBSCRIPTIONS=0", "RATE_ADDRESS_FACTOR=0", "RATE_NEW_OWNERS=0",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.RateLimits || c.RateCost != 0 || c.RateBytesIn != 65536 || c.RateBytesOut != 65536 || c.RateConnects != 0.5 ||
+		c.RateConnections != 0 || c.RateSubscriptions != 0 || c.RateAddressFactor != 0 || c.RateNewOwners != 0 {
+		t.Errorf("as set: %+v", c)
+	}
+}
+
 func TestTrustedProxies(t *testing.T) {
 	c, err := config.Load([]string{"TRUSTED_PROXIES=10.0.0.0/8, 192.0.2.1,,2001:db8::/32"})
 	if err != nil {
@@ -124,6 +146,21 @@ func TestBadValues(t *testing.T) {
 		"LOG_ADDRESSES=some",
 		"TRUSTED_PROXIES=proxy.example",
 		"TRUSTED_PROXIES=0.0.0.0/0",
+		"RATE_LIMITS=perhaps",
+		"RATE_COST=-1",
+		"RATE_COST=1e6",
+		"RATE_COST=2000000000",
+		"RATE_BYTES_IN=-1",
+		"RATE_BYTES_IN=4MB",
+		"RATE_BYTES_OUT=MiB",
+		"RATE_BYTES_OUT=9999999TiB",
+		"RATE_CONNECTS=NaN",
+		"RATE_CONNECTS=-0.5",
+		"RATE_CONNECTS=some",
+		"RATE_CONNECTIONS=-1",
+		"RATE_SUBSCRIPTIONS=1.5",
+		"RATE_ADDRESS_FACTOR=Inf",
+		"RATE_NEW_OWNERS=-1",
 		"CRL_URL=https://ca.example/revoked",
 		"NONCE_STRICT=true",
 	} {
@@ -144,6 +181,10 @@ func TestBadValuesTellGoodOnes(t *testing.T) {
 	for line, want := range map[string]string{
 		"PLAYGROUND=yes":                        `"yes" is not true or false`,
 		"FEED_POLL_INTERVAL=5":                  `"5" is not a duration with its unit, such as 500ms`,
+		"RATE_LIMITS=no":                        `"no" is neither on nor off`,
+		"RATE_BYTES_IN=4MB":                     `"4MB" is not a number of bytes such as 65536, 64KiB or 256MiB`,
+		"RATE_CONNECTS=some":                    `"some" is not a number`,
+		"RATE_COST=-1":                          `must be from 0, which is no limit, to 1000000000`,
 		"TRUSTED_PROXIES=10.0.0.0/8,nginx":      `"nginx" is not a network such as 10.0.0.0/8, nor an address`,
 		"LOG_LEVEL=loud":                        `"loud" is not debug, info, warn or error`,
 		"NONCE_MEMORY=many":                     `"many" is not a whole number`,

@@ -36,6 +36,8 @@ func validValues(t reflect.Type) string {
 		return "true or false"
 	case reflect.TypeFor[int]():
 		return "a whole number"
+	case reflect.TypeFor[float64]():
+		return "a number"
 	case reflect.TypeFor[time.Duration]():
 		return "a duration with its unit, such as 500ms, 15s or 24h"
 	case reflect.TypeFor[slog.Level]():

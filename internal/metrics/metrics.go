@@ -49,6 +49,14 @@ func (m *Metrics) Gauge(name, help string, read func() float64) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, read))
 }
 
+// Counter shows how often the function that it answers was called, for each of
+// the values of the labels. These must be few: none that clients choose.
+func (m *Metrics) Counter(name, help string, whose, which string) (count func(whose, which string)) {
+	counter := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{whose, which})
+	m.registry.MustRegister(counter)
+	return func(whose, which string) { counter.WithLabelValues(whose, which).Inc() }
+}
+
 // Handler serves /metrics and /debug/pprof/ to who asks for them by an IP
 // address, by localhost or by one of hosts, which are names without a port. Under
 // any other name a web page might ask, whose own name was made to lead here (DNS

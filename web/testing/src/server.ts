@@ -51,6 +51,7 @@ export class Server {
         LISTEN_ADDRESS: `127.0.0.1:${this.port}`,
         SQLITE_DIR_PATH: this.directory,
         LOG_LEVEL: 'error',
+        RATE_LIMITS: 'off',
         ...this.environment,
       },
       stdio: ['ignore', 2, 2],
