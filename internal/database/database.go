@@ -22,6 +22,8 @@ type DB struct {
 	Read *ent.Client
 	// Dialect is Ent's name of the kind of database: dialect.SQLite or dialect.Postgres.
 	Dialect string
+	// Warnings are what an operator should know of the files, one line each.
+	Warnings []string
 
 	write, read *sql.DB
 	place       string       // names the database in errors, without secrets

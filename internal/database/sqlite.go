@@ -12,15 +12,8 @@ import (
 	"syscall"
 
 	"entgo.io/ent/dialect"
-	"github.com/gofrs/flock"
 	"modernc.org/sqlite"
 	sqlitelib "modernc.org/sqlite/lib"
-)
-
-// Names of the files in the directory of an SQLite database.
-const (
-	sqliteFile = "syncline.db"
-	lockFile   = "syncline.lock"
 )
 
 // ErrInUse says that another process has the database open.
@@ -45,48 +38,27 @@ func openSQLite(ctx context.Context, dir string) (_ *DB, err error) {
 	if err = os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
+	warning, err := checkDir(dir)
+	if err != nil {
+		return nil, err
+	}
 	release, err := lockDir(dir)
 	if err != nil {
 		return nil, err
 	}
-	path := filepath.Join(dir, sqliteFile)
-	if err = makePrivate(path); err != nil {
-		return nil, errors.Join(err, release())
-	}
-	db, err := openSQLiteFile(ctx, path)
+	warnings, err := prepareFiles(dir)
 	if err != nil {
 		return nil, errors.Join(err, release())
 	}
-	db.release = release
+	db, err := openSQLiteFile(ctx, filepath.Join(dir, sqliteFile))
+	if err != nil {
+		return nil, errors.Join(err, release())
+	}
+	if warning != "" {
+		warnings = append(warnings, warning)
+	}
+	db.Warnings, db.release = warnings, release
 	return db, nil
-}
-
-// lockDir keeps other processes out. SQLite itself would let them in, and two
-// servers on one file would not hear of each other's writes.
-func lockDir(dir string) (release func() error, err error) {
-	lock := flock.New(filepath.Join(dir, lockFile), flock.SetPermissions(0o600))
-	got, err := lock.TryLock()
-	if err != nil {
-		return nil, err
-	}
-	if !got {
-		return nil, ErrInUse
-	}
-	return lock.Close, nil
-}
-
-// makePrivate makes the file, if it is not there, so that only this user can
-// read it. SQLite's own files beside it get the same mode.
-func makePrivate(path string) error {
-	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
-		// SQLite would follow a link, and keep its log where we do not look.
-		return fmt.Errorf("%s is not a regular file", path)
-	}
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return err
-	}
-	return f.Close()
 }
 
 func openSQLiteFile(ctx context.Context, path string) (*DB, error) {

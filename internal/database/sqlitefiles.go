@@ -1,0 +1,144 @@
+package database
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/gofrs/flock"
+)
+
+// Names of the files in the directory of an SQLite database.
+const (
+	sqliteFile = "syncline.db"
+	lockFile   = "syncline.lock"
+	// noncesFile is a mark: see dbnonce.Marked.
+	noncesFile = "syncline.nonces"
+)
+
+// NoncesMark is where the mark is that no nonce is missing in the database of a
+// directory. A new database has it.
+func NoncesMark(dir string) string { return filepath.Join(dir, noncesFile) }
+
+// others is what the mode of a file grants to whom it does not belong to.
+const (
+	others   fs.FileMode = 0o022
+	everyone fs.FileMode = 0o002
+)
+
+// checkDir refuses a directory in which everybody may write: who may put files
+// beside a database may take its place. That a group may is only told, for volumes
+// are handed out so. The directory's mode is the operator's, and left as it is.
+func checkDir(dir string) (warning string, err error) {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return "", err
+	}
+	switch mode := info.Mode().Perm(); {
+	case !info.IsDir() || mode&others == 0:
+		return "", nil // what is no directory is told by who opens a file in it
+	case mode&everyone != 0:
+		return "", fmt.Errorf("everybody may write to this directory (mode %o): take that away with chmod go-w, or name a directory inside it, which is then made for this user alone", mode)
+	default:
+		return fmt.Sprintf("the group of %s may write to it (mode %o)", dir, mode), nil
+	}
+}
+
+// lockDir keeps other processes out. SQLite itself would let them in, and two
+// servers on one file would not hear of each other's writes.
+func lockDir(dir string) (release func() error, err error) {
+	path := filepath.Join(dir, lockFile)
+	if err := mustBeRegular(path); err != nil {
+		return nil, err
+	}
+	lock := flock.New(path, flock.SetFlag(os.O_CREATE|os.O_RDONLY|syscall.O_NOFOLLOW), flock.SetPermissions(0o600))
+	got, err := lock.TryLock()
+	if err != nil {
+		return nil, err
+	}
+	if !got {
+		return nil, ErrInUse
+	}
+	return lock.Close, nil
+}
+
+// prepareFiles makes the database's file, if it is not there, so that only this
+// user can read it, and takes from others the right to write to what is there.
+// SQLite gives new files beside it the same mode.
+func prepareFiles(dir string) (warnings []string, err error) {
+	path := filepath.Join(dir, sqliteFile)
+	_, err = os.Lstat(path)
+	isNew := errors.Is(err, fs.ErrNotExist)
+	for _, name := range []string{path, path + "-wal", path + "-shm", path + "-journal"} {
+		warning, err := makePrivate(name, name == path)
+		if err != nil {
+			return nil, err
+		}
+		if warning != "" {
+			warnings = append(warnings, warning)
+		}
+	}
+	if !isNew {
+		return warnings, nil
+	}
+	mark, err := openFile(NoncesMark(dir), os.O_CREATE)
+	if err != nil {
+		return nil, err
+	}
+	return warnings, mark.Close()
+}
+
+func makePrivate(path string, create bool) (warning string, err error) {
+	if err := mustBeRegular(path); err != nil {
+		return "", err
+	}
+	flag := 0
+	if create {
+		flag = os.O_CREATE
+	}
+	f, err := openFile(path, flag)
+	if errors.Is(err, fs.ErrNotExist) && !create {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	warning, err = takeFromOthers(f)
+	return warning, errors.Join(err, f.Close())
+}
+
+func takeFromOthers(f *os.File) (warning string, err error) {
+	info, err := f.Stat()
+	if err != nil {
+		return "", err
+	}
+	mode := info.Mode().Perm()
+	if mode&others == 0 {
+		return "", nil
+	}
+	failed := f.Chmod(mode &^ others)
+	switch {
+	case failed == nil:
+		return fmt.Sprintf("others could write to %s (mode %o): now they cannot", f.Name(), mode), nil
+	case mode&everyone != 0:
+		return "", fmt.Errorf("everybody may write to %s (mode %o), and this user cannot change that: %w", f.Name(), mode, failed)
+	default:
+		return fmt.Sprintf("the group of %s may write to it (mode %o), and this user cannot change that", f.Name(), mode), nil
+	}
+}
+
+// mustBeRegular refuses a link above all: SQLite would follow it, and keep its log
+// where we do not look.
+func mustBeRegular(path string) error {
+	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is not a regular file", path)
+	}
+	return nil
+}
+
+func openFile(path string, flag int) (*os.File, error) {
+	return os.OpenFile(path, os.O_RDWR|flag|syscall.O_NOFOLLOW, 0o600)
+}
