@@ -28,6 +28,7 @@ import (
 	"syncline/internal/config"
 	"syncline/internal/crossorigin"
 	"syncline/internal/database"
+	"syncline/internal/diskspace"
 	"syncline/internal/health"
 	"syncline/internal/lifecycle"
 	"syncline/internal/metrics"
@@ -144,6 +145,9 @@ func named(variable string, err error) error {
 
 func serve(ctx context.Context, cfg config.Config, db *database.DB) error {
 	log := newLog(cfg)
+	for _, warning := range db.Warnings {
+		log.Warn(warning)
+	}
 	figures := metrics.New()
 	shared, err := coordinate(ctx, cfg, db, figures, log)
 	if err != nil {
@@ -164,6 +168,9 @@ func serve(ctx context.Context, cfg config.Config, db *database.DB) error {
 	defer closeStore(store, cfg.ShutdownTimeout/10)
 	figures.Gauge("syncline_writes_waiting", "Writes that wait for a transaction.", func() float64 { return float64(store.Waiting()) })
 	records := record.NewService(store, shared.bus, log)
+	if cfg.MinFreeDisk > 0 && db.Dialect == dialect.SQLite {
+		shared.checks = append(shared.checks, limitGrowth(cfg, records, figures, log))
+	}
 	feeds := feed.New(records, shared.bus, cfg.FeedPollInterval, log)
 	lockService := locks.NewService(shared.locker, shared.bus, cfg.FeedPollInterval, log)
 	requests := newAccessLog(cfg, figures, log)
@@ -180,7 +187,7 @@ func serve(ctx context.Context, cfg config.Config, db *database.DB) error {
 			Address: cfg.ListenAddress,
 			Handler: cfg.TrustedProxies.Middleware(routes(cfg, state, origins, gate, requests.Middleware(origins.Handler(gate.Middleware(verifier.Middleware(api)))))),
 		}},
-		Loops: []func(context.Context) error{feeds.Run, lockService.Run, gate.Run, func(ctx context.Context) error {
+		Loops: []func(context.Context) error{feeds.Run, lockService.Run, gate.Run, shared.run, func(ctx context.Context) error {
 			return shared.whileHintsAreLost(ctx, func() { feeds.PollSoon(); lockService.PollSoon() })
 		}},
 		Drain: func(ctx context.Context) error {
@@ -206,6 +213,14 @@ func closeStore(store *entstore.Store, patience time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	store.Close(ctx)
+}
+
+// limitGrowth keeps some of the disk free, so that all but growth goes on.
+func limitGrowth(cfg config.Config, records *record.Service, figures *metrics.Metrics, log *slog.Logger) health.Check {
+	space := diskspace.New(cfg.SQLiteDirPath, int64(cfg.MinFreeDisk), log)
+	records.LimitGrowth(space)
+	figures.Gauge("syncline_disk_free_bytes", "Free on the disk of the database.", func() float64 { return float64(space.Free()) })
+	return health.Check{Name: "disk", Degrades: true, Failing: "low", Probe: func(context.Context) error { return space.Left() }}
 }
 
 func routes(cfg config.Config, state *health.Health, origins *crossorigin.Policy, gate *ratelimit.Gate, api http.Handler) http.Handler {
@@ -238,6 +253,7 @@ type coordination struct {
 	rates ratelimit.Exchange
 
 	checks            []health.Check
+	run               func(context.Context) error
 	whileHintsAreLost func(ctx context.Context, poll func()) error
 	close             func()
 }
@@ -247,28 +263,39 @@ func coordinate(ctx context.Context, cfg config.Config, db *database.DB, figures
 	figures.Gauge("syncline_nonces", "Nonces remembered in this instance's memory.", func() float64 { return float64(memory.Len()) })
 	locker := dblock.New(db.Write, db.Read, db.Dialect)
 	if cfg.RedisURL == "" {
-		return coordinateAlone(db, locker, memory, log), nil
+		return coordinateAlone(cfg, db, locker, memory, log)
 	}
 	return coordinateByRedis(ctx, cfg, locker, memory, figures, log)
 }
 
 // coordinateAlone is for one instance, or several that share a database only.
-func coordinateAlone(db *database.DB, locker *dblock.Locker, memory *auth.MemoryNonces, log *slog.Logger) coordination {
-	if db.Dialect != dialect.SQLite {
-		log.Warn("without REDIS_URL, a captured request can be replayed to another instance within its 300 seconds")
-	}
-	bus, start := inproc.New(), nextSecond()
-	return coordination{
+func coordinateAlone(cfg config.Config, db *database.DB, locker *dblock.Locker, memory *auth.MemoryNonces, log *slog.Logger) (coordination, error) {
+	durable := dbnonce.New(db.Write, time.Now)
+	bus := inproc.New()
+	c := coordination{
 		bus:               bus,
 		locker:            locker,
 		nonces:            memory,
-		serveFrom:         start,
-		refuseBefore:      start,
-		durable:           dbnonce.New(db.Write, time.Now),
-		whileHintsAreLost: func(ctx context.Context, _ func()) error { <-ctx.Done(); return ctx.Err() },
+		durable:           durable,
+		run:               untilDone,
+		whileHintsAreLost: func(ctx context.Context, _ func()) error { return untilDone(ctx) },
 		close:             bus.Close,
 	}
+	if db.Dialect == dialect.SQLite {
+		marked, err := durable.Marked(database.NoncesMark(cfg.SQLiteDirPath))
+		if err != nil {
+			return coordination{}, named("SQLITE_DIR_PATH", err)
+		}
+		c.durable, c.run = marked, marked.Run
+	} else {
+		log.Warn("without REDIS_URL, a captured request can be replayed to another instance within its 300 seconds")
+	}
+	c.serveFrom = nextSecond()
+	c.refuseBefore = c.serveFrom
+	return c, nil
 }
+
+func untilDone(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
 
 func nextSecond() time.Time { return time.Now().Truncate(time.Second).Add(time.Second) }
 
@@ -295,6 +322,7 @@ func coordinateByRedis(ctx context.Context, cfg config.Config, fences *dblock.Lo
 		serveFrom:         nextSecond(),
 		checks:            []health.Check{{Name: "redis", Degrades: !cfg.NonceStrict, Probe: func(ctx context.Context) error { return client.Ping(ctx).Err() }}},
 		rates:             redisrates.New(client, "syncline"),
+		run:               untilDone,
 		whileHintsAreLost: bus.WhileAway,
 		close:             func() { bus.Close(); _ = client.Close() },
 	}, nil

@@ -47,8 +47,9 @@ type Verdict struct {
 }
 
 // Judge says what a valid request does to a state, or with which error it is
-// refused: ErrMutationIDReused, ErrFenced or an *InvalidError. It judges in the
-// order of the contract: mutation id, fence, revisions. It changes nothing.
+// refused: ErrMutationIDReused, ErrFenced, an *InvalidError, or an *UnavailableError
+// where there is no room. It judges in the order of the contract: mutation id,
+// fence, revisions, room. It changes nothing.
 func Judge(state State, request Request, now time.Time) (Verdict, error) {
 	unchanged := Verdict{Account: state.Account}
 	if state.Mutation != nil {
@@ -65,7 +66,19 @@ func Judge(state State, request Request, now time.Time) (Verdict, error) {
 		unchanged.Result = result
 		return unchanged, nil
 	}
-	return apply(state, request, now), nil
+	v := apply(state, request, now)
+	if request.NoRoom != nil && v.Account.grewFrom(state.Account) {
+		return unchanged, &UnavailableError{RetryAfter: retryAfterNoRoom, Err: request.NoRoom}
+	}
+	return v, nil
+}
+
+// retryAfterNoRoom is long: somebody has to make room first.
+const retryAfterNoRoom = 30 * time.Second
+
+// grewFrom tells whether there are more live records than before, or more bytes in them.
+func (a Account) grewFrom(before Account) bool {
+	return a.RecordCount > before.RecordCount || a.StoredBytes > before.StoredBytes
 }
 
 func replay(state State, request Request) Result {

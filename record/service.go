@@ -70,6 +70,7 @@ type Page struct {
 type Service struct {
 	store     Store
 	publisher pubsub.Publisher
+	room      Room // nil: there always is
 	log       *slog.Logger
 	onCommit  []func(Commit)
 }
@@ -79,12 +80,27 @@ func NewService(store Store, publisher pubsub.Publisher, log *slog.Logger) *Serv
 	return &Service{store: store, publisher: publisher, log: log}
 }
 
+// Room tells whether there is room for more.
+type Room interface {
+	// Left is nil if there is, else what is wrong, for the log. It is asked for
+	// each write and does not wait.
+	Left() error
+}
+
+// LimitGrowth has writes that grow the data refused, as *UnavailableError, while
+// there is no room. Deletes, writes that grow nothing and the answers to writes that
+// were applied before go on. LimitGrowth is called before the service is used.
+func (s *Service) LimitGrowth(room Room) { s.room = room }
+
 // Write applies a request whole or not at all. A conflict is a result, not an
 // error. Errors are *InvalidError, ErrMutationIDReused, ErrFenced,
 // *UnavailableError or the context's.
 func (s *Service) Write(ctx context.Context, owner Owner, request Request) (Result, error) {
 	if err := validate(request); err != nil {
 		return Result{}, err
+	}
+	if s.room != nil {
+		request.NoRoom = s.room.Left()
 	}
 	result, err := s.store.Write(ctx, owner, request)
 	if err != nil {

@@ -25,8 +25,10 @@ type Config struct {
 	MetricsHosts []string `env:"METRICS_HOSTS"`
 
 	SQLiteDirPath string `env:"SQLITE_DIR_PATH" envDefault:"db"`
-	DatabaseURL   string `env:"DATABASE_URL"`
-	RedisURL      string `env:"REDIS_URL"`
+	// MinFreeDisk is below how many free bytes SQLite takes no growth.
+	MinFreeDisk Size   `env:"MIN_FREE_DISK" envDefault:"256MiB"`
+	DatabaseURL string `env:"DATABASE_URL"`
+	RedisURL    string `env:"REDIS_URL"`
 	// DatabaseMaxConnections bounds this instance's connections to PostgreSQL.
 	DatabaseMaxConnections int `env:"DATABASE_MAX_CONNECTIONS" envDefault:"16"`
 

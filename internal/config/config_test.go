@@ -125,6 +125,8 @@ func TestBadValues(t *testing.T) {
 		"LISTEN_ADDRESS=8080",
 		"METRICS_LISTEN_ADDRESS=nowhere",
 		"METRICS_HOSTS=syncline:9090",
+		"MIN_FREE_DISK=some",
+		"MIN_FREE_DISK=-1",
 		"METRICS_HOSTS=*",
 		"PLAYGROUND=perhaps",
 		"ALLOWED_ORIGINS=,",

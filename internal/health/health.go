@@ -2,6 +2,7 @@
 package health
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -20,6 +21,8 @@ type Check struct {
 	// Degrades: without it the server still serves, in part or more slowly. It
 	// stays ready then, since its siblings would have to leave too.
 	Degrades bool
+	// Failing is what the answer says of it when the probe fails; "down" if empty.
+	Failing string
 }
 
 // Health answers whether the server is alive, and ready for requests. It is
@@ -54,7 +57,7 @@ func (h *Health) Ready(w http.ResponseWriter, r *http.Request) {
 		if failures[i] == nil {
 			continue
 		}
-		answer.Checks[c.Name] = "down"
+		answer.Checks[c.Name] = cmp.Or(c.Failing, "down")
 		switch {
 		case !c.Degrades:
 			status, answer.Status = http.StatusServiceUnavailable, "not ready"

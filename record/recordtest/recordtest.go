@@ -37,6 +37,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		{"batch", batchCases},
 		{"fence", fenceCases},
 		{"data", dataCases},
+		{"room", roomCases},
 		{"feed", feedCases},
 		{"restore", restoreCases},
 		{"isolation", isolationCases},
