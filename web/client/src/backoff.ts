@@ -26,7 +26,7 @@ export class Pauses {
 
   /** A connection stands; unless it holds for a while, the next pause is longer all the same. */
   stands(): void {
-    this.#since = performance.now();
+    this.#since = Math.min(this.#since, performance.now());
   }
 
   next(asked?: unknown): number {

@@ -60,26 +60,33 @@ export function fromGraphQLErrors(errors: unknown): SynclineError | undefined {
   return new SynclineError(code, first.message, extensions);
 }
 
-interface CloseEventLike {
-  code: number;
-  reason: string;
-}
+/**
+ * What close codes of WebSockets say, for those that say more than that the
+ * connection is gone. Waiting helps with all but 4401 and 4406, and with 4403
+ * as far as its reason says so: see {@link mayPass}.
+ */
+const CLOSES: Readonly<Record<number, string>> = {
+  1013: 'UNAVAILABLE',
+  4401: 'UNAUTHENTICATED',
+  4406: 'NOT_SYNCLINE',
+  4429: 'RATE_LIMITED',
+};
 
 /**
- * Why a WebSocket was closed, if that is known: 4403 carries a small JSON
- * object with the code and, for a wrong clock, the server's time. 1002 and 1011
- * say that the server or something on the way failed, which may pass; the
- * package graphql-ws would take them for final.
+ * Why a WebSocket was closed; undefined for what is no close event. Syncline's
+ * reason is a small JSON object with the error's code, and, for a wrong clock,
+ * the server's time.
  */
 export function fromCloseEvent(event: unknown): SynclineError | undefined {
-  const { code, reason } = (event ?? {}) as Partial<CloseEventLike>;
-  if (code === 1002 || code === 1011) return new SynclineError('UNREACHABLE', `the connection was closed with ${code}`);
-  if (code !== 4403 || typeof reason !== 'string') return undefined;
+  const { code, reason } = (event ?? {}) as { code?: unknown; reason?: unknown };
+  if (typeof code !== 'number') return undefined;
+  const message = code === 4499 ? 'the connection fell silent' : `the connection was closed with ${code}${reason ? `: ${reason}` : ''}`;
+  let extensions: Record<string, unknown> = {};
   try {
-    const extensions = JSON.parse(reason) as Record<string, unknown>;
-    if (typeof extensions['code'] !== 'string') return undefined;
-    return new SynclineError(extensions['code'], `the server refused the connection: ${extensions['code']}`, extensions);
+    extensions = Object(JSON.parse(String(reason)));
   } catch {
-    return undefined;
+    // A reason in words.
   }
+  const told = extensions['code'];
+  return new SynclineError(typeof told === 'string' ? told : (CLOSES[code] ?? 'UNREACHABLE'), message, extensions, { cause: event });
 }

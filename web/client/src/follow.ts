@@ -1,5 +1,6 @@
-import { pause, sleep } from './backoff.js';
-import { fromCloseEvent, fromGraphQLErrors, SynclineError } from './errors.js';
+import { onAbort } from './abort.js';
+import { Pauses, sleep } from './backoff.js';
+import { fromCloseEvent, fromGraphQLErrors, mayPass, SynclineError } from './errors.js';
 import type { FeedRecord, RecordChange, Subscriber } from './types.js';
 
 const RECORD_CHANGED = `subscription Follow($since: Cursor) {
@@ -16,12 +17,19 @@ const MOST_PENDING = 1000;
 export interface FollowOptions {
   /** The cursor that was saved last; `"0"` is the beginning, null means from now on. */
   since?: string | null;
-  /** Applies a record, perhaps a tombstone: stores what it changes. Awaited. */
+  /**
+   * Applies a record, perhaps a tombstone: stores what it changes. Awaited. If
+   * it rejects, the feed ends, and the record comes again when it is followed
+   * again: what no retry mends, such as data that cannot be read, is to be
+   * handled here.
+   */
   onRecord?: (record: FeedRecord) => unknown;
   /** All that was there is applied; events are live now. Called again after each disconnect. Awaited. */
   onCaughtUp?: () => unknown;
   /** Stores the cursor, after what came before it was applied. Awaited. */
   save?: (cursor: string) => unknown;
+  /** Hears why the subscription is about to be started again. */
+  onRetry?: (error: SynclineError) => void;
   /** Ends it, with the signal's reason. */
   signal?: AbortSignal;
 }
@@ -44,51 +52,72 @@ export interface Feed extends AsyncIterable<RecordChange> {
  */
 export function follow(client: Subscriber, options: FollowOptions = {}): Feed {
   return {
-    [Symbol.asyncIterator]: () => changes(client, options),
+    [Symbol.asyncIterator]() {
+      const over = new AbortController();
+      const iterator = changes(client, options, over);
+      const leave = iterator.return.bind(iterator);
+      iterator.return = (value) => {
+        over.abort(LEFT); // or leaving would wait for the next event
+        return leave(value);
+      };
+      return iterator;
+    },
     async run() {
       for await (const _ of this);
     },
   };
 }
 
-async function* changes(client: Subscriber, options: FollowOptions): AsyncGenerator<RecordChange, void, unknown> {
+/** That the iterator was left. */
+const LEFT = Symbol('left');
+
+async function* changes(client: Subscriber, options: FollowOptions, over: AbortController): AsyncGenerator<RecordChange, void, unknown> {
   let at = options.since ?? null;
   let last = 0;
-  let failed = 0;
-  for (;;) {
-    const connection = new Connection(client, at, options.signal);
-    for await (const change of connection.changes()) {
-      failed = 0;
-      if (change.kind === 'CHANGED' && change.record.revision <= last) continue; // seen before a disconnect
-      if (change.kind === 'CHANGED') await options.onRecord?.(change.record);
-      else await options.onCaughtUp?.();
-      yield change;
-      at = change.cursor;
-      last = change.record?.revision ?? last;
-      await options.save?.(at);
+  const pauses = new Pauses();
+  options.signal?.throwIfAborted();
+  const forget = onAbort(options.signal, () => over.abort(options.signal!.reason));
+  try {
+    for (;;) {
+      const connection = new Connection(client, at, over.signal);
+      for await (const change of connection.changes()) {
+        pauses.stands();
+        if (change.kind === 'CHANGED' && change.record.revision <= last) continue; // seen before a disconnect
+        if (change.kind === 'CHANGED') await options.onRecord?.(change.record);
+        else await options.onCaughtUp?.();
+        yield change;
+        at = change.cursor;
+        last = change.record?.revision ?? last;
+        await options.save?.(at);
+      }
+      if (connection.overflowed) continue;
+      if (connection.error) options.onRetry?.(connection.error);
+      await sleep(pauses.next(connection.error?.extensions['retryAfterMs']), over.signal);
     }
-    if (!connection.overflowed) await sleep(pause(failed++, connection.retryAfter), options.signal);
+  } catch (error) {
+    if (error !== LEFT) throw error;
+  } finally {
+    forget();
   }
 }
 
 /** One subscription. Its iterator ends where another one may go on, and throws where none can. */
 class Connection {
   overflowed = false;
-  retryAfter: unknown;
+  error: SynclineError | undefined;
   #pending: RecordChange[] = [];
   #ended = false;
-  #error: SynclineError | undefined;
   #wake = () => {};
   #stop = () => {};
 
   constructor(
     private readonly client: Subscriber,
     private readonly since: string | null,
-    private readonly signal: AbortSignal | undefined,
+    private readonly signal: AbortSignal,
   ) {}
 
   async *changes(): AsyncGenerator<RecordChange, void, unknown> {
-    this.signal?.throwIfAborted();
+    this.signal.throwIfAborted();
     this.#stop = this.client.subscribe(
       { query: RECORD_CHANGED, variables: { since: this.since } },
       {
@@ -97,12 +126,11 @@ class Connection {
         complete: () => this.#end(),
       },
     );
-    const abort = () => this.#wake();
-    this.signal?.addEventListener('abort', abort);
+    const forget = onAbort(this.signal, () => this.#wake());
     try {
       yield* this.#deliver();
     } finally {
-      this.signal?.removeEventListener('abort', abort);
+      forget();
       this.#stop();
     }
   }
@@ -114,13 +142,12 @@ class Connection {
       if (batch.length === 0 && this.#ended) break;
       if (batch.length === 0) await new Promise<void>((resolve) => (this.#wake = resolve));
       for (const change of batch) {
-        this.signal?.throwIfAborted();
+        this.signal.throwIfAborted();
         yield change;
       }
-      this.signal?.throwIfAborted();
+      this.signal.throwIfAborted();
     }
-    if (this.#error && !mayPass(this.#error)) throw this.#error;
-    this.retryAfter = this.#error?.extensions['retryAfterMs'];
+    if (this.error && !mayPass(this.error)) throw this.error;
   }
 
   #next({ data, errors }: { data?: unknown; errors?: unknown }): void {
@@ -140,20 +167,18 @@ class Connection {
   #end(error?: SynclineError): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#error = error;
+    this.error = error;
     this.#wake();
   }
 }
 
 function asError(error: unknown): SynclineError {
   if (error instanceof SynclineError) return error;
+  const { type, message } = (error ?? {}) as { type?: unknown; message?: unknown };
   return (
     fromGraphQLErrors(error) ??
     fromCloseEvent(error) ??
-    new SynclineError('PROTOCOL', 'the subscription failed', {}, { cause: error })
+    // The event by which a WebSocket tells of a failure says no more.
+    new SynclineError(type === 'error' ? 'UNREACHABLE' : 'PROTOCOL', `the subscription failed: ${message || 'no reason was given'}`, {}, { cause: error })
   );
-}
-
-function mayPass(error: SynclineError): boolean {
-  return ['UNAVAILABLE', 'RATE_LIMITED', 'INTERNAL', 'UNREACHABLE'].includes(error.code);
 }

@@ -1,8 +1,9 @@
 import { createClient } from 'graphql-sse';
 import type { Client, ClientOptions, ExecutionResult, RequestParams, Sink } from 'graphql-sse';
 
-import { pause, sleep } from './backoff.js';
-import { fromGraphQLErrors, SynclineError } from './errors.js';
+import { onAbort } from './abort.js';
+import { Pauses, sleep } from './backoff.js';
+import { fromGraphQLErrors, mayPass, SynclineError, unreachable } from './errors.js';
 import { signedFetch } from './fetch.js';
 import type { SignedFetchOptions } from './fetch.js';
 import { iterate } from './iterate.js';
@@ -10,6 +11,12 @@ import type { Session } from './session.js';
 
 /** The server says something every 15 seconds. */
 const LONGEST_SILENCE = 40_000;
+
+/** The server answers at once; a browser may not even have asked it. */
+const LONGEST_WAIT = 20_000;
+
+/** The bytes of a longer event are not Syncline's. */
+const LONGEST_EVENT = 16 * 1024 * 1024;
 
 /** What graphql-sse's client offers, without its single connection mode. */
 export type EventSourceClient = Pick<Client<false>, 'subscribe' | 'iterate' | 'dispose'>;
@@ -22,8 +29,12 @@ export interface EventSourceOptions extends Pick<SignedFetchOptions, 'fetch' | '
 /**
  * Subscriptions over server-sent events by graphql-sse, in distinct connections
  * mode: signed anew at each connect, reconnecting for ever, feeds resumed after
- * the last event that came. When the session's identity changes, subscriptions
- * end with `IDENTITY_CHANGED`.
+ * the last event that came, whatever of it the document selects. When the
+ * session's identity changes, subscriptions end with `IDENTITY_CHANGED`.
+ *
+ * Each subscription takes a connection, of which browsers open six to a host
+ * over HTTP/1.1, all tabs together: beyond, requests wait. Over HTTP/2 they do
+ * not.
  */
 export function createEventSource(session: Session, options: EventSourceOptions = {}): EventSourceClient {
   const running = new Set<() => void>();
@@ -58,24 +69,30 @@ class Stream {
   readonly #send: typeof fetch;
   readonly #client: Client<false>;
   readonly #signal: AbortSignal;
-  readonly #onRetry: EventSourceOptions['onRetry'];
+  readonly #pauses = new Pauses();
   readonly #over = new AbortController();
   #cursor: string | undefined;
-  /** What the last refusal asked for. */
-  #retryAfter: unknown;
+  /** Why the last connection ended. */
+  #ended: SynclineError | undefined;
   #fail: (error: unknown) => void = () => {};
 
-  constructor(session: Session, options: EventSourceOptions) {
+  constructor(
+    private readonly session: Session,
+    { onRetry, on, ...options }: EventSourceOptions,
+  ) {
     this.#signal = session.signal;
-    this.#onRetry = options.onRetry;
     // Trying again is graphql-sse's part here.
     this.#send = signedFetch(session, { ...options, attempts: 1 });
     this.#client = createClient({
       url: session.url.href,
       fetchFn: (url: string, init: RequestInit) => this.#fetch(url, init),
       retryAttempts: Infinity,
-      retry: (failed) => sleep(pause(failed, this.#retryAfter), this.#over.signal),
-      ...(options.on && { on: options.on }),
+      retry: () => {
+        const error = this.#ended ?? this.#broken('the stream ended');
+        onRetry?.(error);
+        return sleep(this.#pauses.next(error.extensions['retryAfterMs']), this.#over.signal);
+      },
+      ...(on && { on }),
     });
   }
 
@@ -84,17 +101,17 @@ class Stream {
     const end = (report: () => void) => {
       if (over) return;
       over = true;
-      this.#signal.removeEventListener('abort', retire);
+      forget();
       this.#client.dispose();
       this.#over.abort(); // or a pause would go on for nobody
       report();
     };
-    const retire = () => this.#fail(this.#signal.reason);
-    this.#signal.addEventListener('abort', retire);
+    const forget = onAbort(this.#signal, () => this.#fail(this.#signal.reason));
     this.#fail = (error) => end(() => sink.error(error));
     this.#client.subscribe(request, {
       next: (result: ExecutionResult) => {
-        this.#remember(result);
+        const cursor = result.extensions?.['cursor'];
+        if (typeof cursor === 'string') this.#cursor = cursor;
         if (!over) sink.next(result);
       },
       error: this.#fail,
@@ -103,22 +120,34 @@ class Stream {
     return () => end(() => sink.complete());
   }
 
+  /** One connection. */
   async #fetch(url: string, init: RequestInit): Promise<Response> {
-    this.#retryAfter = undefined;
+    this.#ended = undefined;
+    const connection = new AbortController();
+    const forget = onAbort(this.#over.signal, () => connection.abort(this.#over.signal.reason));
+    const timer = setTimeout(() => connection.abort(this.#broken(UNANSWERED)), LONGEST_WAIT);
     try {
-      const response = await this.#send(url, { ...init, body: this.#resuming(init.body as string) });
+      const response = await this.#send(url, { ...init, body: this.#resuming(init.body as string), signal: connection.signal });
       if (!response.ok) throw await refusalOf(response);
-      return new Response(watched(response.body!), response);
+      this.#pauses.stands();
+      return new Response(this.#watched(response.body!, forget), response);
     } catch (error) {
-      if (!mayPass(error)) this.#fail(error);
-      else if (!this.#signal.aborted) this.#wait(error);
+      forget();
+      this.#ended = error instanceof SynclineError ? error : undefined;
+      if (!this.#ended || !this.#mayPass(this.#ended)) this.#fail(error);
       throw error;
+    } finally {
+      clearTimeout(timer);
     }
   }
 
-  #wait(error: SynclineError): void {
-    this.#retryAfter = error.extensions['retryAfterMs'];
-    this.#onRetry?.(error);
+  /** The clock was corrected by the refusal already, if need be, and the server may have started again since. */
+  #mayPass(error: SynclineError): boolean {
+    return mayPass(error) || error.code === 'SIGNATURE_EXPIRED';
+  }
+
+  #broken(why: string): SynclineError {
+    return new SynclineError('UNREACHABLE', `${this.session.url.origin}: ${why}`);
   }
 
   #resuming(body: string): string {
@@ -127,44 +156,54 @@ class Stream {
     return JSON.stringify({ ...request, extensions: { ...request.extensions, resume: this.#cursor } });
   }
 
-  #remember(result: ExecutionResult): void {
-    for (const event of Object.values(result.data ?? {})) {
-      const cursor = (event as { cursor?: unknown } | null)?.cursor;
-      if (typeof cursor === 'string') this.#cursor = cursor;
-    }
+  /**
+   * A body that ends when its connection breaks or falls silent. The end is told a
+   * moment late: graphql-sse overlooks one that comes while events wait.
+   */
+  #watched(body: ReadableStream<Uint8Array>, forget: () => void): ReadableStream<Uint8Array> {
+    const reader = body.getReader();
+    let length = 0;
+    let last = 0;
+    return new ReadableStream({
+      pull: async (controller) => {
+        const timer = setTimeout(() => {
+          this.#ended = this.#broken(SILENT);
+          void reader.cancel();
+        }, LONGEST_SILENCE);
+        try {
+          const { done, value } = await reader.read();
+          if (!done) {
+            for (const byte of value) {
+              length = byte === LINE_FEED && last === LINE_FEED ? 0 : length + 1;
+              last = byte;
+            }
+            if (length <= LONGEST_EVENT) return controller.enqueue(value);
+            this.#fail(new SynclineError('PROTOCOL', 'an event is longer than 16 MiB'));
+            void reader.cancel();
+          }
+        } catch (cause) {
+          this.#ended ??= unreachable(this.session.url, cause);
+        } finally {
+          clearTimeout(timer);
+        }
+        forget();
+        await sleep(0);
+        controller.close();
+      },
+      cancel: (reason) => {
+        forget();
+        return reader.cancel(reason);
+      },
+    });
   }
 }
 
-/**
- * A body that ends when its connection breaks or falls silent. The end is told a
- * moment late: graphql-sse overlooks one that comes while events wait.
- */
-function watched(body: ReadableStream<Uint8Array>): ReadableStream<Uint8Array> {
-  const reader = body.getReader();
-  return new ReadableStream({
-    async pull(controller) {
-      const timer = setTimeout(() => void reader.cancel(), LONGEST_SILENCE);
-      try {
-        const { done, value } = await reader.read();
-        if (!done) return controller.enqueue(value);
-      } catch {
-        // Broken is over, too.
-      } finally {
-        clearTimeout(timer);
-      }
-      await sleep(0);
-      controller.close();
-    },
-    cancel: (reason) => reader.cancel(reason),
-  });
-}
+const LINE_FEED = 10;
+const SILENT = 'the stream fell silent, although the server says something every 15 seconds: a proxy may hold it back to buffer or compress it';
+const UNANSWERED =
+  'no answer came: a browser opens six connections to a host over HTTP/1.1, and each subscription by server-sent events takes one, in other tabs too; use WebSockets or HTTP/2';
 
 async function refusalOf(response: Response): Promise<SynclineError> {
   const { errors } = (await response.json()) as { errors?: unknown };
   return fromGraphQLErrors(errors) ?? new SynclineError('PROTOCOL', `the server answered with ${response.status}`);
-}
-
-function mayPass(error: unknown): error is SynclineError {
-  const codes = ['UNREACHABLE', 'UNAVAILABLE', 'RATE_LIMITED', 'NONCE_REUSED', 'SIGNATURE_EXPIRED'];
-  return error instanceof SynclineError && codes.includes(error.code);
 }

@@ -2,9 +2,11 @@ import { createClient } from 'graphql-ws';
 import type { FormattedExecutionResult } from 'graphql';
 import type { Client, ClientOptions, Message, Sink, SubscribePayload } from 'graphql-ws';
 
-import { pause, sleep } from './backoff.js';
-import { fromCloseEvent, SynclineError, unreachable } from './errors.js';
+import { onAbort } from './abort.js';
+import { Pauses, sleep } from './backoff.js';
+import { fromCloseEvent, mayPass, SynclineError, unreachable } from './errors.js';
 import { iterate } from './iterate.js';
+import { refusalOf } from './payload.js';
 import type { Session } from './session.js';
 import { connectionParams } from './socket.js';
 
@@ -19,10 +21,14 @@ const ANSWER_WAIT = 10_000;
 
 /**
  * A client of graphql-ws that signs each connection anew, reconnects for ever,
- * and resumes feeds after the last event that came. When the session's identity
- * changes its subscriptions end with `IDENTITY_CHANGED`, and new ones are the
- * new identity's. Event listeners added by `on` are those of the present identity's connections;
- * `options.on` hears of all.
+ * and resumes feeds after the last event that came, whatever of it the document
+ * selects. Operations that a server could only answer by closing the connection
+ * are refused with `BAD_USER_INPUT` before they are sent.
+ *
+ * When the session's identity changes its subscriptions end with
+ * `IDENTITY_CHANGED`, and new ones are the new identity's. Event listeners added
+ * by `on` are those of the present identity's connections; `options.on` hears of
+ * all. What is subscribed after `dispose` begins again.
  */
 export function createSocket(session: Session, options: SocketOptions = {}): Client {
   let tenure = new Tenure(session, options);
@@ -34,7 +40,7 @@ export function createSocket(session: Session, options: SocketOptions = {}): Cli
     subscribe,
     iterate: <D, E>(payload: SubscribePayload) =>
       iterate<FormattedExecutionResult<D, E>>((sink) => subscribe<D, E>(payload, sink)) as AsyncIterableIterator<FormattedExecutionResult<D, E>>,
-    dispose: () => present().client.dispose(),
+    dispose: () => tenure.dispose(),
     terminate: () => present().client.terminate(),
   };
 }
@@ -42,10 +48,17 @@ export function createSocket(session: Session, options: SocketOptions = {}): Cli
 /** The connections of one identity. */
 class Tenure {
   readonly client: Client;
-  /** By operation id: the cursor of the last event. */
-  readonly #cursors = new Map<string, string>();
+  /** By the id of an operation that runs: the cursor of its last event. */
+  readonly #cursors = new Map<string, string | undefined>();
+  readonly #running = new Set<() => void>();
+  readonly #pauses = new Pauses();
+  readonly #over = new AbortController();
   readonly #signal: AbortSignal;
   readonly #onRetry: SocketOptions['onRetry'];
+  #connected = false;
+  /** The failure that was told last: all operations of a connection have it in common. */
+  #told: unknown;
+  #retryAfter: unknown;
   #ids = 0;
   #id = '';
 
@@ -58,22 +71,31 @@ class Tenure {
     this.client = createClient({
       keepAlive: 15_000,
       retryAttempts: Infinity,
-      retryWait: (failed) => sleep(pause(failed)),
+      retryWait: () => sleep(this.#pauses.next(this.#retryAfter), this.#over.signal).catch(() => {}),
       ...options,
-      webSocketImpl: withErrorListener(webSocketImpl ?? (globalThis as { WebSocket?: unknown }).WebSocket),
+      webSocketImpl: tellingWhy(webSocketImpl ?? (globalThis as { WebSocket?: unknown }).WebSocket),
       url: session.webSocketUrl.href,
-      connectionParams: connectionParams(session, { resume: () => Object.fromEntries(this.#cursors) }),
+      connectionParams: connectionParams(session, { resume: () => this.#resume() }),
       generateID: () => (this.#id = String(++this.#ids)),
       shouldRetry: (failure) => this.#shouldRetry(failure),
     });
     this.client.on('message', (message) => this.#remember(message));
+    this.client.on('connected', () => {
+      this.#connected = true;
+      this.#pauses.stands();
+    });
+    this.client.on('closed', () => (this.#connected = false));
     this.#watchSilence();
-    this.#signal.addEventListener('abort', () => this.#retire(), { once: true });
+    const forget = onAbort(this.#signal, () => {
+      this.dispose();
+      this.client.terminate();
+    });
+    this.#over.signal.addEventListener('abort', forget);
   }
 
-  /** Another identity took over. */
+  /** Another identity took over, or the client was disposed of. */
   get over(): boolean {
-    return this.#signal.aborted;
+    return this.#over.signal.aborted;
   }
 
   subscribe<D, E>(payload: SubscribePayload, sink: Sink<FormattedExecutionResult<D, E>>): () => void {
@@ -81,47 +103,63 @@ class Tenure {
     const end = (report: () => void) => {
       if (over) return;
       over = true;
-      this.#cursors.delete(id);
-      this.#signal.removeEventListener('abort', retire);
+      stop();
       report();
     };
-    const retire = () => {
-      end(() => sink.error(this.#signal.reason));
-      release(); // or it would be sent, as the next identity's, by a connection that is about to be made
-    };
+    const refusal = refusalOf(payload);
+    if (refusal) {
+      const stop = () => void (over = true);
+      queueMicrotask(() => !over && sink.error(refusal));
+      return stop;
+    }
     const release = this.client.subscribe<D, E>(payload, {
-      next: (result) => !over && sink.next(result),
-      error: (error) => end(() => sink.error(fromCloseEvent(error) ?? error)),
+      next: (result) => this.#cursors.has(id) && sink.next(result),
+      // An operation's own errors are an array; all else is about its connection.
+      error: (error) => end(() => sink.error(Array.isArray(error) ? error : asError(error, this.session))),
       complete: () => end(() => sink.complete()),
     });
     const id = this.#id;
-    this.#signal.addEventListener('abort', retire);
-    return () => {
+    const stop = () => {
       this.#cursors.delete(id);
+      this.#running.delete(stop);
+      forget();
       release();
     };
+    // Ended here, or it would be sent, as the next identity's, by a connection that is about to be made.
+    const forget = onAbort(this.#signal, () => end(() => sink.error(this.#signal.reason)));
+    this.#cursors.set(id, undefined);
+    this.#running.add(stop);
+    return stop;
   }
 
+  /** Ends all operations, and connections as soon as they are done with. */
+  dispose(): void {
+    this.#over.abort();
+    for (const stop of this.#signal.aborted ? [] : this.#running) stop();
+    Promise.resolve(this.client.dispose()).catch(() => {}); // of a connection that was still being made
+    if (!this.#connected) this.client.terminate();
+  }
+
+  #resume(): Record<string, string> {
+    return Object.fromEntries([...this.#cursors].filter((entry): entry is [string, string] => entry[1] !== undefined));
+  }
+
+  /** Of those that run: an event may be under way when its operation ends. */
   #remember(message: Message): void {
-    if (message.type !== 'next') return;
-    for (const event of Object.values(message.payload.data ?? {})) {
-      const cursor = (event as { cursor?: unknown } | null)?.cursor;
-      if (typeof cursor === 'string') this.#cursors.set(message.id, cursor);
-    }
+    if (message.type !== 'next' || !this.#cursors.has(message.id)) return;
+    const cursor = message.payload.extensions?.['cursor'];
+    if (typeof cursor === 'string') this.#cursors.set(message.id, cursor);
   }
 
   #shouldRetry(failure: unknown): boolean {
-    if (this.#signal.aborted || failure instanceof SynclineError) return false;
-    const refusal = fromCloseEvent(failure);
-    const retries = refusal === undefined || this.#mayPass(refusal);
-    if (retries) this.#onRetry?.(refusal ?? unreachable(this.session.webSocketUrl, failure));
-    return retries;
-  }
-
-  /** All but a refusal that will come again. */
-  #mayPass(refusal: SynclineError): boolean {
-    if (refusal.code === 'SIGNATURE_EXPIRED') return this.session.correctClock(refusal.extensions['serverTime']);
-    return refusal.code === 'NONCE_REUSED' || refusal.code === 'UNAVAILABLE';
+    const error = asError(failure, this.session);
+    // All but a refusal that would come again.
+    const retries = error.code === 'SIGNATURE_EXPIRED' ? this.session.correctClock(error.extensions['serverTime']) : mayPass(error);
+    if (!retries || failure === this.#told) return retries;
+    this.#told = failure;
+    this.#retryAfter = error.extensions['retryAfterMs'];
+    this.#onRetry?.(error);
+    return true;
   }
 
   /** A connection that died in silence looks open, or about to be, until the system gives up on it, which takes minutes. */
@@ -138,24 +176,37 @@ class Tenure {
     this.client.on('pong', (received) => received && stop());
     this.client.on('closed', stop);
   }
+}
 
-  #retire(): void {
-    Promise.resolve(this.client.dispose()).catch(() => {}); // of a connection that was still being made
-    this.client.terminate();
-  }
+/** Why a connection failed. */
+function asError(failure: unknown, session: Session): SynclineError {
+  if (failure instanceof SynclineError) return failure;
+  return fromCloseEvent(failure) ?? unreachable(session.webSocketUrl, failure);
 }
 
 /**
- * The WebSocket of the npm package ws reports that it was given up while it was
- * still connecting; without a listener, that would end the process.
+ * The WebSocket of a platform, which tells graphql-ws of a connection's end as an
+ * error, but where graphql-ws itself ended it: close codes such as 1011 it would
+ * take for final, and after 1000 it would return at once; about errors it asks.
+ * The npm package ws would end the process over an error that nobody listens to.
  */
-function withErrorListener(implementation: unknown): unknown {
+function tellingWhy(implementation: unknown): unknown {
   if (typeof implementation !== 'function') return implementation;
   const Base = implementation as typeof WebSocket;
   return class extends Base {
+    #over = false;
+
     constructor(url: string | URL, protocols?: string | string[]) {
       super(url, protocols);
-      this.addEventListener('error', () => {});
+      this.addEventListener('error', () => (this.#over = true));
+      this.addEventListener('close', (event) => {
+        if (!this.#over) this.onerror?.(fromCloseEvent(event) as unknown as Event);
+      });
+    }
+
+    override close(code?: number, reason?: string): void {
+      if (typeof reason === 'string') this.#over = true; // ws itself answers a server's closing by this, with bytes
+      super.close(code, reason);
     }
   };
 }

@@ -103,3 +103,18 @@ test('an answer without end is given up', async (t) => {
   await assert.rejects(viewer(url, signedFetch(session)), { code: 'PROTOCOL', message: /64 MiB/ });
   assert.ok(sent < 128 << 20, `${sent} bytes`);
 });
+
+test('an event without end is given up', async (t) => {
+  const { url, session } = await pretend(t, (_, response) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream' });
+    response.write('event: next\ndata: ');
+    const piece = Buffer.alloc(1 << 20, 'x');
+    const more = () => {
+      while (!response.destroyed) if (!response.write(piece)) return response.once('drain', more);
+      return response;
+    };
+    more();
+  });
+  assert.ok(url);
+  await assert.rejects(follow(createEventSource(session)).run(), { code: 'PROTOCOL', message: /16 MiB/ });
+});

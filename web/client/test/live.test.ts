@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict';
-import { createServer } from 'node:http';
 import { after, before, test } from 'node:test';
 
 import { follow, Identity, Session, signedFetch } from '@syncline/client';
 import type { Subscriber } from '@syncline/client';
 import { createEventSource } from '@syncline/client/graphql-sse';
 import { createSocket } from '@syncline/client/graphql-ws';
-import { listen, Server, until } from 'syncline-testing';
-import WebSocket, { WebSocketServer } from 'ws';
+import { Server, until } from 'syncline-testing';
+import WebSocket from 'ws';
 
 import { set } from './call.js';
 
@@ -149,33 +148,6 @@ for (const [name, make] of transports) {
     }
     assert.deepEqual(seen, Array.from({ length: total }, (_, i) => i + 1));
     assert.ok(subscriptions > 1);
-    await client.dispose();
-  });
-}
-
-
-for (const code of [1002, 1011]) {
-  test(`graphql-ws: a connection that a proxy gives up with ${code} is made anew`, async (t) => {
-    const http = createServer();
-    const proxy = new WebSocketServer({ server: http });
-    let given = 0;
-    proxy.on('connection', (near, { headers }) => {
-      if (given++ === 0) return near.close(code);
-      const far = new WebSocket(server.url.replace('http', 'ws'), 'graphql-transport-ws', { headers: { host: headers.host! } });
-      const opened = new Promise((resolve) => far.once('open', resolve));
-      near.on('message', (message) => void opened.then(() => far.send(message.toString())));
-      far.on('message', (message) => near.send(message.toString()));
-      near.on('close', () => far.close());
-    });
-    const port = await listen(http);
-    t.after(() => http.close());
-
-    const client = createSocket(new Session({ url: `http://127.0.0.1:${port}/graphql`, identity: Identity.create() }), { webSocketImpl: WebSocket });
-    for await (const { kind } of follow(client)) {
-      assert.equal(kind, 'CAUGHT_UP');
-      break;
-    }
-    assert.equal(given, 2);
     await client.dispose();
   });
 }

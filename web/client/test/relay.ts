@@ -9,6 +9,8 @@ export class Relay {
   accepted = 0;
   /** Swallows every byte of new connections, too. */
   deaf = false;
+  /** Breaks new connections off at once. */
+  closed = false;
   readonly #sockets = new Set<Socket>();
 
   private constructor(
@@ -33,14 +35,21 @@ export class Relay {
     for (const socket of this.#sockets) socket.removeAllListeners('data').resume();
   }
 
+  /** Breaks present connections off. */
+  cut(): void {
+    for (const socket of this.#sockets) socket.destroy();
+    this.#sockets.clear();
+  }
+
   stop(): void {
     this.server.close();
-    for (const socket of this.#sockets) socket.destroy();
+    this.cut();
   }
 
   #join(near: Socket, far: Socket): void {
     this.accepted++;
-    for (const socket of [near, far]) this.#sockets.add(socket);
+    for (const socket of [near, far]) this.#sockets.add(socket.on('error', () => {}));
+    if (this.closed) return this.cut();
     if (this.deaf) {
       near.resume();
       return;
@@ -48,7 +57,6 @@ export class Relay {
     for (const [from, to] of [[near, far], [far, near]] as const) {
       from.on('data', (bytes) => to.write(bytes));
       from.on('close', () => to.destroy());
-      from.on('error', () => to.destroy());
     }
   }
 }

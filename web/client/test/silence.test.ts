@@ -255,7 +255,7 @@ for (const [how, end] of [
       const first = resumed.length === 1;
       const events = (first ? ['1', '2', '3'] : ['4']).map((cursor) => {
         const data = { recordChanged: { kind: 'CHANGED', cursor, record: { id: cursor, revision: Number(cursor) } } };
-        return `event: next\ndata: ${JSON.stringify({ data })}\n\n`;
+        return `event: next\ndata: ${JSON.stringify({ data, extensions: { cursor } })}\n\n`;
       });
       const body = new ReadableStream({
         start(controller) {
