@@ -5,7 +5,7 @@ SHELL       := /bin/bash
 TOOLS       := $(CURDIR)/.cache/bin
 GOLANGCI    := $(TOOLS)/golangci-lint
 GOLANGCI_VERSION := v2.15.0
-FUZZTIME    ?= 10s
+FUZZTIME    ?= $(if $(SYNCLINE_LONG),10m,10s)
 
 .DEFAULT_GOAL := help
 

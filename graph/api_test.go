@@ -49,7 +49,7 @@ type options struct {
 
 const ownerHeader = "Test-Owner"
 
-func newAPI(t *testing.T, opts options) *api {
+func newAPI(t testing.TB, opts options) *api {
 	t.Helper()
 	a := &api{clock: &clock{}, log: &syncBuffer{}}
 	log := slog.New(slog.NewTextHandler(a.log, nil))
