@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -132,6 +133,10 @@ func TestFly(t *testing.T) {
 	}
 	if !strings.Contains(read(t, "../Dockerfile"), "\nVOLUME "+fly.Mounts[0].Destination+"\n") {
 		t.Errorf("the volume is mounted at %s, which is not where the image has its database", fly.Mounts[0].Destination)
+	}
+	// internal/hostile shows that 256 MiB are enough for the server; the machine needs some for itself.
+	if memory, err := strconv.Atoi(strings.TrimSuffix(fly.VM[0].Memory, "mb")); err != nil || memory < 256+128 {
+		t.Errorf("the machine has %s of memory (%v)", fly.VM[0].Memory, err)
 	}
 	if cfg.PublicAuthorities != fly.App+".fly.dev" {
 		t.Errorf("clients sign %s.fly.dev, the server accepts %q", fly.App, cfg.PublicAuthorities)
