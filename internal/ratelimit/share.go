@@ -169,11 +169,15 @@ func (t *table) hear(key string, lines map[string]string, self string) {
 	s.others = present
 }
 
+// maxOwed is how many times what a limit holds another instance's message can
+// take from it: more than any client gets there between two.
+const maxOwed = 10
+
 // oweElsewhere takes what was taken on another instance between two messages.
 func (s *subject) oweElsewhere(before, after figures, now time.Time) {
 	for k := range after.taken {
 		if n := after.taken[k] - before.taken[k]; n > 0 && s.rates[k] != nil {
-			s.owe(kind(k), int(min(n, int64(s.rates[k].Burst()))), now)
+			s.owe(kind(k), int(min(n, maxOwed*int64(s.rates[k].Burst()))), now)
 		}
 	}
 }
