@@ -80,11 +80,13 @@ func TestOneAddress(t *testing.T) {
 		for _, a := range g.attacks {
 			names = append(names, a.name)
 		}
-		if everything = append(everything, names...); verify {
+		if everything = append(everything, names...); verify || g.name == "signatures" {
 			t.Run(g.name, func(t *testing.T) { tr.attack(t, 1, names...) })
 		}
 	}
-	t.Run("everything", func(t *testing.T) { tr.attack(t, 1, everything...) })
+	if verify {
+		t.Run("everything", func(t *testing.T) { tr.attack(t, 1, everything...) })
+	}
 	tr.end()
 }
 
