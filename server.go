@@ -333,7 +333,7 @@ func newCertificates(cfg config.Config, log *slog.Logger) (*auth.Certificates, e
 	if cfg.CACert == "" {
 		return nil, nil
 	}
-	certificates, err := auth.NewCertificates(cfg.CACert, auth.CertificateOptions{RevocationURL: cfg.CRLURL, Logger: log})
+	certificates, err := auth.NewCertificates(cfg.CACert, auth.CertificateOptions{RevocationURL: cfg.CRLURL, MaxListAge: cfg.CRLMaxAge, Logger: log})
 	if err != nil {
 		return nil, err // names its variable
 	}
@@ -411,7 +411,7 @@ func checks(db *database.DB, shared coordination, certificates *auth.Certificate
 	if certificates != nil {
 		checks = append(checks, health.Check{Name: "revocations", Probe: func(context.Context) error {
 			if !certificates.Ready() {
-				return errors.New("the list of revoked certificates was not fetched yet")
+				return errors.New("there is no list of revoked certificates that is recent")
 			}
 			return nil
 		}})

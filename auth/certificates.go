@@ -18,10 +18,13 @@ const maxCertificateChars = 16 << 10
 // CertificateOptions are what Certificates do without unless it is given.
 type CertificateOptions struct {
 	// RevocationURL is where the list of revoked serial numbers is: decimal,
-	// comma-separated. No serial is checked if it is empty.
+	// comma-separated, or the word none. No serial is checked if it is empty.
 	RevocationURL string
 	// RefreshEvery is how often the list is fetched; a minute if zero.
 	RefreshEvery time.Duration
+	// MaxListAge is how old a list may become that cannot be fetched again; a day
+	// if zero. Then no certificate is let in.
+	MaxListAge time.Duration
 	// Client fetches the list; http.DefaultClient if nil.
 	Client *http.Client
 	// Logger is told of failed fetches; slog.Default() if nil.
@@ -62,7 +65,8 @@ func NewCertificates(caCert string, opts CertificateOptions) (*Certificates, err
 }
 
 // Run keeps the list of revoked serial numbers fresh until ctx ends. A failed
-// fetch keeps the last good list and is logged.
+// fetch, and an answer that is no list, keep the last good one, until that is too
+// old, and are logged.
 func (c *Certificates) Run(ctx context.Context) {
 	if c.revoked != nil {
 		c.revoked.run(ctx)
@@ -70,9 +74,9 @@ func (c *Certificates) Run(ctx context.Context) {
 }
 
 // Ready tells whether certificates can be judged: not before the list of
-// revoked ones was fetched for the first time.
+// revoked ones was fetched for the first time, nor when it has become too old.
 func (c *Certificates) Ready() bool {
-	return c.revoked == nil || c.revoked.loaded()
+	return c.revoked == nil || c.revoked.current() != nil
 }
 
 // check reads an Authorization value and judges the certificate in it.

@@ -20,16 +20,27 @@ const (
 	firstFetchRetry = 2 * time.Second
 	fetchTimeout    = 10 * time.Second
 	maxListBytes    = 16 << 20
+	// defaultMaxListAge is when a list that cannot be fetched again serves no more.
+	defaultMaxListAge = 24 * time.Hour
+	// noneRevoked is the list without entries: an empty answer may be a mistake.
+	noneRevoked = "none"
 )
 
 // revocations is the list of revoked serial numbers, kept fresh.
 type revocations struct {
-	url    string
+	url    *url.URL
 	every  time.Duration
+	maxAge time.Duration
 	client *http.Client
 	log    *slog.Logger
 
-	serials atomic.Pointer[map[string]struct{}] // decimal; nil before the first list
+	list atomic.Pointer[serialList] // nil before the first one
+}
+
+// serialList is a list as it was fetched.
+type serialList struct {
+	serials map[string]struct{} // decimal
+	fetched time.Time
 }
 
 func newRevocations(opts CertificateOptions) (*revocations, error) {
@@ -37,9 +48,12 @@ func newRevocations(opts CertificateOptions) (*revocations, error) {
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
 		return nil, errors.New("not an http or https URL")
 	}
-	r := &revocations{url: opts.RevocationURL, every: opts.RefreshEvery, client: opts.Client, log: opts.Logger}
+	r := &revocations{url: u, every: opts.RefreshEvery, maxAge: opts.MaxListAge, client: opts.Client, log: opts.Logger}
 	if r.every == 0 {
 		r.every = defaultRefreshEvery
+	}
+	if r.maxAge == 0 {
+		r.maxAge = defaultMaxListAge
 	}
 	if r.client == nil {
 		r.client = http.DefaultClient
@@ -50,14 +64,21 @@ func newRevocations(opts CertificateOptions) (*revocations, error) {
 	return r, nil
 }
 
-func (r *revocations) loaded() bool { return r.serials.Load() != nil }
+// current is the list to judge by; nil if there is none, or it is too old.
+func (r *revocations) current() *serialList {
+	list := r.list.Load()
+	if list == nil || time.Since(list.fetched) > r.maxAge {
+		return nil
+	}
+	return list
+}
 
 func (r *revocations) check(serial *big.Int) error {
-	serials := r.serials.Load()
-	if serials == nil {
-		return unavailable("the server has not yet got its list of revoked certificates: try again", nil)
+	list := r.current()
+	if list == nil {
+		return unavailable("the server has no list of revoked certificates that is recent: try again", nil)
 	}
-	if _, ok := (*serials)[serial.String()]; ok {
+	if _, ok := list.serials[serial.String()]; ok {
 		return forbidden("the certificate is revoked: ask for a new one")
 	}
 	return nil
@@ -67,8 +88,8 @@ func (r *revocations) run(ctx context.Context) {
 	for {
 		wait := r.every
 		if err := r.refresh(ctx); err != nil && ctx.Err() == nil {
-			r.log.Warn("cannot fetch the list of revoked certificates", "error", err, "keeping_last", r.loaded())
-			if !r.loaded() {
+			r.log.Warn("cannot fetch the list of revoked certificates", "from", r.url.Host, "error", r.withoutURL(err), "keeping_last", r.current() != nil)
+			if r.current() == nil {
 				wait = min(wait, firstFetchRetry)
 			}
 		}
@@ -89,14 +110,31 @@ func (r *revocations) refresh(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.serials.Store(&serials)
+	r.list.Store(&serialList{serials, time.Now()})
 	return nil
+}
+
+// withoutURL is an error's text without the list's URL, whose query or user may be
+// a secret.
+func (r *revocations) withoutURL(err error) string {
+	if failed, ok := errors.AsType[*url.Error](err); ok {
+		err = failed.Err
+	}
+	text := err.Error()
+	secrets := []string{r.url.String(), r.url.RequestURI(), r.url.RawQuery, r.url.User.String()}
+	password, _ := r.url.User.Password()
+	for _, secret := range append(secrets, r.url.User.Username(), password) {
+		if len(secret) > 1 { // not / alone
+			text = strings.ReplaceAll(text, secret, "…")
+		}
+	}
+	return text
 }
 
 func (r *revocations) fetch(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.url, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.url.String(), nil)
 	if err != nil {
 		return "", err
 	}
@@ -119,12 +157,15 @@ func (r *revocations) fetch(ctx context.Context) (string, error) {
 }
 
 // parseSerials reads decimal numbers, comma-separated, with white space around
-// them. A text without any is an empty list. Anything else is an error: an
-// error page must not pass for a list.
+// them, or the word none. Anything else is an error: neither an error page nor a
+// file that was just emptied must pass for a list.
 func parseSerials(text string) (map[string]struct{}, error) {
 	serials := make(map[string]struct{})
-	if strings.TrimSpace(text) == "" {
+	switch strings.TrimSpace(text) {
+	case noneRevoked:
 		return serials, nil
+	case "":
+		return nil, errors.New("the list is empty: where no certificate is revoked it is the word " + noneRevoked)
 	}
 	for entry := range strings.SplitSeq(text, ",") {
 		entry = strings.TrimSpace(entry)

@@ -3,6 +3,7 @@ package auth_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"math/big"
@@ -102,8 +103,8 @@ func TestRevoked(t *testing.T) {
 		revoked []*big.Int
 		good    []*big.Int
 	}{
-		"empty":          {"", nil, []*big.Int{big.NewInt(1)}},
-		"white space":    {" \n", nil, []*big.Int{big.NewInt(1)}},
+		"none":           {"none", nil, []*big.Int{big.NewInt(1)}},
+		"none, spaced":   {" none\n", nil, []*big.Int{big.NewInt(1)}},
 		"one":            {"12", []*big.Int{big.NewInt(12)}, []*big.Int{big.NewInt(1), big.NewInt(2), big.NewInt(120)}},
 		"some":           {"1,22,333", []*big.Int{big.NewInt(1), big.NewInt(22), big.NewInt(333)}, []*big.Int{big.NewInt(2)}},
 		"spaced":         {" 1 ,\r\n22,\n333\n", []*big.Int{big.NewInt(1), big.NewInt(22), big.NewInt(333)}, nil},
@@ -138,6 +139,10 @@ func TestBadListAtFirst(t *testing.T) {
 	tests := map[string]func(*listServer){
 		"unreachable":     func(l *listServer) { l.err = errors.New("no route to host") },
 		"not found":       func(l *listServer) { l.status, l.body = http.StatusNotFound, text("1,2") },
+		"empty":           func(l *listServer) { l.status, l.body = http.StatusOK, text("") },
+		"white space":     func(l *listServer) { l.status, l.body = http.StatusOK, text(" \n") },
+		"another word":    func(l *listServer) { l.status, l.body = http.StatusOK, text("nothing") },
+		"none and more":   func(l *listServer) { l.status, l.body = http.StatusOK, text("none,1") },
 		"an error page":   func(l *listServer) { l.status, l.body = http.StatusOK, text("<html>") },
 		"hexadecimal":     func(l *listServer) { l.status, l.body = http.StatusOK, text("1,ff") },
 		"negative":        func(l *listServer) { l.status, l.body = http.StatusOK, text("-1") },
@@ -210,6 +215,97 @@ func TestListIsRefreshedAndTheLastGoodOneKept(t *testing.T) {
 			t.Errorf("no longer on the list: %q", got)
 		}
 	})
+}
+
+// What is no list after one that was lifts no revocation. It does not last for ever.
+func TestAnEmptyAnswerLiftsNothing(t *testing.T) {
+	t.Parallel()
+	for name, answer := range map[string]string{"empty": "", "white space": "\n", "an error page": "<html>"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				r := newRevoking(t)
+				r.list.serves("8")
+				r.run(t)
+				p := connectAs(t, r, 9)
+				r.list.serves(answer)
+				pass(23 * time.Hour)
+				if got := r.codeFor(t, "kept", big.NewInt(8)); got != string(auth.CodeForbidden) || !r.certificates.Ready() {
+					t.Errorf("revoked on the last good list: %q; ready: %v", got, r.certificates.Ready())
+				}
+				pass(2 * time.Hour)
+				if r.certificates.Ready() {
+					t.Error("ready with a list that is older than a day")
+				}
+				for serial := range int64(2) {
+					if got := r.codeFor(t, fmt.Sprint("old ", serial), big.NewInt(8+serial)); got != string(auth.CodeUnavailable) {
+						t.Errorf("by a list that is older than a day: %q", got)
+					}
+				}
+				isRefused(t, r.verifier.Recheck(p), auth.CodeUnavailable)
+
+				r.list.serves("none")
+				pass(time.Minute)
+				if got := r.codeFor(t, "lifted", big.NewInt(8)); got != "" || !r.certificates.Ready() {
+					t.Errorf("with the word none: %q; ready: %v", got, r.certificates.Ready())
+				}
+			})
+		})
+	}
+}
+
+// The URL may be a secret: its user, its password, and a token in its query.
+func TestTheListsURLIsNotLogged(t *testing.T) {
+	t.Parallel()
+	for name, fail := range map[string]func(*http.Request) (*http.Response, error){
+		"unreachable": func(r *http.Request) (*http.Response, error) {
+			return nil, errors.New("no route to host for " + r.URL.String())
+		},
+		"not found": func(*http.Request) (*http.Response, error) { return answer(http.StatusNotFound, ""), nil },
+		"a redirect that cannot be read": func(r *http.Request) (*http.Response, error) {
+			res := answer(http.StatusFound, "")
+			res.Header = http.Header{"Location": {"%zz?" + r.URL.RawQuery}}
+			return res, nil
+		},
+		"redirects without end": func(r *http.Request) (*http.Response, error) {
+			res := answer(http.StatusFound, "")
+			res.Header, res.Request = http.Header{"Location": {r.URL.String()}}, r
+			return res, nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var log bytes.Buffer
+				certificates, err := auth.NewCertificates(encodeCertificate(newAuthority(t, "a").cert), auth.CertificateOptions{
+					RevocationURL: "https://robot:s3cret@ca.example/revoked?token=s3same",
+					Client:        &http.Client{Transport: roundTripper(fail)},
+					Logger:        slog.New(slog.NewTextHandler(&log, nil)),
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				go certificates.Run(t.Context())
+				synctest.Wait()
+				if !strings.Contains(log.String(), "ca.example") {
+					t.Errorf("the log does not say from where: %s", &log)
+				}
+				for _, secret := range []string{"robot", "s3cret", "s3same", "cm9ib3Q"} {
+					if strings.Contains(log.String(), secret) {
+						t.Errorf("the log shows %s: %s", secret, &log)
+					}
+				}
+			})
+		})
+	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func answer(status int, body string) *http.Response {
+	return &http.Response{Status: http.StatusText(status), StatusCode: status, Body: io.NopCloser(strings.NewReader(body))}
 }
 
 func connectAs(t *testing.T, r revoking, serial int64) auth.Principal {

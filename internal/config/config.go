@@ -34,6 +34,8 @@ type Config struct {
 
 	CACert string `env:"CA_CERT"`
 	CRLURL string `env:"CRL_URL"`
+	// CRLMaxAge is how old the list of revoked certificates may become.
+	CRLMaxAge time.Duration `env:"CRL_MAX_AGE" envDefault:"24h"`
 
 	AllowedOrigins    []string `env:"ALLOWED_ORIGINS" envDefault:"*"`
 	PublicAuthorities string   `env:"PUBLIC_AUTHORITIES"`
@@ -134,6 +136,7 @@ func (c Config) check() error {
 	}{
 		{"FEED_POLL_INTERVAL", c.FeedPollInterval, 10 * time.Millisecond},
 		{"CONNECTION_MAX_AGE", c.ConnectionMaxAge, time.Second},
+		{"CRL_MAX_AGE", c.CRLMaxAge, time.Minute},
 		{"SHUTDOWN_TIMEOUT", c.ShutdownTimeout, time.Second},
 	} {
 		if d.value < d.minimum {
