@@ -23,6 +23,7 @@ import (
 	"syncline/auth/redisnonce"
 	"syncline/feed"
 	"syncline/graph"
+	"syncline/graph/model"
 	"syncline/graph/transport"
 	"syncline/internal/accesslog"
 	"syncline/internal/config"
@@ -177,7 +178,7 @@ func serve(ctx context.Context, cfg config.Config, db *database.DB) error {
 	origins := crossorigin.New(cfg.AllowedOrigins, cfg.AllowedHeaders, log)
 	gate := newGate(cfg, records, shared, figures, log)
 	transports := newTransports(cfg, verifier, gate, requests, origins)
-	api := graph.NewServer(graph.Config{Records: records, Feed: feeds, Locks: lockService, Log: log, Introspection: cfg.Introspection, Limiter: gate})
+	api := graph.NewServer(graph.Config{Records: records, Feed: feeds, Locks: lockService, Log: log, Introspection: cfg.Introspection, Limiter: gate, Rates: rates(cfg)})
 	transports.Install(api)
 	state := health.New(checks(db, shared, certificates)...)
 
@@ -377,6 +378,29 @@ func newGate(cfg config.Config, records *record.Service, shared coordination, fi
 		Exchange: shared.rates,
 		Log:      log,
 	})
+}
+
+// rates is what clients are told of the limits that newGate keeps.
+func rates(cfg config.Config) *model.Rates {
+	if !cfg.RateLimits {
+		return nil
+	}
+	return &model.Rates{
+		Cost:          unlessZero(cfg.RateCost),
+		BytesIn:       unlessZero(int64(cfg.RateBytesIn)),
+		BytesOut:      unlessZero(int64(cfg.RateBytesOut)),
+		Connects:      unlessZero(cfg.RateConnects),
+		Connections:   unlessZero(cfg.RateConnections),
+		Subscriptions: unlessZero(cfg.RateSubscriptions),
+	}
+}
+
+// unlessZero is nil for what has no limit.
+func unlessZero[T int | int64 | float64](limit T) *T {
+	if limit == 0 {
+		return nil
+	}
+	return &limit
 }
 
 func newTransports(cfg config.Config, verifier *auth.Verifier, gate *ratelimit.Gate, requests *accesslog.Log, origins *crossorigin.Policy) *transport.Transports {

@@ -94,6 +94,7 @@ func (q query) Limits(context.Context) (*model.Limits, error) {
 		MaxPageBytes:         record.MaxPageBytes,
 		MaxRequestBytes:      MaxRequestBytes,
 		RequestWindowSeconds: int(RequestWindow / time.Second),
+		Rates:                q.rates,
 		ServerTime:           time.Now(),
 	}, nil
 }

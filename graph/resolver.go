@@ -6,6 +6,7 @@ import (
 	"syncline/auth"
 	"syncline/feed"
 	"syncline/graph/generated"
+	"syncline/graph/model"
 	"syncline/locks"
 	"syncline/record"
 )
@@ -14,6 +15,7 @@ type resolver struct {
 	records *record.Service
 	feed    *feed.Feed
 	locks   *locks.Service
+	rates   *model.Rates // nil: no limits
 }
 
 type (

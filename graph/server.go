@@ -18,6 +18,7 @@ import (
 
 	"syncline/feed"
 	"syncline/graph/generated"
+	"syncline/graph/model"
 	"syncline/locks"
 	"syncline/record"
 )
@@ -33,6 +34,8 @@ type Config struct {
 	Introspection bool
 	// Limiter keeps clients within what they may take. Nil: everybody may take all.
 	Limiter Limiter
+	// Rates is what the limits query says that each key may take. Nil: there are no limits.
+	Rates *model.Rates
 }
 
 // NewServer makes the API, without transports. It takes the Principal from the
@@ -41,7 +44,7 @@ type Config struct {
 func NewServer(config Config) *handler.Server {
 	srv := handler.New(generated.NewExecutableSchema(generated.Config{
 		Schema:    schema(),
-		Resolvers: &resolver{records: config.Records, feed: config.Feed, locks: config.Locks},
+		Resolvers: &resolver{records: config.Records, feed: config.Feed, locks: config.Locks, rates: config.Rates},
 	}))
 	errs := presenter{log: config.Log}
 	srv.SetErrorPresenter(errs.present)

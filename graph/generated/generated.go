@@ -890,9 +890,47 @@ type Limits {
   """
   maxStoredBytes: ByteCount
   """
+  What your key may take a second, and have open at a time. Null: there are no such limits.
+  """
+  rates: Rates
+  """
   The server's clock, by which signatures are judged.
   """
   serverTime: DateTime!
+}
+
+"""
+What all requests and connections of one key may take together; null is no limit. What a
+second allows may be saved up for a minute. Nothing is refused while anything is left; what a
+request took beyond is owed, and meanwhile the answer is ` + "`" + `RATE_LIMITED` + "`" + `, with ` + "`" + `retryAfterMs` + "`" + ` until it
+is paid. All keys at one network address have limits together, too, which are higher.
+"""
+type Rates {
+  """
+  Cost of documents a second. A document costs about what it can make the server read and
+  write out: 1 for each value, 64 for the data of each record; and 20 for each request.
+  """
+  cost: Int
+  """
+  Bytes that you may send a second: bodies and WebSocket messages.
+  """
+  bytesIn: ByteCount
+  """
+  Bytes that you may be sent a second: answers, and events, which count and are never held back.
+  """
+  bytesOut: ByteCount
+  """
+  WebSockets and event streams that you may open a second.
+  """
+  connects: Float
+  """
+  WebSockets and event streams that you may have open.
+  """
+  connections: Int
+  """
+  Subscriptions that you may have open.
+  """
+  subscriptions: Int
 }
 `, BuiltIn: false},
 }
@@ -934,6 +972,8 @@ func (ec *executionContext) childFields_Limits(ctx context.Context, field graphq
 		return ec.fieldContext_Limits_maxRecords(ctx, field)
 	case "maxStoredBytes":
 		return ec.fieldContext_Limits_maxStoredBytes(ctx, field)
+	case "rates":
+		return ec.fieldContext_Limits_rates(ctx, field)
 	case "serverTime":
 		return ec.fieldContext_Limits_serverTime(ctx, field)
 	}
@@ -964,6 +1004,24 @@ func (ec *executionContext) childFields_LockHolder(ctx context.Context, field gr
 		return ec.fieldContext_LockHolder_expiresAt(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type LockHolder", field.Name)
+}
+
+func (ec *executionContext) childFields_Rates(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cost":
+		return ec.fieldContext_Rates_cost(ctx, field)
+	case "bytesIn":
+		return ec.fieldContext_Rates_bytesIn(ctx, field)
+	case "bytesOut":
+		return ec.fieldContext_Rates_bytesOut(ctx, field)
+	case "connects":
+		return ec.fieldContext_Rates_connects(ctx, field)
+	case "connections":
+		return ec.fieldContext_Rates_connections(ctx, field)
+	case "subscriptions":
+		return ec.fieldContext_Rates_subscriptions(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Rates", field.Name)
 }
 
 func (ec *executionContext) childFields_Record(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -1679,6 +1737,38 @@ func (ec *executionContext) fieldContext_Limits_maxStoredBytes(_ context.Context
 	return graphql.NewScalarFieldContext("Limits", field, false, false, errors.New("field of type ByteCount does not have child fields"))
 }
 
+func (ec *executionContext) _Limits_rates(ctx context.Context, field graphql.CollectedField, obj *model.Limits) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Limits_rates(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Rates, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Rates) graphql.Marshaler {
+			return ec.marshalORates2ᚖsynclineᚋgraphᚋmodelᚐRates(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Limits_rates(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Limits",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Rates(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Limits_serverTime(ctx context.Context, field graphql.CollectedField, obj *model.Limits) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -2362,6 +2452,144 @@ func (ec *executionContext) fieldContext_Query___schema(_ context.Context, field
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _Rates_cost(ctx context.Context, field graphql.CollectedField, obj *model.Rates) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Rates_cost(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cost, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Rates_cost(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Rates", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _Rates_bytesIn(ctx context.Context, field graphql.CollectedField, obj *model.Rates) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Rates_bytesIn(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.BytesIn, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int64) graphql.Marshaler {
+			return ec.marshalOByteCount2ᚖint64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Rates_bytesIn(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Rates", field, false, false, errors.New("field of type ByteCount does not have child fields"))
+}
+
+func (ec *executionContext) _Rates_bytesOut(ctx context.Context, field graphql.CollectedField, obj *model.Rates) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Rates_bytesOut(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.BytesOut, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int64) graphql.Marshaler {
+			return ec.marshalOByteCount2ᚖint64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Rates_bytesOut(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Rates", field, false, false, errors.New("field of type ByteCount does not have child fields"))
+}
+
+func (ec *executionContext) _Rates_connects(ctx context.Context, field graphql.CollectedField, obj *model.Rates) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Rates_connects(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Connects, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Rates_connects(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Rates", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _Rates_connections(ctx context.Context, field graphql.CollectedField, obj *model.Rates) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Rates_connections(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Connections, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Rates_connections(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Rates", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _Rates_subscriptions(ctx context.Context, field graphql.CollectedField, obj *model.Rates) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Rates_subscriptions(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Subscriptions, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Rates_subscriptions(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Rates", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
 func (ec *executionContext) _Record_id(ctx context.Context, field graphql.CollectedField, obj *object.Record) (ret graphql.Marshaler) {
@@ -4713,6 +4941,11 @@ func (ec *executionContext) _Limits(ctx context.Context, sel ast.SelectionSet, o
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
+		case "rates":
+			out.Values[i] = ec._Limits_rates(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
 		case "serverTime":
 			out.Values[i] = ec._Limits_serverTime(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -5074,6 +5307,69 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 			})
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var ratesImplementors = []string{"Rates"}
+
+func (ec *executionContext) _Rates(ctx context.Context, sel ast.SelectionSet, obj *model.Rates) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, ratesImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Rates")
+		case "cost":
+			out.Values[i] = ec._Rates_cost(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "bytesIn":
+			out.Values[i] = ec._Rates_bytesIn(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "bytesOut":
+			out.Values[i] = ec._Rates_bytesOut(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "connects":
+			out.Values[i] = ec._Rates_connects(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "connections":
+			out.Values[i] = ec._Rates_connections(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "subscriptions":
+			out.Values[i] = ec._Rates_subscriptions(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
 			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
@@ -6575,6 +6871,23 @@ func (ec *executionContext) marshalOFenceToken2ᚖsynclineᚋrecordᚐFenceToken
 	return res
 }
 
+func (ec *executionContext) unmarshalOFloat2ᚖfloat64(ctx context.Context, v any) (*float64, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := graphql.UnmarshalFloatContext(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOFloat2ᚖfloat64(ctx context.Context, sel ast.SelectionSet, v *float64) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	res := graphql.MarshalFloatContext(*v)
+	return graphql.WrapContextMarshaler(ctx, res)
+}
+
 func (ec *executionContext) unmarshalOID2ᚖstring(ctx context.Context, v any) (*string, error) {
 	if v == nil {
 		return nil, nil
@@ -6609,6 +6922,13 @@ func (ec *executionContext) marshalOInt2ᚖint(ctx context.Context, sel ast.Sele
 	_ = ctx
 	res := scalar.MarshalInt(*v)
 	return res
+}
+
+func (ec *executionContext) marshalORates2ᚖsynclineᚋgraphᚋmodelᚐRates(ctx context.Context, sel ast.SelectionSet, v *model.Rates) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._Rates(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalORecord2ᚖsynclineᚋgraphᚋobjectᚐRecord(ctx context.Context, sel ast.SelectionSet, v *object.Record) graphql.Marshaler {

@@ -63,6 +63,8 @@ type Limits struct {
 	MaxRecords *int `json:"maxRecords,omitempty"`
 	// Data bytes that your live records may have together. Null: no limit.
 	MaxStoredBytes *int64 `json:"maxStoredBytes,omitempty"`
+	// What your key may take a second, and have open at a time. Null: there are no such limits.
+	Rates *Rates `json:"rates,omitempty"`
 	// The server's clock, by which signatures are judged.
 	ServerTime time.Time `json:"serverTime"`
 }
@@ -87,6 +89,26 @@ type LockHolder struct {
 	Token record.FenceToken `json:"token"`
 	// When its hold ends unless renewed.
 	ExpiresAt time.Time `json:"expiresAt"`
+}
+
+// What all requests and connections of one key may take together; null is no limit. What a
+// second allows may be saved up for a minute. Nothing is refused while anything is left; what a
+// request took beyond is owed, and meanwhile the answer is `RATE_LIMITED`, with `retryAfterMs` until it
+// is paid. All keys at one network address have limits together, too, which are higher.
+type Rates struct {
+	// Cost of documents a second. A document costs about what it can make the server read and
+	// write out: 1 for each value, 64 for the data of each record; and 20 for each request.
+	Cost *int `json:"cost,omitempty"`
+	// Bytes that you may send a second: bodies and WebSocket messages.
+	BytesIn *int64 `json:"bytesIn,omitempty"`
+	// Bytes that you may be sent a second: answers, and events, which count and are never held back.
+	BytesOut *int64 `json:"bytesOut,omitempty"`
+	// WebSockets and event streams that you may open a second.
+	Connects *float64 `json:"connects,omitempty"`
+	// WebSockets and event streams that you may have open.
+	Connections *int `json:"connections,omitempty"`
+	// Subscriptions that you may have open.
+	Subscriptions *int `json:"subscriptions,omitempty"`
 }
 
 // One write of a batch: exactly one of the two.

@@ -130,6 +130,27 @@ func write(i int) string {
 	return fmt.Sprintf(`mutation { setRecord(input: {id: "%d", data: "aGVsbG8="}) { status newRevision } }`, i)
 }
 
+// Clients learn what holds from limits: null is no limit.
+func TestLimitsTellRates(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ env, want string }{
+		{"RATE_SUBSCRIPTIONS=0", `{"cost":50000,"bytesIn":4194304,"bytesOut":16777216,"connects":5,"connections":250,"subscriptions":null}`},
+		{"RATE_LIMITS=off", `null`},
+	} {
+		s := start(t, test.env)
+		const query = `{"query":"{ limits { rates { cost bytesIn bytesOut connects connections subscriptions } } }"}`
+		res, err := http.Post(s.URL(), "application/json", strings.NewReader(query))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(res.Body)
+		res.Body.Close()
+		if want := `{"data":{"limits":{"rates":` + test.want + `}}}`; err != nil || string(got) != want {
+			t.Errorf("%s: %s, %v; want %s", test.env, got, err, want)
+		}
+	}
+}
+
 // A real app meets none of the limits: twenty devices behind one address, half of
 // them of one owner, come at once, load a history, send what they wrote
 // offline, follow and write on; then the server restarts, and all come again.
