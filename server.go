@@ -160,11 +160,17 @@ func serve(ctx context.Context, cfg config.Config, db *database.DB) error {
 		return err
 	}
 	recovery := guarded.New(cfg.SignatureRecovery, log)
-	figures.Gauge("syncline_recovery_differences", "Public keys on which own arithmetic and decred's differed, in shadow mode.", func() float64 { return float64(recovery.Differences()) })
+	figures.Gauge("syncline_recovery_differences", "Public keys on which own arithmetic and decred's differed.", func() float64 { return float64(recovery.Differences()) })
 	verifier, err := newVerifier(cfg, shared, certificates, recovery)
 	if err != nil {
 		return err
 	}
+	shared.checks = append(shared.checks, health.Check{Name: "recovery", Degrades: true, Failing: "decred", Probe: func(context.Context) error {
+		if recovery.Distrusted() {
+			return errors.New("own arithmetic recovered a wrong key: decred's answers instead")
+		}
+		return nil
+	}})
 	store := entstore.New(db.Write, db.Read, db.Dialect)
 	defer closeStore(store, cfg.ShutdownTimeout/10)
 	figures.Gauge("syncline_writes_waiting", "Writes that wait for a transaction.", func() float64 { return float64(store.Waiting()) })
@@ -188,7 +194,7 @@ func serve(ctx context.Context, cfg config.Config, db *database.DB) error {
 			Address: cfg.ListenAddress,
 			Handler: cfg.TrustedProxies.Middleware(routes(cfg, state, origins, gate, requests.Middleware(origins.Handler(gate.Middleware(verifier.Middleware(api)))))),
 		}},
-		Loops: []func(context.Context) error{feeds.Run, lockService.Run, gate.Run, shared.run, func(ctx context.Context) error {
+		Loops: []func(context.Context) error{feeds.Run, lockService.Run, gate.Run, shared.run, recovery.Run, func(ctx context.Context) error {
 			return shared.whileHintsAreLost(ctx, func() { feeds.PollSoon(); lockService.PollSoon() })
 		}},
 		Drain: func(ctx context.Context) error {

@@ -1,12 +1,15 @@
 // Package guarded chooses who recovers public keys from signatures: Syncline's
 // own arithmetic, which is fast, or decred's, which is older and known to more
-// people. The own one answers only after it has passed a test in this process.
+// people. The own one answers only after it has passed a test in this process, and
+// as long as decred's, which repeats one in a thousand, agrees.
 package guarded
 
 import (
+	"context"
 	"encoding/hex"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"sync/atomic"
 
 	"github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
@@ -18,7 +21,9 @@ import (
 type Mode string
 
 const (
-	// Own is Syncline's own arithmetic, if it passes its test at start, else decred's.
+	// Own is Syncline's own arithmetic, if it passes its test at start, else
+	// decred's. Run repeats some by decred's, which answers from the first
+	// difference on.
 	Own Mode = "own"
 	// Decred is decred's alone.
 	Decred Mode = "decred"
@@ -44,7 +49,26 @@ type Recovery struct {
 	answer      recoverer
 	log         *slog.Logger
 	differences atomic.Uint64
+
+	repeat     chan sample // answers of the own arithmetic, for Run
+	distrusted atomic.Bool // the own arithmetic was wrong
 }
+
+// sample is an answer of the own arithmetic.
+type sample struct {
+	digest    [32]byte
+	signature [65]byte
+	key       [33]byte
+	err       error
+}
+
+const (
+	// oneIn is how many answers there are to one that is repeated. Which one is
+	// chance, so that nobody can keep out of its way.
+	oneIn = 1000
+	// maxRepeats is how many wait to be repeated. More are let go.
+	maxRepeats = 16
+)
 
 // New makes the Recovery of a mode. It takes a millisecond or two: tables are
 // built, and the own arithmetic is tested. If that fails, it is logged, and
@@ -54,7 +78,7 @@ func New(mode Mode, log *slog.Logger) *Recovery {
 }
 
 func newRecovery(mode Mode, own recoverer, log *slog.Logger) *Recovery {
-	r := &Recovery{answer: byDecred, log: log}
+	r := &Recovery{answer: byDecred, log: log, repeat: make(chan sample, maxRepeats)}
 	if mode == Decred {
 		return r
 	}
@@ -66,10 +90,47 @@ func newRecovery(mode Mode, own recoverer, log *slog.Logger) *Recovery {
 	case mode == Shadow:
 		r.answer = r.shadow(own)
 	case err == nil:
-		r.answer = own
+		r.answer = r.sampled(own)
 	}
 	return r
 }
+
+// sampled has the own arithmetic answer as long as it is trusted, and hands some of
+// its answers to Run. It does not wait for that.
+func (r *Recovery) sampled(own recoverer) recoverer {
+	return func(digest [32]byte, signature [65]byte) ([33]byte, error) {
+		if r.distrusted.Load() {
+			return byDecred(digest, signature)
+		}
+		key, err := own(digest, signature)
+		if rand.N(oneIn) == 0 { //nolint:gosec // spreads the samples, guards nothing
+			select {
+			case r.repeat <- sample{digest, signature, key, err}:
+			default: // busy
+			}
+		}
+		return key, err
+	}
+}
+
+// Run repeats samples of the own arithmetic's answers by decred's, one at a time,
+// until ctx ends.
+func (r *Recovery) Run(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case s := <-r.repeat:
+			if key, err := byDecred(s.digest, s.signature); r.differs(s, key, err) {
+				r.distrusted.Store(true)
+			}
+		}
+	}
+}
+
+// Distrusted tells whether decred's answers because the own arithmetic was wrong
+// since the start.
+func (r *Recovery) Distrusted() bool { return r.distrusted.Load() }
 
 // PublicKey is the key that made a compact signature of a digest, as
 // recovery.PublicKey gives it.
@@ -77,22 +138,30 @@ func (r *Recovery) PublicKey(digest [32]byte, signature [65]byte) ([33]byte, err
 	return r.answer(digest, signature)
 }
 
-// Differences counts the answers of the own arithmetic in Shadow mode that were
-// not decred's. Anything but 0 is a grave fault.
+// Differences counts the answers of the own arithmetic that were not decred's,
+// where both were asked. Anything but 0 is a grave fault.
 func (r *Recovery) Differences() uint64 { return r.differences.Load() }
 
 func (r *Recovery) shadow(own recoverer) recoverer {
 	return func(digest [32]byte, signature [65]byte) ([33]byte, error) {
 		key, err := byDecred(digest, signature)
 		ownKey, ownErr := own(digest, signature)
-		if ownKey != key || (ownErr == nil) != (err == nil) {
-			r.differences.Add(1)
-			r.log.Error("signature recovery differs from decred's, which was believed: please report this line",
-				"digest", hex.EncodeToString(digest[:]), "signature", hex.EncodeToString(signature[:]),
-				"key", hex.EncodeToString(ownKey[:]), "decred", hex.EncodeToString(key[:]))
-		}
+		r.differs(sample{digest, signature, ownKey, ownErr}, key, err)
 		return key, err
 	}
+}
+
+// differs compares an answer of the own arithmetic with decred's, and reports a
+// difference.
+func (r *Recovery) differs(own sample, key [33]byte, err error) bool {
+	if own.key == key && (own.err == nil) == (err == nil) {
+		return false
+	}
+	r.differences.Add(1)
+	r.log.Error("signature recovery differs from decred's, which is believed from now on: please report this line",
+		"digest", hex.EncodeToString(own.digest[:]), "signature", hex.EncodeToString(own.signature[:]),
+		"key", hex.EncodeToString(own.key[:]), "decred", hex.EncodeToString(key[:]))
+	return true
 }
 
 func byDecred(digest [32]byte, signature [65]byte) ([33]byte, error) {

@@ -2,11 +2,14 @@ package guarded
 
 import (
 	"bytes"
+	"context"
 	"encoding/hex"
 	"errors"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	"syncline/auth/recovery"
 )
@@ -94,6 +97,82 @@ func TestNewUsesTheOwnArithmetic(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []Mode{Own, Decred, Shadow} {
 		ask(t, New(mode, slog.New(slog.DiscardHandler)))
+	}
+}
+
+// On live traffic a wrong answer is found out, told, and is the last one.
+func TestOwnIsRepeatedByDecred(t *testing.T) {
+	t.Parallel()
+	for name, wrong := range map[string]recoverer{
+		"another key": func(digest [32]byte, signature [65]byte) ([33]byte, error) {
+			key, err := recovery.PublicKey(digest, signature)
+			key[32] ^= 1
+			return key, err
+		},
+		"a refusal": func([32]byte, [65]byte) ([33]byte, error) { return [33]byte{}, errors.New("refused") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var log bytes.Buffer
+				var broken atomic.Bool
+				r := newRecovery(Own, func(digest [32]byte, signature [65]byte) ([33]byte, error) {
+					if broken.Load() {
+						return wrong(digest, signature)
+					}
+					return recovery.PublicKey(digest, signature)
+				}, slog.New(slog.NewTextHandler(&log, nil)))
+				ctx, stop := context.WithCancel(t.Context())
+				done := make(chan error, 1)
+				go func() { done <- r.Run(ctx) }()
+
+				digest, signature, want := first(t)
+				for range 20 * oneIn {
+					if key, err := r.PublicKey(digest, signature); key != want || err != nil {
+						t.Fatalf("key %x, %v", key, err)
+					}
+				}
+				synctest.Wait()
+				if r.Distrusted() || r.Differences() != 0 || log.Len() > 0 {
+					t.Fatalf("a right answer is reported: %s", &log)
+				}
+				broken.Store(true)
+				asked := 0
+				for ; !r.Distrusted() && asked < 100*oneIn; asked++ {
+					_, _ = r.PublicKey(digest, signature)
+					synctest.Wait()
+				}
+				for range 10 {
+					if key, err := r.PublicKey(digest, signature); key != want || err != nil {
+						t.Fatalf("after %d answers: key %x, %v", asked, key, err)
+					}
+				}
+				if !r.Distrusted() || r.Differences() != 1 || strings.Count(log.String(), "please report") != 1 ||
+					!strings.Contains(log.String(), "signature="+vectors[0].signature) {
+					t.Errorf("%d differences, log %q", r.Differences(), log.String())
+				}
+				stop()
+				if err := <-done; !errors.Is(err, context.Canceled) {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// Requests do not wait for what is repeated.
+func TestNobodyWaitsForARepetition(t *testing.T) {
+	t.Parallel()
+	r := New(Own, slog.New(slog.DiscardHandler)) // Run is not running
+	digest, signature, want := first(t)
+	full := false
+	for more := 5 * oneIn; more > 0; {
+		if full = full || len(r.repeat) == maxRepeats; full {
+			more--
+		}
+		if key, err := r.PublicKey(digest, signature); key != want || err != nil {
+			t.Fatalf("key %x, %v", key, err)
+		}
 	}
 }
 
