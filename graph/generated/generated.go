@@ -908,7 +908,7 @@ is paid. All keys at one network address have limits together, too, which are hi
 type Rates {
   """
   Cost of documents a second. A document costs about what it can make the server read and
-  write out: 1 for each value, 64 for the data of each record; and 20 for each request.
+  write out: 1 for each value, 64 for the data of each record; and 20 or so for itself.
   """
   cost: Int
   """

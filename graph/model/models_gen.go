@@ -97,7 +97,7 @@ type LockHolder struct {
 // is paid. All keys at one network address have limits together, too, which are higher.
 type Rates struct {
 	// Cost of documents a second. A document costs about what it can make the server read and
-	// write out: 1 for each value, 64 for the data of each record; and 20 for each request.
+	// write out: 1 for each value, 64 for the data of each record; and 20 or so for itself.
 	Cost *int `json:"cost,omitempty"`
 	// Bytes that you may send a second: bodies and WebSocket messages.
 	BytesIn *int64 `json:"bytesIn,omitempty"`

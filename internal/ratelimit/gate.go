@@ -15,9 +15,12 @@ import (
 )
 
 const (
-	// requestCost is what a request costs before anything is known of it, and
-	// what a document costs before it is measured.
-	requestCost = 10
+	// requestCost is what a request costs its address before anything is known of
+	// it: to read it, and to look at its signature.
+	requestCost = 50
+	// documentCost is what a document costs its address and its owner before it is
+	// measured.
+	documentCost = 10
 	// fullRetry is when to come again after a limit of what is open at a time:
 	// nobody knows when something will be closed.
 	fullRetry = 5 * time.Second
@@ -259,19 +262,19 @@ func (g *Gate) Admit(ctx context.Context) error {
 			return g.refuse(g.addresses, rateNames[lacks], wait)
 		}
 	}
-	v.charge(cost, requestCost)
+	v.charge(cost, documentCost)
 	return nil
 }
 
 // Charge takes what a document costs, once that is measured. A subscription takes
 // a place until ctx ends; a mutation of an owner who has no account yet begins one. Errors are
 // of type *auth.Error.
-func (g *Gate) Charge(ctx context.Context, kind ast.Operation, documentCost int) error {
+func (g *Gate) Charge(ctx context.Context, kind ast.Operation, measured int) error {
 	v := visitOf(ctx)
 	if v == nil {
 		return nil
 	}
-	v.charge(cost, documentCost)
+	v.charge(cost, measured)
 	owner, ok := auth.FromContext(ctx)
 	switch {
 	case !ok:
