@@ -45,6 +45,7 @@ import (
 	"syncline/pubsub/redisbus"
 	"syncline/record"
 	"syncline/record/entstore"
+	"syncline/storage/retention"
 )
 
 //go:embed schema.graphql
@@ -174,6 +175,8 @@ func serve(ctx context.Context, cfg config.Config, db *database.DB) error {
 	store := entstore.New(db.Write, db.Read, db.Dialect)
 	defer closeStore(store, cfg.ShutdownTimeout/10)
 	figures.Gauge("syncline_writes_waiting", "Writes that wait for a transaction.", func() float64 { return float64(store.Waiting()) })
+	tombstones, mutations := time.Duration(cfg.TombstoneRetention), time.Duration(cfg.MutationRetention)
+	sweeper := retention.New(db.Read, store.Engine(), tombstones, mutations, time.Now, log)
 	records := record.NewService(store, shared.bus, log)
 	if cfg.MinFreeDisk > 0 && db.Dialect == dialect.SQLite {
 		shared.checks = append(shared.checks, limitGrowth(cfg, records, figures, log))
@@ -184,7 +187,10 @@ func serve(ctx context.Context, cfg config.Config, db *database.DB) error {
 	origins := crossorigin.New(cfg.AllowedOrigins, cfg.AllowedHeaders, log)
 	gate := newGate(cfg, records, shared, figures, log)
 	transports := newTransports(cfg, verifier, gate, requests, origins)
-	api := graph.NewServer(graph.Config{Records: records, Feed: feeds, Locks: lockService, Log: log, Introspection: cfg.Introspection, Limiter: gate, Rates: rates(cfg)})
+	api := graph.NewServer(graph.Config{
+		Records: records, Feed: feeds, Locks: lockService, Log: log, Introspection: cfg.Introspection, Limiter: gate, Rates: rates(cfg),
+		TombstoneRetention: tombstones, MutationRetention: mutations,
+	})
 	transports.Install(api)
 	state := health.New(checks(db, shared, certificates)...)
 
@@ -194,7 +200,7 @@ func serve(ctx context.Context, cfg config.Config, db *database.DB) error {
 			Address: cfg.ListenAddress,
 			Handler: cfg.TrustedProxies.Middleware(routes(cfg, state, origins, gate, requests.Middleware(origins.Handler(gate.Middleware(verifier.Middleware(api)))))),
 		}},
-		Loops: []func(context.Context) error{feeds.Run, lockService.Run, gate.Run, shared.run, recovery.Run, func(ctx context.Context) error {
+		Loops: []func(context.Context) error{feeds.Run, lockService.Run, gate.Run, shared.run, recovery.Run, sweeper.Run, func(ctx context.Context) error {
 			return shared.whileHintsAreLost(ctx, func() { feeds.PollSoon(); lockService.PollSoon() })
 		}},
 		Drain: func(ctx context.Context) error {

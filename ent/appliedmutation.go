@@ -22,8 +22,10 @@ type AppliedMutation struct {
 	Digest []byte `json:"digest,omitempty"`
 	// of each write in order, as varints
 	Revisions []byte `json:"revisions,omitempty"`
-	// the owner's head then; kept as long as tombstones of that revision
-	Head         int64 `json:"head,omitempty"`
+	// the owner's head then
+	Head int64 `json:"head,omitempty"`
+	// kept for a time from then on
+	AppliedAt    int64 `json:"applied_at,omitempty"`
 	selectValues sql.SelectValues
 }
 
@@ -34,7 +36,7 @@ func (*AppliedMutation) scanValues(columns []string) ([]any, error) {
 		switch columns[i] {
 		case appliedmutation.FieldOwner, appliedmutation.FieldDigest, appliedmutation.FieldRevisions:
 			values[i] = new([]byte)
-		case appliedmutation.FieldHead:
+		case appliedmutation.FieldHead, appliedmutation.FieldAppliedAt:
 			values[i] = new(sql.NullInt64)
 		case appliedmutation.FieldID:
 			values[i] = new(sql.NullString)
@@ -83,6 +85,12 @@ func (_m *AppliedMutation) assignValues(columns []string, values []any) error {
 			} else if value.Valid {
 				_m.Head = value.Int64
 			}
+		case appliedmutation.FieldAppliedAt:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field applied_at", values[i])
+			} else if value.Valid {
+				_m.AppliedAt = value.Int64
+			}
 		default:
 			_m.selectValues.Set(columns[i], values[i])
 		}
@@ -130,6 +138,9 @@ func (_m *AppliedMutation) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("head=")
 	builder.WriteString(fmt.Sprintf("%v", _m.Head))
+	builder.WriteString(", ")
+	builder.WriteString("applied_at=")
+	builder.WriteString(fmt.Sprintf("%v", _m.AppliedAt))
 	builder.WriteByte(')')
 	return builder.String()
 }

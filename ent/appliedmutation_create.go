@@ -46,6 +46,12 @@ func (_c *AppliedMutationCreate) SetHead(v int64) *AppliedMutationCreate {
 	return _c
 }
 
+// SetAppliedAt sets the "applied_at" field.
+func (_c *AppliedMutationCreate) SetAppliedAt(v int64) *AppliedMutationCreate {
+	_c.mutation.SetAppliedAt(v)
+	return _c
+}
+
 // SetID sets the "id" field.
 func (_c *AppliedMutationCreate) SetID(v string) *AppliedMutationCreate {
 	_c.mutation.SetID(v)
@@ -98,6 +104,9 @@ func (_c *AppliedMutationCreate) check() error {
 	if _, ok := _c.mutation.Head(); !ok {
 		return &ValidationError{Name: "head", err: errors.New(`ent: missing required field "AppliedMutation.head"`)}
 	}
+	if _, ok := _c.mutation.AppliedAt(); !ok {
+		return &ValidationError{Name: "applied_at", err: errors.New(`ent: missing required field "AppliedMutation.applied_at"`)}
+	}
 	return nil
 }
 
@@ -149,6 +158,10 @@ func (_c *AppliedMutationCreate) createSpec() (*AppliedMutation, *sqlgraph.Creat
 	if value, ok := _c.mutation.Head(); ok {
 		_spec.SetField(appliedmutation.FieldHead, field.TypeInt64, value)
 		_node.Head = value
+	}
+	if value, ok := _c.mutation.AppliedAt(); ok {
+		_spec.SetField(appliedmutation.FieldAppliedAt, field.TypeInt64, value)
+		_node.AppliedAt = value
 	}
 	return _node, _spec
 }
@@ -241,6 +254,24 @@ func (u *AppliedMutationUpsert) UpdateHead() *AppliedMutationUpsert {
 // AddHead adds v to the "head" field.
 func (u *AppliedMutationUpsert) AddHead(v int64) *AppliedMutationUpsert {
 	u.Add(appliedmutation.FieldHead, v)
+	return u
+}
+
+// SetAppliedAt sets the "applied_at" field.
+func (u *AppliedMutationUpsert) SetAppliedAt(v int64) *AppliedMutationUpsert {
+	u.Set(appliedmutation.FieldAppliedAt, v)
+	return u
+}
+
+// UpdateAppliedAt sets the "applied_at" field to the value that was provided on create.
+func (u *AppliedMutationUpsert) UpdateAppliedAt() *AppliedMutationUpsert {
+	u.SetExcluded(appliedmutation.FieldAppliedAt)
+	return u
+}
+
+// AddAppliedAt adds v to the "applied_at" field.
+func (u *AppliedMutationUpsert) AddAppliedAt(v int64) *AppliedMutationUpsert {
+	u.Add(appliedmutation.FieldAppliedAt, v)
 	return u
 }
 
@@ -341,6 +372,27 @@ func (u *AppliedMutationUpsertOne) AddHead(v int64) *AppliedMutationUpsertOne {
 func (u *AppliedMutationUpsertOne) UpdateHead() *AppliedMutationUpsertOne {
 	return u.Update(func(s *AppliedMutationUpsert) {
 		s.UpdateHead()
+	})
+}
+
+// SetAppliedAt sets the "applied_at" field.
+func (u *AppliedMutationUpsertOne) SetAppliedAt(v int64) *AppliedMutationUpsertOne {
+	return u.Update(func(s *AppliedMutationUpsert) {
+		s.SetAppliedAt(v)
+	})
+}
+
+// AddAppliedAt adds v to the "applied_at" field.
+func (u *AppliedMutationUpsertOne) AddAppliedAt(v int64) *AppliedMutationUpsertOne {
+	return u.Update(func(s *AppliedMutationUpsert) {
+		s.AddAppliedAt(v)
+	})
+}
+
+// UpdateAppliedAt sets the "applied_at" field to the value that was provided on create.
+func (u *AppliedMutationUpsertOne) UpdateAppliedAt() *AppliedMutationUpsertOne {
+	return u.Update(func(s *AppliedMutationUpsert) {
+		s.UpdateAppliedAt()
 	})
 }
 
@@ -607,6 +659,27 @@ func (u *AppliedMutationUpsertBulk) AddHead(v int64) *AppliedMutationUpsertBulk 
 func (u *AppliedMutationUpsertBulk) UpdateHead() *AppliedMutationUpsertBulk {
 	return u.Update(func(s *AppliedMutationUpsert) {
 		s.UpdateHead()
+	})
+}
+
+// SetAppliedAt sets the "applied_at" field.
+func (u *AppliedMutationUpsertBulk) SetAppliedAt(v int64) *AppliedMutationUpsertBulk {
+	return u.Update(func(s *AppliedMutationUpsert) {
+		s.SetAppliedAt(v)
+	})
+}
+
+// AddAppliedAt adds v to the "applied_at" field.
+func (u *AppliedMutationUpsertBulk) AddAppliedAt(v int64) *AppliedMutationUpsertBulk {
+	return u.Update(func(s *AppliedMutationUpsert) {
+		s.AddAppliedAt(v)
+	})
+}
+
+// UpdateAppliedAt sets the "applied_at" field to the value that was provided on create.
+func (u *AppliedMutationUpsertBulk) UpdateAppliedAt() *AppliedMutationUpsertBulk {
+	return u.Update(func(s *AppliedMutationUpsert) {
+		s.UpdateAppliedAt()
 	})
 }
 

@@ -60,6 +60,27 @@ func (_u *AppliedMutationUpdate) AddHead(v int64) *AppliedMutationUpdate {
 	return _u
 }
 
+// SetAppliedAt sets the "applied_at" field.
+func (_u *AppliedMutationUpdate) SetAppliedAt(v int64) *AppliedMutationUpdate {
+	_u.mutation.ResetAppliedAt()
+	_u.mutation.SetAppliedAt(v)
+	return _u
+}
+
+// SetNillableAppliedAt sets the "applied_at" field if the given value is not nil.
+func (_u *AppliedMutationUpdate) SetNillableAppliedAt(v *int64) *AppliedMutationUpdate {
+	if v != nil {
+		_u.SetAppliedAt(*v)
+	}
+	return _u
+}
+
+// AddAppliedAt adds value to the "applied_at" field.
+func (_u *AppliedMutationUpdate) AddAppliedAt(v int64) *AppliedMutationUpdate {
+	_u.mutation.AddAppliedAt(v)
+	return _u
+}
+
 // Mutation returns the AppliedMutationMutation object of the builder.
 func (_u *AppliedMutationUpdate) Mutation() *AppliedMutationMutation {
 	return _u.mutation
@@ -113,6 +134,12 @@ func (_u *AppliedMutationUpdate) sqlSave(ctx context.Context) (_node int, err er
 	if value, ok := _u.mutation.AddedHead(); ok {
 		_spec.AddField(appliedmutation.FieldHead, field.TypeInt64, value)
 	}
+	if value, ok := _u.mutation.AppliedAt(); ok {
+		_spec.SetField(appliedmutation.FieldAppliedAt, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedAppliedAt(); ok {
+		_spec.AddField(appliedmutation.FieldAppliedAt, field.TypeInt64, value)
+	}
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
 		if _, ok := err.(*sqlgraph.NotFoundError); ok {
 			err = &NotFoundError{appliedmutation.Label}
@@ -163,6 +190,27 @@ func (_u *AppliedMutationUpdateOne) SetNillableHead(v *int64) *AppliedMutationUp
 // AddHead adds value to the "head" field.
 func (_u *AppliedMutationUpdateOne) AddHead(v int64) *AppliedMutationUpdateOne {
 	_u.mutation.AddHead(v)
+	return _u
+}
+
+// SetAppliedAt sets the "applied_at" field.
+func (_u *AppliedMutationUpdateOne) SetAppliedAt(v int64) *AppliedMutationUpdateOne {
+	_u.mutation.ResetAppliedAt()
+	_u.mutation.SetAppliedAt(v)
+	return _u
+}
+
+// SetNillableAppliedAt sets the "applied_at" field if the given value is not nil.
+func (_u *AppliedMutationUpdateOne) SetNillableAppliedAt(v *int64) *AppliedMutationUpdateOne {
+	if v != nil {
+		_u.SetAppliedAt(*v)
+	}
+	return _u
+}
+
+// AddAppliedAt adds value to the "applied_at" field.
+func (_u *AppliedMutationUpdateOne) AddAppliedAt(v int64) *AppliedMutationUpdateOne {
+	_u.mutation.AddAppliedAt(v)
 	return _u
 }
 
@@ -248,6 +296,12 @@ func (_u *AppliedMutationUpdateOne) sqlSave(ctx context.Context) (_node *Applied
 	}
 	if value, ok := _u.mutation.AddedHead(); ok {
 		_spec.AddField(appliedmutation.FieldHead, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AppliedAt(); ok {
+		_spec.SetField(appliedmutation.FieldAppliedAt, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedAppliedAt(); ok {
+		_spec.AddField(appliedmutation.FieldAppliedAt, field.TypeInt64, value)
 	}
 	_node = &AppliedMutation{config: _u.config}
 	_spec.Assign = _node.assignValues

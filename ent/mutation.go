@@ -767,6 +767,8 @@ type AppliedMutationMutation struct {
 	revisions     *[]byte
 	head          *int64
 	addhead       *int64
+	applied_at    *int64
+	addapplied_at *int64
 	clearedFields map[string]struct{}
 	done          bool
 	oldValue      func(context.Context) (*AppliedMutation, error)
@@ -1041,6 +1043,62 @@ func (m *AppliedMutationMutation) ResetHead() {
 	m.addhead = nil
 }
 
+// SetAppliedAt sets the "applied_at" field.
+func (m *AppliedMutationMutation) SetAppliedAt(i int64) {
+	m.applied_at = &i
+	m.addapplied_at = nil
+}
+
+// AppliedAt returns the value of the "applied_at" field in the mutation.
+func (m *AppliedMutationMutation) AppliedAt() (r int64, exists bool) {
+	v := m.applied_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldAppliedAt returns the old "applied_at" field's value of the AppliedMutation entity.
+// If the AppliedMutation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AppliedMutationMutation) OldAppliedAt(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldAppliedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldAppliedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldAppliedAt: %w", err)
+	}
+	return oldValue.AppliedAt, nil
+}
+
+// AddAppliedAt adds i to the "applied_at" field.
+func (m *AppliedMutationMutation) AddAppliedAt(i int64) {
+	if m.addapplied_at != nil {
+		*m.addapplied_at += i
+	} else {
+		m.addapplied_at = &i
+	}
+}
+
+// AddedAppliedAt returns the value that was added to the "applied_at" field in this mutation.
+func (m *AppliedMutationMutation) AddedAppliedAt() (r int64, exists bool) {
+	v := m.addapplied_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetAppliedAt resets all changes to the "applied_at" field.
+func (m *AppliedMutationMutation) ResetAppliedAt() {
+	m.applied_at = nil
+	m.addapplied_at = nil
+}
+
 // Where appends a list predicates to the AppliedMutationMutation builder.
 func (m *AppliedMutationMutation) Where(ps ...predicate.AppliedMutation) {
 	m.predicates = append(m.predicates, ps...)
@@ -1075,7 +1133,7 @@ func (m *AppliedMutationMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *AppliedMutationMutation) Fields() []string {
-	fields := make([]string, 0, 4)
+	fields := make([]string, 0, 5)
 	if m.owner != nil {
 		fields = append(fields, appliedmutation.FieldOwner)
 	}
@@ -1087,6 +1145,9 @@ func (m *AppliedMutationMutation) Fields() []string {
 	}
 	if m.head != nil {
 		fields = append(fields, appliedmutation.FieldHead)
+	}
+	if m.applied_at != nil {
+		fields = append(fields, appliedmutation.FieldAppliedAt)
 	}
 	return fields
 }
@@ -1104,6 +1165,8 @@ func (m *AppliedMutationMutation) Field(name string) (ent.Value, bool) {
 		return m.Revisions()
 	case appliedmutation.FieldHead:
 		return m.Head()
+	case appliedmutation.FieldAppliedAt:
+		return m.AppliedAt()
 	}
 	return nil, false
 }
@@ -1121,6 +1184,8 @@ func (m *AppliedMutationMutation) OldField(ctx context.Context, name string) (en
 		return m.OldRevisions(ctx)
 	case appliedmutation.FieldHead:
 		return m.OldHead(ctx)
+	case appliedmutation.FieldAppliedAt:
+		return m.OldAppliedAt(ctx)
 	}
 	return nil, fmt.Errorf("unknown AppliedMutation field %s", name)
 }
@@ -1158,6 +1223,13 @@ func (m *AppliedMutationMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetHead(v)
 		return nil
+	case appliedmutation.FieldAppliedAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetAppliedAt(v)
+		return nil
 	}
 	return fmt.Errorf("unknown AppliedMutation field %s", name)
 }
@@ -1169,6 +1241,9 @@ func (m *AppliedMutationMutation) AddedFields() []string {
 	if m.addhead != nil {
 		fields = append(fields, appliedmutation.FieldHead)
 	}
+	if m.addapplied_at != nil {
+		fields = append(fields, appliedmutation.FieldAppliedAt)
+	}
 	return fields
 }
 
@@ -1179,6 +1254,8 @@ func (m *AppliedMutationMutation) AddedField(name string) (ent.Value, bool) {
 	switch name {
 	case appliedmutation.FieldHead:
 		return m.AddedHead()
+	case appliedmutation.FieldAppliedAt:
+		return m.AddedAppliedAt()
 	}
 	return nil, false
 }
@@ -1194,6 +1271,13 @@ func (m *AppliedMutationMutation) AddField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.AddHead(v)
+		return nil
+	case appliedmutation.FieldAppliedAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddAppliedAt(v)
 		return nil
 	}
 	return fmt.Errorf("unknown AppliedMutation numeric field %s", name)
@@ -1233,6 +1317,9 @@ func (m *AppliedMutationMutation) ResetField(name string) error {
 		return nil
 	case appliedmutation.FieldHead:
 		m.ResetHead()
+		return nil
+	case appliedmutation.FieldAppliedAt:
+		m.ResetAppliedAt()
 		return nil
 	}
 	return fmt.Errorf("unknown AppliedMutation field %s", name)

@@ -44,6 +44,7 @@ type options struct {
 	store           record.Store // nil: the database
 	locker          locks.Locker // nil: the database
 	noIntrospection bool
+	tombstones      time.Duration                   // are remembered; 0: for ever
 	middleware      func(http.Handler) http.Handler // nil: none
 }
 
@@ -70,6 +71,8 @@ func newAPI(t testing.TB, opts options) *api {
 		Locks:         locks.NewService(opts.locker, bus, time.Hour, log),
 		Log:           log,
 		Introspection: !opts.noIntrospection,
+
+		TombstoneRetention: opts.tombstones,
 	})
 	transports := transport.New(transport.Config{
 		Init: func(ctx context.Context, _ *http.Request, payload map[string]any) (context.Context, error) {

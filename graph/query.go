@@ -87,14 +87,32 @@ func (q query) Viewer(ctx context.Context) (*model.Viewer, error) {
 }
 
 func (q query) Limits(context.Context) (*model.Limits, error) {
-	return &model.Limits{
+	limits := q.limits
+	limits.ServerTime = time.Now()
+	return &limits, nil
+}
+
+// limits are those that stay as they are while the server runs.
+func (c Config) limits() model.Limits {
+	return model.Limits{
 		MaxRecordBytes:       record.MaxDataBytes,
 		MaxBatch:             record.MaxBatch,
 		MaxPage:              record.MaxPage,
 		MaxPageBytes:         record.MaxPageBytes,
 		MaxRequestBytes:      MaxRequestBytes,
 		RequestWindowSeconds: int(RequestWindow / time.Second),
-		Rates:                q.rates,
-		ServerTime:           time.Now(),
-	}, nil
+		Rates:                c.Rates,
+
+		TombstoneRetentionSeconds: seconds(c.TombstoneRetention),
+		MutationRetentionSeconds:  seconds(c.MutationRetention),
+	}
+}
+
+// seconds is nil, for ever, for 0.
+func seconds(d time.Duration) *int {
+	if d == 0 {
+		return nil
+	}
+	n := int(d / time.Second)
+	return &n
 }

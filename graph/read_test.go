@@ -164,13 +164,14 @@ func TestViewer(t *testing.T) {
 
 func TestLimitsNeedNoSignature(t *testing.T) {
 	t.Parallel()
-	a := newAPI(t, options{})
+	a := newAPI(t, options{tombstones: 90 * 24 * time.Hour})
 	before := time.Now().Truncate(time.Microsecond)
 	l := a.as("").ok(t, `{limits {maxRecordBytes maxBatch maxPage maxPageBytes maxRequestBytes requestWindowSeconds
-		maxRecords maxStoredBytes serverTime}}`, nil).at("limits")
+		maxRecords maxStoredBytes tombstoneRetentionSeconds mutationRetentionSeconds serverTime}}`, nil).at("limits")
 	for field, want := range map[string]string{
 		"maxRecordBytes": "65536", "maxBatch": "100", "maxPage": "1000", "maxPageBytes": "4194304",
 		"maxRequestBytes": "1048576", "requestWindowSeconds": "300", "maxRecords": "null", "maxStoredBytes": "null",
+		"tombstoneRetentionSeconds": "7776000", "mutationRetentionSeconds": "null",
 	} {
 		l.is(want, field)
 	}

@@ -15,7 +15,7 @@ type resolver struct {
 	records *record.Service
 	feed    *feed.Feed
 	locks   *locks.Service
-	rates   *model.Rates // nil: no limits
+	limits  model.Limits
 }
 
 type (

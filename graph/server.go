@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"time"
 
 	"github.com/99designs/gqlgen/graphql/handler"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -23,7 +24,8 @@ import (
 	"syncline/record"
 )
 
-// Config is what the API stands on. All of it is required, save Introspection and Limiter.
+// Config is what the API stands on. All of it is required, save Introspection and
+// what follows it.
 type Config struct {
 	Records *record.Service
 	Feed    *feed.Feed
@@ -36,6 +38,9 @@ type Config struct {
 	Limiter Limiter
 	// Rates is what the limits query says that each key may take. Nil: there are no limits.
 	Rates *model.Rates
+	// TombstoneRetention and MutationRetention are for how long deletes and
+	// mutation ids are remembered; 0 is for ever.
+	TombstoneRetention, MutationRetention time.Duration
 }
 
 // NewServer makes the API, without transports. It takes the Principal from the
@@ -44,7 +49,7 @@ type Config struct {
 func NewServer(config Config) *handler.Server {
 	srv := handler.New(generated.NewExecutableSchema(generated.Config{
 		Schema:    schema(),
-		Resolvers: &resolver{records: config.Records, feed: config.Feed, locks: config.Locks, rates: config.Rates},
+		Resolvers: &resolver{records: config.Records, feed: config.Feed, locks: config.Locks, limits: config.limits()},
 	}))
 	errs := presenter{log: config.Log}
 	srv.SetErrorPresenter(errs.present)

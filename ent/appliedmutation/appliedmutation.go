@@ -19,6 +19,8 @@ const (
 	FieldRevisions = "revisions"
 	// FieldHead holds the string denoting the head field in the database.
 	FieldHead = "head"
+	// FieldAppliedAt holds the string denoting the applied_at field in the database.
+	FieldAppliedAt = "applied_at"
 	// Table holds the table name of the appliedmutation in the database.
 	Table = "syncline_mutations"
 )
@@ -30,6 +32,7 @@ var Columns = []string{
 	FieldDigest,
 	FieldRevisions,
 	FieldHead,
+	FieldAppliedAt,
 }
 
 // ValidColumn reports if the column name is valid (part of the table columns).
@@ -53,4 +56,9 @@ func ByID(opts ...sql.OrderTermOption) OrderOption {
 // ByHead orders the results by the head field.
 func ByHead(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldHead, opts...).ToFunc()
+}
+
+// ByAppliedAt orders the results by the applied_at field.
+func ByAppliedAt(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldAppliedAt, opts...).ToFunc()
 }

@@ -83,6 +83,11 @@ func Head(v int64) predicate.AppliedMutation {
 	return predicate.AppliedMutation(sql.FieldEQ(FieldHead, v))
 }
 
+// AppliedAt applies equality check predicate on the "applied_at" field. It's identical to AppliedAtEQ.
+func AppliedAt(v int64) predicate.AppliedMutation {
+	return predicate.AppliedMutation(sql.FieldEQ(FieldAppliedAt, v))
+}
+
 // OwnerEQ applies the EQ predicate on the "owner" field.
 func OwnerEQ(v []byte) predicate.AppliedMutation {
 	return predicate.AppliedMutation(sql.FieldEQ(FieldOwner, v))
@@ -241,6 +246,46 @@ func HeadLT(v int64) predicate.AppliedMutation {
 // HeadLTE applies the LTE predicate on the "head" field.
 func HeadLTE(v int64) predicate.AppliedMutation {
 	return predicate.AppliedMutation(sql.FieldLTE(FieldHead, v))
+}
+
+// AppliedAtEQ applies the EQ predicate on the "applied_at" field.
+func AppliedAtEQ(v int64) predicate.AppliedMutation {
+	return predicate.AppliedMutation(sql.FieldEQ(FieldAppliedAt, v))
+}
+
+// AppliedAtNEQ applies the NEQ predicate on the "applied_at" field.
+func AppliedAtNEQ(v int64) predicate.AppliedMutation {
+	return predicate.AppliedMutation(sql.FieldNEQ(FieldAppliedAt, v))
+}
+
+// AppliedAtIn applies the In predicate on the "applied_at" field.
+func AppliedAtIn(vs ...int64) predicate.AppliedMutation {
+	return predicate.AppliedMutation(sql.FieldIn(FieldAppliedAt, vs...))
+}
+
+// AppliedAtNotIn applies the NotIn predicate on the "applied_at" field.
+func AppliedAtNotIn(vs ...int64) predicate.AppliedMutation {
+	return predicate.AppliedMutation(sql.FieldNotIn(FieldAppliedAt, vs...))
+}
+
+// AppliedAtGT applies the GT predicate on the "applied_at" field.
+func AppliedAtGT(v int64) predicate.AppliedMutation {
+	return predicate.AppliedMutation(sql.FieldGT(FieldAppliedAt, v))
+}
+
+// AppliedAtGTE applies the GTE predicate on the "applied_at" field.
+func AppliedAtGTE(v int64) predicate.AppliedMutation {
+	return predicate.AppliedMutation(sql.FieldGTE(FieldAppliedAt, v))
+}
+
+// AppliedAtLT applies the LT predicate on the "applied_at" field.
+func AppliedAtLT(v int64) predicate.AppliedMutation {
+	return predicate.AppliedMutation(sql.FieldLT(FieldAppliedAt, v))
+}
+
+// AppliedAtLTE applies the LTE predicate on the "applied_at" field.
+func AppliedAtLTE(v int64) predicate.AppliedMutation {
+	return predicate.AppliedMutation(sql.FieldLTE(FieldAppliedAt, v))
 }
 
 // And groups predicates with the AND operator between them.

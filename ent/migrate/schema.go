@@ -31,6 +31,7 @@ var (
 		{Name: "digest", Type: field.TypeBytes},
 		{Name: "revisions", Type: field.TypeBytes},
 		{Name: "head", Type: field.TypeInt64},
+		{Name: "applied_at", Type: field.TypeInt64},
 	}
 	// SynclineMutationsTable holds the schema information for the "syncline_mutations" table.
 	SynclineMutationsTable = &schema.Table{
@@ -118,6 +119,14 @@ var (
 				Name:    "record_owner_revision",
 				Unique:  true,
 				Columns: []*schema.Column{SynclineRecordsColumns[1], SynclineRecordsColumns[2]},
+			},
+			{
+				Name:    "record_tombstones",
+				Unique:  false,
+				Columns: []*schema.Column{SynclineRecordsColumns[1], SynclineRecordsColumns[2]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "deleted",
+				},
 			},
 		},
 	}

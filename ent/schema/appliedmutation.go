@@ -20,6 +20,7 @@ func (AppliedMutation) Fields() []ent.Field {
 		field.String("id"),
 		field.Bytes("digest").Comment("SHA-256 of the content"),
 		field.Bytes("revisions").Comment("of each write in order, as varints"),
-		field.Int64("head").Comment("the owner's head then; kept as long as tombstones of that revision"),
+		field.Int64("head").Comment("the owner's head then"),
+		field.Int64("applied_at").Comment("kept for a time from then on"),
 	}
 }

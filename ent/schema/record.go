@@ -2,6 +2,7 @@ package schema
 
 import (
 	"entgo.io/ent"
+	"entgo.io/ent/dialect/entsql"
 	"entgo.io/ent/schema"
 	"entgo.io/ent/schema/field"
 	"entgo.io/ent/schema/index"
@@ -28,7 +29,11 @@ func (Record) Fields() []ent.Field {
 	}
 }
 
-// Indexes of a Record: the feed.
+// Indexes of a Record: the feed, and the tombstones in it, for those that look for
+// old ones.
 func (Record) Indexes() []ent.Index {
-	return []ent.Index{index.Fields("owner", "revision").Unique()}
+	return []ent.Index{
+		index.Fields("owner", "revision").Unique(),
+		index.Fields("owner", "revision").StorageKey("record_tombstones").Annotations(entsql.IndexWhere("deleted")),
+	}
 }

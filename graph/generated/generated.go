@@ -890,6 +890,14 @@ type Limits {
   """
   maxStoredBytes: ByteCount
   """
+  For how many seconds a delete is remembered. Who was away for longer may be told ` + "`" + `CURSOR_TOO_OLD` + "`" + `. Null: for ever.
+  """
+  tombstoneRetentionSeconds: Int
+  """
+  For how many seconds a mutation id is remembered: a write that is older is not to be sent again. Null: for ever.
+  """
+  mutationRetentionSeconds: Int
+  """
   What your key may take a second, and have open at a time. Null: there are no such limits.
   """
   rates: Rates
@@ -972,6 +980,10 @@ func (ec *executionContext) childFields_Limits(ctx context.Context, field graphq
 		return ec.fieldContext_Limits_maxRecords(ctx, field)
 	case "maxStoredBytes":
 		return ec.fieldContext_Limits_maxStoredBytes(ctx, field)
+	case "tombstoneRetentionSeconds":
+		return ec.fieldContext_Limits_tombstoneRetentionSeconds(ctx, field)
+	case "mutationRetentionSeconds":
+		return ec.fieldContext_Limits_mutationRetentionSeconds(ctx, field)
 	case "rates":
 		return ec.fieldContext_Limits_rates(ctx, field)
 	case "serverTime":
@@ -1735,6 +1747,52 @@ func (ec *executionContext) _Limits_maxStoredBytes(ctx context.Context, field gr
 }
 func (ec *executionContext) fieldContext_Limits_maxStoredBytes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Limits", field, false, false, errors.New("field of type ByteCount does not have child fields"))
+}
+
+func (ec *executionContext) _Limits_tombstoneRetentionSeconds(ctx context.Context, field graphql.CollectedField, obj *model.Limits) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Limits_tombstoneRetentionSeconds(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.TombstoneRetentionSeconds, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Limits_tombstoneRetentionSeconds(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Limits", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _Limits_mutationRetentionSeconds(ctx context.Context, field graphql.CollectedField, obj *model.Limits) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Limits_mutationRetentionSeconds(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.MutationRetentionSeconds, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Limits_mutationRetentionSeconds(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Limits", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
 func (ec *executionContext) _Limits_rates(ctx context.Context, field graphql.CollectedField, obj *model.Limits) (ret graphql.Marshaler) {
@@ -4938,6 +4996,16 @@ func (ec *executionContext) _Limits(ctx context.Context, sel ast.SelectionSet, o
 			}
 		case "maxStoredBytes":
 			out.Values[i] = ec._Limits_maxStoredBytes(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "tombstoneRetentionSeconds":
+			out.Values[i] = ec._Limits_tombstoneRetentionSeconds(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "mutationRetentionSeconds":
+			out.Values[i] = ec._Limits_mutationRetentionSeconds(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}

@@ -63,6 +63,10 @@ type Limits struct {
 	MaxRecords *int `json:"maxRecords,omitempty"`
 	// Data bytes that your live records may have together. Null: no limit.
 	MaxStoredBytes *int64 `json:"maxStoredBytes,omitempty"`
+	// For how many seconds a delete is remembered. Who was away for longer may be told `CURSOR_TOO_OLD`. Null: for ever.
+	TombstoneRetentionSeconds *int `json:"tombstoneRetentionSeconds,omitempty"`
+	// For how many seconds a mutation id is remembered: a write that is older is not to be sent again. Null: for ever.
+	MutationRetentionSeconds *int `json:"mutationRetentionSeconds,omitempty"`
 	// What your key may take a second, and have open at a time. Null: there are no such limits.
 	Rates *Rates `json:"rates,omitempty"`
 	// The server's clock, by which signatures are judged.

@@ -74,6 +74,11 @@ type Config struct {
 	// SignatureRecovery says who recovers public keys from signatures.
 	SignatureRecovery guarded.Mode `env:"SIGNATURE_RECOVERY" envDefault:"own"`
 
+	// TombstoneRetention and MutationRetention are for how long deletes and mutation
+	// ids are remembered.
+	TombstoneRetention Retention `env:"TOMBSTONE_RETENTION" envDefault:"90d"`
+	MutationRetention  Retention `env:"MUTATION_RETENTION" envDefault:"30d"`
+
 	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT" envDefault:"20s"`
 	LogLevel        slog.Level    `env:"LOG_LEVEL" envDefault:"info"`
 	LogFormat       LogFormat     `env:"LOG_FORMAT" envDefault:"text"`

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"entgo.io/ent/dialect/sql/schema"
 	"entgo.io/ent/schema/field"
@@ -56,8 +57,44 @@ func TestMigrationsOnPostgres(t *testing.T) {
 	t.Run("many at once behind a pooler", func(t *testing.T) {
 		testMigrateAtOnce(t, testservers.StartPgBouncer(t, server, 2).NewURL(t))
 	})
+	t.Run("mutation ids from before", func(t *testing.T) { testMutationsGetADate(t, server.Open(t)) })
 	t.Run("newer", func(t *testing.T) { testNewerIsRefused(t, server.Open(t)) })
 	t.Run("epochs", func(t *testing.T) { testEpochs(t, server.Open(t)) })
+}
+
+func TestMutationsGetADateOnSQLite(t *testing.T) {
+	t.Parallel()
+	testMutationsGetADate(t, testservers.SQLite(t))
+}
+
+// testMutationsGetADate goes back to the tables of the first version and forth
+// again: what was remembered then counts as of now, lest it be forgotten early.
+func testMutationsGetADate(t *testing.T, db *database.DB) {
+	t.Helper()
+	for _, statement := range []string{
+		"DROP INDEX record_tombstones",
+		"ALTER TABLE syncline_mutations DROP COLUMN applied_at",
+		"DELETE FROM syncline_migrations WHERE version_id >= 2",
+	} {
+		if _, err := db.Write.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	insert := "INSERT INTO syncline_mutations (owner, id, digest, revisions, head) VALUES (?, 'a', ?, ?, 1)"
+	if db.Dialect == "postgres" {
+		insert = "INSERT INTO syncline_mutations (owner, id, digest, revisions, head) VALUES ($1, 'a', $2, $3, 1)"
+	}
+	if _, err := db.Write.ExecContext(t.Context(), insert, make([]byte, 33), make([]byte, 32), []byte{1}); err != nil {
+		t.Fatal(err)
+	}
+	before := time.Now()
+	if err := db.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	m := db.Read.AppliedMutation.Query().OnlyX(t.Context())
+	if at := time.UnixMicro(m.AppliedAt); at.Before(before.Add(-2*time.Second)) || at.After(time.Now().Add(2*time.Second)) || m.ID != "a" {
+		t.Errorf("%+v: dated %v, want now", m, at)
+	}
 }
 
 func TestNewerSQLiteIsRefused(t *testing.T) {

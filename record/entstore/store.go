@@ -71,6 +71,9 @@ func newEngine(pool *sql.DB, name string) *commit.Engine {
 	return commit.New(postgres.New(pool), min(maxWorkers, some), min(maxWaiters, some))
 }
 
+// Engine carries out the writes, and takes other units of work on their database.
+func (s *Store) Engine() *commit.Engine { return s.engine }
+
 // Waiting is how many writes wait for a transaction.
 func (s *Store) Waiting() int { return s.engine.Waiting() }
 

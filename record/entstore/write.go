@@ -91,7 +91,8 @@ func (w *write) Judge(rows *commit.Rows) error {
 		state.Fence = record.FenceToken(token)
 	}
 
-	verdict, err := record.Judge(state, w.request, w.now())
+	now := w.now()
+	verdict, err := record.Judge(state, w.request, now)
 	if err != nil {
 		return err
 	}
@@ -105,7 +106,7 @@ func (w *write) Judge(rows *commit.Rows) error {
 		rows.Put(row.AccountOf(w.owner), account)
 	}
 	if m := verdict.Mutation; m != nil {
-		rows.Put(w.key(row.Mutations, *w.request.MutationID), encodeMutation(m, verdict.Account.Head))
+		rows.Put(w.key(row.Mutations, *w.request.MutationID), encodeMutation(m, verdict.Account.Head, now))
 	}
 	if w.result.Replayed {
 		// The write may be in the database and not yet on the replica: the primary
@@ -125,8 +126,8 @@ func (w *write) Judge(rows *commit.Rows) error {
 	return nil
 }
 
-func encodeMutation(m *record.Mutation, head record.Revision) *row.Mutation {
-	encoded := &row.Mutation{Digest: m.Digest[:], Head: int64(head)}
+func encodeMutation(m *record.Mutation, head record.Revision, now time.Time) *row.Mutation {
+	encoded := &row.Mutation{Digest: m.Digest[:], Head: int64(head), AppliedAt: now.UnixMicro()}
 	for _, r := range m.Revisions {
 		encoded.Revisions = binary.AppendUvarint(encoded.Revisions, uint64(r))
 	}

@@ -104,6 +104,7 @@ deleted = excluded.deleted, schema_version = excluded.schema_version, client_id 
 updated_at = excluded.updated_at, data = excluded.data`,
 			owners, ids, revisions, deleted, schemaVersions, clientIDs, updatedAt, data)
 	},
+	remove: "DELETE FROM syncline_records AS r" + ofKeys + "WHERE r.owner = k.owner AND r.id = k.id",
 }
 
 var data = table{
@@ -122,7 +123,7 @@ WHERE owner = k.owner AND id = k.id LIMIT 1) AS r`,
 }
 
 var mutations = table{
-	read: "SELECT k.owner, k.id, r.*" + eachKey + `(SELECT digest, revisions, head FROM syncline_mutations
+	read: "SELECT k.owner, k.id, r.*" + eachKey + `(SELECT digest, revisions, head, applied_at FROM syncline_mutations
 WHERE owner = k.owner AND id = k.id LIMIT 1) AS r`,
 	scan: func(rows pgx.Rows) (commit.Key, any, error) {
 		var (
@@ -130,22 +131,25 @@ WHERE owner = k.owner AND id = k.id LIMIT 1) AS r`,
 			id    string
 			m     row.Mutation
 		)
-		if err := rows.Scan(&owner, &id, &m.Digest, &m.Revisions, &m.Head); err != nil {
+		if err := rows.Scan(&owner, &id, &m.Digest, &m.Revisions, &m.Head, &m.AppliedAt); err != nil {
 			return commit.Key{}, nil, err
 		}
 		return commit.Key{Table: row.Mutations, Owner: commit.Owner(owner), ID: id}, &m, nil
 	},
 	write: func(b *pgx.Batch, changes []commit.Change) {
 		n := len(changes)
-		owners, ids, heads := make([][]byte, n), make([]string, n), make([]int64, n)
+		owners, ids := make([][]byte, n), make([]string, n)
+		heads, times := make([]int64, n), make([]int64, n)
 		digests, revisions := make([][]byte, n), make([][]byte, n)
 		for i := range changes {
 			m := changes[i].After.(*row.Mutation)
 			owners[i], ids[i], heads[i] = changes[i].Key.Owner[:], changes[i].Key.ID, m.Head
-			digests[i], revisions[i] = m.Digest, m.Revisions
+			digests[i], revisions[i], times[i] = m.Digest, m.Revisions, m.AppliedAt
 		}
-		b.Queue(`INSERT INTO syncline_mutations (owner, id, digest, revisions, head)
-SELECT * FROM unnest((SELECT $1::bytea[]), (SELECT $2::text[]), (SELECT $3::bytea[]), (SELECT $4::bytea[]), (SELECT $5::bigint[]))`,
-			owners, ids, digests, revisions, heads)
+		b.Queue(`INSERT INTO syncline_mutations (owner, id, digest, revisions, head, applied_at)
+SELECT * FROM unnest((SELECT $1::bytea[]), (SELECT $2::text[]), (SELECT $3::bytea[]), (SELECT $4::bytea[]), (SELECT $5::bigint[]),
+(SELECT $6::bigint[]))`,
+			owners, ids, digests, revisions, heads, times)
 	},
+	remove: "DELETE FROM syncline_mutations AS m" + ofKeys + "WHERE m.owner = k.owner AND m.id = k.id",
 }

@@ -170,11 +170,19 @@ func (t *transaction) Commit(ctx context.Context, changes []commit.Change) error
 	}
 	var b pgx.Batch
 	for len(changes) > 0 {
-		n := 1
-		for n < len(changes) && changes[n].Key.Table == changes[0].Key.Table {
+		n, at, removed := 1, tables[changes[0].Key.Table], changes[0].After == nil
+		for n < len(changes) && tables[changes[n].Key.Table] == at && removed == (changes[n].After == nil) {
 			n++
 		}
-		tables[changes[0].Key.Table].write(&b, changes[:n])
+		if removed {
+			owners, ids := make([][]byte, n), make([]string, n)
+			for i := range n {
+				owners[i], ids[i] = changes[i].Key.Owner[:], changes[i].Key.ID
+			}
+			b.Queue(at.remove, owners, ids)
+		} else {
+			at.write(&b, changes[:n])
+		}
 		changes = changes[n:]
 	}
 	b.Queue("commit").Exec(func(tag pgconn.CommandTag) error {
@@ -191,6 +199,8 @@ type table struct {
 	read  string // selects the rows of $1, owners, and $2, ids
 	scan  func(pgx.Rows) (commit.Key, any, error)
 	write func(*pgx.Batch, []commit.Change)
+	// remove deletes the rows of $1 and $2.
+	remove string
 }
 
 var tables = [...]*table{
@@ -208,6 +218,7 @@ var tables = [...]*table{
 // over, and each execution is planned anew.
 const (
 	eachOwner = " FROM unnest((SELECT $1::bytea[])) AS k(owner) CROSS JOIN LATERAL "
+	ofKeys    = " USING unnest((SELECT $1::bytea[]), (SELECT $2::text[])) AS k(owner, id) "
 	eachKey   = " FROM unnest((SELECT $1::bytea[]), (SELECT $2::text[])) AS k(owner, id) CROSS JOIN LATERAL "
 )
 

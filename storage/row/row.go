@@ -41,4 +41,5 @@ type Mutation struct {
 	Digest    []byte // SHA-256 of the content
 	Revisions []byte // of each write in order, as varints
 	Head      int64  // the owner's, after the write
+	AppliedAt int64  // microseconds since 1970
 }

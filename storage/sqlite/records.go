@@ -76,6 +76,7 @@ updated_at = excluded.updated_at, data = excluded.data`,
 				return []any{c.Key.Owner[:], c.Key.ID, int64(r.Revision), r.Deleted, r.SchemaVersion, r.ClientID, r.UpdatedAt.UnixMicro(), data}
 			})
 	},
+	remove: "DELETE FROM syncline_records WHERE owner = ? AND id = ?",
 }
 
 var data = table{
@@ -88,17 +89,18 @@ var data = table{
 
 var mutations = table{
 	name:    "mutations",
-	read:    "SELECT digest, revisions, head FROM syncline_mutations WHERE owner = ? AND id = ?",
-	columns: 3,
+	read:    "SELECT digest, revisions, head, applied_at FROM syncline_mutations WHERE owner = ? AND id = ?",
+	columns: 4,
 	keys:    2,
 	scan: func(_ string, columns []driver.Value) any {
-		return &row.Mutation{Digest: blob(columns[0]), Revisions: blob(columns[1]), Head: integer(columns[2])}
+		return &row.Mutation{Digest: blob(columns[0]), Revisions: blob(columns[1]), Head: integer(columns[2]), AppliedAt: integer(columns[3])}
 	},
 	write: func(t *transaction, changes []commit.Change) error {
-		return t.each("INSERT INTO syncline_mutations (owner, id, digest, revisions, head) VALUES (?, ?, ?, ?, ?)",
+		return t.each("INSERT INTO syncline_mutations (owner, id, digest, revisions, head, applied_at) VALUES (?, ?, ?, ?, ?, ?)",
 			changes, func(c *commit.Change) []any {
 				m := c.After.(*row.Mutation)
-				return []any{c.Key.Owner[:], c.Key.ID, m.Digest, m.Revisions, m.Head}
+				return []any{c.Key.Owner[:], c.Key.ID, m.Digest, m.Revisions, m.Head, m.AppliedAt}
 			})
 	},
+	remove: "DELETE FROM syncline_mutations WHERE owner = ? AND id = ?",
 }

@@ -18,6 +18,7 @@ type table struct {
 	keys    int                                         // how many of owner and id are arguments of read
 	scan    func(id string, columns []driver.Value) any // a row's value
 	write   func(*transaction, []commit.Change) error
+	remove  string // deletes the row of an owner and an id
 }
 
 var tables = [...]*table{

@@ -122,10 +122,17 @@ func (t *transaction) Commit(ctx context.Context, changes []commit.Change) error
 	for i := 0; i < len(changes); {
 		at := tables[changes[i].Key.Table]
 		n := i + 1
-		for n < len(changes) && tables[changes[n].Key.Table] == at {
+		removed := changes[i].After == nil
+		for n < len(changes) && tables[changes[n].Key.Table] == at && removed == (changes[n].After == nil) {
 			n++
 		}
-		if err := at.write(t, changes[i:n]); err != nil {
+		var err error
+		if removed {
+			err = t.each(at.remove, changes[i:n], func(c *commit.Change) []any { return []any{c.Key.Owner[:], c.Key.ID} })
+		} else {
+			err = at.write(t, changes[i:n])
+		}
+		if err != nil {
 			return failure.Of(fmt.Errorf("write %d %s: %w", n-i, at.name, err))
 		}
 		i = n
