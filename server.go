@@ -32,6 +32,7 @@ import (
 	"syncline/internal/diskspace"
 	"syncline/internal/health"
 	"syncline/internal/lifecycle"
+	"syncline/internal/logqueue"
 	"syncline/internal/metrics"
 	"syncline/internal/pages"
 	"syncline/internal/ratelimit"
@@ -67,13 +68,21 @@ The configuration comes from the environment: see the table in README.md.
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	if err := run(ctx, os.Args[1:], os.Environ(), os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "syncline:", err)
+	stderr := logqueue.New(os.Stderr)
+	err := run(ctx, os.Args[1:], os.Environ(), os.Stdout, stderr)
+	if err != nil {
+		_, _ = fmt.Fprintln(stderr, "syncline:", err) // never fails
+	}
+	stderr.Flush(flushTime)
+	if err != nil {
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, args, environ []string, stdout io.Writer) error {
+// flushTime is how long the last lines of the log may take to be read.
+const flushTime = time.Second
+
+func run(ctx context.Context, args, environ []string, stdout io.Writer, stderr *logqueue.Queue) error {
 	command := "serve"
 	if len(args) > 0 {
 		command = args[0]
@@ -95,7 +104,10 @@ func run(ctx context.Context, args, environ []string, stdout io.Writer) error {
 		}
 		return health.Ask(ctx, cfg.ListenAddress)
 	case "serve":
-		return withDatabase(ctx, environ, serve)
+		signal.Ignore(syscall.SIGPIPE) // of a log that nobody reads any more
+		return withDatabase(ctx, environ, func(ctx context.Context, cfg config.Config, db *database.DB) error {
+			return serve(ctx, cfg, db, stderr)
+		})
 	case "migrate":
 		return withDatabase(ctx, environ, func(context.Context, config.Config, *database.DB) error { return nil })
 	case "new-epoch":
@@ -145,12 +157,13 @@ func named(variable string, err error) error {
 	return fmt.Errorf("%s: %w", variable, err)
 }
 
-func serve(ctx context.Context, cfg config.Config, db *database.DB) error {
-	log := newLog(cfg)
+func serve(ctx context.Context, cfg config.Config, db *database.DB, stderr *logqueue.Queue) error {
+	log := newLog(cfg, stderr)
 	for _, warning := range db.Warnings {
 		log.Warn(warning)
 	}
 	figures := metrics.New()
+	figures.Gauge("syncline_log_lines_dropped", "Lines of the log that nobody read in time, or at all.", func() float64 { return float64(stderr.Dropped()) })
 	shared, err := coordinate(ctx, cfg, db, figures, log)
 	if err != nil {
 		return err
@@ -455,12 +468,15 @@ func checks(db *database.DB, shared coordination, certificates *auth.Certificate
 	return checks
 }
 
-func newLog(cfg config.Config) *slog.Logger {
+func newLog(cfg config.Config, stderr *logqueue.Queue) *slog.Logger {
 	options := &slog.HandlerOptions{Level: cfg.LogLevel}
+	var handler slog.Handler = slog.NewTextHandler(stderr, options)
 	if cfg.LogFormat == config.LogJSON {
-		return slog.New(slog.NewJSONHandler(os.Stderr, options))
+		handler = slog.NewJSONHandler(stderr, options)
 	}
-	return slog.New(slog.NewTextHandler(os.Stderr, options))
+	log := slog.New(handler)
+	stderr.OnDropped(func(lines int64) { log.Warn("the log was not read fast enough: lines are missing", "lines", lines) })
+	return log
 }
 
 func newAccessLog(cfg config.Config, figures *metrics.Metrics, log *slog.Logger) *accesslog.Log {
