@@ -452,6 +452,7 @@ func newTransports(cfg config.Config, verifier *auth.Verifier, gate *ratelimit.G
 			return verifier.Recheck(principal)
 		},
 		Around: requests.Operation,
+		Pace:   gate.Pace,
 	})
 }
 

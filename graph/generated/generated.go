@@ -924,7 +924,7 @@ type Rates {
   """
   bytesIn: ByteCount
   """
-  Bytes that you may be sent a second: answers, and events, which count and are never held back.
+  Bytes that you may be sent a second: answers, and events, which come later while you owe.
   """
   bytesOut: ByteCount
   """

@@ -105,7 +105,7 @@ type Rates struct {
 	Cost *int `json:"cost,omitempty"`
 	// Bytes that you may send a second: bodies and WebSocket messages.
 	BytesIn *int64 `json:"bytesIn,omitempty"`
-	// Bytes that you may be sent a second: answers, and events, which count and are never held back.
+	// Bytes that you may be sent a second: answers, and events, which come later while you owe.
 	BytesOut *int64 `json:"bytesOut,omitempty"`
 	// WebSockets and event streams that you may open a second.
 	Connects *float64 `json:"connects,omitempty"`

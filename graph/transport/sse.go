@@ -73,6 +73,7 @@ func (t *Transports) stream(ctx context.Context, s *stream, exec graphql.GraphEx
 	next := waiting(ctx, responses)
 	for resp := next(); resp != nil; resp = next() {
 		s.next(resp, &stateOf(ctx).blobs)
+		t.config.Pace(ctx)
 	}
 	if ctx.Err() != nil {
 		return // without complete, so that the client comes back

@@ -218,6 +218,7 @@ func (s *socket) sendEvents(ctx context.Context, op *operation, responses graphq
 		}
 		s.push(outgoing{op: op, frames: [][]byte{nextMessage(op.id, resp, &stateOf(ctx).blobs)}, gone: gone})
 		<-gone
+		s.config.Pace(ctx)
 	}
 }
 

@@ -75,6 +75,9 @@ type Config struct {
 	// The operation runs in the context that it answers, and ends with done.
 	// Default: nothing.
 	Around func(ctx context.Context) (inner context.Context, done func())
+	// Pace is called after each event of a subscription, with its context, and
+	// returns when the next may be made: by then, or when ctx ends. Default: at once.
+	Pace func(ctx context.Context)
 }
 
 // Closer is an error of Init or Recheck that says how its WebSocket is closed.
@@ -100,6 +103,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Recheck == nil {
 		c.Recheck = func(context.Context) error { return nil }
+	}
+	if c.Pace == nil {
+		c.Pace = func(context.Context) {}
 	}
 	if c.Around == nil {
 		c.Around = func(ctx context.Context) (context.Context, func()) { return ctx, func() {} }

@@ -30,14 +30,14 @@ func count(w http.ResponseWriter, r *http.Request, v *visit) *counter {
 		Write: func(write httpsnoop.WriteFunc) httpsnoop.WriteFunc {
 			return func(b []byte) (int, error) {
 				n, err := write(b)
-				c.out += n
+				c.send(n)
 				return n, err
 			}
 		},
 		ReadFrom: func(readFrom httpsnoop.ReadFromFunc) httpsnoop.ReadFromFunc {
 			return func(src io.Reader) (int64, error) {
 				n, err := readFrom(src)
-				c.out += int(n)
+				c.send(int(n))
 				return n, err
 			}
 		},
@@ -53,6 +53,15 @@ func count(w http.ResponseWriter, r *http.Request, v *visit) *counter {
 		},
 	})
 	return c
+}
+
+// send counts bytes of an answer. Those of a stream are charged as they go.
+func (c *counter) send(n int) {
+	if c.visit.stream {
+		c.visit.charge(bytesOut, n)
+	} else {
+		c.out += n
+	}
 }
 
 // settle charges what a request took. A connection that was taken over goes on.

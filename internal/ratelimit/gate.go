@@ -322,6 +322,32 @@ func (g *Gate) meet(ctx context.Context, v *visit, owner auth.Principal) *auth.E
 	return nil
 }
 
+// Pace waits while a visit's owner or address owes bytes out, or until ctx ends: a
+// subscription's next event is made later then, from where its reader stands.
+func (g *Gate) Pace(ctx context.Context) {
+	v := visitOf(ctx)
+	if v == nil {
+		return
+	}
+	for {
+		_, wait := g.owners.wait(v.ownerKey(), bytesOut)
+		if v.address != "" {
+			_, ofAddress := g.addresses.wait(v.address, bytesOut)
+			wait = max(wait, ofAddress)
+		}
+		if wait == 0 {
+			return
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		}
+	}
+}
+
 // asError keeps a nil pointer from becoming an error.
 func asError(err *auth.Error) error {
 	if err == nil {

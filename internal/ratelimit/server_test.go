@@ -481,6 +481,34 @@ func TestBytesOfWebSockets(t *testing.T) {
 	}
 }
 
+// Events of a subscription count, and come later rather than not at all.
+func TestEventsAreHeldBack(t *testing.T) {
+	t.Parallel()
+	const events = 26 // of 80 KB each: 5 seconds more than what a minute allows
+	s := start(t, "RATE_BYTES_OUT=32KiB", "RATE_ADDRESS_FACTOR=0")
+	key, data := newKey(t), strings.Repeat("aGVs", 20_000)
+	for i := range events {
+		document := fmt.Sprintf(`mutation { setRecord(input: {id: "%d", data: "%s"}) { status } }`, i, data)
+		if a := send(t, s, key, http.DefaultTransport, document); a.status != http.StatusOK {
+			t.Fatalf("%+v", a)
+		}
+	}
+	follower := newClient(t, s, key)
+	began, heard := time.Now(), 0
+	for event, err := range follower.Follow(t.Context(), client.Beginning) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if event.Kind == client.CaughtUp {
+			break
+		}
+		heard++
+	}
+	if took := time.Since(began); heard != events || took < 3*time.Second {
+		t.Errorf("%d of %d events within %v", heard, events, took)
+	}
+}
+
 // Keys are free. Who has an account is not concerned by how many new ones come.
 func TestNewOwnersOfAnAddress(t *testing.T) {
 	t.Parallel()
