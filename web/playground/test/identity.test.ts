@@ -50,11 +50,11 @@ test('what is no private key is not imported, and the page says what to do', asy
   const visitor = await Visitor.open(browser, server.origin);
   const before = await visitor.publicKey('First user');
   for (const [text, advice] of [
-    ['', 'must be 32 bytes'],
+    ['', 'is 32 bytes'],
     ['hello', '64 hexadecimal characters'],
-    ['0'.repeat(64), 'neither zero'],
-    ['f'.repeat(64), 'above the order'],
-    ['ab'.repeat(31), 'must be 32 bytes'],
+    ['0'.repeat(64), 'exactly as it was exported'],
+    ['f'.repeat(64), 'exactly as it was exported'],
+    ['ab'.repeat(31), 'is 32 bytes'],
     [before, 'This is a public key'],
   ] as const) {
     await importKey(visitor, text);
@@ -81,6 +81,40 @@ test('a new identity sees nothing of the one before', async () => {
   await visitor.panel('Feed');
   await until(async () => (await visitor.events()).join() === 'CAUGHT_UP · live from here');
   assertHas((await visitor.run('Create')).data!['setRecord'], { status: 'SUCCESS', newRevision: 1 });
+  await visitor.leave();
+});
+
+test('another tab goes along with a new key, and says so', async () => {
+  const visitor = await Visitor.open(browser, server.origin);
+  const other = await visitor.openTab();
+  const card = (await visitor.panel('Identity')).getByRole('region', { name: 'First user' });
+  await card.getByRole('button', { name: 'Make new' }).click();
+  await card.getByRole('button', { name: 'Forget it' }).click();
+  await other.page.getByText('First user is another user now').waitFor();
+  assert.equal(await other.publicKey('First user'), await visitor.publicKey('First user'));
+  assertHas((await other.run('Create')).data!['setRecord'], { status: 'SUCCESS', newRevision: 1 });
+  await visitor.panel('Feed');
+  await until(async () => (await visitor.events())[0]!.includes('revision 1'));
+  await other.page.getByRole('button', { name: 'Dismiss' }).click();
+  await visitor.leave();
+});
+
+test('tabs keep operations of their own, and an import warns of the key that is forgotten', async () => {
+  const visitor = await Visitor.open(browser, server.origin);
+  const other = await visitor.openTab();
+  await visitor.write('query Alpha { viewer { id } }');
+  await other.write('query Beta { viewer { head } }');
+  const kept = (name: string) => new Function(`return (sessionStorage.getItem('graphiql:tabState') ?? '').includes('${name}')`) as () => boolean;
+  for (const [tab, name] of [[visitor, 'Alpha'], [other, 'Beta']] as const) await until(() => tab.page.evaluate(kept(name)));
+  for (const [tab, name] of [[visitor, 'Alpha'], [other, 'Beta']] as const) {
+    await tab.reload();
+    const operations = tab.page.getByRole('tablist', { name: 'Operations' });
+    await operations.getByRole('tab', { name }).waitFor();
+    assert.equal(await operations.getByRole('tab', { name: name === 'Alpha' ? 'Beta' : 'Alpha' }).count(), 0);
+  }
+  const card = (await visitor.panel('Identity')).getByRole('region', { name: 'First user' });
+  await card.getByRole('button', { name: 'Import' }).click();
+  await card.getByText('The present key is forgotten').waitFor();
   await visitor.leave();
 });
 

@@ -72,6 +72,29 @@ test('the curl command of any text: quotes, line ends, other scripts', async () 
   await visitor.leave();
 });
 
+test('numbers and names are sent, copied and shown as they were written', async () => {
+  const visitor = await Visitor.open(browser, server.origin, { expected: /400/ });
+  await visitor.write('mutation Exact($input: SetRecordInput!) { setRecord(input: $input) { status } }');
+  const written = '{ "input": { "id": "a", "data": "", "revision": 9007199254740993, "schemaVersion": "1", "schemaVersion": "2" } }';
+  await visitor.page.locator('.pane-variables .monaco-editor textarea').focus();
+  await visitor.page.keyboard.insertText(written);
+  await until(async () => (await visitor.model('variables')) === written);
+  const sending = visitor.page.waitForRequest((request) => request.postData()?.includes('Exact') ?? false);
+  const answer = await visitor.press();
+  const exact = /"data": "", "revision": 9007199254740993, "schemaVersion": "1", "schemaVersion": "2" \}/;
+  assert.match((await sending).postData()!, exact);
+  assert.match(answer.errors![0]!.message, /duplicate name/);
+  assert.match(await sign(visitor), exact);
+
+  const panel = await visitor.panel('Data');
+  const json = '{"n":9007199254740993,"p":1.10,"a":[],"a":{"b":"\\u00e9,:{"},"c":[1,-2e+3,true]}';
+  await panel.getByRole('textbox', { name: 'Base64' }).fill(Buffer.from(json).toString('base64'));
+  const shown = await panel.getByRole('group', { name: /^JSON/ }).innerText();
+  assert.equal(shown.replaceAll(/\s/g, ''), json);
+  assert.match(shown, /^\{\n {2}"n": 9007199254740993,\n {2}"p": 1.10,\n {2}"a": \[\],\n/);
+  await visitor.leave();
+});
+
 test('the curl command of a subscription streams', async () => {
   const visitor = await Visitor.open(browser, server.origin);
   await visitor.run('Create');

@@ -49,6 +49,14 @@ export class Visitor {
     return visitor;
   }
 
+  /** The same person in another tab. */
+  async openTab(): Promise<Visitor> {
+    const tab = new Visitor(await this.page.context().newPage(), this.origin, this.expected);
+    await tab.page.goto(this.origin);
+    await tab.settle();
+    return tab;
+  }
+
   async reload(): Promise<void> {
     await this.page.reload();
     await this.settle();

@@ -6,7 +6,7 @@ import type { Operation } from './operation.ts';
 /** A command for a POSIX shell that sends an operation, signed just now. The server takes it once, within 300 seconds. */
 export function curlCommand(session: Session, operation: Operation): string {
   const { url, identity } = session;
-  const body = JSON.stringify(operation.payload);
+  const { body } = operation;
   const digest = contentDigest(new TextEncoder().encode(body));
   const moment = { created: Math.floor(session.now() / 1000), nonce: newNonce() };
   const message = { method: 'POST', authority: authorityOf(url), path: url.pathname, query: url.search } as const;

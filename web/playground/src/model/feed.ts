@@ -16,20 +16,30 @@ export interface FeedState {
   status: FeedStatus;
   /** Newest first. */
   items: readonly FeedItem[];
+  /** Records that came in all. */
+  count: number;
+  /** Of them those that are older than `items`, which let them go. */
+  dropped: number;
   /** Why it ended. */
   error: SynclineError | null;
 }
 
-/** Items that are shown; older ones are let go. */
-const MOST_ITEMS = 200;
+/** Items that are kept, and about how many characters of data; older ones are let go. */
+const MOST_ITEMS = 1000;
+const MOST_DATA = 16 << 20;
 
-const EMPTY: FeedState = { status: 'connecting', items: [], error: null };
+/** Events that come together are shown together, this many milliseconds after the first. */
+const PAUSE = 50;
+
+const EMPTY: FeedState = { status: 'connecting', items: [], count: 0, dropped: 0, error: null };
 
 /** What one device hears of its user's data. */
 export class Feed {
   readonly state = createStore<FeedState>(() => EMPTY);
   #keys = 0;
   #live = false;
+  #waiting: FeedItem[] = []; // newest last
+  #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(private readonly seen: Seen) {}
 
@@ -37,6 +47,7 @@ export class Feed {
   readonly connection = {
     connected: () => this.state.setState({ status: 'replaying' }),
     closed: () => {
+      if (this.#timer) this.#show();
       this.#live = false;
       if (this.state.getState().status !== 'ended') this.state.setState({ status: 'offline' });
     },
@@ -45,6 +56,7 @@ export class Feed {
   /** Follows from the beginning until the signal is aborted or the server refuses. */
   async follow(socket: Subscriber, signal: AbortSignal): Promise<void> {
     this.#live = false;
+    this.#forget();
     this.state.setState(EMPTY);
     try {
       for await (const change of follow(socket, { since: '0', signal })) this.#take(change);
@@ -55,21 +67,46 @@ export class Feed {
 
   /** Clears what is shown; what comes next is shown again. */
   clear(): void {
-    this.state.setState({ items: [] });
+    this.#forget();
+    this.state.setState({ items: [], count: 0, dropped: 0 });
+  }
+
+  #forget(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#waiting = [];
   }
 
   #take(change: RecordChange): void {
     const key = ++this.#keys;
     if (change.kind === 'CAUGHT_UP') {
       this.#live = true;
-      this.#show({ kind: 'caught-up', key }, 'live');
-      return;
+      this.#waiting.push({ kind: 'caught-up', key });
+    } else {
+      this.seen.record(change.record);
+      this.#waiting.push({ kind: 'record', key, record: change.record, live: this.#live });
     }
-    this.seen.record(change.record);
-    this.#show({ kind: 'record', key, record: change.record, live: this.#live }, this.#live ? 'live' : 'replaying');
+    this.#timer ??= setTimeout(() => this.#show(), PAUSE);
   }
 
-  #show(item: FeedItem, status: FeedStatus): void {
-    this.state.setState(({ items }) => ({ items: [item, ...items].slice(0, MOST_ITEMS), status, error: null }));
+  #show(): void {
+    const waiting = [...this.#waiting].reverse();
+    this.#forget();
+    const arrived = waiting.filter(({ kind }) => kind === 'record').length;
+    this.state.setState(({ items, count }) => {
+      const kept = newest([...waiting, ...items]);
+      const shown = kept.filter(({ kind }) => kind === 'record').length;
+      return { items: kept, count: count + arrived, dropped: count + arrived - shown, status: this.#live ? 'live' : 'replaying', error: null };
+    });
   }
+}
+
+/** As many of the items as are kept. */
+function newest(items: readonly FeedItem[]): readonly FeedItem[] {
+  let data = 0;
+  const end = items.findIndex((item, i) => {
+    if (item.kind === 'record') data += item.record.data?.length ?? 0;
+    return i === MOST_ITEMS || data > MOST_DATA;
+  });
+  return end < 0 ? items : items.slice(0, Math.max(end, 1));
 }

@@ -3,23 +3,36 @@ import type { ExecutionResult } from 'graphql';
 
 import type { Device } from './device.ts';
 import { asResult } from './errors.ts';
+import { isJSON } from './json-text.ts';
 import { prepare } from './operation.ts';
 import type { Payload } from './operation.ts';
 
-/** Sends what the editors hold as a device; `answered` hears of each answer. */
-export function createFetcher(device: Device, answered: () => void): Fetcher {
+/** What a run needs to know of the page. */
+export interface Bench {
+  /** The variables as they stand in the editor. */
+  variables: () => string;
+  /** Hears of each answer. */
+  answered: () => void;
+}
+
+/** Sends what the editors hold as a device. */
+export function createFetcher(device: Device, { variables: written, answered }: Bench): Fetcher {
   return ({ query, variables, operationName }) => {
-    const { payload, isSubscription } = prepare(query, (variables ?? {}) as Payload['variables'], operationName);
-    return isSubscription ? subscribe(device, payload) : send(device, payload, answered);
+    const parsed = JSON.stringify(variables ?? {});
+    const text = written().trim();
+    // GraphiQL parsed them, also with comments in them, which are not JSON.
+    const same = isJSON(text) && JSON.stringify(JSON.parse(text)) === parsed;
+    const { payload, body, isSubscription } = prepare(query, same ? text : parsed, operationName);
+    return isSubscription ? subscribe(device, payload) : send(device, body, answered);
   };
 }
 
-async function send(device: Device, payload: Payload, answered: () => void): Promise<ExecutionResult> {
+async function send(device: Device, body: string, answered: () => void): Promise<ExecutionResult> {
   try {
     const response = await device.send(device.session.url, {
       method: 'POST',
       headers: { 'content-type': 'application/json', accept: 'application/graphql-response+json, application/json' },
-      body: JSON.stringify(payload),
+      body,
     });
     const result = (await response.json()) as ExecutionResult;
     device.seen.answer(result.data);

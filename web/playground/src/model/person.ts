@@ -12,18 +12,25 @@ export interface PersonState {
   identity: Identity;
   /** Why the browser does not keep the identity; null if it does. */
   notKept: SynclineError | null;
+  /** Another tab of the browser has put this identity in place of the one before. */
+  fromAnotherTab: boolean;
 }
 
 /** A user of the playground: an identity, kept by the browser from one visit to the next. */
 export class Person {
   readonly state: StoreApi<PersonState>;
 
+  /** Tells the browser's other tabs that another identity is kept. */
+  readonly #tabs: BroadcastChannel;
+
   private constructor(
     readonly name: PersonName,
     private readonly keys: KeyStore,
-    state: PersonState,
+    state: Omit<PersonState, 'fromAnotherTab'>,
   ) {
-    this.state = createStore(() => state);
+    this.state = createStore(() => ({ ...state, fromAnotherTab: false }));
+    this.#tabs = new BroadcastChannel(`syncline playground: ${name}`);
+    this.#tabs.onmessage = () => void this.#follow();
   }
 
   /** The user of the last visit; a new one on the first, and one for this visit only where nothing can be kept. */
@@ -40,14 +47,26 @@ export class Person {
     return this.state.getState().identity;
   }
 
-  /** Puts another identity in place of the present one, which is forgotten. */
+  /** Puts another identity in place of the present one, which is forgotten, in all tabs. */
   async become(identity: Identity): Promise<void> {
     let notKept: SynclineError | null = null;
     try {
       await this.keys.save(identity);
+      this.#tabs.postMessage(null);
     } catch (error) {
       notKept = asSynclineError(error);
     }
-    this.state.setState({ identity, notKept });
+    this.state.setState({ identity, notKept, fromAnotherTab: false });
+  }
+
+  /** Nobody writes on as a user whose key is kept nowhere any more. */
+  async #follow(): Promise<void> {
+    const kept = await this.keys.load().catch(() => null);
+    if (kept && kept.publicKey !== this.identity.publicKey) this.state.setState({ identity: kept, notKept: null, fromAnotherTab: true });
+  }
+
+  /** The user of the page knows of it. */
+  dismiss(): void {
+    this.state.setState({ fromAnotherTab: false });
   }
 }

@@ -14,6 +14,25 @@ function read(name: string): string | null {
   }
 }
 
+/** This tab's own, which a reload keeps and other tabs do not see. */
+function readOwn(name: string): string | null {
+  try {
+    return sessionStorage.getItem(name) ?? localStorage.getItem(name);
+  } catch {
+    return null;
+  }
+}
+
+/** Writes for this tab, and for those that are opened later. */
+function writeOwn(name: string, value: string): void {
+  try {
+    sessionStorage.setItem(name, value);
+  } catch {
+    // As below.
+  }
+  write(name, value);
+}
+
 function write(name: string, value: string): void {
   try {
     if (value === '') localStorage.removeItem(name);
@@ -33,7 +52,7 @@ export function writeCertificate(certificate: string): void {
 }
 
 /**
- * What GraphiQL may remember: its tabs and the theme. It keeps the text of its
+ * What GraphiQL may remember: its tabs, each of the browser's tabs its own, and the theme. It keeps the text of its
  * editors a second time, a little later than the tabs; told what the active tab
  * has, it takes that tab up again in place of adding one more.
  */
@@ -50,18 +69,21 @@ export class GraphiqlMemory implements Storage {
    */
   startOver(): GraphiqlMemory {
     this.#over = true;
-    write(TABS, '');
+    writeOwn(TABS, '');
     return new GraphiqlMemory(this.life + 1);
   }
 
   getItem(name: string): string | null {
     if (name === 'graphiql:query') return activeTab().query;
     if (name === 'graphiql:variables') return activeTab().variables;
-    return name === TABS || name === 'graphiql:theme' ? read(name) : null;
+    if (name === TABS) return readOwn(name);
+    return name === 'graphiql:theme' ? read(name) : null;
   }
 
   setItem(name: string, value: string): void {
-    if (!this.#over && (name === TABS || name === 'graphiql:theme')) write(name, value);
+    if (this.#over) return;
+    if (name === TABS) writeOwn(name, value);
+    if (name === 'graphiql:theme') write(name, value);
   }
 
   removeItem(name: string): void {
@@ -81,7 +103,7 @@ interface Tab {
 function activeTab(): Tab {
   const first = { query: examples[0]!.query, variables: null };
   try {
-    const { tabs, activeTabIndex } = JSON.parse(read(TABS) ?? '') as { tabs: Tab[]; activeTabIndex: number };
+    const { tabs, activeTabIndex } = JSON.parse(readOwn(TABS) ?? '') as { tabs: Tab[]; activeTabIndex: number };
     return tabs[activeTabIndex] ?? first;
   } catch {
     return first;

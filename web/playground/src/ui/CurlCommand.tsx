@@ -66,8 +66,7 @@ function textOf(editor: Pick<editor.IStandaloneCodeEditor, 'getModel' | 'getValu
 
 function make(session: Session, { query, variables, selected }: OpenOperation): { command: string; problem: string } {
   try {
-    const parsed = variables.trim() === '' ? {} : (JSON.parse(variables) as Record<string, unknown>);
-    return { command: curlCommand(session, prepare(query, parsed, selected)), problem: '' };
+    return { command: curlCommand(session, prepare(query, variables.trim() || '{}', selected)), problem: '' };
   } catch {
     return { command: '', problem: 'The variables are not valid JSON: correct them first.' };
   }

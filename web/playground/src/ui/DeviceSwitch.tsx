@@ -29,8 +29,7 @@ export function DeviceSwitch() {
 
 function DeviceChoice({ device }: { device: Device }) {
   const playground = usePlayground();
-  const { status, items } = useStore(device.feed.state);
-  const changes = items.filter(({ kind }) => kind === 'record').length;
+  const { status, count: changes } = useStore(device.feed.state);
   return (
     <label className="device">
       <input

@@ -1,10 +1,11 @@
 import type { FeedRecord } from '@syncline/client';
+import { memo, useState } from 'react';
 
+import { decode, preview, PREVIEW_BYTES } from '../model/decoded.ts';
 import type { FeedItem } from '../model/feed.ts';
-import { decode } from '../model/decoded.ts';
 
 /** An event: a record with its data decoded beside its base64, or the moment the feed became live. */
-export function FeedEntry({ item, ownClientId }: { item: FeedItem; ownClientId: string }) {
+export const FeedEntry = memo(function FeedEntry({ item, ownClientId }: { item: FeedItem; ownClientId: string }) {
   if (item.kind === 'caught-up') {
     return (
       <li className="feed-caught-up">
@@ -29,15 +30,26 @@ export function FeedEntry({ item, ownClientId }: { item: FeedItem; ownClientId: 
       </dl>
     </li>
   );
-}
+});
 
 function Data({ record: { data } }: { record: FeedRecord }) {
+  const [whole, setWhole] = useState(false);
   if (data === null) return <Row term="data" text="none: this is a tombstone" />;
-  const { format, text, bytes } = decode(data);
+  const { format, text, bytes, cut } = whole ? decode(data) : preview(data);
   return (
     <>
-      {text !== '' && <Row term={format} text={text} code />}
-      <Row term="base64" text={data || `${bytes} bytes`} code />
+      {text !== '' && <Row term={format} text={cut ? `${text}…` : text} code />}
+      <Row term="base64" text={cut ? `${data.slice(0, PREVIEW_BYTES)}…` : data || `${bytes} bytes`} code />
+      {(cut || whole) && (
+        <>
+          <dt />
+          <dd>
+            <button type="button" onClick={() => setWhole(!whole)}>
+              {whole ? 'Show less' : `Show all ${bytes} bytes`}
+            </button>
+          </dd>
+        </>
+      )}
     </>
   );
 }

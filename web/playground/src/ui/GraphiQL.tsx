@@ -1,7 +1,7 @@
 import { DocExplorerStore } from '@graphiql/plugin-doc-explorer';
-import { GraphiQLProvider } from '@graphiql/react';
+import { GraphiQLProvider, useGraphiQL } from '@graphiql/react';
 import type { ReactNode } from 'react';
-import { useMemo, useState } from 'react';
+import { useEffect, useMemo, useState } from 'react';
 
 import { createFetcher } from '../model/fetcher.ts';
 import { examples } from '../model/examples.ts';
@@ -17,12 +17,30 @@ export function GraphiQL({ memory, children }: { memory: GraphiqlMemory; childre
   const device = useDevice();
   const schema = useSchema();
   const [answered, setAnswered] = useState(0);
-  const fetcher = useMemo(() => createFetcher(device, () => setAnswered((n) => n + 1)), [device]);
+  const [editor] = useState<VariablesEditor>(() => ({ text: () => '' }));
+  const fetcher = useMemo(
+    () => createFetcher(device, { variables: () => editor.text(), answered: () => setAnswered((n) => n + 1) }),
+    [device, editor],
+  );
   return (
     <GraphiQLProvider fetcher={fetcher} schema={schema} defaultTabs={tabs} storage={memory}>
       <DocExplorerStore>
+        <Variables editor={editor} />
         <AnsweredContext value={answered}>{children}</AnsweredContext>
       </DocExplorerStore>
     </GraphiQLProvider>
   );
+}
+
+interface VariablesEditor {
+  text: () => string;
+}
+
+/** Lends the fetcher, which is made outside of GraphiQL's state, the editor of the variables. */
+function Variables({ editor }: { editor: VariablesEditor }) {
+  const shown = useGraphiQL((state) => state.variableEditor);
+  useEffect(() => {
+    editor.text = () => shown?.getValue() ?? '';
+  }, [editor, shown]);
+  return null;
 }

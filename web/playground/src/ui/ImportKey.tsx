@@ -37,8 +37,11 @@ export function ImportKey({ onImport }: { onImport: (identity: Identity) => Prom
           {problem}
         </p>
       )}
+      <p>The present key is forgotten. Its data is out of reach, unless you exported the key.</p>
       <div className="actions">
-        <button type="submit">Become this user</button>
+        <button type="submit" className="danger">
+          Forget it and become this user
+        </button>
       </div>
     </form>
   );

@@ -63,7 +63,19 @@ function ClockNotice() {
 }
 
 function KeyNotice({ person }: { person: Person }) {
-  const notKept = useStore(person.state, (state) => state.notKept);
+  const { notKept, fromAnotherTab } = useStore(person.state);
+  if (fromAnotherTab) {
+    return (
+      <div className="notice">
+        <p>
+          <strong>{person.name} is another user now.</strong> Another tab of this browser changed the key, and this one goes along.
+        </p>
+        <button type="button" onClick={() => person.dismiss()}>
+          Dismiss
+        </button>
+      </div>
+    );
+  }
   if (!notKept) return null;
   const { title, text } = advise(notKept);
   return (

@@ -2,6 +2,7 @@ import { useGraphiQL } from '@graphiql/react';
 import { use, useEffect } from 'react';
 
 import { exampleOf, refresh } from '../model/examples.ts';
+import { survives } from '../model/json-text.ts';
 import { AnsweredContext } from './answered.ts';
 import { useDevice } from './context.ts';
 
@@ -21,17 +22,17 @@ export function useFilledVariables(): void {
     const example = exampleOf(title);
     if (!example || !editor) return;
     const present = parse(editor.getValue());
-    if (present === null) return; // the user is in the middle of something
+    if (present === null) return; // the user is in the middle of something, or wrote what JSON.parse changes
     const text = JSON.stringify(refresh(example, device, present), null, 2);
     if (text !== editor.getValue()) editor.setValue(text);
   }, [device, answered, tabId, title, editor]);
 }
 
-/** The variables in an editor: undefined if it is empty, null if they cannot be read. */
+/** The variables in an editor: undefined if it is empty, null if they cannot be read and written again as they are. */
 function parse(text: string): Record<string, unknown> | undefined | null {
   if (text.trim() === '') return undefined;
   try {
-    return JSON.parse(text) as Record<string, unknown>;
+    return survives(text) ? (JSON.parse(text) as Record<string, unknown>) : null;
   } catch {
     return null;
   }
