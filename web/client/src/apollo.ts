@@ -1,7 +1,7 @@
 import { ApolloLink } from '@apollo/client/link';
 import { HttpLink } from '@apollo/client/link/http';
 import { GraphQLWsLink } from '@apollo/client/link/subscriptions';
-import type { ApolloClient, TypePolicies } from '@apollo/client';
+import type { ApolloClient, FieldFunctionOptions, Reference, TypePolicies } from '@apollo/client';
 import type { Client } from 'graphql-ws';
 
 import { signedFetch } from './fetch.js';
@@ -17,16 +17,22 @@ export function mutationIdLink(): ApolloLink {
   });
 }
 
+/** What signing needs, and what HttpLink takes: `headers`, `credentials`, `useGETForQueries` and the rest. */
+export interface SignedLinkOptions extends SignedFetchOptions, Omit<HttpLink.Options, 'uri' | 'fetch'> {}
+
 /** Signed queries and mutations. */
-export function signedHttpLink(session: Session, options: SignedFetchOptions = {}): ApolloLink {
-  return ApolloLink.from([mutationIdLink(), new HttpLink({ uri: session.url.href, fetch: signedFetch(session, options) })]);
+export function signedHttpLink(session: Session, options: SignedLinkOptions = {}): ApolloLink {
+  return ApolloLink.from([
+    mutationIdLink(),
+    new HttpLink({ ...options, uri: session.url.href, fetch: signedFetch(session, options) }),
+  ]);
 }
 
 /**
  * Queries and mutations over signed HTTP, subscriptions over the socket that
  * `createSocket` of `@syncline/client/graphql-ws` made for the same session.
  */
-export function synclineLink(session: Session, socket: Client, options: SignedFetchOptions = {}): ApolloLink {
+export function synclineLink(session: Session, socket: Client, options: SignedLinkOptions = {}): ApolloLink {
   return ApolloLink.split(
     ({ operationType }) => operationType === 'subscription',
     new GraphQLWsLink(socket),
@@ -45,14 +51,29 @@ export const typePolicies: TypePolicies = {
   RecordChange: { keyFields: false },
   Query: {
     fields: {
-      // Null says that there is no such record.
-      record: (existing, { args, toReference }) =>
-        existing === undefined ? toReference({ __typename: 'Record', id: args?.['id'] as string }) : existing,
-      lock: (existing, { args, toReference }) =>
-        existing === undefined ? toReference({ __typename: 'Lock', name: args?.['name'] as string }) : existing,
+      record: (existing, { args, ...cache }) => known(existing, 'Record', { id: args?.['id'] }, cache),
+      records: (existing: readonly unknown[] | undefined, { args, ...cache }) =>
+        existing?.map((record, i) => known(record, 'Record', { id: (args?.['ids'] as string[])[i] }, cache)),
+      lock: (existing, { args, ...cache }) => known(existing, 'Lock', { name: args?.['name'] }, cache),
     },
   },
 };
+
+/**
+ * What a query shows that found something, found that there is nothing (null), or
+ * was not asked yet (undefined): in the last cases what the cache knows by now
+ * from elsewhere, a subscription or a write.
+ */
+function known<T>(
+  existing: T | null | undefined,
+  __typename: string,
+  key: Record<string, unknown>,
+  { toReference, canRead }: Pick<FieldFunctionOptions, 'toReference' | 'canRead'>,
+): T | Reference | null | undefined {
+  if (existing !== undefined && existing !== null) return existing;
+  const reference = toReference({ __typename, ...key });
+  return existing === undefined || canRead(reference) ? reference : null;
+}
 
 /**
  * Empties the cache whenever the session's identity changes, and then fetches

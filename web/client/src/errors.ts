@@ -6,6 +6,7 @@ export type ClientErrorCode =
   | 'STORAGE_CORRUPT'
   | 'IDENTITY_CHANGED'
   | 'CLOCK_WRONG'
+  | 'LOCK_LOST'
   | 'UNREACHABLE'
   | 'NOT_SYNCLINE'
   | 'PROTOCOL';

@@ -8,6 +8,8 @@ export type { Feed, FollowOptions } from './follow.js';
 export { Identity } from './identity.js';
 export { browserKeyStore, memoryKeyStore, openIdentity } from './keystore.js';
 export type { BrowserKeyStoreOptions, KeyStore } from './keystore.js';
+export { withLock } from './lock.js';
+export type { Lease, LockOptions } from './lock.js';
 export { withMutationIds } from './mutation-id.js';
 export { Session } from './session.js';
 export type { SessionOptions } from './session.js';

@@ -1,4 +1,4 @@
-import { mapExchange, subscriptionExchange } from '@urql/core';
+import { makeOperation, mapExchange, subscriptionExchange } from '@urql/core';
 import type { Client, Exchange } from '@urql/core';
 import type { DocumentNode } from 'graphql';
 
@@ -21,6 +21,21 @@ export function mutationIdExchange(): Exchange {
       if (operation.kind !== 'mutation') return operation;
       const variables = withMutationIds(operation.query as DocumentNode, (operation.variables ?? {}) as Record<string, unknown>);
       return { ...operation, variables };
+    },
+  });
+}
+
+/**
+ * For urql's document cache, before which it stands: lets every write refresh all
+ * queries that may show records, also those that found none so far. Graphcache
+ * needs {@link resolvers} instead.
+ */
+export function recordsExchange(): Exchange {
+  return mapExchange({
+    onOperation(operation) {
+      if (operation.kind !== 'query') return operation;
+      const additionalTypenames = [...(operation.context.additionalTypenames ?? []), 'Record'];
+      return makeOperation(operation.kind, operation, { ...operation.context, additionalTypenames });
     },
   });
 }
@@ -49,6 +64,32 @@ export const keys: Record<string, (data: { [field: string]: unknown }) => string
   WriteRecordsPayload: () => null,
   SetLockPayload: () => null,
 };
+
+/** What of Graphcache's `Cache` is used, so that its package is needed by those only who use it. */
+interface GraphcacheLike {
+  resolve(entity: any, field: string, args?: any): unknown;
+  keyOfEntity(data: any): string | null;
+}
+
+/**
+ * Lets queries that found no record show it once Graphcache knows it, from a
+ * subscription or a write: give it to `cacheExchange` beside `keys`.
+ */
+export const resolvers = {
+  Query: {
+    record: (_: unknown, args: { id?: unknown }, cache: GraphcacheLike) => known(cache, cache.resolve('Query', 'record', args), args.id),
+    records: (_: unknown, args: { ids?: unknown }, cache: GraphcacheLike) => {
+      const found = cache.resolve('Query', 'records', args);
+      return Array.isArray(found) ? found.map((record, i) => known(cache, record, (args.ids as unknown[])[i])) : (found as undefined);
+    },
+  },
+};
+
+/** The key of what was found; where that is nothing, of the record that is known by now. */
+function known(cache: GraphcacheLike, found: unknown, id: unknown): string | null | undefined {
+  const record = { __typename: 'Record', id };
+  return found === null && cache.resolve(record, 'id') ? cache.keyOfEntity(record) : (found as string | null | undefined);
+}
 
 /** A client of its own, with its cache, for each identity: urql's caches cannot be emptied. */
 export interface Clients {
