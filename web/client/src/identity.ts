@@ -2,6 +2,7 @@ import { sha256 } from '@noble/hashes/sha2.js';
 import * as secp256k1 from '@noble/secp256k1';
 
 import { fromHex, toHex } from './bytes.js';
+import type { Bytes } from './bytes.js';
 import { SynclineError } from './errors.js';
 
 /** 27 + 4: the first header byte of a compact signature by a compressed key. */
@@ -49,7 +50,7 @@ export class Identity {
   }
 
   /** The private key in 32 bytes. */
-  exportBytes(): Uint8Array<ArrayBuffer> {
+  exportBytes(): Bytes {
     return Uint8Array.from(this.#privateKey);
   }
 

@@ -38,3 +38,16 @@ test('without optional packages, only what builds on one of them fails, and name
     ['./graphql-sse', 'graphql-sse'],
   ]);
 });
+
+test('the package has its licence and a page for those who find it, and types that TypeScript 5.0 reads', () => {
+  const listed = execFileSync('npm', ['pack', root, '--json', '--dry-run', '--ignore-scripts'], { encoding: 'utf8' });
+  const [{ files }] = JSON.parse(listed) as [{ files: { path: string }[] }];
+  const paths = files.map(({ path }) => path);
+  for (const path of ['README.md', 'LICENSE', ...Object.keys(exports).map((name) => `dist/${name === '.' ? 'index' : name.slice(2)}.d.ts`)]) {
+    assert.ok(paths.includes(path), path);
+  }
+  assert.equal(readFileSync(join(root, 'LICENSE'), 'utf8'), readFileSync(join(root, '../../LICENSE'), 'utf8'));
+  for (const path of paths.filter((name) => name.endsWith('.d.ts'))) {
+    assert.doesNotMatch(readFileSync(join(root, path), 'utf8'), /Uint8Array<|const T\b|\baccessor\b/, `${path}: TypeScript below 5.7 has no such type`);
+  }
+});

@@ -22,8 +22,10 @@ const promises: Record<string, RegExp[]> = {
   'src/urql.ts': [/^true$/, /^CAUGHT_UP$/],
   'src/feed.ts': [/^greeting hello$/, /^list milk, bread$/, /^live$/],
   'src/events.ts': [/^CAUGHT_UP$/],
+  'src/live.ts': [/^greeting,list$/],
+  'src/lock.ts': [/^\{"data":\{"setRecord":\{"status":"SUCCESS"\}\}\}$/],
   'src/switch.ts': [/^true$/],
-  'src/other.ts': [/^\{"viewer":\{"head":3\}\}$/],
+  'src/other.ts': [/^\{"viewer":\{"head":4\}\}$/],
   'codegen.ts': [],
   'src/typed.ts': [/^head \d+$/],
 };
