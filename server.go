@@ -26,6 +26,7 @@ import (
 	"syncline/graph/model"
 	"syncline/graph/transport"
 	"syncline/internal/accesslog"
+	"syncline/internal/budget"
 	"syncline/internal/config"
 	"syncline/internal/crossorigin"
 	"syncline/internal/database"
@@ -175,7 +176,9 @@ func serve(ctx context.Context, cfg config.Config, db *database.DB, stderr *logq
 	}
 	recovery := guarded.New(cfg.SignatureRecovery, log)
 	figures.Gauge("syncline_recovery_differences", "Public keys on which own arithmetic and decred's differed.", func() float64 { return float64(recovery.Differences()) })
-	verifier, err := newVerifier(cfg, shared, certificates, recovery)
+	memory := budget.NewMemory(int64(cfg.MemoryBudget))
+	watchMemory(memory, figures)
+	verifier, err := newVerifier(cfg, shared, certificates, recovery, memory.Input)
 	if err != nil {
 		return err
 	}
@@ -199,7 +202,7 @@ func serve(ctx context.Context, cfg config.Config, db *database.DB, stderr *logq
 	requests := newAccessLog(cfg, figures, log)
 	origins := crossorigin.New(cfg.AllowedOrigins, cfg.AllowedHeaders, log)
 	gate := newGate(cfg, records, shared, figures, log)
-	transports := newTransports(cfg, verifier, gate, requests, origins)
+	transports := newTransports(cfg, verifier, gate, requests, origins, memory)
 	api := graph.NewServer(graph.Config{
 		Records: records, Feed: feeds, Locks: lockService, Log: log, Introspection: cfg.Introspection, Limiter: gate, Rates: rates(cfg),
 		TombstoneRetention: tombstones, MutationRetention: mutations,
@@ -232,6 +235,14 @@ func serve(ctx context.Context, cfg config.Config, db *database.DB, stderr *logq
 	log.Info("starting", "version", version(), "database", db.Dialect, "redis", cfg.RedisURL != "")
 	<-time.After(time.Until(shared.serveFrom))
 	return server.Run(ctx)
+}
+
+// watchMemory shows what requests hold.
+func watchMemory(memory budget.Memory, figures *metrics.Metrics) {
+	figures.Gauge("syncline_input_bytes", "Memory granted to requests for what they brought, of half of MEMORY_BUDGET.", func() float64 { return float64(memory.Input.Used()) })
+	figures.Gauge("syncline_output_bytes", "Memory granted to requests for what they answer, of half of MEMORY_BUDGET.", func() float64 { return float64(memory.Output.Used()) })
+	figures.Gauge("syncline_memory_waiting", "Requests that wait for memory.", func() float64 { return float64(memory.Input.Waiting() + memory.Output.Waiting()) })
+	figures.Gauge("syncline_memory_refused", "Requests refused so far because no memory was left for them.", func() float64 { return float64(memory.Input.Refused() + memory.Output.Refused()) })
 }
 
 // closeStore waits a moment for writes that the drain cut off from their clients.
@@ -366,7 +377,7 @@ func newCertificates(cfg config.Config, log *slog.Logger) (*auth.Certificates, e
 	return certificates, nil
 }
 
-func newVerifier(cfg config.Config, shared coordination, certificates *auth.Certificates, recovery *guarded.Recovery) (*auth.Verifier, error) {
+func newVerifier(cfg config.Config, shared coordination, certificates *auth.Certificates, recovery *guarded.Recovery, input *budget.Pool) (*auth.Verifier, error) {
 	authorities, err := auth.ParseAuthorities(cfg.PublicAuthorities)
 	if err != nil {
 		return nil, fmt.Errorf("PUBLIC_AUTHORITIES: %w", err)
@@ -377,6 +388,7 @@ func newVerifier(cfg config.Config, shared coordination, certificates *auth.Cert
 		RefuseBefore:    shared.refuseBefore,
 		Durable:         shared.durable,
 		MaxRequestBytes: graph.MaxRequestBytes,
+		Budget:          input,
 	}), nil
 }
 
@@ -428,12 +440,14 @@ func unlessZero[T int | int64 | float64](limit T) *T {
 	return &limit
 }
 
-func newTransports(cfg config.Config, verifier *auth.Verifier, gate *ratelimit.Gate, requests *accesslog.Log, origins *crossorigin.Policy) *transport.Transports {
+func newTransports(cfg config.Config, verifier *auth.Verifier, gate *ratelimit.Gate, requests *accesslog.Log, origins *crossorigin.Policy, memory budget.Memory) *transport.Transports {
 	return transport.New(transport.Config{
 		MaxRequestBytes: graph.MaxRequestBytes,
 		MaxOperations:   cfg.MaxOperationsPerConnection,
 		MaxAge:          cfg.ConnectionMaxAge,
 		Drain:           cfg.ShutdownTimeout / 10,
+		Input:           memory.Input,
+		Output:          memory.Output,
 		CheckOrigin:     origins.AllowsSocket,
 		Init: func(ctx context.Context, upgrade *http.Request, payload map[string]any) (context.Context, error) {
 			refused := requests.Initialisation(ctx)

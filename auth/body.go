@@ -80,13 +80,14 @@ func (v *Verifier) readBody(w http.ResponseWriter, r *http.Request, limit int64,
 func receive(w http.ResponseWriter, r *http.Request, limit, length int64, grant *budget.Grant) ([]byte, error) {
 	control := http.NewResponseController(w) // what wraps the writer may not know of deadlines
 	_ = control.SetReadDeadline(time.Now().Add(bodyGrace + time.Duration(length)*time.Second/minThroughput))
+	var client budget.Progress
 	if length > maxHint {
-		grant.Watch(func() { _ = control.SetReadDeadline(time.Now()) })
+		grant.Watch(&client, func() { _ = control.SetReadDeadline(time.Now()) })
 		defer grant.Unwatch()
 	}
 	var data bytes.Buffer
 	data.Grow(int(min(max(r.ContentLength, 0), maxHint)) + bytes.MinRead)
-	_, err := data.ReadFrom(watched{http.MaxBytesReader(w, r.Body, limit), grant})
+	_, err := data.ReadFrom(watched{http.MaxBytesReader(w, r.Body, limit), &client})
 	var tooLong *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLong):
@@ -97,15 +98,15 @@ func receive(w http.ResponseWriter, r *http.Request, limit, length int64, grant 
 	return data.Bytes(), nil
 }
 
-// watched tells a grant of what was read.
+// watched tells of the progress of what is read.
 type watched struct {
 	io.Reader
-	grant *budget.Grant
+	client *budget.Progress
 }
 
 func (w watched) Read(p []byte) (int, error) {
 	n, err := w.Reader.Read(p)
-	w.grant.Moved()
+	w.client.Made()
 	return n, err
 }
 

@@ -23,8 +23,9 @@ var ErrClosed = errors.New("feed: closed")
 
 // Source is what a feed reads. record.Service is one.
 type Source interface {
-	// Changes reads up to first records after a cursor.
-	Changes(ctx context.Context, owner record.Owner, since record.Cursor, first int) (record.Page, error)
+	// ChangesWithin reads up to first records after a cursor, and up to maxBytes of
+	// data, but one record if there is any.
+	ChangesWithin(ctx context.Context, owner record.Owner, since record.Cursor, first, maxBytes int) (record.Page, error)
 	// Account reads the owner's head and the present epoch.
 	Account(ctx context.Context, owner record.Owner) (record.Account, error)
 	// Heads reads the heads of many owners in one query; one who never wrote may be missing.

@@ -135,6 +135,20 @@ func (f *Follower) Notify(wake func()) {
 	f.hints.Notify(wake)
 }
 
+// Forget lets go of records that were read and not handed out: the next Poll or
+// Next reads them again. It is for a reader that turns out to be slow, and is
+// called instead of these, not beside them.
+func (f *Follower) Forget() {
+	if f.taken == 0 { // nothing, or all of it
+		return
+	}
+	f.cursor = f.page.Cursors[f.taken-1]
+	f.page, f.taken = record.Page{}, 0
+	f.size = minPageSize
+	f.behind = true
+	f.position.Store(reading)
+}
+
 // Close ends the follower, and a Next that waits. It may be called more than once.
 func (f *Follower) Close() {
 	f.close.Do(func() {

@@ -9,12 +9,13 @@ import (
 	"syncline/record"
 )
 
-// The size of pages. Readers that are slow hold one each, so it follows the
-// size of the records: about pageBytes, whatever a page may have at most.
+// The size of pages. Each reader that is not done with its page holds it: it has
+// up to pageBytes, and so many records as fit, for the store looks at all that
+// are asked for.
 const (
 	firstPageSize = 32
 	minPageSize   = 4
-	pageBytes     = 256 << 10
+	pageBytes     = 128 << 10
 )
 
 // How an unavailable store is tried again. Giving up after a while lets the
@@ -91,7 +92,7 @@ func (f *Follower) readStore(ctx context.Context) (record.Page, error) {
 	}
 	defer func() { <-f.feed.reads }()
 	read := f.shared.beginRead()
-	page, err := f.feed.source.Changes(ctx, f.owner, f.cursor, f.size)
+	page, err := f.feed.source.ChangesWithin(ctx, f.owner, f.cursor, f.size, pageBytes)
 	f.shared.endRead(read, f.cursor, page, err)
 	return page, err
 }

@@ -19,6 +19,7 @@ import (
 	"syncline/feed"
 	"syncline/graph"
 	"syncline/graph/transport"
+	"syncline/internal/budget"
 	"syncline/internal/database"
 	"syncline/internal/testservers"
 	"syncline/locks"
@@ -46,6 +47,7 @@ type options struct {
 	noIntrospection bool
 	tombstones      time.Duration                   // are remembered; 0: for ever
 	middleware      func(http.Handler) http.Handler // nil: none
+	input, output   *budget.Pool                    // nil: no bound
 }
 
 const ownerHeader = "Test-Owner"
@@ -75,6 +77,7 @@ func newAPI(t testing.TB, opts options) *api {
 		TombstoneRetention: opts.tombstones,
 	})
 	transports := transport.New(transport.Config{
+		Input: opts.input, Output: opts.output,
 		Init: func(ctx context.Context, _ *http.Request, payload map[string]any) (context.Context, error) {
 			name, _ := payload["owner"].(string)
 			return signed(ctx, name), nil

@@ -9,6 +9,7 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"syncline/graph/scalar"
+	"syncline/graph/transport"
 	"syncline/locks"
 	"syncline/record"
 )
@@ -58,6 +59,7 @@ func (limit) Validate(graphql.ExecutableSchema) error { return nil }
 func (l limit) MutateOperationContext(ctx context.Context, op *graphql.OperationContext) *gqlerror.Error {
 	m := meter{variables: op.Variables}
 	total := m.measure(op.Operation.SelectionSet)
+	transport.Expect(ctx, m.memory(total))
 	switch {
 	case m.refused != nil:
 		return m.refused
@@ -95,12 +97,24 @@ func (c cost) sum() int { return c.values + dataCost*c.data }
 
 func (c cost) plus(other cost) cost { return cost{c.values + other.values, c.data + other.data} }
 
+// valueBytes is about what a value takes, in the answer and until it is there.
+const valueBytes = 96
+
+// memory is what a document that costs so much may hold, in bytes. An allowance
+// bounds the data that its fields bring, but for what the last of them reads, and
+// one record of each page.
+func (m *meter) memory(total cost) int {
+	data := min(total.data, record.MaxPageBytes/record.MaxDataBytes+m.most+m.rootFields)
+	return total.values*valueBytes + data*record.MaxDataBytes
+}
+
 // meter measures a document. Its work is bounded: shape has let the document pass.
 type meter struct {
 	variables  map[string]any
 	rootFields int
 	page       int // records of the page of changes that is being measured
 	batch      int // writes of the batch that is being measured
+	most       int // records that a root field reads at once, save pages
 	refused    *gqlerror.Error
 }
 
@@ -132,6 +146,7 @@ func (m *meter) field(f *ast.Field) cost {
 		m.rootFields++
 		own.values += rootCost
 		m.readArguments(f)
+		m.most = max(m.most, m.batch)
 		total := own.plus(m.times(f, m.measure(f.SelectionSet)))
 		total.data = max(total.data, m.reads(f.Name))
 		return total

@@ -68,7 +68,19 @@ func (m mutation) write(ctx context.Context, request record.Request) (record.Res
 	if err != nil {
 		return record.Result{}, err
 	}
+	// A write that was made is answered whole, so that nobody takes it for one
+	// that failed; those after it in the document are not made.
+	claim, size := claimData(ctx, min(len(request.Writes), record.MaxBatch)), 0
+	defer func() { claim.settle(size) }()
+	if claim.left <= 0 {
+		return record.Result{}, tooMuchData()
+	}
 	result, err := m.records.Write(ctx, owner, request)
+	for _, r := range result.Results {
+		if r.Record != nil {
+			size += len(r.Record.Data)
+		}
+	}
 	return result, inInput(err)
 }
 

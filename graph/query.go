@@ -24,9 +24,14 @@ func (q query) Changes(ctx context.Context, since *record.Cursor, first int) (*o
 	if since != nil {
 		from = *since
 	}
-	page, err := q.records.Changes(ctx, owner, from, first)
+	claim, size := claimData(ctx, min(first, record.MaxPage)), 0
+	defer func() { claim.settle(size) }()
+	page, err := q.records.ChangesWithin(ctx, owner, from, first, max(claim.left, 1)) // one record in any case
 	if err != nil {
 		return nil, err
+	}
+	for i := range page.Records {
+		size += len(page.Records[i].Data)
 	}
 	return object.NewChangePage(page), nil
 }
@@ -36,8 +41,17 @@ func (q query) Record(ctx context.Context, id string) (*object.Record, error) {
 	if err != nil {
 		return nil, err
 	}
+	claim, size := claimData(ctx, 1), 0
+	defer func() { claim.settle(size) }()
 	r, err := q.records.Record(ctx, owner, id)
-	return (*object.Record)(r), err
+	if r == nil || err != nil {
+		return nil, err
+	}
+	if len(r.Data) > claim.left {
+		return nil, tooMuchData()
+	}
+	size = len(r.Data)
+	return (*object.Record)(r), nil
 }
 
 func (q query) Records(ctx context.Context, ids []string) ([]*object.Record, error) {
@@ -45,6 +59,8 @@ func (q query) Records(ctx context.Context, ids []string) ([]*object.Record, err
 	if err != nil {
 		return nil, err
 	}
+	claim, size := claimData(ctx, min(len(ids), record.MaxBatch)), 0
+	defer func() { claim.settle(size) }()
 	found, err := q.records.Records(ctx, owner, ids)
 	if err != nil {
 		return nil, err
@@ -52,6 +68,13 @@ func (q query) Records(ctx context.Context, ids []string) ([]*object.Record, err
 	records := make([]*object.Record, len(found))
 	for i, r := range found {
 		records[i] = (*object.Record)(r)
+		if r != nil {
+			size += len(r.Data)
+		}
+	}
+	if size > claim.left {
+		size = 0
+		return nil, tooMuchData()
 	}
 	return records, nil
 }

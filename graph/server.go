@@ -66,6 +66,7 @@ func NewServer(config Config) *handler.Server {
 	srv.Use(shape{cache})
 	srv.Use(reporter{})
 	srv.Use(access{introspection: config.Introspection})
+	srv.Use(allowances{})
 	srv.Use(limit{config.Limiter})
 	return srv
 }

@@ -128,6 +128,12 @@ func (s *Service) tell(ctx context.Context, owner Owner, head Revision) {
 // cursor. Errors are *InvalidError, *CursorTooOldError, *EpochMismatchError,
 // *UnavailableError or the context's.
 func (s *Service) Changes(ctx context.Context, owner Owner, since Cursor, first int) (Page, error) {
+	return s.ChangesWithin(ctx, owner, since, first, MaxPageBytes)
+}
+
+// ChangesWithin is Changes with up to maxBytes of data, save that the first
+// record always comes.
+func (s *Service) ChangesWithin(ctx context.Context, owner Owner, since Cursor, first, maxBytes int) (Page, error) {
 	if first < 1 || first > MaxPage {
 		return Page{}, invalid("first", "must be 1 to %d", MaxPage)
 	}
@@ -136,7 +142,7 @@ func (s *Service) Changes(ctx context.Context, owner Owner, since Cursor, first 
 		SkipTombstones: since.walk,
 		FromStart:      since.IsStart(),
 		Limit:          first,
-		MaxBytes:       MaxPageBytes,
+		MaxBytes:       maxBytes,
 	}
 	if since.kind == cursorOpaque {
 		span.Epoch = &since.epoch

@@ -53,6 +53,12 @@ func (b *Blobs) Add(at int, data []byte) {
 // Len is how long the JSON is with the data in it, in bytes.
 func (b *Blobs) Len(json []byte) int { return len(json) + b.encoded }
 
+// Held is about how many bytes of memory the data takes.
+func (b *Blobs) Held() int { return b.encoded/4*3 + len(b.list)*blobBytes }
+
+// blobBytes is what a blob takes beside its data.
+const blobBytes = 32
+
 // Append writes the JSON with the data in it behind what is there.
 func (b *Blobs) Append(to, json []byte) []byte {
 	to = slices.Grow(to, b.Len(json))

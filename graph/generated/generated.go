@@ -273,7 +273,8 @@ type Query {
   ): Record
 
   """
-  Many records at one instant, in the order asked; null where ` + "`" + `record` + "`" + ` would be null.
+  Many records at one instant, in the order asked; null where ` + "`" + `record` + "`" + ` would be null. Data of
+  more than ` + "`" + `limits.maxPageBytes` + "`" + ` is refused with ` + "`" + `BAD_USER_INPUT` + "`" + `: ask for fewer.
   """
   records(
     """
@@ -870,7 +871,10 @@ type Limits {
   """
   maxPage: Int!
   """
-  Data bytes in a page of ` + "`" + `changes` + "`" + `, before encoding. One record always fits.
+  Data bytes in the answer to a document, before encoding: of all its fields together, and
+  counted as often as the answer has them. A page of ` + "`" + `changes` + "`" + ` ends earlier, but holds at least one
+  record; ` + "`" + `record` + "`" + ` and ` + "`" + `records` + "`" + ` fail with ` + "`" + `BAD_USER_INPUT` + "`" + `. A write that was made is answered
+  whole; those after it in the document then fail, and are not made.
   """
   maxPageBytes: Int!
   """

@@ -53,7 +53,10 @@ type Limits struct {
 	MaxBatch int `json:"maxBatch"`
 	// Records in a page of `changes`.
 	MaxPage int `json:"maxPage"`
-	// Data bytes in a page of `changes`, before encoding. One record always fits.
+	// Data bytes in the answer to a document, before encoding: of all its fields together, and
+	// counted as often as the answer has them. A page of `changes` ends earlier, but holds at least one
+	// record; `record` and `records` fail with `BAD_USER_INPUT`. A write that was made is answered
+	// whole; those after it in the document then fail, and are not made.
 	MaxPageBytes int `json:"maxPageBytes"`
 	// Bytes of a request body or a WebSocket message.
 	MaxRequestBytes int `json:"maxRequestBytes"`

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -15,6 +14,7 @@ import (
 
 	"syncline/auth"
 	"syncline/graph/body"
+	"syncline/internal/budget"
 )
 
 const (
@@ -107,11 +107,6 @@ func countRootFields(set ast.SelectionSet) int {
 	return count
 }
 
-// appendResponse encodes a response.
-func appendResponse(buf []byte, resp *graphql.Response, blobs *body.Blobs) []byte {
-	return append(blobs.Append(appendHead(buf, resp), resp.Data), '}')
-}
-
 // appendHead is all of a response before its data, which may be long and comes
 // last; the bracket after it is left. Data is absent where nothing was
 // executed, and null where execution came to nothing. It was written by this
@@ -180,13 +175,13 @@ func quality(attributes map[string]string) float64 {
 
 // answer sends a response that is written whole.
 func (t *Transports) answer(w http.ResponseWriter, status int, mediaType string, resp *graphql.Response) {
-	t.send(w, status, mediaType, resp, &body.Blobs{})
+	t.send(w, status, mediaType, resp, &body.Blobs{}, nil)
 }
 
 // send sends a response with what its data leaves out. Anything but success goes out as
 // application/graphql-response+json, which tells clients that its body is ours
 // and not a proxy's.
-func (t *Transports) send(w http.ResponseWriter, status int, mediaType string, resp *graphql.Response, blobs *body.Blobs) {
+func (t *Transports) send(w http.ResponseWriter, status int, mediaType string, resp *graphql.Response, blobs *body.Blobs, grant *budget.Grant) {
 	if status != http.StatusOK {
 		mediaType = mediaGraphQL
 	}
@@ -201,18 +196,28 @@ func (t *Transports) send(w http.ResponseWriter, status int, mediaType string, r
 	head := appendHead(nil, resp)
 	size := len(head) + blobs.Len(resp.Data) + len(closingBracket)
 	header.Set("Content-Length", strconv.Itoa(size))
-	// What wraps the writer may not know of deadlines; the answer counts more.
-	control := http.NewResponseController(w)
-	_ = control.SetWriteDeadline(time.Now().Add(t.config.writeTimeout(size)))
+	p := t.newPace(w)
+	if size > maxPiece {
+		grant.Watch(p.reader, p.cut)
+	}
 	w.WriteHeader(status)
-	_ = blobs.Send(w, head, resp.Data, closingBracket) // who is gone needs no answer
+	_ = blobs.Send(p, head, resp.Data, closingBracket) // who is gone needs no answer
+}
+
+func (t *Transports) newPace(w http.ResponseWriter) *pace {
+	control := http.NewResponseController(w)
+	return &pace{to: w, timeout: t.config.WriteTimeout, deadline: control.SetWriteDeadline, reader: new(budget.Progress)}
 }
 
 var closingBracket = []byte{'}'}
 
 // reject sends the answer to a request that never became an operation.
 func (t *Transports) reject(w http.ResponseWriter, err *requestError) {
-	t.answer(w, err.status, mediaGraphQL, &graphql.Response{Errors: gqlerror.List{badInput(err.message)}})
+	told := badInput(err.message)
+	if err.status == http.StatusServiceUnavailable {
+		told = tooBusy(budget.ErrFull)
+	}
+	t.answer(w, err.status, mediaGraphQL, &graphql.Response{Errors: gqlerror.List{told}})
 }
 
 // retryAfter is what retryAfterMs of the first error says, in whole seconds.

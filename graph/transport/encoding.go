@@ -8,6 +8,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 
 	"syncline/graph/body"
+	"syncline/internal/budget"
 )
 
 // worthEncoding is from how many bytes of data an answer is compressed for a
@@ -34,13 +35,13 @@ func newEncoder() func(http.Handler) http.HandlerFunc {
 
 // deliver sends the answer to an operation that was executed. An event stream's
 // does not come this way: a compressor would hold its events back.
-func (t *Transports) deliver(w http.ResponseWriter, r *http.Request, status int, mediaType string, resp *graphql.Response, blobs *body.Blobs) {
+func (t *Transports) deliver(w http.ResponseWriter, r *http.Request, status int, mediaType string, resp *graphql.Response, blobs *body.Blobs, grant *budget.Grant) {
 	if blobs.Len(resp.Data) < worthEncoding {
 		w.Header().Add("Vary", "Accept-Encoding")
-		t.send(w, status, mediaType, resp, blobs)
+		t.send(w, status, mediaType, resp, blobs, grant)
 		return
 	}
 	encoder(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		t.send(w, status, mediaType, resp, blobs)
+		t.send(w, status, mediaType, resp, blobs, grant)
 	}))(w, r)
 }

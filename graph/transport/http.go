@@ -62,8 +62,16 @@ func (t *Transports) serve(w http.ResponseWriter, r *http.Request, exec graphql.
 		t.reject(w, err)
 		return
 	}
+	grant, err := t.lend(ctx, op)
+	if err != nil {
+		resp := refuse(ctx, exec, op, gqlerror.List{tooBusy(err)})
+		t.answer(w, refusalStatus(resp.Errors, mediaType), mediaType, resp)
+		return
+	}
+	defer grant.Release()
 	responses, ctx, _ := run(ctx, exec, op)
 	resp := responses(ctx)
+	grant.Shrink(held(resp, &stateOf(ctx).blobs))
 	if resp == nil {
 		// The client is gone, or a deadline passed: whether a mutation was
 		// applied is not known here.
@@ -71,7 +79,7 @@ func (t *Transports) serve(w http.ResponseWriter, r *http.Request, exec graphql.
 		err.Message, err.Extensions["outcome"] = "the request was cancelled", "UNKNOWN"
 		resp = &graphql.Response{Errors: gqlerror.List{err}}
 	}
-	t.deliver(w, r, executionStatus(resp, op.Operation), mediaType, resp, &stateOf(ctx).blobs)
+	t.deliver(w, r, executionStatus(resp, op.Operation), mediaType, resp, &stateOf(ctx).blobs, grant)
 }
 
 // checkKind keeps writes out of GET and streams out of both.

@@ -14,6 +14,7 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"syncline/graph/body"
+	"syncline/internal/budget"
 )
 
 // Close codes of graphql-transport-ws.
@@ -35,6 +36,7 @@ type message struct {
 	// refused says what is wrong with the operation of a subscribe message whose
 	// id is known: its client is told, and the socket goes on.
 	refused error
+	input   *budget.Grant // the memory of the message and what it became
 }
 
 var (
@@ -42,6 +44,7 @@ var (
 	errNoType    = errors.New("a message has a type")
 	errNoID      = errors.New("the message needs an id")
 	errNoPayload = errors.New("the payload must be an object")
+	errBusy      = errors.New("no memory is left for it")
 	errTooLong   = errors.New("it is too large: see maxRequestBytes of limits")
 	errLongID    = fmt.Errorf("an id has at most %d bytes", maxID)
 )
@@ -138,27 +141,53 @@ func (m message) object() map[string]any {
 	return object
 }
 
+// frame is a message on its way: JSON with its data, which is large and becomes
+// base64 only as it is sent, between what comes before and after.
+type frame struct {
+	head  []byte
+	json  []byte
+	blobs *body.Blobs
+	tail  []byte
+}
+
+// size is how many bytes are sent.
+func (f frame) size() int {
+	if f.blobs == nil {
+		return len(f.head)
+	}
+	return len(f.head) + f.blobs.Len(f.json) + len(f.tail)
+}
+
+// bytes is the message in one piece.
+func (f frame) bytes() []byte {
+	if f.blobs == nil {
+		return f.head
+	}
+	return append(f.blobs.Append(f.head, f.json), f.tail...)
+}
+
 // What the server sends.
 
-func ackMessage() []byte { return []byte(`{"type":"connection_ack"}`) }
+func ackMessage() frame { return frame{head: []byte(`{"type":"connection_ack"}`)} }
 
-func pongMessage(payload any) []byte {
+func pongMessage(payload any) frame {
 	if payload == nil {
-		return []byte(`{"type":"pong"}`)
+		return frame{head: []byte(`{"type":"pong"}`)}
 	}
-	return append(appendMember([]byte(`{"type":"pong"`), "payload", encode(payload)), '}')
+	return frame{head: append(appendMember([]byte(`{"type":"pong"`), "payload", encode(payload)), '}')}
 }
 
-func nextMessage(id string, resp *graphql.Response, blobs *body.Blobs) []byte {
-	return append(appendResponse(withPayload("next", id), resp, blobs), '}')
+// nextMessage is written when it is sent, see frame.
+func nextMessage(id string, resp *graphql.Response, blobs *body.Blobs) frame {
+	return frame{appendHead(withPayload("next", id), resp), resp.Data, blobs, []byte("}}")}
 }
 
-func errorMessage(id string, errs gqlerror.List) []byte {
-	return append(append(withPayload("error", id), encode(errs)...), '}')
+func errorMessage(id string, errs gqlerror.List) frame {
+	return frame{head: append(append(withPayload("error", id), encode(errs)...), '}')}
 }
 
-func completeMessage(id string) []byte {
-	return append(appendMember([]byte(`{"type":"complete"`), "id", encode(id)), '}')
+func completeMessage(id string) frame {
+	return frame{head: append(appendMember([]byte(`{"type":"complete"`), "id", encode(id)), '}')}
 }
 
 func withPayload(kind, id string) []byte {

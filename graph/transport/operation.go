@@ -23,13 +23,15 @@ type operationState struct {
 	resume  string
 	resumes bool
 
-	blobs body.Blobs // that the response being made leaves out
+	expected int        // bytes that it may come to hold, see Expect
+	blobs    body.Blobs // that the response being made leaves out
 
 	// Of a subscription made by Stream.
 	pull   func() (ready bool) // makes the next event, if there is one
 	cursor string              // of the event that was made last, if such events have one
 	notify func(wake func())   // see Source
 	end    func()              // tells that no more are wanted
+	forget func()              // lets go of what was read ahead; nil if nothing ever is
 
 	mu      sync.Mutex
 	failure error
@@ -45,6 +47,9 @@ type Source[T any] interface {
 	Notify(wake func())
 	// Close is called when no more events are wanted.
 	Close()
+	// Forget lets go of what was read ahead. It is called instead of Poll, when the
+	// reader turns out to be slow.
+	Forget()
 }
 
 // Stream makes the channel of a subscription. Its events are polled, each when
@@ -58,7 +63,7 @@ type Source[T any] interface {
 func Stream[T, M any](ctx context.Context, from Source[T], convert func(T) *M, cursor func(T) string) <-chan *M {
 	state := stateOf(ctx)
 	events := make(chan *M, 1)
-	state.notify, state.end = from.Notify, from.Close
+	state.notify, state.end, state.forget = from.Notify, from.Close, from.Forget
 	state.pull = func() (ready bool) {
 		event, ok, err := from.Poll(ctx)
 		if err == nil {

@@ -10,6 +10,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/99designs/gqlgen/graphql"
+
+	"syncline/internal/budget"
 )
 
 // requestError refuses a request before its document was looked at.
@@ -31,16 +33,17 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) (*graphql.Raw
 	}
 	params := &graphql.RawParams{Headers: r.Header}
 	params.ReadTime.Start = graphql.Now()
-	var body bytes.Buffer
-	body.Grow(int(min(max(r.ContentLength, 0), maxHint)) + bytes.MinRead)
-	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, limit))
+	data, err := readAll(w, r, limit)
 	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
 		return nil, &requestError{http.StatusRequestEntityTooLarge, "the request body is too large"}
 	}
 	if err != nil {
 		return nil, malformed("the request body could not be read")
 	}
-	fields, err := decodeObject(body.Bytes(), maxValues)
+	if !grow(budget.FromContext(r.Context()), data) {
+		return nil, &requestError{http.StatusServiceUnavailable, "no memory is left"}
+	}
+	fields, err := decodeObject(data, maxValues)
 	if err != nil {
 		return nil, malformed("the request body is refused: " + err.Error())
 	}
@@ -49,6 +52,21 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) (*graphql.Raw
 	}
 	params.ReadTime.End = graphql.Now()
 	return params, nil
+}
+
+// readAll reads a body, without a copy where it has been read already.
+func readAll(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	if read, ok := r.Body.(interface{ Take() []byte }); ok {
+		data := read.Take()
+		if int64(len(data)) > limit {
+			return nil, &http.MaxBytesError{Limit: limit}
+		}
+		return data, nil
+	}
+	var data bytes.Buffer
+	data.Grow(int(min(max(r.ContentLength, 0), maxHint)) + bytes.MinRead)
+	_, err := data.ReadFrom(http.MaxBytesReader(w, r.Body, limit))
+	return data.Bytes(), err
 }
 
 // maxHint is how far a request's Content-Length is believed before the body is there.

@@ -11,6 +11,9 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/gorilla/websocket"
+	"golang.org/x/sync/semaphore"
+
+	"syncline/internal/budget"
 )
 
 // closeWait is how long a peer may take to answer a close frame.
@@ -27,6 +30,9 @@ type socket struct {
 	cancel  context.CancelFunc // ends everything that runs for the socket
 	running sync.WaitGroup     // operations, and the writer while there is one
 
+	unsent *semaphore.Weighted // bytes that operations hold until they are sent
+	reader budget.Progress     // the client's, in taking what is written
+
 	// Only the reader's.
 	initialised bool
 	upgrade     *http.Request // until initialised
@@ -40,6 +46,7 @@ type socket struct {
 	operations []*operation // few: see Config.MaxOperations
 	slots      int          // operations that have not sent their last message
 	resume     map[string]string
+	readBy     time.Time // when the message that is being read must be there; or zero
 	queue      []outgoing
 	writing    bool
 }
@@ -52,7 +59,7 @@ type stopTimer struct{ *time.Timer }
 func (t stopTimer) Stop() { t.Timer.Stop() }
 
 func newSocket(t *Transports, exec graphql.GraphExecutor, ws *websocket.Conn, cancel context.CancelFunc) *socket {
-	return &socket{Transports: t, exec: exec, ws: ws, cancel: cancel}
+	return &socket{Transports: t, exec: exec, ws: ws, cancel: cancel, unsent: semaphore.NewWeighted(maxQueued)}
 }
 
 // serve reads until the connection fails, and leaves nothing behind.
@@ -85,7 +92,7 @@ func (s *socket) read(ctx context.Context) {
 		}
 	}()
 	for {
-		frame, data, cut, err := s.readMessage()
+		frame, data, input, cut, err := s.readMessage(ctx)
 		if errors.Is(err, websocket.ErrReadLimit) {
 			s.linger() // gorilla has sent 1009
 		}
@@ -93,11 +100,20 @@ func (s *socket) read(ctx context.Context) {
 			return
 		}
 		if !s.heard(0) {
+			input.Release()
 			continue // closing: nothing counts any more
 		}
 		m, err := parseMessage(frame, data, s.most(), cut)
+		m.input = input
+		if err != nil {
+			input.Release()
+		}
 		if errors.Is(err, errTooLong) {
 			s.close(websocket.CloseMessageTooBig, "Message too big")
+			continue
+		}
+		if errors.Is(err, errBusy) {
+			s.close(websocket.CloseTryAgainLater, "No memory left")
 			continue
 		}
 		if err != nil {
@@ -114,35 +130,10 @@ func (s *socket) read(ctx context.Context) {
 	}
 }
 
-// readMessage reads a message; of one that is too long the beginning, and cut says
-// so. The rest is passed over, up to maxSkipped times the limit: one operation
-// that is too large is no reason to end all others of its socket.
-func (s *socket) readMessage() (frame int, data []byte, cut, err error) {
-	frame, r, err := s.ws.NextReader()
-	if err != nil {
-		return 0, nil, nil, err
-	}
-	limit := s.config.MaxRequestBytes
-	if data, err = io.ReadAll(io.LimitReader(r, limit+1)); err == nil && int64(len(data)) > limit {
-		cut = errTooLong
-		_, err = io.Copy(io.Discard, r)
-	}
-	return frame, data, cut, err
-}
-
-// maxSkipped is how many times as large as it may be a message is when its socket
-// is closed at once, with 1009.
-const maxSkipped = 16
-
-// most is how many JSON values a message may have.
-func (s *socket) most() int {
-	if s.initialised {
-		return maxValues
-	}
-	return s.config.initValues()
-}
-
 func (s *socket) handle(ctx context.Context, m message) context.Context {
+	if m.kind != "subscribe" {
+		defer m.input.Release()
+	}
 	switch m.kind {
 	case "connection_init":
 		return s.initialise(ctx, m)
@@ -164,7 +155,11 @@ func (s *socket) heard(writing time.Duration) bool {
 	if s.closing {
 		return false
 	}
-	_ = s.ws.SetReadDeadline(time.Now().Add(s.config.KeepAlive + s.config.PongTimeout + writing))
+	until := time.Now().Add(s.config.KeepAlive + s.config.PongTimeout + writing)
+	if !s.readBy.IsZero() && s.readBy.Before(until) {
+		until = s.readBy
+	}
+	_ = s.ws.SetReadDeadline(until)
 	return true
 }
 

@@ -6,12 +6,14 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"syncline/graph/body"
+	"syncline/internal/budget"
 )
 
 // eventStream serves any operation as server-sent events, by the protocol of
@@ -42,7 +44,7 @@ func (t eventStream) Do(w http.ResponseWriter, r *http.Request, exec graphql.Gra
 	ctx, cancel := context.WithCancel(withOperation(r.Context(), state))
 	defer cancel()
 	defer endStream(ctx)
-	s := &stream{config: t.config, w: w, control: http.NewResponseController(w), cancel: cancel}
+	s := &stream{config: t.config, w: w, control: http.NewResponseController(w), cancel: cancel, reader: new(budget.Progress)}
 	if !t.live.add(s) {
 		t.answer(w, http.StatusServiceUnavailable, mediaGraphQL, &graphql.Response{Errors: gqlerror.List{unavailable()}})
 		return
@@ -58,21 +60,33 @@ func (t *Transports) stream(ctx context.Context, s *stream, exec graphql.GraphEx
 	if len(errs) > 0 {
 		resp := refuse(ctx, exec, op, errs)
 		status := refusalStatus(resp.Errors, mediaJSON)
-		t.answerOrStream(s, status, resp, &body.Blobs{})
+		t.answerOrStream(s, status, resp, &body.Blobs{}, nil)
 		return
 	}
+	grant, err := t.lend(ctx, op)
+	if err != nil {
+		resp := refuse(ctx, exec, op, gqlerror.List{tooBusy(err)})
+		t.answerOrStream(s, refusalStatus(resp.Errors, mediaJSON), resp, &body.Blobs{}, nil)
+		return
+	}
+	defer grant.Release()
 	responses, ctx, pending := run(ctx, exec, op)
 	if !pending {
 		if resp := responses(ctx); resp != nil {
-			t.answerOrStream(s, executionStatus(resp, op.Operation), resp, &stateOf(ctx).blobs)
+			blobs := &stateOf(ctx).blobs
+			grant.Shrink(held(resp, blobs))
+			t.answerOrStream(s, executionStatus(resp, op.Operation), resp, blobs, grant)
 		}
 		return
 	}
+	// What lasts holds nothing of its request.
+	grant.Release()
+	budget.FromContext(ctx).Release()
 	stop := s.open(ctx, t.config)
 	defer stop()
 	next := waiting(ctx, responses)
 	for resp := next(); resp != nil; resp = next() {
-		s.next(resp, &stateOf(ctx).blobs)
+		t.sendEvent(ctx, s, resp)
 		t.config.Pace(ctx)
 	}
 	if ctx.Err() != nil {
@@ -82,6 +96,19 @@ func (t *Transports) stream(ctx context.Context, s *stream, exec graphql.GraphEx
 		s.next(failure, &body.Blobs{})
 	}
 	s.complete()
+}
+
+// sendEvent sends an event, and waits until it is gone.
+func (t *Transports) sendEvent(ctx context.Context, s *stream, resp *graphql.Response) {
+	blobs := &stateOf(ctx).blobs
+	gone, over := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(over)
+		t.attend(ctx, int(held(resp, blobs)), gone, s.reader, s.abort)
+	}()
+	s.next(resp, blobs)
+	close(gone)
+	<-over
 }
 
 // waiting answers a function that waits for the next response, nil after the last.
@@ -104,11 +131,12 @@ func waiting(ctx context.Context, responses graphql.ResponseHandler) func() *gra
 }
 
 // answerOrStream sends the only response that there is.
-func (t *Transports) answerOrStream(s *stream, status int, resp *graphql.Response, blobs *body.Blobs) {
+func (t *Transports) answerOrStream(s *stream, status int, resp *graphql.Response, blobs *body.Blobs, grant *budget.Grant) {
 	if status != http.StatusOK {
-		t.send(s.w, status, mediaGraphQL, resp, blobs)
+		t.send(s.w, status, mediaGraphQL, resp, blobs, grant)
 		return
 	}
+	grant.Watch(s.reader, s.abort)
 	s.begin()
 	s.next(resp, blobs)
 	s.complete()
@@ -120,11 +148,14 @@ type stream struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
 	cancel  context.CancelFunc
+	reader  *budget.Progress
 
 	mu       sync.Mutex
 	ended    bool
 	retiring bool
 	silent   *time.Timer // of a subscription
+
+	aborted atomic.Bool
 }
 
 // retire ends a subscription. What is answered once is answered first.
@@ -140,7 +171,17 @@ func (s *stream) retire() {
 // abort also wakes a write that waits for its reader.
 func (s *stream) abort() {
 	s.cancel()
+	s.aborted.Store(true)
 	_ = s.control.SetWriteDeadline(time.Now())
+}
+
+// setDeadline keeps a write from waiting that begins after abort.
+func (s *stream) setDeadline(until time.Time) error {
+	err := s.control.SetWriteDeadline(until)
+	if s.aborted.Load() {
+		err = s.control.SetWriteDeadline(time.Now())
+	}
+	return err
 }
 
 // begin sends the header. Proxies that compress hold events back until they have
@@ -152,7 +193,7 @@ func (s *stream) begin() {
 	header.Set("Content-Type", "text/event-stream")
 	header.Set("X-Accel-Buffering", "no")
 	s.w.WriteHeader(http.StatusOK)
-	s.send([]byte(":\n\n"))
+	s.send([]byte(":\n\n"), nil, &body.Blobs{}, nil)
 }
 
 // open begins a stream that may last. What it answers ends it.
@@ -166,7 +207,7 @@ func (s *stream) open(ctx context.Context, config Config) (stop func()) {
 		return ctx.Err() == nil
 	})
 	s.mu.Lock()
-	s.silent = time.AfterFunc(config.KeepAlive, func() { s.send([]byte(":\n\n")) })
+	s.silent = time.AfterFunc(config.KeepAlive, func() { s.send([]byte(":\n\n"), nil, &body.Blobs{}, nil) })
 	if s.retiring {
 		s.cancel()
 	}
@@ -186,21 +227,23 @@ func (s *stream) end() {
 }
 
 func (s *stream) next(resp *graphql.Response, blobs *body.Blobs) {
-	event := appendResponse([]byte("event: next\ndata: "), resp, blobs)
-	s.send(append(event, "\n\n"...))
+	s.send(appendHead([]byte("event: next\ndata: "), resp), resp.Data, blobs, []byte("}\n\n"))
 }
 
-func (s *stream) complete() { s.send([]byte("event: complete\ndata:\n\n")) }
+func (s *stream) complete() {
+	s.send([]byte("event: complete\ndata:\n\n"), nil, &body.Blobs{}, nil)
+}
 
-// send writes one event. A reader that does not take it in time loses the stream.
-func (s *stream) send(event []byte) {
+// send writes one event: JSON with its data, between what comes before and after.
+// A reader that does not take it in time loses the stream.
+func (s *stream) send(before, json []byte, blobs *body.Blobs, after []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended {
 		return
 	}
-	_ = s.control.SetWriteDeadline(time.Now().Add(s.config.writeTimeout(len(event))))
-	_, err := s.w.Write(event) //nolint:gosec // not HTML, and declared as such
+	p := &pace{to: s.w, timeout: s.config.WriteTimeout, deadline: s.setDeadline, reader: s.reader}
+	err := blobs.Send(p, before, json, after)
 	if err == nil {
 		err = s.control.Flush()
 	}

@@ -2,18 +2,22 @@ package transport
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
+	"syncline/auth"
 	"syncline/graph/body"
+	"syncline/internal/budget"
 )
 
 // operation is what a subscribe message began: of any kind, not only a subscription.
 type operation struct {
 	id     string
 	cancel context.CancelFunc
+	memory memory
 
 	// Under the socket's mutex.
 	subscription bool
@@ -22,16 +26,23 @@ type operation struct {
 
 func (s *socket) subscribe(ctx context.Context, m message) {
 	params := &graphql.RawParams{}
+	if m.input == nil && m.refused == nil {
+		var err error
+		if m.input, err = s.config.Input.Acquire(ctx, budget.Input(tinyMessage), auth.Shares(ctx)...); err != nil {
+			m.refused = errBusy
+		}
+	}
 	if m.refused == nil {
 		if err := fill(params, m.object()); err != nil {
 			m.refused = err
 		}
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	op := &operation{id: m.id, cancel: cancel}
+	op := &operation{id: m.id, cancel: cancel, memory: memory{input: m.input}}
 	state := &operationState{}
 	if !s.admit(op, state) {
 		cancel()
+		m.input.Release()
 		return
 	}
 	s.running.Add(1)
@@ -107,16 +118,19 @@ func (s *socket) release(op *operation) {
 // subscription has begun. refused is why it does not run at all, or nil.
 func (s *socket) operate(ctx context.Context, op *operation, params *graphql.RawParams, refused error) {
 	ctx, done := s.config.Around(ctx)
-	end := func(last [][]byte) {
+	end := func(last []frame) {
 		endStream(ctx)
 		done()
-		s.push(outgoing{op: op, last: true, frames: last})
+		s.push(outgoing{op: op, last: true, frames: last, done: func() { op.memory.release(s) }})
 		op.cancel()
 		s.running.Done()
 	}
 	if refused != nil {
 		errs := gqlerror.List{badInput("the message is refused: " + refused.Error())}
-		end([][]byte{errorMessage(op.id, refuse(ctx, s.exec, &graphql.OperationContext{}, errs).Errors)})
+		if errors.Is(refused, errBusy) {
+			errs = gqlerror.List{tooBusy(budget.ErrFull)}
+		}
+		end([]frame{errorMessage(op.id, refuse(ctx, s.exec, &graphql.OperationContext{}, errs).Errors)})
 	} else if last, send := s.execute(ctx, op, params); send == nil {
 		end(last)
 	} else {
@@ -127,14 +141,14 @@ func (s *socket) operate(ctx context.Context, op *operation, params *graphql.Raw
 // follow sends a subscription's events whenever there are some. What executing
 // took of this goroutine's stack, and the goroutine itself, go: an idle
 // subscription has none.
-func (s *socket) follow(ctx context.Context, op *operation, send sender, end func(last [][]byte)) {
+func (s *socket) follow(ctx context.Context, op *operation, send sender, end func(last []frame)) {
 	over := false
 	events := newSleeper(func() {
 		if over {
 			return
 		}
 		over = true // also if send panics
-		last := s.guard(ctx, op, func() (last [][]byte) {
+		last := s.guard(ctx, op, func() (last []frame) {
 			last, over = send()
 			return last
 		})
@@ -147,46 +161,52 @@ func (s *socket) follow(ctx context.Context, op *operation, send sender, end fun
 }
 
 // guard answers a panic with an error message.
-func (s *socket) guard(ctx context.Context, op *operation, run func() [][]byte) (last [][]byte) {
+func (s *socket) guard(ctx context.Context, op *operation, run func() []frame) (last []frame) {
 	defer func() {
 		if value := recover(); value != nil {
-			last = [][]byte{errorMessage(op.id, presentPanic(ctx, s.exec, value))}
+			last = []frame{errorMessage(op.id, presentPanic(ctx, s.exec, value))}
 		}
 	}()
 	return run()
 }
 
 // sender sends the events that there are. The last messages come when it is over.
-type sender func() (last [][]byte, over bool)
+type sender func() (last []frame, over bool)
 
 // execute answers the operation's last messages or, of a subscription, what
 // sends the events that there are.
-func (s *socket) execute(ctx context.Context, op *operation, params *graphql.RawParams) (last [][]byte, send sender) {
-	last = s.guard(ctx, op, func() [][]byte {
+func (s *socket) execute(ctx context.Context, op *operation, params *graphql.RawParams) (last []frame, send sender) {
+	last = s.guard(ctx, op, func() []frame {
 		opCtx, errs := parse(ctx, s.exec, params)
 		if len(errs) > 0 {
-			return [][]byte{errorMessage(op.id, refuse(ctx, s.exec, opCtx, errs).Errors)}
+			return []frame{errorMessage(op.id, refuse(ctx, s.exec, opCtx, errs).Errors)}
 		}
 		s.classify(op, isSubscription(opCtx))
+		if err := op.memory.lend(ctx, s, opCtx); err != nil {
+			return []frame{errorMessage(op.id, refuse(ctx, s.exec, opCtx, gqlerror.List{tooBusy(err)}).Errors)}
+		}
 		responses, ctx, _ := run(ctx, s.exec, opCtx)
 		if isSubscription(opCtx) {
-			send = func() ([][]byte, bool) { return s.sendEvents(ctx, op, responses) }
+			op.memory.release(s) // what lasts holds nothing of its message
+			send = func() ([]frame, bool) { return s.sendEvents(ctx, op, responses) }
 			return nil
 		}
-		return answerOf(op, responses(ctx), &stateOf(ctx).blobs)
+		resp, blobs := responses(ctx), &stateOf(ctx).blobs
+		op.memory.shrink(s, held(resp, blobs))
+		return answerOf(op, resp, blobs)
 	})
 	return last, send
 }
 
 // answerOf are the messages that answer a query or mutation.
-func answerOf(op *operation, resp *graphql.Response, blobs *body.Blobs) [][]byte {
+func answerOf(op *operation, resp *graphql.Response, blobs *body.Blobs) []frame {
 	switch {
 	case resp == nil:
 		return nil
 	case notExecuted(resp):
-		return [][]byte{errorMessage(op.id, resp.Errors)}
+		return []frame{errorMessage(op.id, resp.Errors)}
 	default:
-		return [][]byte{nextMessage(op.id, resp, blobs), completeMessage(op.id)}
+		return []frame{nextMessage(op.id, resp, blobs), completeMessage(op.id)}
 	}
 }
 
@@ -204,7 +224,7 @@ func (s *socket) classify(op *operation, subscription bool) {
 // sendEvents sends the events that there are, one by one: the next is not asked
 // for before the last is on its way, so that a slow reader costs no queue. The
 // subscription is over when there are no more to come.
-func (s *socket) sendEvents(ctx context.Context, op *operation, responses graphql.ResponseHandler) (last [][]byte, over bool) {
+func (s *socket) sendEvents(ctx context.Context, op *operation, responses graphql.ResponseHandler) (last []frame, over bool) {
 	gone := make(chan struct{}, 1)
 	for {
 		resp, ready := nextResponse(ctx, responses)
@@ -214,23 +234,24 @@ func (s *socket) sendEvents(ctx context.Context, op *operation, responses graphq
 		case resp == nil:
 			return s.lastMessages(ctx, op), true
 		case notExecuted(resp):
-			return [][]byte{errorMessage(op.id, resp.Errors)}, true
+			return []frame{errorMessage(op.id, resp.Errors)}, true
 		}
-		s.push(outgoing{op: op, frames: [][]byte{nextMessage(op.id, resp, &stateOf(ctx).blobs)}, gone: gone})
-		<-gone
+		blobs := &stateOf(ctx).blobs
+		s.push(outgoing{op: op, frames: []frame{nextMessage(op.id, resp, blobs)}, gone: gone})
+		s.attend(ctx, int(held(resp, blobs)), gone, &s.reader, s.abort)
 		s.config.Pace(ctx)
 	}
 }
 
 // lastMessages end a subscription that has no more events.
-func (s *socket) lastMessages(ctx context.Context, op *operation) [][]byte {
+func (s *socket) lastMessages(ctx context.Context, op *operation) []frame {
 	if ctx.Err() != nil {
 		return nil // ended from outside: complete would say that there is no more
 	}
 	if failure := failureOf(ctx, s.exec); failure != nil {
-		return [][]byte{errorMessage(op.id, failure.Errors)}
+		return []frame{errorMessage(op.id, failure.Errors)}
 	}
-	return [][]byte{completeMessage(op.id)}
+	return []frame{completeMessage(op.id)}
 }
 
 // notExecuted tells refused operations from those whose fields failed.

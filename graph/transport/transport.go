@@ -28,6 +28,8 @@ import (
 	"time"
 
 	"github.com/99designs/gqlgen/graphql/handler"
+
+	"syncline/internal/budget"
 )
 
 // Config says how the transports behave. Its zero value serves everybody, by
@@ -40,8 +42,8 @@ type Config struct {
 	// Default 100.
 	MaxOperations int
 
-	// WriteTimeout bounds each write to a client. Messages of more than a few
-	// kilobytes get more, by minThroughput. Default 10 s.
+	// WriteTimeout is how long a client may take nothing of what is written to it.
+	// Beyond, it takes 64 KiB a second or more, or is cut off. Default 10 s.
 	WriteTimeout time.Duration
 	// KeepAlive is how often a WebSocket is pinged, and how long an event
 	// stream is silent before a comment goes out. Default 15 s.
@@ -59,6 +61,11 @@ type Config struct {
 	// Drain is the time over which Shutdown spreads the closing of connections,
 	// so that clients do not all arrive at a sibling at once. Default 0: at once.
 	Drain time.Duration
+
+	// Input and Output are the memory that operations share: for messages of
+	// WebSockets and what they become, and for what is read and answered. That of a
+	// request's body comes with its context (budget.FromContext). Default: no bound.
+	Input, Output *budget.Pool
 
 	// CheckOrigin tells whether a WebSocket may come from the request's origin.
 	// Default: only from the server's own.
@@ -147,12 +154,4 @@ func (t *Transports) Install(srv *handler.Server) {
 // are cut off and the error is ctx's.
 func (t *Transports) Shutdown(ctx context.Context) error {
 	return t.live.shutdown(ctx, t.config.Drain)
-}
-
-// minThroughput is how slow a reader may be, in bytes per second, before a
-// large message counts as stalled.
-const minThroughput = 64 << 10
-
-func (c Config) writeTimeout(size int) time.Duration {
-	return c.WriteTimeout + time.Duration(size)*time.Second/minThroughput
 }

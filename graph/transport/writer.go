@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"net"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -8,10 +9,11 @@ import (
 
 // outgoing is a message on its way, and who waits for it to be gone.
 type outgoing struct {
-	frames [][]byte
+	frames []frame
 	op     *operation // nil: the reader's own
 	last   bool       // the operation is over with this one
 	gone   chan struct{}
+	done   func() // called when it is gone, or dropped; may be nil
 }
 
 // push queues a message. The queue is short: each operation, and the reader,
@@ -30,9 +32,9 @@ func (s *socket) push(m outgoing) {
 
 // reply sends a message of the reader's own and waits until it is gone, so that
 // whoever asks much and reads nothing is not read either.
-func (s *socket) reply(frame []byte) {
+func (s *socket) reply(message frame) {
 	gone := make(chan struct{}, 1)
-	s.push(outgoing{frames: [][]byte{frame}, gone: gone})
+	s.push(outgoing{frames: []frame{message}, gone: gone})
 	<-gone
 }
 
@@ -42,6 +44,9 @@ func (s *socket) write() {
 	for m, ok := s.pop(); ok; m, ok = s.pop() {
 		for _, frame := range m.frames {
 			s.writeFrame(frame)
+		}
+		if m.done != nil {
+			m.done()
 		}
 		if m.gone != nil {
 			m.gone <- struct{}{}
@@ -73,17 +78,44 @@ func (s *socket) pop() (outgoing, bool) {
 	return m, true
 }
 
-// writeFrame gives a large message the time that a slow reader needs. One that
-// reads nothing at all loses the connection.
-func (s *socket) writeFrame(data []byte) {
-	timeout := s.config.writeTimeout(len(data))
-	if !s.heard(timeout) {
-		return
+// writeFrame writes a message, a large one in pieces. A client that takes nothing
+// of it loses the connection.
+func (s *socket) writeFrame(f frame) {
+	p := &pace{timeout: s.config.WriteTimeout, reader: &s.reader, deadline: func(until time.Time) error {
+		if !s.heard(time.Until(until)) {
+			return net.ErrClosed
+		}
+		return s.ws.SetWriteDeadline(until)
+	}}
+	var err error
+	if size := f.size(); size <= maxPiece {
+		p.began = time.Now()
+		p.allow(size)
+		err = s.ws.WriteMessage(websocket.TextMessage, f.bytes())
+		s.reader.Made()
+	} else {
+		err = s.writePieces(p, f)
 	}
-	_ = s.ws.SetWriteDeadline(time.Now().Add(timeout))
-	if s.ws.WriteMessage(websocket.TextMessage, data) != nil {
+	if err != nil {
 		s.abort()
 		return
 	}
 	s.heard(0)
+}
+
+func (s *socket) writePieces(p *pace, f frame) error {
+	w, err := s.ws.NextWriter(websocket.TextMessage)
+	if err != nil {
+		return err
+	}
+	p.to = w
+	if f.blobs == nil {
+		_, err = p.Write(f.head)
+	} else {
+		err = f.blobs.Send(p, f.head, f.json, f.tail)
+	}
+	if err != nil {
+		return err
+	}
+	return w.Close()
 }

@@ -2,6 +2,10 @@
 // than is left waits for a moment, and is then refused. Nothing is allocated
 // here; whoever works on a request says what it may come to hold.
 //
+// Those who held much for long lately wait behind those who did not, and what a
+// peer does not take is taken back sooner from them. So whoever lets answers lie
+// waits for himself, with however many keys and connections.
+//
 //	pool := budget.New(64 << 20)
 //	grant, err := pool.Acquire(ctx, worst, budget.Share{Name: owner, Part: 4})
 //	if err != nil {
@@ -28,12 +32,14 @@ const (
 	// patience is how long a request waits for memory. It is longer than a
 	// stalled peer may keep it.
 	patience = 3 * time.Second
-	// stall is how long a peer may make no progress while others wait.
-	stall = time.Second
+	// stall is how long a peer may make no progress while others wait, and
+	// shortStall how long if its debt is higher than that of one of them.
+	stall      = time.Second
+	shortStall = 100 * time.Millisecond
 	// lookEvery is how often stalled peers are looked for while others wait.
-	lookEvery = 250 * time.Millisecond
+	lookEvery = 50 * time.Millisecond
 	// maxWaiting bounds those who wait, for they hold something, too.
-	maxWaiting = 1024
+	maxWaiting = 512
 )
 
 // Pool is the memory. It is safe for concurrent use. A nil Pool grants all.
@@ -41,17 +47,18 @@ const (
 // A quarter of it is kept for small grants, of up to a 32nd of the pool each: they
 // are over soon, and must not wait until large answers have reached slow peers.
 type Pool struct {
-	size  int64
-	began time.Time
+	size int64
 
 	mu      sync.Mutex
 	used    int64
-	large   int64            // of used, by grants that are not small
-	held    map[string]int64 // by the name of a share
-	waiting []*waiter        // in the order in which they came
+	large   int64              // of used, by grants that are not small
+	holders map[string]*holder // by the name of a share
+	waiting []*waiter          // in the order in which they came
 	watched map[*Grant]struct{}
 	looking bool
 	refused atomic.Int64
+	// forgetAt is at how many holders those are forgotten that owe nothing.
+	forgetAt int
 }
 
 // Share bounds what one of those has who use the pool.
@@ -64,7 +71,7 @@ type Share struct {
 
 // New makes a pool of a number of bytes.
 func New(bytes int64) *Pool {
-	return &Pool{size: bytes, began: time.Now(), held: make(map[string]int64), watched: make(map[*Grant]struct{})}
+	return &Pool{size: bytes, holders: make(map[string]*holder), watched: make(map[*Grant]struct{}), forgetAt: minHolders}
 }
 
 // Grant is memory that a request may use. It is safe for concurrent use. A nil
@@ -73,21 +80,35 @@ type Grant struct {
 	pool   *Pool
 	shares []Share
 	large  bool
-	moved  atomic.Int64 // when its peer made progress, in nanoseconds of the pool's life
 
 	// Under the pool's mutex.
 	bytes int64
+	peer  *Progress
 	cut   func()
 }
 
+// Progress is when a peer was last seen to take or send something. It is safe
+// for concurrent use.
+type Progress struct{ at atomic.Int64 } // Unix nanoseconds
+
+// Made tells that the peer makes progress now.
+func (p *Progress) Made() { p.at.Store(time.Now().UnixNano()) }
+
+func (p *Progress) since(now time.Time) time.Duration {
+	return time.Duration(now.UnixNano() - p.at.Load())
+}
+
 type waiter struct {
-	grant   *Grant
-	granted chan struct{}
+	grant *Grant
+	done  chan struct{}
+	rank  int // when it was last looked at
+	// refused says that another had to be let in; read when done is closed.
+	refused bool
 }
 
 // Acquire gets a number of bytes, at once or after a wait of up to three
-// seconds, in the order in which requests came, as far as their shares allow.
-// Whoever asks for more than there is gets all of it. The error is ErrFull or
+// seconds: those of low debt first, else in the order in which requests came, as
+// far as their shares allow. Whoever asks for more than there is gets all of it. The error is ErrFull or
 // ctx's.
 func (p *Pool) Acquire(ctx context.Context, bytes int64, shares ...Share) (*Grant, error) {
 	if p == nil {
@@ -103,13 +124,12 @@ func (p *Pool) Acquire(ctx context.Context, bytes int64, shares ...Share) (*Gran
 		p.mu.Unlock()
 		return g, nil
 	}
-	if len(p.waiting) == maxWaiting {
+	w := &waiter{grant: g, done: make(chan struct{})}
+	if !p.enter(w) {
 		p.mu.Unlock()
 		p.refused.Add(1)
 		return nil, ErrFull
 	}
-	w := &waiter{grant: g, granted: make(chan struct{})}
-	p.waiting = append(p.waiting, w)
 	p.serve()
 	p.look()
 	p.mu.Unlock()
@@ -121,8 +141,8 @@ func (p *Pool) wait(ctx context.Context, w *waiter) (*Grant, error) {
 	defer timer.Stop()
 	err := ErrFull
 	select {
-	case <-w.granted:
-		return w.grant, nil
+	case <-w.done:
+		return w.outcome()
 	case <-timer.C:
 	case <-ctx.Done():
 		err = ctx.Err()
@@ -130,13 +150,41 @@ func (p *Pool) wait(ctx context.Context, w *waiter) (*Grant, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	i := slices.Index(p.waiting, w)
-	if i < 0 { // granted just now
-		return w.grant, nil
+	if i < 0 { // just now
+		return w.outcome()
 	}
 	p.waiting = slices.Delete(p.waiting, i, i+1)
 	p.serve() // who came later may fit
 	p.refused.Add(1)
 	return nil, err
+}
+
+// enter has a request wait. If too many do, one of higher debt gives way.
+func (p *Pool) enter(w *waiter) bool {
+	if len(p.waiting) == maxWaiting {
+		rank, last := p.rank(w.grant, time.Now()), -1
+		for i, other := range p.waiting {
+			if other.rank > rank {
+				rank, last = other.rank, i
+			}
+		}
+		if last < 0 {
+			return false
+		}
+		p.waiting[last].refused = true
+		close(p.waiting[last].done)
+		p.waiting = slices.Delete(p.waiting, last, last+1)
+	}
+	p.waiting = append(p.waiting, w)
+	return true
+}
+
+func (w *waiter) outcome() (*Grant, error) {
+	if w.refused {
+		w.grant.pool.refused.Add(1)
+		return nil, ErrFull
+	}
+	return w.grant, nil
 }
 
 // obstacle is what a grant waits for.
@@ -151,7 +199,7 @@ const (
 // room tells what keeps a grant from being given, under the mutex.
 func (p *Pool) room(g *Grant) obstacle {
 	for _, share := range g.shares {
-		if held := p.held[share.Name]; held > 0 && held+g.bytes > p.size/share.Part {
+		if held := p.held(share); held > 0 && held+g.bytes > p.size/share.Part {
 			return ownShare
 		}
 	}
@@ -169,6 +217,11 @@ func (p *Pool) room(g *Grant) obstacle {
 // mutex. Who waits for the pool holds up those of its kind behind it, so that
 // large ones get their turn; who waits for its share, those of the same share.
 func (p *Pool) serve() {
+	now := time.Now()
+	for _, w := range p.waiting {
+		w.rank = p.rank(w.grant, now)
+	}
+	slices.SortStableFunc(p.waiting, func(a, b *waiter) int { return a.rank - b.rank })
 	var full [2]bool // for small and large ones
 	var blocked []Share
 	kind := func(g *Grant) int {
@@ -191,7 +244,7 @@ func (p *Pool) serve() {
 			return false
 		}
 		p.take(g, g.bytes)
-		close(w.granted)
+		close(w.done)
 		return true
 	})
 }
@@ -202,12 +255,18 @@ func (p *Pool) take(g *Grant, bytes int64) {
 	if g.large {
 		p.large += bytes
 	}
+	now := time.Now()
 	for _, share := range g.shares {
-		if held := p.held[share.Name] + bytes; held == 0 {
-			delete(p.held, share.Name)
-		} else {
-			p.held[share.Name] = held
+		h := p.holders[share.Name]
+		if h == nil {
+			h = &holder{at: now}
+			p.holders[share.Name] = h
 		}
+		h.settle(now)
+		h.held += bytes
+	}
+	if len(p.holders) >= p.forgetAt {
+		p.forget(now)
 	}
 }
 
@@ -247,7 +306,7 @@ func (g *Grant) Grow(bytes int64) bool {
 		return false
 	}
 	for _, share := range g.shares {
-		if held := p.held[share.Name]; held > g.bytes && held+more > p.size/share.Part {
+		if held := p.held(share); held > g.bytes && held+more > p.size/share.Part {
 			p.refused.Add(1)
 			return false
 		}
@@ -266,17 +325,17 @@ func (g *Grant) Release() {
 	g.Shrink(0)
 }
 
-// Watch has cut called, once, if the grant's peer makes no progress for about a
-// second while others wait for memory: it was given for as long as the peer
-// takes, and must not be held by one that only stays. cut does not call back.
-func (g *Grant) Watch(cut func()) {
+// Watch has cut called, once, if the peer makes no progress for about a second
+// while others wait for memory: the grant is for as long as the peer takes, and
+// must not be held by one that only stays. cut does not call back.
+func (g *Grant) Watch(peer *Progress, cut func()) {
 	if g == nil {
 		return
 	}
-	g.Moved()
+	peer.Made()
 	g.pool.mu.Lock()
 	defer g.pool.mu.Unlock()
-	g.cut = cut
+	g.peer, g.cut = peer, cut
 	g.pool.watched[g] = struct{}{}
 }
 
@@ -289,13 +348,6 @@ func (g *Grant) Unwatch() {
 	defer g.pool.mu.Unlock()
 	g.cut = nil
 	delete(g.pool.watched, g)
-}
-
-// Moved tells that the grant's peer made progress.
-func (g *Grant) Moved() {
-	if g != nil {
-		g.moved.Store(int64(time.Since(g.pool.began)))
-	}
 }
 
 // look looks for stalled peers while somebody waits, under the mutex.
@@ -312,9 +364,15 @@ func (p *Pool) cutStalled() {
 	p.mu.Lock()
 	p.looking = false
 	if len(p.waiting) > 0 {
-		now := time.Since(p.began)
+		now := time.Now()
+		p.serve() // which ranks them
+		lowest := 0
+		if len(p.waiting) > 0 {
+			lowest = p.waiting[0].rank
+		}
 		for g := range p.watched {
-			if now-time.Duration(g.moved.Load()) >= stall {
+			still := g.peer.since(now)
+			if still >= stall || still >= shortStall && p.rank(g, now) > lowest {
 				cuts = append(cuts, g.cut)
 				delete(p.watched, g)
 			}

@@ -106,6 +106,24 @@ func TestOneCannotTakeAll(t *testing.T) {
 	})
 }
 
+func TestGrantsGrowWhileThereIsRoom(t *testing.T) {
+	t.Parallel()
+	p := budget.New(3200)
+	owner := budget.Share{Name: "owner", Part: 4}
+	g := acquire(t, p, 100, owner)
+	if !g.Grow(500) || p.Used() != 500 || !g.Grow(100) || p.Used() != 500 {
+		t.Errorf("%d bytes are granted, want 500", p.Used())
+	}
+	other := acquire(t, p, 100, owner)
+	if other.Grow(500) || p.Used() != 600 {
+		t.Errorf("a grant grew over its share: %d bytes", p.Used())
+	}
+	other.Release()
+	if g.Grow(3300) {
+		t.Error("a grant grew over the pool")
+	}
+}
+
 func TestWhoHasNothingGetsWhatIsAsked(t *testing.T) {
 	t.Parallel()
 	p := budget.New(3200)
@@ -153,15 +171,15 @@ func TestStalledPeersAreCutWhileOthersWait(t *testing.T) {
 		cut := map[string]time.Duration{}
 		began := time.Now()
 		var mu sync.Mutex
-		watch := func(name string) *budget.Grant {
-			g := acquire(t, p, 1200)
-			g.Watch(func() {
+		watch := func(name string) *budget.Progress {
+			g, peer := acquire(t, p, 1200), new(budget.Progress)
+			g.Watch(peer, func() {
 				mu.Lock()
 				cut[name] = time.Since(began)
 				mu.Unlock()
 				g.Release()
 			})
-			return g
+			return peer
 		}
 		watch("stalled")
 		moving := watch("moving")
@@ -170,7 +188,7 @@ func TestStalledPeersAreCutWhileOthersWait(t *testing.T) {
 			defer close(done)
 			for range 100 {
 				<-time.After(100 * time.Millisecond)
-				moving.Moved()
+				moving.Made()
 			}
 		}()
 		<-time.After(5 * time.Second)
@@ -181,6 +199,74 @@ func TestStalledPeersAreCutWhileOthersWait(t *testing.T) {
 		<-done
 		if len(cut) != 1 || cut["stalled"] > 5500*time.Millisecond {
 			t.Errorf("cut: %v", cut)
+		}
+	})
+}
+
+// Who let memory lie lately waits behind those who did not, and is given less
+// time, with whatever key or address comes next.
+func TestWhoOwesMuchWaitsForOthers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := budget.New(32 << 20)
+		address := budget.Share{Name: "hostile address", Part: 1}
+		hostile := func(i int) []budget.Share {
+			return []budget.Share{{Name: fmt.Sprint("key ", i), Part: 4}, address}
+		}
+		cut := 0
+		hold := func(i int) {
+			g, err := p.Acquire(t.Context(), 4<<20, hostile(i)...)
+			if err != nil {
+				return
+			}
+			g.Watch(new(budget.Progress), func() { cut++; g.Release() })
+		}
+		for i := range 40 {
+			go hold(i)
+		}
+		<-time.After(2500 * time.Millisecond)
+		for i := range 40 { // all of them wait
+			go hold(40 + i)
+		}
+		synctest.Wait()
+		began := time.Now()
+		acquire(t, p, 4<<20, budget.Share{Name: "honest", Part: 4}, budget.Share{Name: "honest address", Part: 2})
+		if waited := time.Since(began); waited > 250*time.Millisecond {
+			t.Errorf("an honest request waited %v", waited)
+		}
+		<-time.After(10 * time.Second)
+		if p.Waiting() != 0 {
+			t.Errorf("%d still wait", p.Waiting())
+		}
+	})
+}
+
+func TestTooManyWhoWait(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := budget.New(32 << 20)
+		owes := budget.Share{Name: "owes", Part: 1}
+		for range 6 {
+			acquire(t, p, 4<<20, owes)
+		}
+		<-time.After(5 * time.Second)
+		var refused atomic.Int32
+		for range 600 {
+			go func() {
+				if _, err := p.Acquire(t.Context(), 4<<20, owes); err != nil {
+					refused.Add(1)
+				}
+			}()
+		}
+		synctest.Wait()
+		if n := refused.Load(); n == 0 || n > 100 {
+			t.Errorf("%d of 600 were refused at once", n)
+		}
+		before := refused.Load()
+		go func() { _, _ = p.Acquire(t.Context(), 4<<20, budget.Share{Name: "honest", Part: 4}) }()
+		synctest.Wait()
+		if refused.Load() != before+1 {
+			t.Error("nobody made way for one who owes nothing")
 		}
 	})
 }
@@ -229,8 +315,10 @@ func TestNoPoolGrantsAll(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.Watch(func() { t.Error("cut") })
-	g.Moved()
+	g.Watch(new(budget.Progress), func() { t.Error("cut") })
+	if !g.Grow(1 << 41) {
+		t.Error("no growth")
+	}
 	g.Shrink(1)
 	g.Release()
 }

@@ -13,6 +13,32 @@ import (
 	"strings"
 )
 
+// Memory is what the requests of a process share, one half each. Whoever has got
+// memory for its input then asks for that of its output: out of one pool, all
+// might wait for one another.
+type Memory struct{ Input, Output *Pool }
+
+// NewMemory makes pools of a number of bytes together; 0 is a quarter of what the
+// process may use, and 64 MiB if that is not known. The rest is for what is held
+// in between: connections, nonces, the database's caches, the newest commits, and
+// garbage.
+func NewMemory(bytes int64) Memory {
+	available := Available()
+	switch {
+	case bytes > 0:
+	case available > 0:
+		bytes = max(available/4, least)
+	default:
+		bytes = unknown
+	}
+	return Memory{Input: New(bytes / 2), Output: New(bytes / 2)}
+}
+
+const (
+	least   = 16 << 20
+	unknown = 64 << 20
+)
+
 // collectAt is the part of a limit at which the garbage collector works harder,
 // in per cent: the rest is for what Go does not count.
 const collectAt = 90

@@ -71,6 +71,10 @@ type Config struct {
 	// RateNewOwners is how many owners may begin at an address an hour.
 	RateNewOwners int `env:"RATE_NEW_OWNERS" envDefault:"500"`
 
+	// MemoryBudget is what requests and answers in flight may hold together; 0: a
+	// quarter of the memory that the process may use.
+	MemoryBudget Size `env:"MEMORY_BUDGET"`
+
 	// SignatureRecovery says who recovers public keys from signatures.
 	SignatureRecovery guarded.Mode `env:"SIGNATURE_RECOVERY" envDefault:"own"`
 
@@ -184,6 +188,9 @@ func (c Config) check() error {
 // maxRate is more than any machine can do.
 const maxRate = 1_000_000_000
 
+// minMemoryBudget is enough for one request of any kind.
+const minMemoryBudget = 16 << 20
+
 func (c Config) checkRest() error {
 	switch {
 	case len(c.AllowedOrigins) == 0: // which must not become every origin
@@ -192,6 +199,8 @@ func (c Config) checkRest() error {
 		return errors.New("DATABASE_MAX_CONNECTIONS: must be at least 2")
 	case c.MaxOperationsPerConnection < 1:
 		return errors.New("MAX_OPERATIONS_PER_CONNECTION: must be at least 1")
+	case c.MemoryBudget != 0 && c.MemoryBudget < minMemoryBudget:
+		return errors.New("MEMORY_BUDGET: must be at least 16MiB, of which one large answer takes up to 12")
 	case c.NonceMemory < 1:
 		return errors.New("NONCE_MEMORY: must be at least 1")
 	case c.LogFormat != LogText && c.LogFormat != LogJSON:
