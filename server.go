@@ -194,6 +194,8 @@ func serve(ctx context.Context, cfg config.Config, db *database.DB, stderr *logq
 	tombstones, mutations := time.Duration(cfg.TombstoneRetention), time.Duration(cfg.MutationRetention)
 	sweeper := retention.New(db.Read, store.Engine(), tombstones, mutations, time.Now, log)
 	records := record.NewService(store, shared.bus, log)
+	quota := record.Quota{Records: int64(cfg.QuotaRecords), Bytes: int64(cfg.QuotaBytes)}
+	records.LimitOwners(quota)
 	if cfg.MinFreeDisk > 0 && db.Dialect == dialect.SQLite {
 		shared.checks = append(shared.checks, limitGrowth(cfg, records, figures, log))
 	}
@@ -205,7 +207,7 @@ func serve(ctx context.Context, cfg config.Config, db *database.DB, stderr *logq
 	transports := newTransports(cfg, verifier, gate, requests, origins, memory)
 	api := graph.NewServer(graph.Config{
 		Records: records, Feed: feeds, Locks: lockService, Log: log, Introspection: cfg.Introspection, Limiter: gate, Rates: rates(cfg),
-		TombstoneRetention: tombstones, MutationRetention: mutations,
+		Quota: quota, TombstoneRetention: tombstones, MutationRetention: mutations,
 	})
 	transports.Install(api)
 	state := health.New(checks(db, shared, certificates)...)

@@ -45,6 +45,7 @@ type options struct {
 	store           record.Store // nil: the database
 	locker          locks.Locker // nil: the database
 	noIntrospection bool
+	quota           record.Quota
 	tombstones      time.Duration                   // are remembered; 0: for ever
 	middleware      func(http.Handler) http.Handler // nil: none
 	input, output   *budget.Pool                    // nil: no bound
@@ -67,6 +68,7 @@ func newAPI(t testing.TB, opts options) *api {
 	}
 	bus := inproc.New()
 	records := record.NewService(opts.store, bus, log)
+	records.LimitOwners(opts.quota)
 	srv := graph.NewServer(graph.Config{
 		Records:       records,
 		Feed:          feed.New(records, bus, time.Hour, log),
@@ -75,6 +77,7 @@ func newAPI(t testing.TB, opts options) *api {
 		Introspection: !opts.noIntrospection,
 
 		TombstoneRetention: opts.tombstones,
+		Quota:              opts.quota,
 	})
 	transports := transport.New(transport.Config{
 		Input: opts.input, Output: opts.output,

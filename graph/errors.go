@@ -27,6 +27,7 @@ const (
 	codeEpochMismatch    = "EPOCH_MISMATCH"
 	codeMutationIDReused = "MUTATION_ID_REUSED"
 	codeFenced           = "FENCED"
+	codeQuotaExceeded    = "QUOTA_EXCEEDED"
 	codeUnavailable      = "UNAVAILABLE"
 	codeInternal         = "INTERNAL"
 )
@@ -107,6 +108,7 @@ func (p presenter) describe(ctx context.Context, err error, argument string) pub
 		invalid   *record.InvalidError // locks.InvalidError is the same
 		tooOld    *record.CursorTooOldError
 		mismatch  *record.EpochMismatchError
+		quota     *record.QuotaExceededError
 		refused   *auth.Error
 		recordsUn *record.UnavailableError
 		locksUn   *locks.UnavailableError
@@ -122,6 +124,11 @@ func (p presenter) describe(ctx context.Context, err error, argument string) pub
 		return public{message: record.ErrMutationIDReused.Error(), code: codeMutationIDReused}
 	case errors.Is(err, record.ErrFenced):
 		return public{message: record.ErrFenced.Error(), code: codeFenced}
+	case errors.As(err, &quota):
+		return public{quota.Error(), codeQuotaExceeded, map[string]any{
+			"maxRecords": bound(quota.Records), "maxStoredBytes": bound(quota.Bytes),
+			"records": quota.RecordCount, "storedBytes": quota.StoredBytes,
+		}}
 	case errors.As(err, &refused):
 		return public{refused.Message, string(refused.Code), refused.Extensions()}
 	case errors.As(err, &recordsUn):

@@ -126,9 +126,19 @@ func (c Config) limits() model.Limits {
 		RequestWindowSeconds: int(RequestWindow / time.Second),
 		Rates:                c.Rates,
 
+		MaxRecords:                bound(int(c.Quota.Records)),
+		MaxStoredBytes:            bound(c.Quota.Bytes),
 		TombstoneRetentionSeconds: seconds(c.TombstoneRetention),
 		MutationRetentionSeconds:  seconds(c.MutationRetention),
 	}
+}
+
+// bound is nil, none, for 0.
+func bound[N int64 | int](n N) *N {
+	if n == 0 {
+		return nil
+	}
+	return &n
 }
 
 // seconds is nil, for ever, for 0.

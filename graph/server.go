@@ -38,6 +38,8 @@ type Config struct {
 	Limiter Limiter
 	// Rates is what the limits query says that each key may take. Nil: there are no limits.
 	Rates *model.Rates
+	// Quota is what the limits query says that each owner may keep.
+	Quota record.Quota
 	// TombstoneRetention and MutationRetention are for how long deletes and
 	// mutation ids are remembered; 0 is for ever.
 	TombstoneRetention, MutationRetention time.Duration

@@ -47,9 +47,9 @@ type Verdict struct {
 }
 
 // Judge says what a valid request does to a state, or with which error it is
-// refused: ErrMutationIDReused, ErrFenced, an *InvalidError, or an *UnavailableError
-// where there is no room. It judges in the order of the contract: mutation id,
-// fence, revisions, room. It changes nothing.
+// refused: ErrMutationIDReused, ErrFenced, an *InvalidError, a *QuotaExceededError,
+// or an *UnavailableError where there is no room. It judges in the order of the
+// contract: mutation id, fence, revisions, quota, room. It changes nothing.
 func Judge(state State, request Request, now time.Time) (Verdict, error) {
 	unchanged := Verdict{Account: state.Account}
 	if state.Mutation != nil {
@@ -67,6 +67,9 @@ func Judge(state State, request Request, now time.Time) (Verdict, error) {
 		return unchanged, nil
 	}
 	v := apply(state, request, now)
+	if err := request.Quota.check(state.Account, v.Account); err != nil {
+		return unchanged, err
+	}
 	if request.NoRoom != nil && v.Account.grewFrom(state.Account) {
 		return unchanged, &UnavailableError{RetryAfter: retryAfterNoRoom, Err: request.NoRoom}
 	}

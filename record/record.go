@@ -72,6 +72,8 @@ type Request struct {
 	ClientID   *string // nil: none
 	MutationID *string // nil: none
 	Fence      *Fence  // nil: none
+	// Quota is what the owner may keep after the request.
+	Quota Quota
 	// NoRoom is why the request must not grow the owner's data; nil: it may.
 	NoRoom error
 }

@@ -71,6 +71,7 @@ type Service struct {
 	store     Store
 	publisher pubsub.Publisher
 	room      Room // nil: there always is
+	quota     Quota
 	log       *slog.Logger
 	onCommit  []func(Commit)
 }
@@ -92,13 +93,18 @@ type Room interface {
 // were applied before go on. LimitGrowth is called before the service is used.
 func (s *Service) LimitGrowth(room Room) { s.room = room }
 
+// LimitOwners has writes refused, as *QuotaExceededError, that grow what is over
+// the quota of their owner. It is called before the service is used.
+func (s *Service) LimitOwners(quota Quota) { s.quota = quota }
+
 // Write applies a request whole or not at all. A conflict is a result, not an
 // error. Errors are *InvalidError, ErrMutationIDReused, ErrFenced,
-// *UnavailableError or the context's.
+// *QuotaExceededError, *UnavailableError or the context's.
 func (s *Service) Write(ctx context.Context, owner Owner, request Request) (Result, error) {
 	if err := validate(request); err != nil {
 		return Result{}, err
 	}
+	request.Quota = s.quota
 	if s.room != nil {
 		request.NoRoom = s.room.Left()
 	}

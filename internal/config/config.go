@@ -78,6 +78,10 @@ type Config struct {
 	// SignatureRecovery says who recovers public keys from signatures.
 	SignatureRecovery guarded.Mode `env:"SIGNATURE_RECOVERY" envDefault:"own"`
 
+	// QuotaRecords and QuotaBytes are what an owner may keep; 0 is no bound.
+	QuotaRecords int  `env:"QUOTA_RECORDS" envDefault:"100000"`
+	QuotaBytes   Size `env:"QUOTA_BYTES" envDefault:"256MiB"`
+
 	// TombstoneRetention and MutationRetention are for how long deletes and mutation
 	// ids are remembered.
 	TombstoneRetention Retention `env:"TOMBSTONE_RETENTION" envDefault:"90d"`
@@ -171,6 +175,7 @@ func (c Config) check() error {
 		name  string
 		value float64
 	}{
+		{"QUOTA_RECORDS", float64(c.QuotaRecords)},
 		{"RATE_COST", float64(c.RateCost)},
 		{"RATE_CONNECTS", c.RateConnects},
 		{"RATE_CONNECTIONS", float64(c.RateConnections)},
