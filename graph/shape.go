@@ -18,6 +18,8 @@ const (
 	maxDepth      = 24   // selections in one another; introspection goes to 15
 	maxSelections = 4000 // fields and fragments, each counted wherever it is spread
 	maxRepeats    = 2000 // pairs of fields that must be compared because they answer under one name
+	maxDirectives = 200  // each is looked up, and has an error of its own where nobody knows it
+	maxVariables  = 600  // likewise; a batch of 100 writes that has one for each value has 500
 )
 
 // shape refuses documents that would take long to validate: fragments that
@@ -58,6 +60,7 @@ func checkShape(document *ast.QueryDocument) *gqlerror.Error {
 		m.fragments[fragment.Name] = fragment
 	}
 	for _, operation := range document.Operations {
+		m.countHead(operation)
 		m.visit(operation.SelectionSet, places{}, 1)
 	}
 	for _, fragment := range document.Fragments { // also those that are not used
@@ -79,7 +82,29 @@ type outline struct {
 	fragments  map[string]*ast.FragmentDefinition
 	selections int
 	repeats    int
+	directives int
+	variables  int
 	refused    *gqlerror.Error
+}
+
+// countHead counts what an operation has before its selections.
+func (o *outline) countHead(operation *ast.OperationDefinition) {
+	o.variables += len(operation.VariableDefinitions)
+	o.directives += len(operation.Directives)
+	for _, variable := range operation.VariableDefinitions {
+		o.directives += len(variable.Directives)
+	}
+	switch {
+	case o.refused != nil:
+	case o.variables > maxVariables:
+		o.refused = refuse(operation.Position, "the document has more than %d variables", maxVariables)
+	case o.directives > maxDirectives:
+		o.refused = tooManyDirectives(operation.Position)
+	}
+}
+
+func tooManyDirectives(at *ast.Position) *gqlerror.Error {
+	return refuse(at, "the document has more than %d directives", maxDirectives)
 }
 
 func (o *outline) visit(set ast.SelectionSet, within places, depth int) {
@@ -104,8 +129,11 @@ func (o *outline) visit(set ast.SelectionSet, within places, depth int) {
 
 func (o *outline) count(selection ast.Selection, depth int) {
 	o.selections++
+	o.directives += len(directivesOf(selection))
 	switch {
 	case o.refused != nil: // for the first reason
+	case o.directives > maxDirectives:
+		o.refused = tooManyDirectives(selection.GetPosition())
 	case depth > maxDepth:
 		o.refused = refuse(selection.GetPosition(), "the document is more than %d selections deep, or a fragment spreads itself", maxDepth)
 	case o.selections > maxSelections:
