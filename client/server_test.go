@@ -257,7 +257,7 @@ func testMutationIDs(t *testing.T, ctx context.Context, c *client.Client) {
 
 func testLimits(t *testing.T, ctx context.Context, c *client.Client) {
 	l := must(c.Limits(ctx))(t)
-	if l.MaxRecordBytes != 64<<10 || l.MaxBatch != 100 || l.MaxRecords != nil || time.Since(l.ServerTime).Abs() > time.Minute {
+	if l.MaxRecordBytes != 64<<10 || l.MaxBatch != 100 || l.MaxRecords == nil || *l.MaxRecords != 100_000 || time.Since(l.ServerTime).Abs() > time.Minute {
 		t.Errorf("%+v", l)
 	}
 	_, err := c.Set(ctx, strings.Repeat("x", 65), nil, 0)
