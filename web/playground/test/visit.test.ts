@@ -10,7 +10,7 @@ import { assertHas } from './has.js';
 import { Visitor } from './visitor.js';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-const panels = ['Feed', 'Request', 'Identity', 'Data', 'Docs'];
+const panels = ['Feed', 'Records', 'Request', 'Identity', 'Data', 'Docs'];
 
 let server: Server;
 let browser: Browser;

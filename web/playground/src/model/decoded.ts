@@ -44,3 +44,12 @@ function decodeBytes(bytes: Uint8Array, cut: boolean): Decoded {
     return { format: 'binary', text: toHex(bytes).replace(/(..)(?=.)/g, '$1 '), bytes: bytes.length, cut };
   }
 }
+
+/** The text that data is, as it was written; null if it is none. */
+export function decodeWritten(data: string): string | null {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(fromBase64(data));
+  } catch {
+    return null;
+  }
+}

@@ -4,6 +4,7 @@ import type { Client } from 'graphql-ws';
 
 import { Feed } from './feed.ts';
 import type { Person } from './person.ts';
+import { Records } from './records.ts';
 import { RequestLog } from './request-log.ts';
 import { Seen } from './seen.ts';
 
@@ -23,6 +24,7 @@ export class Device {
   readonly socket: Client;
   readonly feed: Feed;
   readonly seen = new Seen();
+  readonly records = new Records();
 
   constructor(
     readonly name: DeviceName,
@@ -34,7 +36,7 @@ export class Device {
     this.session = new Session({ url: endpoint, identity: person.identity, ...(certificate && { certificate }) });
     this.requests = new RequestLog(this.session);
     this.send = signedFetch(this.session, { fetch: this.requests.fetch, attempts: 3 });
-    this.feed = new Feed(this.seen);
+    this.feed = new Feed(this.seen, this.records);
     this.socket = createSocket(this.session, { webSocketImpl: this.requests.WebSocket, on: this.feed.connection });
     person.state.subscribe(({ identity }) => void this.#become(identity));
   }
@@ -48,6 +50,7 @@ export class Device {
     if (identity.publicKey === this.session.identity.publicKey) return;
     await this.session.switchTo(identity);
     this.seen.forget();
+    this.records.forget();
     this.requests.clear();
     this.start();
   }

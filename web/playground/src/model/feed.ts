@@ -3,6 +3,7 @@ import type { FeedRecord, RecordChange, Subscriber, SynclineError } from '@syncl
 import { createStore } from 'zustand/vanilla';
 
 import { asSynclineError } from './errors.ts';
+import type { Records } from './records.ts';
 import type { Seen } from './seen.ts';
 
 /** How the feed stands: `replaying` brings what was there, `live` what happens. */
@@ -41,7 +42,10 @@ export class Feed {
   #waiting: FeedItem[] = []; // newest last
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(private readonly seen: Seen) {}
+  constructor(
+    private readonly seen: Seen,
+    private readonly records: Records,
+  ) {}
 
   /** Listens to the socket's connections. */
   readonly connection = {
@@ -84,6 +88,7 @@ export class Feed {
       this.#waiting.push({ kind: 'caught-up', key });
     } else {
       this.seen.record(change.record);
+      this.records.take(change.record);
       this.#waiting.push({ kind: 'record', key, record: change.record, live: this.#live });
     }
     this.#timer ??= setTimeout(() => this.#show(), PAUSE);
@@ -92,6 +97,7 @@ export class Feed {
   #show(): void {
     const waiting = [...this.#waiting].reverse();
     this.#forget();
+    this.records.tell();
     const arrived = waiting.filter(({ kind }) => kind === 'record').length;
     this.state.setState(({ items, count }) => {
       const kept = newest([...waiting, ...items]);

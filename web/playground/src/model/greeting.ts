@@ -1,5 +1,6 @@
-import { SynclineError } from '@syncline/client';
+import type { SynclineError } from '@syncline/client';
 
+import { ask } from './ask.ts';
 import type { Device } from './device.ts';
 import { asSynclineError } from './errors.ts';
 
@@ -14,20 +15,13 @@ export interface Greeting {
 /** Asks the server who we are and what time it is. */
 export async function greet(device: Device): Promise<Greeting> {
   try {
-    const response = await device.send(device.session.url, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ query: 'query Hello { viewer { id head } limits { serverTime } }', operationName: 'Hello' }),
-    });
-    const { data, errors } = (await response.json()) as Answer;
-    if (errors) throw new SynclineError(errors[0]?.extensions.code ?? 'PROTOCOL', errors[0]?.message ?? '');
-    return { error: null, clockBehind: (Date.parse(data!.limits.serverTime) - Date.now()) / 1000 };
+    const { limits } = await ask<Answer>(device, 'query Hello { viewer { id head } limits { serverTime } }');
+    return { error: null, clockBehind: (Date.parse(limits.serverTime) - Date.now()) / 1000 };
   } catch (error) {
     return { error: asSynclineError(error), clockBehind: 0 };
   }
 }
 
 interface Answer {
-  data?: { limits: { serverTime: string } };
-  errors?: { message: string; extensions: { code: string } }[];
+  limits: { serverTime: string };
 }

@@ -6,10 +6,12 @@ import { DocsPanel } from './DocsPanel.tsx';
 import { FeedPanel } from './FeedPanel.tsx';
 import { IdentityPanel } from './IdentityPanel.tsx';
 import { neighbour } from './neighbour.ts';
+import { RecordsPanel } from './RecordsPanel.tsx';
 import { RequestPanel } from './RequestPanel.tsx';
 
 const panels: readonly { name: string; content: ReactNode }[] = [
   { name: 'Feed', content: <FeedPanel /> },
+  { name: 'Records', content: <RecordsPanel /> },
   { name: 'Request', content: <RequestPanel /> },
   { name: 'Identity', content: <IdentityPanel /> },
   { name: 'Data', content: <DataPanel /> },
