@@ -165,6 +165,14 @@ func serve(ctx context.Context, cfg config.Config, db *database.DB, stderr *logq
 	}
 	figures := metrics.New()
 	figures.Gauge("syncline_log_lines_dropped", "Lines of the log that nobody read in time, or at all.", func() float64 { return float64(stderr.Dropped()) })
+	memory := budget.NewMemory(int64(cfg.MemoryBudget))
+	watchMemory(memory, figures)
+	if cfg.NonceMemory == 0 {
+		cfg.NonceMemory = memory.Nonces(auth.DefaultNonceCapacity)
+	}
+	if cfg.MaxConnections == 0 {
+		cfg.MaxConnections = memory.Connections()
+	}
 	shared, err := coordinate(ctx, cfg, db, figures, log)
 	if err != nil {
 		return err
@@ -176,8 +184,6 @@ func serve(ctx context.Context, cfg config.Config, db *database.DB, stderr *logq
 	}
 	recovery := guarded.New(cfg.SignatureRecovery, log)
 	figures.Gauge("syncline_recovery_differences", "Public keys on which own arithmetic and decred's differed.", func() float64 { return float64(recovery.Differences()) })
-	memory := budget.NewMemory(int64(cfg.MemoryBudget))
-	watchMemory(memory, figures)
 	verifier, err := newVerifier(cfg, shared, certificates, recovery, memory.Input)
 	if err != nil {
 		return err
@@ -214,9 +220,10 @@ func serve(ctx context.Context, cfg config.Config, db *database.DB, stderr *logq
 
 	server := lifecycle.Server{
 		Listeners: []lifecycle.Listener{{
-			Name:    "clients",
-			Address: cfg.ListenAddress,
-			Handler: cfg.TrustedProxies.Middleware(routes(cfg, state, origins, gate, requests.Middleware(origins.Handler(gate.Middleware(verifier.Middleware(api)))))),
+			Name:        "clients",
+			Address:     cfg.ListenAddress,
+			Connections: lifecycle.Connections{Most: cfg.MaxConnections, Trusted: cfg.TrustedProxies.Trusts},
+			Handler:     cfg.TrustedProxies.Middleware(routes(cfg, state, origins, gate, requests.Middleware(origins.Handler(gate.Middleware(verifier.Middleware(api)))))),
 		}},
 		Loops: []func(context.Context) error{feeds.Run, lockService.Run, gate.Run, shared.run, recovery.Run, sweeper.Run, func(ctx context.Context) error {
 			return shared.whileHintsAreLost(ctx, func() { feeds.PollSoon(); lockService.PollSoon() })

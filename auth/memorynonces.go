@@ -4,11 +4,13 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
 
 	"syncline/auth/signing"
+	"syncline/internal/clientaddr"
 )
 
 // DefaultNonceCapacity is how many nonces MemoryNonces holds unless told
@@ -18,6 +20,18 @@ const DefaultNonceCapacity = 4_000_000
 // ErrNonceMemoryFull is returned by a MemoryNonces that can hold no more. It
 // never forgets early to make room.
 var ErrNonceMemoryFull = errors.New("auth: nonce memory is full")
+
+// ErrNonceShare is returned by a MemoryNonces in which a key, or the keys of one
+// address together, have as much as they may: others still have room.
+var ErrNonceShare = errors.New("auth: too many nonces of one key or address")
+
+// The parts of the memory that one key and one address may fill; minShare nonces
+// are never too many.
+const (
+	keyPart     = 16
+	addressPart = 2
+	minShare    = 1000
+)
 
 // bucketSeconds is how many seconds of expiry times share a bucket, which is
 // dropped as a whole: nonces are remembered for up to that much longer.
@@ -37,6 +51,13 @@ type MemoryNonces struct {
 type nonceBucket struct {
 	end  int64 // Unix seconds at which all in it may be forgotten
 	seen map[nonceHash]struct{}
+	of   map[nonceHolder]int // how many of those seen are whose
+}
+
+// nonceHolder is a key, by a part of it, or an address.
+type nonceHolder struct {
+	key     [8]byte
+	address netip.Prefix
 }
 
 // nonceHash stands for a key and its nonce. Nobody can find another key's.
@@ -48,7 +69,7 @@ func NewMemoryNonces(capacity int, now func() time.Time) *MemoryNonces {
 }
 
 // Remember implements NonceMemory.
-func (m *MemoryNonces) Remember(_ context.Context, key signing.PublicKey, nonce signing.Nonce, until time.Time) error {
+func (m *MemoryNonces) Remember(ctx context.Context, key signing.PublicKey, nonce signing.Nonce, until time.Time) error {
 	hash := hashNonce(key, nonce)
 	now := m.now().Unix()
 	m.mu.Lock()
@@ -62,9 +83,28 @@ func (m *MemoryNonces) Remember(_ context.Context, key signing.PublicKey, nonce 
 	if m.size >= m.capacity {
 		return ErrNonceMemoryFull
 	}
-	m.bucket(until.Unix())[hash] = struct{}{}
+	ofKey := nonceHolder{key: [8]byte(key[1:9])}
+	ofAddress := nonceHolder{address: clientaddr.Network(clientaddr.FromContext(ctx))}
+	if m.count(ofKey) >= max(m.capacity/keyPart, minShare) ||
+		ofAddress.address.IsValid() && m.count(ofAddress) >= max(m.capacity/addressPart, minShare) {
+		return ErrNonceShare
+	}
+	b := m.bucket(until.Unix())
+	b.seen[hash] = struct{}{}
+	b.of[ofKey]++
+	if ofAddress.address.IsValid() {
+		b.of[ofAddress]++
+	}
 	m.size++
 	return nil
+}
+
+// count is how many nonces are remembered of a holder.
+func (m *MemoryNonces) count(h nonceHolder) (n int) {
+	for _, b := range m.buckets {
+		n += b.of[h]
+	}
+	return n
 }
 
 // Len is how many nonces are remembered now.
@@ -84,16 +124,16 @@ func (m *MemoryNonces) sweep(now int64) {
 	})
 }
 
-func (m *MemoryNonces) bucket(until int64) map[nonceHash]struct{} {
+func (m *MemoryNonces) bucket(until int64) nonceBucket {
 	end := (until/bucketSeconds + 1) * bucketSeconds
 	for _, b := range m.buckets {
 		if b.end == end {
-			return b.seen
+			return b
 		}
 	}
-	seen := make(map[nonceHash]struct{})
-	m.buckets = append(m.buckets, nonceBucket{end, seen})
-	return seen
+	b := nonceBucket{end, make(map[nonceHash]struct{}), make(map[nonceHolder]int)}
+	m.buckets = append(m.buckets, b)
+	return b
 }
 
 func hashNonce(key signing.PublicKey, nonce signing.Nonce) nonceHash {

@@ -1,13 +1,16 @@
 package auth_test
 
 import (
+	"context"
 	"errors"
+	"net/netip"
 	"testing"
 	"time"
 
 	"syncline/auth"
 	"syncline/auth/noncetest"
 	"syncline/auth/signing"
+	"syncline/internal/clientaddr"
 )
 
 func TestMemoryNonces(t *testing.T) {
@@ -45,6 +48,39 @@ func TestMemoryNoncesFullNeverForgetsEarly(t *testing.T) {
 	}
 	if m.Len() != 1 {
 		t.Errorf("%d are held, want 1: the expired ones are gone", m.Len())
+	}
+}
+
+// One key cannot fill the memory, and no address can with however many keys.
+func TestMemoryNoncesHasSharesForAll(t *testing.T) {
+	t.Parallel()
+	clock := noncetest.NewClock()
+	const capacity = 64_000
+	m := auth.NewMemoryNonces(capacity, clock.Now)
+	until := clock.Now().Add(300 * time.Second)
+	fill := func(ctx context.Context, key signing.PublicKey) (n int, err error) {
+		for ; err == nil && n <= capacity; n++ {
+			err = m.Remember(ctx, key, signing.NewNonce(), until)
+		}
+		return n - 1, err
+	}
+	hostile := clientaddr.NewContext(t.Context(), netip.MustParseAddr("192.0.2.1"))
+	if n, err := fill(hostile, signing.PublicKey{2, 1}); !errors.Is(err, auth.ErrNonceShare) || n != capacity/16 {
+		t.Errorf("a key got %d nonces in, then %v", n, err)
+	}
+	for i := range byte(200) {
+		_, _ = fill(hostile, signing.PublicKey{2, 2, i})
+	}
+	if n := m.Len(); n != capacity/2 {
+		t.Errorf("an address got %d nonces in", n)
+	}
+	honest := clientaddr.NewContext(t.Context(), netip.MustParseAddr("192.0.2.2"))
+	if err := m.Remember(honest, signing.PublicKey{2, 3}, signing.NewNonce(), until); err != nil {
+		t.Errorf("another: %v", err)
+	}
+	clock.Advance(400 * time.Second)
+	if err := m.Remember(hostile, signing.PublicKey{2, 1}, signing.NewNonce(), clock.Now().Add(300*time.Second)); err != nil {
+		t.Errorf("when its nonces are forgotten: %v", err)
 	}
 }
 

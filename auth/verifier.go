@@ -192,6 +192,10 @@ func clip(s string) string {
 	return strings.ToValidUTF8(s[:most], "") + "..."
 }
 
+// nonceShareRetry is when some of a holder's nonces are forgotten: those that were
+// created together go together.
+const nonceShareRetry = bucketSeconds * time.Second
+
 // remember uses up the nonce. Its time is checked once more, for a body may have
 // come slowly: only what is still in time was looked for before its nonce may be
 // forgotten.
@@ -205,6 +209,8 @@ func (v *Verifier) remember(ctx context.Context, tag signing.Tag, p signing.Para
 	switch {
 	case errors.Is(err, ErrNonceReused):
 		return nonceReused()
+	case errors.Is(err, ErrNonceShare):
+		return RateLimited("too many requests were signed with this key, or came from this address: try again later, signed anew", nonceShareRetry)
 	case isForgotten:
 		return expired("the signature was created before this server's memory of used ones began: sign anew", timeToSignBy(v.opts.Now(), forgotten.Before))
 	case err != nil:

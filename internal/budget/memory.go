@@ -11,12 +11,16 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // Memory is what the requests of a process share, one half each. Whoever has got
 // memory for its input then asks for that of its output: out of one pool, all
 // might wait for one another.
-type Memory struct{ Input, Output *Pool }
+type Memory struct {
+	Input, Output *Pool
+	available     int64 // 0 if it is not known
+}
 
 // NewMemory makes pools of a number of bytes together; 0 is a quarter of what the
 // process may use, and 64 MiB if that is not known. The rest is for what is held
@@ -31,8 +35,36 @@ func NewMemory(bytes int64) Memory {
 	default:
 		bytes = unknown
 	}
-	return Memory{Input: New(bytes / 2), Output: New(bytes / 2)}
+	return Memory{New(bytes / 2), New(bytes / 2), available}
 }
+
+// Nonces is how many nonces an eighth of the process's memory holds, at most.
+func (m Memory) Nonces(most int) int {
+	if m.available == 0 {
+		return most
+	}
+	return int(min(int64(most), m.available/8/nonceBytes))
+}
+
+// Connections is how many connections a quarter of the process's memory holds,
+// and three quarters of the files that it may have open.
+func (m Memory) Connections() int {
+	most := int64(math.MaxInt32)
+	if m.available > 0 {
+		most = m.available / 4 / connectionBytes
+	}
+	var files syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files) == nil {
+		most = int64(min(uint64(most), files.Cur/4*3))
+	}
+	return int(max(most, leastConnections))
+}
+
+const (
+	nonceBytes       = 64       // with room for the map to grow, and a count of its key
+	connectionBytes  = 32 << 10 // a WebSocket with one subscription, or a request's buffers
+	leastConnections = 16
+)
 
 const (
 	least   = 16 << 20

@@ -57,6 +57,9 @@ func parseNetwork(entry string) (netip.Prefix, error) {
 	return network.Masked(), nil
 }
 
+// Trusts tells whether an address is that of a trusted proxy.
+func (p Proxies) Trusts(address netip.Addr) bool { return p.trust(address) }
+
 func (p Proxies) trust(address netip.Addr) bool {
 	for _, network := range p {
 		if network.Contains(address) {

@@ -52,7 +52,11 @@ type Config struct {
 	// ConnectionMaxAge is when a WebSocket is closed, so that its client signs anew.
 	ConnectionMaxAge           time.Duration `env:"CONNECTION_MAX_AGE" envDefault:"24h"`
 	MaxOperationsPerConnection int           `env:"MAX_OPERATIONS_PER_CONNECTION" envDefault:"100"`
-	NonceMemory                int           `env:"NONCE_MEMORY" envDefault:"4000000"`
+	// MaxConnections bounds those of clients; 0: by the memory and the file
+	// descriptors that the process may have.
+	MaxConnections int `env:"MAX_CONNECTIONS"`
+	// NonceMemory is how many nonces are remembered; 0: 4,000,000, or less by memory.
+	NonceMemory int `env:"NONCE_MEMORY"`
 	// NonceStrict refuses signed requests while Redis is away.
 	NonceStrict bool `env:"NONCE_STRICT" envDefault:"false"`
 
@@ -206,8 +210,10 @@ func (c Config) checkRest() error {
 		return errors.New("MAX_OPERATIONS_PER_CONNECTION: must be at least 1")
 	case c.MemoryBudget != 0 && c.MemoryBudget < minMemoryBudget:
 		return errors.New("MEMORY_BUDGET: must be at least 16MiB, of which one large answer takes up to 12")
-	case c.NonceMemory < 1:
-		return errors.New("NONCE_MEMORY: must be at least 1")
+	case c.MaxConnections < 0:
+		return errors.New("MAX_CONNECTIONS: must be at least 1, or 0 for as many as memory and file descriptors allow")
+	case c.NonceMemory < 0:
+		return errors.New("NONCE_MEMORY: must be at least 1, or 0 for as many as memory allows, up to 4000000")
 	case c.LogFormat != LogText && c.LogFormat != LogJSON:
 		return fmt.Errorf("LOG_FORMAT: %q is neither text nor json", c.LogFormat)
 	case c.CRLURL != "" && c.CACert == "":

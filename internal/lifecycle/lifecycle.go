@@ -28,6 +28,8 @@ type Listener struct {
 	Name    string // for the log
 	Address string // host:port or :port
 	Handler http.Handler
+	// Connections bounds those that are open; none if zero.
+	Connections Connections
 }
 
 // Server is what runs.
@@ -104,7 +106,13 @@ func (s *Server) listen(ctx context.Context) ([]*server, error) {
 			return nil, fmt.Errorf("cannot listen: %w", err)
 		}
 		s.Log.Info("listening", "for", l.Name, "address", listener.Addr().String())
+		var note func(net.Conn, http.ConnState)
+		if l.Connections.Most > 0 {
+			bounded := newBoundedListener(listener, l.Connections)
+			listener, note = bounded, bounded.note
+		}
 		servers = append(servers, &server{listener: listener, Server: http.Server{
+			ConnState:         note,
 			Handler:           l.Handler,
 			ReadHeaderTimeout: readHeaderTimeout,
 			ReadTimeout:       readTimeout,

@@ -1,0 +1,152 @@
+package lifecycle
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"time"
+
+	"syncline/internal/clientaddr"
+)
+
+// Connections bounds those that a listener has open.
+type Connections struct {
+	// Most is how many there may be; 0: no bound.
+	Most int
+	// Trusted tells whether an address is a proxy's. Of any other there is a quarter
+	// of Most at a time. Nil: none is.
+	Trusted func(netip.Addr) bool
+}
+
+const (
+	addressPart = 4
+	// idleGrace is how long a connection that waits for a request is left alone
+	// when others cannot get in.
+	idleGrace = time.Second
+	// kernelBuffer is what the kernel keeps of a connection in each direction:
+	// enough for 5 MB a second over 100 ms, and bounded, as all else that a client
+	// can have the server hold.
+	kernelBuffer = 256 << 10
+)
+
+// refusal is sent to a connection that is one too many.
+const refusal = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n"
+
+// boundedListener keeps the bound. When it is reached, the connection that waits
+// longest for a request gives way, or else the new one is refused.
+type boundedListener struct {
+	net.Listener
+	bound Connections
+
+	mu      sync.Mutex
+	open    int
+	of      map[netip.Prefix]int
+	waiting map[net.Conn]time.Time // for a request, since
+}
+
+func newBoundedListener(l net.Listener, bound Connections) *boundedListener {
+	return &boundedListener{Listener: l, bound: bound, of: make(map[netip.Prefix]int), waiting: make(map[net.Conn]time.Time)}
+}
+
+// Accept implements net.Listener.
+func (l *boundedListener) Accept() (net.Conn, error) {
+	for {
+		conn, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		tcp, ok := conn.(*net.TCPConn)
+		if !ok {
+			return conn, nil
+		}
+		_ = tcp.SetReadBuffer(kernelBuffer) // a hint
+		_ = tcp.SetWriteBuffer(kernelBuffer)
+		c := &boundedConn{TCPConn: tcp, listener: l}
+		if l.admit(c) {
+			return c, nil
+		}
+		_ = tcp.SetWriteDeadline(time.Now().Add(time.Second)) // it fits into the kernel's buffer
+		_, _ = io.WriteString(tcp, refusal)
+		_ = tcp.Close()
+	}
+}
+
+func (l *boundedListener) admit(c *boundedConn) bool {
+	if peer, err := netip.ParseAddrPort(c.RemoteAddr().String()); err == nil {
+		address := peer.Addr().Unmap()
+		if l.bound.Trusted == nil || !l.bound.Trusted(address) {
+			c.network = clientaddr.Network(address)
+		}
+	}
+	l.mu.Lock()
+	if c.network.IsValid() && l.of[c.network] >= max(1, l.bound.Most/addressPart) {
+		l.mu.Unlock()
+		return false
+	}
+	var idlest net.Conn
+	if l.open >= l.bound.Most {
+		if idlest = l.idlest(time.Now()); idlest == nil {
+			l.mu.Unlock()
+			return false
+		}
+		delete(l.waiting, idlest)
+	}
+	l.open++
+	if c.network.IsValid() {
+		l.of[c.network]++
+	}
+	l.mu.Unlock()
+	if idlest != nil {
+		_ = idlest.Close()
+	}
+	return true
+}
+
+// idlest is the connection that waits longest for a request, under the mutex.
+func (l *boundedListener) idlest(now time.Time) (found net.Conn) {
+	oldest := now.Add(-idleGrace)
+	for conn, since := range l.waiting {
+		if since.Before(oldest) {
+			found, oldest = conn, since
+		}
+	}
+	return found
+}
+
+// note is told by net/http what becomes of a connection.
+func (l *boundedListener) note(conn net.Conn, state http.ConnState) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if state == http.StateNew || state == http.StateIdle {
+		l.waiting[conn] = time.Now()
+	} else {
+		delete(l.waiting, conn)
+	}
+}
+
+// boundedConn is a connection that counts until it is closed.
+type boundedConn struct {
+	*net.TCPConn
+	listener *boundedListener
+	network  netip.Prefix // whose share it is of, if anybody's
+	closed   sync.Once
+}
+
+// Close implements net.Conn.
+func (c *boundedConn) Close() error {
+	c.closed.Do(func() {
+		l := c.listener
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.open--
+		delete(l.waiting, c)
+		if c.network.IsValid() {
+			if l.of[c.network]--; l.of[c.network] == 0 {
+				delete(l.of, c.network)
+			}
+		}
+	})
+	return c.TCPConn.Close()
+}

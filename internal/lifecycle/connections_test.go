@@ -1,0 +1,120 @@
+package lifecycle_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"testing"
+	"time"
+
+	"syncline/internal/lifecycle"
+	"syncline/internal/testservers"
+)
+
+// start runs a server whose requests to /hold last until they are cut off.
+func start(t *testing.T, bound lifecycle.Connections) (address string) {
+	t.Helper()
+	address = testservers.FreeAddress(t)
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	server := lifecycle.Server{
+		Listeners: []lifecycle.Listener{{Name: "test", Address: address, Connections: bound, Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/hold" {
+				<-r.Context().Done()
+			}
+		})}},
+		Drain:   func(context.Context) error { return nil },
+		Timeout: 100 * time.Millisecond,
+		Log:     slog.New(slog.DiscardHandler),
+	}
+	go func() { done <- server.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return address
+}
+
+// connect sends a request from an address of this machine and answers the status,
+// 0 if it was not answered within a moment.
+func connect(t *testing.T, address, from, path string) (net.Conn, int) {
+	t.Helper()
+	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
+	deadline := time.Now().Add(20 * time.Second)
+	for {
+		conn, err := dialer.DialContext(t.Context(), "tcp", address)
+		if err != nil {
+			if time.Now().Before(deadline) {
+				continue // the server is starting
+			}
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: a\r\n\r\n", path)
+		if path == "/hold" {
+			return conn, 0
+		}
+		return conn, status(t, conn)
+	}
+}
+
+func status(t *testing.T, conn net.Conn) int {
+	t.Helper()
+	_ = conn.SetReadDeadline(time.Now().Add(20 * time.Second))
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	return resp.StatusCode
+}
+
+func TestAnAddressHasAShareOfConnections(t *testing.T) {
+	t.Parallel()
+	address := start(t, lifecycle.Connections{Most: 16, Trusted: func(a netip.Addr) bool { return a == netip.MustParseAddr("127.0.0.9") }})
+	for range 4 {
+		connect(t, address, "127.0.0.2", "/hold")
+	}
+	if _, code := connect(t, address, "127.0.0.2", "/"); code != http.StatusServiceUnavailable {
+		t.Errorf("the fifth of an address: %d", code)
+	}
+	if _, code := connect(t, address, "127.0.0.3", "/"); code != http.StatusOK {
+		t.Errorf("another address: %d", code)
+	}
+	for range 6 { // a proxy speaks for many
+		if _, code := connect(t, address, "127.0.0.9", "/"); code != http.StatusOK {
+			t.Errorf("a trusted proxy: %d", code)
+		}
+	}
+}
+
+func TestIdleConnectionsGiveWay(t *testing.T) {
+	t.Parallel()
+	address := start(t, lifecycle.Connections{Most: 8})
+	idle, code := connect(t, address, "127.0.0.2", "/")
+	if code != http.StatusOK {
+		t.Fatal(code)
+	}
+	for i := range 7 {
+		connect(t, address, fmt.Sprintf("127.0.0.%d", 3+i), "/hold")
+	}
+	deadline := time.Now().Add(20 * time.Second)
+	for code = http.StatusServiceUnavailable; code == http.StatusServiceUnavailable && time.Now().Before(deadline); {
+		_, code = connect(t, address, "127.0.0.99", "/") // until the idle one has been so for long enough
+	}
+	if code != http.StatusOK {
+		t.Errorf("beside an idle connection: %d", code)
+	}
+	_ = idle.SetReadDeadline(time.Now().Add(20 * time.Second))
+	if _, err := idle.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		t.Errorf("the idle connection: %v", err)
+	}
+}
