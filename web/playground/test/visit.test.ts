@@ -168,7 +168,7 @@ test('all of it by keyboard', async () => {
   assert.equal(await page.evaluate(() => document.activeElement?.textContent), 'Docs');
   await page.keyboard.press('Home');
   await until(async () => (await visitor.events())[0]!.includes('revision 1'));
-  await tabTo('.panel button');
+  await tabTo('.panel .actions button:last-child');
   await page.keyboard.press('Enter');
   await page.getByText('Nothing yet').waitFor();
   await visitor.leave();
