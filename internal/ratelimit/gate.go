@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
@@ -108,8 +109,8 @@ func (g *Gate) Middleware(next http.Handler) http.Handler {
 			return
 		}
 		c := count(w, r, v)
+		defer c.settle()
 		next.ServeHTTP(c.writer, r.WithContext(context.WithValue(r.Context(), visitKey{}, v)))
-		c.settle()
 	})
 }
 
@@ -118,14 +119,16 @@ func mayStay(r *http.Request) bool {
 	return r.Header.Get("Upgrade") != "" || strings.HasPrefix(strings.ToLower(strings.TrimSpace(r.Header.Get("Accept"))), "text/event-stream")
 }
 
-// hintAtProxy tells an operator why all clients may seem to be one.
+// hintAtProxy tells an operator, once, why all clients may seem to be one.
 func (g *Gate) hintAtProxy(r *http.Request) {
-	if r.Header.Get("X-Forwarded-For") == "" && r.Header.Get("Forwarded") == "" {
+	address := clientaddr.FromContext(r.Context())
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	forwarded := r.Header.Get("X-Forwarded-For") != "" || r.Header.Get("Forwarded") != ""
+	if !forwarded || err != nil || peer.Addr().Unmap() != address {
 		return
 	}
 	g.hint.Do(func() {
-		g.options.Log.WarnContext(r.Context(), "an address is over its limit, and what it sends looks like a proxy's: if it is one of yours, name it in TRUSTED_PROXIES",
-			"address", clientaddr.FromContext(r.Context()).String())
+		g.options.Log.WarnContext(r.Context(), "an address is over its limit, and what it sends looks like a proxy's: if it is one of yours, name it in TRUSTED_PROXIES", "address", address.String())
 	})
 }
 

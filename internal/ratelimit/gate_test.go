@@ -262,6 +262,24 @@ func TestNewOwners(t *testing.T) {
 	}
 }
 
+// What is open is given back however its request ends.
+func TestPlacesAreGivenBack(t *testing.T) {
+	t.Parallel()
+	w := newWorld(ratelimit.Limits{Connections: 1, AddressFactor: 1})
+	aborted := w.gate.Middleware(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
+	for i := range 3 {
+		func() {
+			defer func() { _ = recover() }()
+			r := httptest.NewRequest(http.MethodPost, "/graphql", nil)
+			r.Header.Set("Accept", "text/event-stream")
+			aborted.ServeHTTP(httptest.NewRecorder(), r.WithContext(clientaddr.NewContext(r.Context(), netip.MustParseAddr("192.0.2.1"))))
+		}()
+		if wait := w.send(t, "192.0.2.1", "Accept: text/event-stream", "Owner: a"); wait > 0 {
+			t.Fatalf("after %d streams that ended it waits %v", i+1, wait)
+		}
+	}
+}
+
 // Zero is no limit, and so is a Gate that is nil.
 func TestOff(t *testing.T) {
 	t.Parallel()

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -424,7 +423,7 @@ func TestOperationsOverALimit(t *testing.T) {
 // it, and of an address before the upgrade.
 func TestConnectionsAtATime(t *testing.T) {
 	t.Parallel()
-	s := start(t, "RATE_CONNECTIONS=2", "RATE_ADDRESS_FACTOR=2")
+	s := start(t, "RATE_CONNECTIONS=2", "RATE_ADDRESS_FACTOR=2", "LOG_LEVEL=info")
 	home, key := from("127.0.0.1"), newKey(t)
 	var open []socket
 	for range 2 {
@@ -457,6 +456,16 @@ func TestConnectionsAtATime(t *testing.T) {
 		c, status := dial(t, s, home)
 		return status == 0 && c.initialise(t, key) == nil
 	})
+	if err := s.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	var told bool
+	for line := range strings.Lines(s.Log()) {
+		told = told || strings.Contains(line, "msg=initialisation") && strings.Contains(line, "outcome=RATE_LIMITED") && strings.Contains(line, "address=127.0.0.2")
+	}
+	if !told {
+		t.Errorf("the log does not tell who was refused:\n%s", s.Log())
+	}
 }
 
 // Bytes of WebSockets count, both ways.
@@ -560,7 +569,7 @@ func TestTheClientWaits(t *testing.T) {
 // What a trusted proxy tells counts; what a client tells does not.
 func TestForwardedAddresses(t *testing.T) {
 	t.Parallel()
-	s := start(t, "RATE_COST=1", "RATE_ADDRESS_FACTOR=4", "TRUSTED_PROXIES=127.0.0.9")
+	s := start(t, "RATE_COST=1", "RATE_ADDRESS_FACTOR=4", "TRUSTED_PROXIES=127.0.0.9", "LOG_LEVEL=warn")
 	for via, want := range map[string]bool{"127.0.0.9": true, "127.0.0.10": false} {
 		path, served := from(via), map[int]int{}
 		for i := range 100 {
@@ -568,7 +577,11 @@ func TestForwardedAddresses(t *testing.T) {
 			served[a.status]++
 		}
 		if all := served[http.StatusOK] == 100; all != want {
-			t.Errorf("through %s, a hundred addresses: %v", via, maps.Collect(maps.All(served)))
+			t.Errorf("through %s, a hundred addresses: %v", via, served)
 		}
 	}
+	const hint = "name it in TRUSTED_PROXIES"
+	testservers.Await(t, "the log hints at a proxy that nobody named", func(context.Context) bool {
+		return strings.Count(s.Log(), hint) == 1 && strings.Contains(s.Log(), "address=127.0.0.10")
+	})
 }
