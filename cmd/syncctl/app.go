@@ -1,13 +1,21 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
+	"net/http"
 	"os"
-	"strings"
+	"runtime/debug"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/alecthomas/kong"
 
 	"syncline/client"
 )
@@ -17,23 +25,51 @@ type app struct {
 	*globals
 	streams
 	results *results
-	// commandCode is the exit code of a command that was run under a lock.
+	parser  *kong.Kong
+	// given are the flags alone, without what variables and the context add.
+	given globals
+	// giveUp ends the command with a reason.
+	giveUp func(error)
+	// commandCode is the exit code of a command that was run.
 	commandCode int
+	// exited is the exit code that the parser asked for; below 0, none.
+	exited    int
+	inputRead bool
+}
+
+const defaultURL = "http://localhost:8080/graphql"
+
+// fillIn completes the flags: first variables, then the context, then defaults.
+func (a *app) fillIn() error {
+	chosen, err := a.chosenContext()
+	if err != nil {
+		return err
+	}
+	a.URL = cmp.Or(a.URL, os.Getenv("SYNCLINE_URL"), chosen.URL, defaultURL)
+	a.Key = cmp.Or(a.Key, os.Getenv("SYNCLINE_KEY"), os.Getenv("SYNCLINE_KEY_FILE"), chosen.Key)
+	a.Certificate = cmp.Or(a.Certificate, os.Getenv("SYNCLINE_CERTIFICATE"), chosen.Certificate)
+	a.ClientID = cmp.Or(a.ClientID, os.Getenv("SYNCLINE_CLIENT_ID"), chosen.ClientID)
+	a.PassphraseFile = cmp.Or(a.PassphraseFile, os.Getenv("SYNCLINE_PASSPHRASE_FILE"))
+	return nil
 }
 
 // client makes a client of the server for the owner of the key. level is from
 // which on its log is shown, unless verbose.
-func (a *app) client(level slog.Level) (*client.Client, error) {
-	key, err := readKey(a.Key)
+func (a *app) client(ctx context.Context, level slog.Level) (*client.Client, error) {
+	key, err := a.key(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if a.Verbose {
 		level = slog.LevelDebug
 	}
-	opts := []client.Option{client.WithClientID(a.ClientID), client.WithLogger(newLog(a.err, level))}
+	opts := []client.Option{
+		client.WithClientID(a.ClientID), client.WithLogger(a.newLog(level)),
+		client.WithCallTimeout(a.Timeout), client.WithClockCorrection(a.ClockCorrection),
+		client.WithHTTPClient(&http.Client{Transport: a.transport()}),
+	}
 	if a.Certificate != "" {
-		der, err := readCertificate(a.Certificate)
+		der, err := readCertificate(ctx, a.Certificate)
 		if err != nil {
 			return nil, err
 		}
@@ -46,20 +82,35 @@ func (a *app) client(level slog.Level) (*client.Client, error) {
 	return c, nil
 }
 
-// call runs a call within the timeout.
-func (a *app) call(ctx context.Context, f func(context.Context, *client.Client) error) error {
-	c, err := a.client(slog.LevelWarn)
-	if err != nil {
-		return err
+// transport ends the command when the first host that it asks for does not exist:
+// waiting does not mend a name that is wrong.
+func (a *app) transport() http.RoundTripper {
+	usual, ok := http.DefaultTransport.(*http.Transport)
+	if !ok {
+		return http.DefaultTransport
 	}
-	ctx, cancel := context.WithTimeout(ctx, a.Timeout)
-	defer cancel()
-	return f(ctx, c)
+	t := usual.Clone()
+	var reached atomic.Bool
+	t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := usual.DialContext(ctx, network, address)
+		unknown, ok := errors.AsType[*net.DNSError](err)
+		if ok && unknown.IsNotFound && !reached.Load() {
+			a.giveUp(fmt.Errorf("%w: there is no host %s", client.ErrUnreachable, unknown.Name))
+		}
+		if err == nil {
+			reached.Store(true)
+		}
+		return conn, err
+	}
+	if a.Debug {
+		return &debugTransport{t, a}
+	}
+	return t
 }
 
 // newLog writes lines without time: people read them as they come.
-func newLog(w io.Writer, level slog.Level) *slog.Logger {
-	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{
+func (a *app) newLog(level slog.Level) *slog.Logger {
+	options := &slog.HandlerOptions{
 		Level: level,
 		ReplaceAttr: func(_ []string, attr slog.Attr) slog.Attr {
 			if attr.Key == slog.TimeKey {
@@ -67,38 +118,23 @@ func newLog(w io.Writer, level slog.Level) *slog.Logger {
 			}
 			return attr
 		},
-	}))
+	}
+	if a.JSON {
+		return slog.New(slog.NewJSONHandler(a.err, options))
+	}
+	return slog.New(slog.NewTextHandler(a.err, options))
 }
 
-func readCertificate(path string) ([]byte, error) {
-	raw, err := os.ReadFile(path)
+func readCertificate(ctx context.Context, path string) ([]byte, error) {
+	raw, err := readFile(ctx, path)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("certificate: %w", err)
 	}
 	if block, _ := pem.Decode(raw); block != nil {
 		return block.Bytes, nil
 	}
 	return raw, nil
 }
-
-// argument reads the content that an argument names: itself, @FILE, or - for
-// standard input.
-func (a *app) argument(arg string) ([]byte, error) {
-	switch {
-	case arg == "-":
-		return io.ReadAll(a.in)
-	case strings.HasPrefix(arg, "@"):
-		return os.ReadFile(arg[1:])
-	default:
-		return []byte(arg), nil
-	}
-}
-
-// printf writes to standard output. What goes wrong there shows in the end.
-func (a *app) printf(format string, args ...any) { _, _ = fmt.Fprintf(a.out, format, args...) }
-
-// notef writes to standard error what is not a result.
-func (a *app) notef(format string, args ...any) { _, _ = fmt.Fprintf(a.err, format, args...) }
 
 // results is standard output, and remembers what went wrong: a result that
 // was not written, because the disk is full for one, must not pass for success.
@@ -113,4 +149,34 @@ func (r *results) Write(b []byte) (int, error) {
 		r.failed = fmt.Errorf("standard output: %w", err)
 	}
 	return n, err
+}
+
+// isClosed tells whether nobody reads any more.
+func (r *results) isClosed() bool { return errors.Is(r.failed, syscall.EPIPE) }
+
+type versionFlag bool
+
+// BeforeReset shows the version, whatever else the command line has.
+func (versionFlag) BeforeReset(k *kong.Kong, vars kong.Vars) error { //nolint:unparam // what kong calls
+	_, _ = fmt.Fprintf(k.Stdout, "syncctl %s\n", vars["version"])
+	k.Exit(0)
+	return nil
+}
+
+// version is that of the module, or the revision it was built from.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "(unknown)"
+	}
+	v := info.Main.Version
+	if v == "" || v == "(devel)" {
+		v = "development"
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				v = s.Value[:min(12, len(s.Value))]
+			}
+		}
+	}
+	return v + " (" + info.GoVersion + ")"
 }

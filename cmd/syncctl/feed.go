@@ -3,10 +3,17 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
 
 	"syncline/client"
+	"syncline/cmd/syncctl/internal/group"
+	"syncline/cmd/syncctl/internal/terminal"
 )
 
 type changesCommand struct {
@@ -30,13 +37,13 @@ const pageSize = 500
 // Run walks the feed page by page, each within the timeout: the walk takes as
 // long as there are pages.
 func (l *changesCommand) Run(ctx context.Context, a *app) error {
-	c, err := a.client(slog.LevelWarn)
+	c, err := a.client(ctx, logWarnings)
 	if err != nil {
 		return err
 	}
 	at, size := client.Cursor(l.Since), cmp.Or(l.First, pageSize)
 	for first := true; ; first = false {
-		page, err := a.page(ctx, c, at, size)
+		page, err := c.Changes(ctx, at, size)
 		if err != nil {
 			return err
 		}
@@ -46,12 +53,6 @@ func (l *changesCommand) Run(ctx context.Context, a *app) error {
 		}
 		at = page.Cursor
 	}
-}
-
-func (a *app) page(ctx context.Context, c *client.Client, since client.Cursor, size int) (client.Page, error) {
-	ctx, cancel := context.WithTimeout(ctx, a.Timeout)
-	defer cancel()
-	return c.Changes(ctx, since, size)
 }
 
 func (a *app) showPage(page client.Page, first, last bool) {
@@ -64,14 +65,14 @@ func (a *app) showPage(page client.Page, first, last bool) {
 		}
 		return
 	}
-	table := newTable(a.out)
+	var rows [][]string
 	if first && len(page.Records) > 0 {
-		_, _ = fmt.Fprintln(table, "REVISION\tID\tUPDATED\tDATA")
+		rows = append(rows, []string{"REVISION", "ID", "UPDATED", "DATA"})
 	}
 	for _, r := range page.Records {
-		_, _ = fmt.Fprintf(table, "%d\t%s\t%s\t%s\n", r.Revision, r.ID, localTime(r.UpdatedAt), summary(r))
+		rows = append(rows, []string{fmt.Sprint(r.Revision), r.ID, localTime(r.UpdatedAt), summary(r)})
 	}
-	_ = table.Flush()
+	a.showTable(rows)
 	if last {
 		a.printf("cursor %s\n", page.Cursor)
 	}
@@ -84,7 +85,9 @@ type pageEndJSON struct {
 }
 
 type listenCommand struct {
-	Since string `help:"Where to begin: a cursor, a revision, or 0 for the beginning. Default: now."`
+	Since      *string `help:"Where to begin: a cursor, a revision, or 0 for the beginning, which an empty one means, too. Default: now."`
+	Exec       string  `type:"bytes" placeholder:"COMMAND" help:"Run a command of the shell for each change, one after another, instead of showing them."`
+	CursorFile string  `type:"path" placeholder:"FILE" help:"Keep the cursor in a file: begin where it says, and go on from there the next time."`
 }
 
 // Help is shown by syncctl listen --help.
@@ -93,58 +96,149 @@ func (*listenCommand) Help() string {
   syncctl listen
   syncctl listen --since 0
   syncctl listen --json --since "$(cat cursor)" | while read -r event; do ...; done
+  syncctl listen --cursor-file cursor --exec 'cat > "mirror/$SYNCLINE_RECORD_ID"'
 
 It connects again by itself after a lost connection, without a hole. Each JSON event has the cursor to go on from.
-An interrupt (Ctrl-C) ends it with exit code 0.`
+An interrupt (Ctrl-C) ends it with exit code 0.
+
+A command finds the data in its standard input, and in its environment SYNCLINE_RECORD_ID, SYNCLINE_RECORD_REVISION,
+SYNCLINE_RECORD_DELETED (1, or empty), SYNCLINE_RECORD_SCHEMA_VERSION, SYNCLINE_RECORD_CLIENT_ID and SYNCLINE_CURSOR. If it fails, listening
+ends with its exit code. The cursor is stored after the command succeeded: a change may be seen twice, but none is missed.`
 }
 
 func (l *listenCommand) Run(ctx context.Context, a *app) error {
-	c, err := a.client(slog.LevelInfo)
+	at, err := l.begin()
 	if err != nil {
 		return err
 	}
-	at := client.Now
-	switch l.Since {
-	case "":
-	case "0":
-		at = client.Beginning
-	default:
-		at = client.Cursor(l.Since)
+	c, err := a.client(ctx, slog.LevelInfo)
+	if err != nil {
+		return err
 	}
 	for e, err := range c.Follow(ctx, at) {
 		switch {
-		case err != nil && ctx.Err() != nil:
+		case err != nil && isInterrupted(ctx):
 			a.resumeHint(at)
 			return nil
 		case err != nil:
 			return err
-		}
-		if a.showEvent(e); a.results.failed != nil {
-			return nil // run tells
+		case e.Kind == client.Changed && l.Exec != "":
+			code, err := l.handle(ctx, e)
+			if err != nil || code != 0 || ctx.Err() != nil {
+				a.resumeHint(at)
+				if !isInterrupted(ctx) {
+					a.commandCode = code
+				}
+				return err
+			}
+		default:
+			if a.showEvent(e, l.Exec != ""); a.results.failed != nil {
+				return nil // run tells
+			}
 		}
 		at = e.Cursor
+		if l.CursorFile != "" {
+			if err := storeCursor(l.CursorFile, at); err != nil {
+				return fmt.Errorf("store the cursor: %w", err)
+			}
+		}
 	}
 	return nil
 }
 
-func (a *app) resumeHint(at client.Cursor) {
-	if !a.JSON && at != client.Now && at != client.Beginning {
-		a.notef("\ngo on with: syncctl listen --since %s\n", at)
+func isInterrupted(ctx context.Context) bool {
+	_, ok := errors.AsType[group.Signal](context.Cause(ctx))
+	return ok
+}
+
+// begin is where to begin: what the file says, else the flag, else now.
+func (l *listenCommand) begin() (client.Cursor, error) {
+	since := l.Since
+	if l.CursorFile != "" {
+		stored, err := os.ReadFile(l.CursorFile)
+		switch text := strings.TrimSpace(string(stored)); {
+		case err == nil:
+			since = &text
+		case !errors.Is(err, fs.ErrNotExist):
+			return "", err
+		}
+	}
+	switch {
+	case since == nil:
+		return client.Now, nil
+	case *since == "" || *since == "0":
+		return client.Beginning, nil
+	default:
+		return client.Cursor(*since), nil
 	}
 }
 
-func (a *app) showEvent(e client.Event) {
+// storeCursor replaces the file as a whole: it is never found half written.
+func storeCursor(path string, at client.Cursor) error {
+	temporary, err := os.CreateTemp(filepath.Dir(path), ".cursor-*")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(temporary.Name()) }()
+	_, err = fmt.Fprintln(temporary, at)
+	if err := errors.Join(err, temporary.Sync(), temporary.Close()); err != nil {
+		return err
+	}
+	return os.Rename(temporary.Name(), path)
+}
+
+// handle runs the command for one change.
+func (l *listenCommand) handle(ctx context.Context, e client.Event) (code int, err error) {
+	shell := shellCommand(l.Exec)
+	path, err := group.Find(shell[0])
+	if err != nil {
+		return 0, err
+	}
+	in, data, err := os.Pipe()
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = in.Close() }()
+	go func() { // ends when all is written, or nobody can read any more
+		_, _ = data.Write(e.Record.Data)
+		_ = data.Close()
+	}()
+	deleted := ""
+	if e.Record.Deleted {
+		deleted = "1"
+	}
+	return group.Run(ctx, group.Command{
+		Path: path, Args: shell, Stdin: in, Stdout: os.Stdout, Stderr: os.Stderr, Grace: killAfter,
+		Env: append(os.Environ(),
+			"SYNCLINE_RECORD_ID="+e.Record.ID,
+			fmt.Sprintf("SYNCLINE_RECORD_REVISION=%d", e.Record.Revision),
+			"SYNCLINE_RECORD_DELETED="+deleted,
+			"SYNCLINE_RECORD_SCHEMA_VERSION="+e.Record.SchemaVersion,
+			"SYNCLINE_RECORD_CLIENT_ID="+e.Record.ClientID,
+			"SYNCLINE_CURSOR="+string(e.Cursor),
+		),
+	})
+}
+
+func (a *app) resumeHint(at client.Cursor) {
+	if !a.JSON && at != client.Now && at != client.Beginning {
+		a.notef("\ngo on with: syncctl listen --since %s\n", shellQuote(string(at)))
+	}
+}
+
+// showEvent shows what happened; quiet leaves standard output to others.
+func (a *app) showEvent(e client.Event, quiet bool) {
 	switch {
+	case e.Kind == client.CaughtUp && (quiet || !a.JSON):
+		a.notef("-- live --\n")
 	case a.JSON:
 		out := eventJSON{Kind: string(e.Kind), Cursor: string(e.Cursor)}
 		if e.Kind == client.Changed {
 			out.Record = newRecordJSON(e.Record)
 		}
 		a.printJSON(out)
-	case e.Kind == client.CaughtUp:
-		a.notef("-- live --\n")
 	default:
-		a.printf("%8d  %-20s  %s\n", e.Record.Revision, e.Record.ID, summary(e.Record))
+		a.printf("%8d  %s  %s\n", e.Record.Revision, terminal.Pad(terminal.Line(e.Record.ID), 20), summary(e.Record))
 	}
 }
 

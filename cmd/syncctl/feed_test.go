@@ -36,7 +36,9 @@ func newFakeDevice(t *testing.T) device {
 	t.Helper()
 	usual := http.DefaultTransport
 	t.Cleanup(func() { http.DefaultTransport = usual })
-	return newDevice(t, "http://fake.example/graphql")
+	d := newDevice(t, "http://fake.example/graphql")
+	d.inside = true
+	return d
 }
 
 func TestAWalkEndsWhenTheDiskIsFull(t *testing.T) {

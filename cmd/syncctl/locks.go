@@ -6,16 +6,15 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"os/exec"
-	"syscall"
 	"time"
 
 	"syncline/client"
+	"syncline/cmd/syncctl/internal/group"
 )
 
 type lockCommand struct {
 	Name     string        `arg:"" help:"The lock's name."`
-	Command  []string      `arg:"" optional:"" help:"A command to run while the lock is held."`
+	Command  []string      `arg:"" optional:"" type:"bytes" help:"A command to run while the lock is held."`
 	Shared   bool          `help:"Take the lock together with others that share it."`
 	TTL      time.Duration `name:"ttl" default:"30s" help:"How long the lock is held unless renewed, whole seconds up to 300s (${default}). A command's lock is renewed while it runs."`
 	Wait     time.Duration `help:"How long to wait while others hold the lock."`
@@ -30,23 +29,23 @@ func (*lockCommand) Help() string {
   syncctl lock backup --wait 1h -- ./backup.sh
 
 A command runs while the lock is held and renewed; afterwards the lock is released and the exit code is the command's.
-If the lock is lost, the command gets SIGTERM and the exit code is 8. In its environment are SYNCLINE_LOCK,
-SYNCLINE_TOKEN (the fence token) and SYNCLINE_FENCE, by which syncctl set and delete inside it are fenced.`
+If the lock is lost, the command and whatever it started get SIGTERM, after 10 seconds SIGKILL, and the exit code is 8. Signals that would end
+syncctl end them alike, and then the lock is released. What the command leaves running when it ends by itself goes on, without the lock.
+In its environment are SYNCLINE_LOCK, SYNCLINE_TOKEN (the fence token) and SYNCLINE_FENCE, by which syncctl set, delete and write
+inside it are fenced.`
 }
 
 func (l *lockCommand) Run(ctx context.Context, a *app) error {
-	c, err := a.client(slog.LevelWarn)
-	if err != nil {
-		return err
-	}
 	if len(l.Command) > 0 {
-		return l.runCommand(ctx, a, c)
+		return l.runCommand(ctx, a)
 	}
 	if l.Wait > 0 {
 		return usagef("--wait needs a command to run: a lock that is not renewed may end unseen")
 	}
-	ctx, cancel := context.WithTimeout(ctx, a.Timeout)
-	defer cancel()
+	c, err := a.client(ctx, logWarnings)
+	if err != nil {
+		return err
+	}
 	grant, err := c.SetLock(ctx, l.Name, l.options()...)
 	if err != nil {
 		return err
@@ -87,23 +86,38 @@ type grantJSON struct {
 }
 
 // runCommand runs the command under a lease.
-func (l *lockCommand) runCommand(ctx context.Context, a *app, c *client.Client) error {
-	lease, err := l.acquire(ctx, a, c)
+func (l *lockCommand) runCommand(ctx context.Context, a *app) error {
+	path, err := group.Find(l.Command[0]) // before others are kept waiting for nothing
 	if err != nil {
 		return err
 	}
-	running, cancel := context.WithCancel(ctx)
+	c, err := a.client(ctx, logWarnings)
+	if err != nil {
+		return err
+	}
+	lease, err := l.acquire(ctx, c)
+	if err != nil {
+		return err
+	}
+	running, end := context.WithCancelCause(ctx)
 	go func() {
 		select {
 		case <-lease.Done():
-			cancel()
+			end(lease.Err())
 		case <-running.Done():
 		}
 	}()
-	err = a.runUnder(running, lease, l.Command)
-	cancel()
-	releasing, cancelRelease := context.WithTimeout(context.WithoutCancel(ctx), a.Timeout)
-	defer cancelRelease()
+	a.commandCode, err = group.Run(running, group.Command{
+		Path: path, Args: l.Command, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Grace: killAfter,
+		Env: append(os.Environ(),
+			"SYNCLINE_LOCK="+lease.Name(),
+			fmt.Sprintf("SYNCLINE_TOKEN=%d", lease.Token()),
+			fmt.Sprintf("SYNCLINE_FENCE=%s=%d", lease.Name(), lease.Token()),
+		),
+	})
+	end(nil)
+	releasing, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.Timeout)
+	defer cancel()
 	released := lease.Release(releasing)
 	if errors.Is(released, client.ErrLockLost) {
 		return released
@@ -114,43 +128,17 @@ func (l *lockCommand) runCommand(ctx context.Context, a *app, c *client.Client) 
 	return err
 }
 
-func (l *lockCommand) acquire(ctx context.Context, a *app, c *client.Client) (*client.Lease, error) {
-	if l.Wait > 0 {
-		ctx, cancel := context.WithTimeout(ctx, l.Wait)
-		defer cancel()
-		return c.AcquireLock(ctx, l.Name, l.options()...)
+func (l *lockCommand) acquire(ctx context.Context, c *client.Client) (*client.Lease, error) {
+	if l.Wait == 0 {
+		return c.TryLock(ctx, l.Name, l.options()...)
 	}
-	ctx, cancel := context.WithTimeout(ctx, a.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, l.Wait)
 	defer cancel()
-	return c.TryLock(ctx, l.Name, l.options()...)
+	return c.AcquireLock(ctx, l.Name, l.options()...)
 }
 
-// killAfter is how long a command may take to end after SIGTERM.
+// killAfter is how long a command and what it started may take to end.
 const killAfter = 10 * time.Second
-
-// runUnder runs a command until it ends, or ctx: then it gets SIGTERM.
-func (a *app) runUnder(ctx context.Context, lease *client.Lease, command []string) error {
-	fence := fmt.Sprintf("%s=%d", lease.Name(), lease.Token())
-	cmd := exec.CommandContext(ctx, command[0], command[1:]...) //nolint:gosec // G204: running what the user says is its purpose
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = a.in, a.out, a.err
-	cmd.Env = append(os.Environ(),
-		"SYNCLINE_LOCK="+lease.Name(),
-		fmt.Sprintf("SYNCLINE_TOKEN=%d", lease.Token()),
-		"SYNCLINE_FENCE="+fence,
-	)
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = killAfter
-	err := cmd.Run()
-	var ended *exec.ExitError
-	if !errors.As(err, &ended) {
-		return err
-	}
-	a.commandCode = ended.ExitCode()
-	if status, ok := ended.Sys().(syscall.WaitStatus); ok && status.Signaled() {
-		a.commandCode = 128 + int(status.Signal()) // as shells have it
-	}
-	return nil
-}
 
 type unlockCommand struct {
 	Name     string `arg:"" help:"The lock's name."`
@@ -166,45 +154,77 @@ It succeeds too if this instance does not hold the lock.`
 }
 
 func (u *unlockCommand) Run(ctx context.Context, a *app) error {
-	return a.call(ctx, func(ctx context.Context, c *client.Client) error {
-		if err := c.ReleaseLock(ctx, u.Name, u.Instance); err != nil {
-			return err
-		}
-		if a.JSON {
-			a.printJSON(map[string]string{"status": "RELEASED"})
-			return nil
-		}
-		a.printf("%s is released\n", u.Name)
+	c, err := a.client(ctx, logWarnings)
+	if err != nil {
+		return err
+	}
+	if err := c.ReleaseLock(ctx, u.Name, u.Instance); err != nil {
+		return err
+	}
+	if a.JSON {
+		a.printJSON(map[string]string{"status": "RELEASED"})
 		return nil
-	})
+	}
+	a.printf("%s is released\n", u.Name)
+	return nil
 }
 
 type lockedCommand struct {
 	Name     string `arg:"" help:"The lock's name."`
-	ExitCode bool   `name:"exit-code" help:"End with exit code 4 if somebody holds the lock."`
+	ExitCode bool   `name:"exit-code" xor:"mode" help:"End with exit code 4 if somebody holds the lock."`
+	Watch    bool   `xor:"mode" help:"Show each change, expiry included, until interrupted."`
 }
 
 // Help is shown by syncctl locked --help.
 func (*lockedCommand) Help() string {
 	return `Examples:
   syncctl locked backup
-  syncctl locked --exit-code backup && echo free`
+  syncctl locked --exit-code backup && echo free
+  syncctl locked --watch --json backup | jq .locked`
 }
 
 func (l *lockedCommand) Run(ctx context.Context, a *app) error {
-	return a.call(ctx, func(ctx context.Context, c *client.Client) error {
-		state, err := c.LockState(ctx, l.Name)
-		if err != nil {
+	if l.Watch {
+		return l.watch(ctx, a)
+	}
+	c, err := a.client(ctx, logWarnings)
+	if err != nil {
+		return err
+	}
+	state, err := c.LockState(ctx, l.Name)
+	if err != nil {
+		return err
+	}
+	a.showLockState(state)
+	if l.ExitCode && state.Locked {
+		a.commandCode = exitHeld
+	}
+	return nil
+}
+
+func (l *lockedCommand) watch(ctx context.Context, a *app) error {
+	c, err := a.client(ctx, slog.LevelInfo)
+	if err != nil {
+		return err
+	}
+	for state, err := range c.WatchLock(ctx, l.Name) {
+		switch {
+		case err != nil && isInterrupted(ctx):
+			return nil
+		case err != nil:
 			return err
 		}
-		if a.JSON {
-			a.printJSON(state)
-		} else {
-			a.showLock(state)
+		if a.showLockState(state); a.results.failed != nil {
+			return nil // run tells
 		}
-		if l.ExitCode && state.Locked {
-			a.commandCode = exitHeld
-		}
-		return nil
-	})
+	}
+	return nil
+}
+
+func (a *app) showLockState(state client.Lock) {
+	if a.JSON {
+		a.printJSON(state)
+	} else {
+		a.showLock(state)
+	}
 }

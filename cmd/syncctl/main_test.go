@@ -6,7 +6,10 @@ import (
 	"encoding/json"
 	"io"
 	"os"
+	"os/exec"
+	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -14,13 +17,45 @@ import (
 	"syncline/internal/testservers"
 )
 
-func TestMain(m *testing.M) { os.Exit(testservers.Main(m)) }
+// binary is the program as users run it.
+var binary string
+
+func TestMain(m *testing.M) { os.Exit(buildAndTest(m)) }
+
+func buildAndTest(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "syncctl-")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	binary = filepath.Join(dir, "syncctl")
+	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+		panic(string(out))
+	}
+	// What is started here must hear signals, also where this is a background job
+	// of a script and deaf to interrupts: what is handled is not inherited.
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGHUP, syscall.SIGQUIT} {
+		if signal.Ignored(s) {
+			signal.Notify(make(chan os.Signal, 1), s)
+		}
+	}
+	return testservers.Main(m)
+}
 
 // A device runs command lines with a key of its own.
 type device struct {
 	t   *testing.T
 	url string
 	key string
+	// env is set beside what every test has.
+	env []string
+	// inside runs them in the test's own process, with a transport of its own.
+	inside bool
+}
+
+func (d device) with(env ...string) device {
+	d.env = append(slices.Clone(d.env), env...)
+	return d
 }
 
 func newDevice(t *testing.T, url string) device {
@@ -39,12 +74,47 @@ type result struct {
 
 func (d device) run(args ...string) result { return d.runWith(d.t.Context(), "", args...) }
 
+// runWith runs a command line with a standard input, and interrupts it when ctx ends.
 func (d device) runWith(ctx context.Context, in string, args ...string) result {
 	d.t.Helper()
 	var out, err bytes.Buffer
-	args = append([]string{"--url", d.url, "--key", d.key}, args...)
-	code := run(ctx, args, streams{strings.NewReader(in), &out, &err})
-	return result{d.t, strings.Join(args[4:], " "), code, out.String(), err.String()}
+	if d.inside {
+		code := run(ctx, d.line(args), streams{strings.NewReader(in), &out, &err})
+		return result{d.t, strings.Join(args, " "), code, out.String(), err.String()}
+	}
+	cmd := d.command(args...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(in), &out, &err
+	if failed := cmd.Start(); failed != nil {
+		d.t.Fatal(failed)
+	}
+	stop := context.AfterFunc(ctx, func() { _ = cmd.Process.Signal(os.Interrupt) })
+	defer stop()
+	_ = cmd.Wait()
+	return result{d.t, strings.Join(args, " "), exitOf(cmd), out.String(), err.String()}
+}
+
+// line is a whole command line.
+func (d device) line(args []string) []string {
+	return append([]string{"--url", d.url, "--key", d.key}, args...)
+}
+
+// command is a program that is yet to be started.
+func (d device) command(args ...string) *exec.Cmd { return d.bare(d.line(args)...) }
+
+// bare is a program without url and key.
+func (d device) bare(args ...string) *exec.Cmd {
+	cmd := exec.Command(binary, args...)
+	cmd.Env = append(os.Environ(), "HOME="+d.t.TempDir(), "XDG_CONFIG_HOME=", "SYNCLINE_URL=", "SYNCLINE_KEY=", "PATH="+filepath.Dir(binary)+":"+os.Getenv("PATH"))
+	cmd.Env = append(cmd.Env, d.env...)
+	return cmd
+}
+
+// exitOf is an exit code as a shell has it.
+func exitOf(cmd *exec.Cmd) int {
+	if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		return 128 + int(status.Signal())
+	}
+	return cmd.ProcessState.ExitCode()
 }
 
 // wants checks the exit code, and that both outputs contain something.

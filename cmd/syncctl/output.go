@@ -1,17 +1,16 @@
 package main
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"io"
+	"reflect"
 	"strings"
-	"text/tabwriter"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"syncline/client"
+	"syncline/cmd/syncctl/internal/terminal"
 )
 
 // recordJSON is a record as the API shows it.
@@ -36,27 +35,55 @@ func newRecordJSON(r client.Record) *recordJSON {
 	return out
 }
 
+// printf writes to standard output. What goes wrong there shows in the end. Its
+// arguments are made fit for a terminal: they may be others' text.
+func (a *app) printf(format string, args ...any) { _, _ = fmt.Fprintf(a.out, format, safe(args)...) }
+
+// notef writes to standard error what is not a result.
+func (a *app) notef(format string, args ...any) { _, _ = fmt.Fprintf(a.err, format, safe(args)...) }
+
+func safe(args []any) []any {
+	shown := make([]any, len(args))
+	for i, arg := range args {
+		switch v := arg.(type) {
+		case error:
+			shown[i] = terminal.Line(v.Error())
+		case fmt.Stringer:
+			shown[i] = terminal.Line(v.String())
+		default:
+			shown[i] = arg
+			if text := reflect.ValueOf(arg); text.Kind() == reflect.String {
+				shown[i] = terminal.Line(text.String())
+			}
+		}
+	}
+	return shown
+}
+
 // printJSON prints one object on a line.
 func (a *app) printJSON(v any) {
-	enc := json.NewEncoder(a.out)
+	var line bytes.Buffer
+	enc := json.NewEncoder(&line)
 	enc.SetEscapeHTML(false)
-	_ = enc.Encode(v) // what goes wrong shows in the end
+	if enc.Encode(v) == nil { // structs of ours can be encoded
+		_, _ = a.out.Write(terminal.JSON(line.Bytes())) // what goes wrong shows in the end
+	}
 }
 
 // showRecord prints all of a record.
 func (a *app) showRecord(r client.Record) {
-	fields := [][2]string{{"id", r.ID}, {"revision", fmt.Sprint(r.Revision)}}
+	fields := [][2]string{{"id", terminal.Line(r.ID)}, {"revision", fmt.Sprint(r.Revision)}}
 	if r.SchemaVersion != "" {
-		fields = append(fields, [2]string{"schema", r.SchemaVersion})
+		fields = append(fields, [2]string{"schema", terminal.Line(r.SchemaVersion)})
 	}
 	if r.ClientID != "" {
-		fields = append(fields, [2]string{"client", r.ClientID})
+		fields = append(fields, [2]string{"client", terminal.Line(r.ClientID)})
 	}
 	fields = append(fields, [2]string{"updated", localTime(r.UpdatedAt)})
 	switch {
 	case r.Deleted:
 		fields = append(fields, [2]string{"deleted", "yes"})
-	case isText(r.Data):
+	case terminal.IsText(r.Data):
 		fields = append(fields, [2]string{"data", string(r.Data)})
 	default:
 		fields = append(fields, [2]string{"size", size(len(r.Data))}, [2]string{"base64", base64.StdEncoding.EncodeToString(r.Data)})
@@ -64,15 +91,20 @@ func (a *app) showRecord(r client.Record) {
 	a.showFields(fields)
 }
 
-// showFields prints names and values in two columns.
+// showFields prints names and values in two columns. Values may have lines of
+// their own.
 func (a *app) showFields(fields [][2]string) {
 	for _, f := range fields {
-		value := strings.ReplaceAll(f[1], "\n", "\n          ")
-		a.printf("%-9s %s\n", f[0], value)
+		name := f[0]
+		for line := range strings.SplitSeq(terminal.Text(f[1]), "\n") {
+			a.printf("%-9s ", name)
+			_, _ = fmt.Fprintln(a.out, line) // with its tabs
+			name = ""
+		}
 	}
 }
 
-// maxSummary is how much of a record's data a list shows.
+// maxSummary is how many cells of a record's data a list shows.
 const maxSummary = 60
 
 // summary is data on one line of a list.
@@ -82,34 +114,12 @@ func summary(r client.Record) string {
 		return "(deleted)"
 	case len(r.Data) == 0:
 		return "(empty)"
-	case !isText(r.Data):
-		return fmt.Sprintf("(%s) %s", size(len(r.Data)), shorten(base64.StdEncoding.EncodeToString(r.Data), maxSummary/2))
+	case !terminal.IsText(r.Data):
+		return fmt.Sprintf("(%s) %s", size(len(r.Data)), terminal.Shorten(base64.StdEncoding.EncodeToString(r.Data), maxSummary/2))
 	default:
-		return shorten(strings.NewReplacer("\n", "⏎", "\t", " ").Replace(string(r.Data)), maxSummary)
+		line := strings.NewReplacer("\r\n", "⏎", "\n", "⏎", "\t", " ").Replace(string(r.Data[:min(len(r.Data), 16*maxSummary)]))
+		return terminal.Shorten(terminal.Line(strings.ToValidUTF8(line, "")), maxSummary)
 	}
-}
-
-func shorten(s string, limit int) string {
-	runes := []rune(s)
-	if len(runes) <= limit {
-		return s
-	}
-	return string(runes[:limit-1]) + "…"
-}
-
-// isText tells whether data can be shown on a terminal as it is: control
-// characters could do anything there.
-func isText(data []byte) bool {
-	if !utf8.Valid(data) {
-		return false
-	}
-	for _, r := range string(data) {
-		const joiner = '\u200d' // of composed emoji
-		if !unicode.IsPrint(r) && r != '\n' && r != '\t' && r != joiner {
-			return false
-		}
-	}
-	return true
 }
 
 func size(n int) string {
@@ -121,8 +131,30 @@ func size(n int) string {
 
 func localTime(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") }
 
-// newTable aligns columns that are separated by tabs, once it is flushed.
-func newTable(w io.Writer) *tabwriter.Writer { return tabwriter.NewWriter(w, 0, 0, 2, ' ', 0) }
+// showTable prints rows in columns, two spaces apart. The first is the heading.
+func (a *app) showTable(rows [][]string) {
+	var widths []int
+	for _, row := range rows {
+		for i, cell := range row {
+			row[i] = terminal.Line(cell)
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], terminal.Width(row[i]))
+		}
+	}
+	for _, row := range rows {
+		var line strings.Builder
+		for i, cell := range row {
+			if i == len(row)-1 {
+				line.WriteString(cell)
+				break
+			}
+			line.WriteString(terminal.Pad(cell, widths[i]) + "  ")
+		}
+		a.printf("%s\n", line.String())
+	}
+}
 
 // showLock prints a lock's state.
 func (a *app) showLock(l client.Lock) {
@@ -135,10 +167,9 @@ func (a *app) showLock(l client.Lock) {
 	default:
 		a.printf("%s is locked, shared\n", l.Name)
 	}
-	table := newTable(a.out)
-	_, _ = fmt.Fprintln(table, "INSTANCE\tTOKEN\tUNTIL")
+	rows := [][]string{{"INSTANCE", "TOKEN", "UNTIL"}}
 	for _, h := range l.Holders {
-		_, _ = fmt.Fprintf(table, "%s\t%d\t%s\n", h.InstanceID, h.Token, localTime(h.ExpiresAt))
+		rows = append(rows, []string{h.InstanceID, fmt.Sprint(h.Token), localTime(h.ExpiresAt)})
 	}
-	_ = table.Flush()
+	a.showTable(rows)
 }

@@ -4,33 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"strconv"
-	"strings"
+	"log/slog"
 
 	"syncline/client"
 )
 
-// fence is LOCK=TOKEN.
-type fence client.Fence
+const logWarnings = slog.LevelWarn
 
-// UnmarshalText reads LOCK=TOKEN.
-func (f *fence) UnmarshalText(text []byte) error {
-	at := strings.LastIndexByte(string(text), '=')
-	if at < 1 {
-		return errors.New("a fence is LOCK=TOKEN")
-	}
-	token, err := strconv.ParseInt(string(text[at+1:]), 10, 64)
-	if err != nil || token < 1 {
-		return errors.New("a fence is LOCK=TOKEN, and the token a number above 0")
-	}
-	*f = fence{Lock: string(text[:at]), Token: client.FenceToken(token)}
-	return nil
-}
-
-// writeFlags are those of set and delete.
+// writeFlags are those of all writes.
 type writeFlags struct {
-	LastSeen   bool   `xor:"seen" help:"Read the record first and write over what is there."`
 	MutationID string `name:"mutation-id" help:"A unique id that makes it safe to run the same command again."`
 	Fence      *fence `env:"SYNCLINE_FENCE" placeholder:"LOCK=TOKEN" help:"Write only if the lock was not granted anew. Set by syncctl lock -- COMMAND."`
 }
@@ -46,12 +28,15 @@ func (f writeFlags) options() []client.WriteOption {
 	return opts
 }
 
+var errUnrepeatable = usagef("--mutation-id needs --revision: what --last-seen finds differs from run to run, and the same id stands for the same write only")
+
 type setCommand struct {
 	ID   string  `arg:"" help:"The record's id."`
-	Data *string `arg:"" optional:"" help:"The data; @FILE, or - for standard input."`
-	File string  `type:"existingfile" help:"The file with the data."`
+	Data *string `arg:"" optional:"" type:"bytes" help:"The data; @FILE, or - for standard input; @@ for data that begins with one @."`
+	File string  `type:"path" placeholder:"FILE" help:"The file with the data."`
 
 	Revision      int64  `xor:"seen" help:"The revision you last saw of the record; 0 creates it."`
+	LastSeen      bool   `xor:"seen" help:"Read the record first and write over what is there."`
 	SchemaVersion string `name:"schema-version" help:"What you call the format of the data."`
 	writeFlags
 }
@@ -62,37 +47,46 @@ func (*setCommand) Help() string {
   syncctl set greeting hello                  create it
   syncctl set greeting "hello, world" --revision 7
   syncctl set photo @photo.jpg --last-seen    create it, or write over what is there
+  syncctl set handle @@ada                    store @ada
   date | syncctl set now - --last-seen
 
 If the record has another revision, nothing is written, the present record is printed and the exit code is 3.`
 }
 
 func (s *setCommand) Run(ctx context.Context, a *app) error {
-	data, err := s.data(a)
+	if s.LastSeen && s.MutationID != "" {
+		return errUnrepeatable
+	}
+	data, err := s.data(ctx, a)
 	if err != nil {
 		return err
 	}
-	return a.call(ctx, func(ctx context.Context, c *client.Client) error {
-		seen := client.Revision(s.Revision)
-		if s.LastSeen {
-			if seen, err = lastSeen(ctx, c, s.ID); err != nil && !errors.Is(err, client.ErrNotFound) {
-				return err
-			}
+	c, err := a.client(ctx, logWarnings)
+	if err != nil {
+		return err
+	}
+	seen := client.Revision(s.Revision)
+	if s.LastSeen {
+		if seen, err = lastSeen(ctx, c, s.ID); err != nil && !errors.Is(err, client.ErrNotFound) {
+			return err
 		}
-		opts := append(s.options(), client.WithSchemaVersion(s.SchemaVersion))
-		w, err := c.Set(ctx, s.ID, data, seen, opts...)
-		return a.showWritten(s.ID, "is at", w, err)
-	})
+	}
+	w, err := c.Set(ctx, s.ID, data, seen, append(s.options(), client.WithSchemaVersion(s.SchemaVersion))...)
+	if err != nil {
+		return err
+	}
+	a.showWritten(s.ID, "is at", w)
+	return nil
 }
 
-func (s *setCommand) data(a *app) ([]byte, error) {
+func (s *setCommand) data(ctx context.Context, a *app) ([]byte, error) {
 	switch {
 	case (s.File != "") == (s.Data != nil):
 		return nil, usagef("give the data as an argument, as @FILE, as - or by --file")
 	case s.File != "":
-		return os.ReadFile(s.File)
+		return readFile(ctx, s.File)
 	default:
-		return a.argument(*s.Data)
+		return a.content(ctx, *s.Data)
 	}
 }
 
@@ -101,12 +95,10 @@ func lastSeen(ctx context.Context, c *client.Client, id string) (client.Revision
 	return r.Revision, err
 }
 
-func (a *app) showWritten(id, what string, w client.Written, err error) error {
+func (a *app) showWritten(id, what string, w client.Written) {
 	switch {
-	case err != nil:
-		return err
 	case a.JSON:
-		out := writtenJSON{Status: "SUCCESS", NewRevision: int64(w.Revision), Replayed: w.Replayed}
+		out := writtenJSON{ID: id, Status: "SUCCESS", NewRevision: int64(w.Revision), Replayed: w.Replayed}
 		if w.Record != nil {
 			out.Record = newRecordJSON(*w.Record)
 		}
@@ -116,10 +108,10 @@ func (a *app) showWritten(id, what string, w client.Written, err error) error {
 	default:
 		a.printf("%s %s revision %d\n", id, what, w.Revision)
 	}
-	return nil
 }
 
 type writtenJSON struct {
+	ID          string      `json:"id"`
 	Status      string      `json:"status"`
 	NewRevision int64       `json:"newRevision"`
 	Replayed    bool        `json:"replayed"`
@@ -129,6 +121,7 @@ type writtenJSON struct {
 type deleteCommand struct {
 	ID       string `arg:"" help:"The record's id."`
 	Revision int64  `xor:"seen" help:"The revision you last saw of the record."`
+	LastSeen bool   `xor:"seen" help:"Read the record first and delete what is there."`
 	writeFlags
 }
 
@@ -140,20 +133,28 @@ func (*deleteCommand) Help() string {
 }
 
 func (d *deleteCommand) Run(ctx context.Context, a *app) error {
-	if d.Revision == 0 && !d.LastSeen {
+	switch {
+	case d.Revision == 0 && !d.LastSeen:
 		return usagef("give --revision or --last-seen")
+	case d.LastSeen && d.MutationID != "":
+		return errUnrepeatable
 	}
-	return a.call(ctx, func(ctx context.Context, c *client.Client) error {
-		seen := client.Revision(d.Revision)
-		if d.LastSeen {
-			var err error
-			if seen, err = lastSeen(ctx, c, d.ID); err != nil {
-				return err
-			}
+	c, err := a.client(ctx, logWarnings)
+	if err != nil {
+		return err
+	}
+	seen := client.Revision(d.Revision)
+	if d.LastSeen {
+		if seen, err = lastSeen(ctx, c, d.ID); err != nil {
+			return err
 		}
-		w, err := c.Delete(ctx, d.ID, seen, d.options()...)
-		return a.showWritten(d.ID, "was deleted at", w, err)
-	})
+	}
+	w, err := c.Delete(ctx, d.ID, seen, d.options()...)
+	if err != nil {
+		return err
+	}
+	a.showWritten(d.ID, "was deleted at", w)
+	return nil
 }
 
 type getCommand struct {
@@ -168,31 +169,86 @@ func (*getCommand) Help() string {
   syncctl get --raw photo > photo.jpg
   syncctl get --json greeting | jq -r .data | base64 -d
 
-The exit code is 7 if any of them was never written; with --raw also if it was deleted.`
+More than 100 are read in several requests. The exit code is 7 if any of them was never written; with --raw also if it was deleted.`
 }
 
+// maxIDs is how many records are read at once.
+const maxIDs = 100
+
 func (g *getCommand) Run(ctx context.Context, a *app) error {
-	return a.call(ctx, func(ctx context.Context, c *client.Client) error {
-		records, err := c.GetMany(ctx, g.IDs...)
+	if g.Raw && a.JSON {
+		return usagef("--raw prints data and --json objects: choose one")
+	}
+	c, err := a.client(ctx, logWarnings)
+	if err != nil {
+		return err
+	}
+	var missing errorList
+	for begin := 0; begin < len(g.IDs) && a.results.failed == nil; begin += maxIDs {
+		ids := g.IDs[begin:min(begin+maxIDs, len(g.IDs))]
+		records, err := c.GetMany(ctx, ids...)
 		if err != nil {
 			return err
 		}
-		var missing []error
 		for i, r := range records {
 			switch {
 			case r == nil || g.Raw && r.Deleted:
-				missing = append(missing, fmt.Errorf("%w: %s", client.ErrNotFound, g.IDs[i]))
+				missing = append(missing, fmt.Errorf("%w: %s", client.ErrNotFound, ids[i]))
 			case g.Raw:
 				_, _ = a.out.Write(r.Data)
 			case a.JSON:
 				a.printJSON(newRecordJSON(*r))
 			default:
-				if i > 0 {
+				if begin+i > 0 {
 					a.printf("\n")
 				}
 				a.showRecord(*r)
 			}
 		}
-		return errors.Join(missing...)
-	})
+	}
+	if len(missing) > 0 {
+		return missing
+	}
+	return nil
+}
+
+type listCommand struct {
+	Prefix string `arg:"" optional:"" help:"What the ids begin with; all records without it."`
+	IDs    bool   `name:"ids" help:"Print the ids alone, one a line."`
+}
+
+// Help is shown by syncctl list --help.
+func (*listCommand) Help() string {
+	return `Examples:
+  syncctl list notes/
+  syncctl list --ids notes/ | while read -r id; do ...; done
+  syncctl list --json | jq -r .id
+
+It reads the whole feed and shows what is alive, in the order of the ids.`
+}
+
+func (l *listCommand) Run(ctx context.Context, a *app) error {
+	c, err := a.client(ctx, logWarnings)
+	if err != nil {
+		return err
+	}
+	records, err := c.List(ctx, l.Prefix)
+	if err != nil {
+		return err
+	}
+	rows := [][]string{{"ID", "REVISION", "UPDATED", "DATA"}}
+	for _, r := range records {
+		switch {
+		case a.JSON:
+			a.printJSON(newRecordJSON(r))
+		case l.IDs:
+			a.printf("%s\n", r.ID)
+		default:
+			rows = append(rows, []string{r.ID, fmt.Sprint(r.Revision), localTime(r.UpdatedAt), summary(r)})
+		}
+	}
+	if len(rows) > 1 {
+		a.showTable(rows)
+	}
+	return nil
 }

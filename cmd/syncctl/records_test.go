@@ -1,9 +1,6 @@
 package main
 
 import (
-	"context"
-	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,6 +18,10 @@ func TestAgainstTheServer(t *testing.T) {
 	for name, test := range map[string]func(device){
 		"records": testRecords, "data": testData, "json": testJSON, "feed": testFeed, "listen": testListen,
 		"locks": testLocks, "commands under a lock": testLockedCommand, "waiting for a lock": testLockWait, "sign": testSign, "another URL": testOtherURL,
+		"bytes": testBytes, "input": testInput, "many ids": testManyIDs, "a closed pipe": testPipe, "text": testText,
+		"signals": testSignals, "a lost lock": testLostLock, "left behind": testLeftBehind, "an interrupted wait": testInterruptedWait,
+		"a terminal": testTerminal, "job control": testJobControl,
+		"a batch": testBatch, "a command for each change": testExec, "watching a lock": testWatch, "doctor": testDoctor, "debug": testDebug, "no TLS": testTLS,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -131,33 +132,13 @@ func testFeed(d device) {
 // testListen reads the output of a listener as it comes, and interrupts it.
 func testListen(d device) {
 	d.run("set", "before", "x")
-	ctx, interrupt := context.WithCancel(d.t.Context())
-	defer interrupt()
-	lines, out := io.Pipe()
-	ended := make(chan int, 1)
-	var notes strings.Builder
-	go func() {
-		ended <- run(ctx, []string{"--url", d.url, "--key", d.key, "--json", "listen", "--since", "0"}, streams{nil, out, &notes})
-		out.Close()
-	}()
-	read := result{t: d.t, line: "listen"}
-	next := func(want string) {
-		d.t.Helper()
-		line := make([]byte, 4096)
-		n, err := lines.Read(line)
-		if read.out = string(line[:n]); err != nil || !strings.Contains(read.out, want) {
-			d.t.Fatalf("%q, %v; want %s", read.out, err, want)
-		}
-	}
-	next(`"id":"before"`)
-	next("CAUGHT_UP")
+	l := start(d, "--json", "listen", "--since", "0")
+	l.next(`"id":"before"`)
+	l.next("CAUGHT_UP")
 	d.run("set", "live", "y").wants(exitOK, "", "")
-	next(`"id":"live"`)
-	cursor := read.json()[0]["cursor"].(string)
-	interrupt()
-	if code := <-ended; code != exitOK {
-		d.t.Errorf("code %d, %s", code, notes.String())
-	}
+	cursor := result{t: d.t, out: l.next(`"id":"live"`)}.json()[0]["cursor"].(string)
+	l.signal(os.Interrupt)
+	l.ends(exitOK)
 	d.run("changes", "--since", cursor).wants(exitOK, "cursor "+cursor, "")
 }
 
@@ -186,10 +167,10 @@ func testLockedCommand(d device) {
 	d.run("lock", "l", "--", "sh", "-c", `echo "$SYNCLINE_FENCE $SYNCLINE_LOCK $SYNCLINE_TOKEN"; exit 9`).wants(9, "l=1 l 1\n", "")
 	d.run("locked", "l").wants(exitOK, "free", "")
 	d.run("lock", "l", "--", "sh", "-c", "kill -9 $$").wants(128+int(syscall.SIGKILL), "", "")
-	d.run("lock", "l", "--", "/no/such/command").wants(exitError, "", "no such file")
+	d.run("lock", "l", "--", "/no/such/command").wants(127, "", "there is no command")
 	d.run("locked", "l").wants(exitOK, "free", "")
 	d.runWith(d.t.Context(), "input", "lock", "l", "--", "cat").wants(exitOK, "input", "")
-	d.run("set", "a", "x", "--fence", "l=4").wants(exitOK, "", "")
+	d.run("set", "a", "x", "--fence", "l=3").wants(exitOK, "", "")
 	d.run("set", "a", "y", "--last-seen", "--fence", "l=1").wants(exitRefused, "", "FENCED")
 
 	// Somebody takes the lock away: the command is ended, by SIGTERM.
@@ -241,33 +222,33 @@ func testSign(d device) {
 	}
 	d.runWith(d.t.Context(), "{ limits { maxBatch } }", "--json", "sign", "-").wants(exitOK, `maxBatch`, "")
 	d.run("sign", "{ viewer { id } }", "--variables", "[1]").wants(exitUsage, "", "--variables")
+
+	// What curl would read as a pattern, or as an argument that is too long.
+	plain := d.url
+	d.url = plain + "?x={a,b}&y=[1-2]&z=it's"
+	if got := send(d.t, d.run("sign", "{ viewer { id } }").out); !strings.Contains(got, owner) {
+		d.t.Errorf("%s", got)
+	}
+	d.url = plain
+	long := d.runWith(d.t.Context(), `{"id": "a", "more": "`+strings.Repeat("x", 300<<10)+`"}`, "sign", query, "--variables", "-")
+	if got := send(d.t, long.out); !strings.Contains(got, owner) {
+		d.t.Errorf("%s", got)
+	}
+	for _, wrong := range []string{"ftp://localhost/graphql", "http:///graphql", "http://a:b@localhost/graphql", "localhost:8080"} {
+		d.url = wrong
+		d.run("sign", "{ viewer { id } }").wants(exitUsage, "", "")
+		d.run("whoami").wants(exitUsage, "", "")
+	}
 }
 
-// send does what a curl command line says, after a shell has split it.
+// send runs a command that was printed, in a shell, with the curl that is there.
 func send(t *testing.T, command string) string {
 	t.Helper()
-	split, err := exec.CommandContext(t.Context(), "sh", "-c", `curl() { printf '%s\0' "$@"; }; `+command).Output()
+	shell := exec.CommandContext(t.Context(), "sh")
+	shell.Stdin = strings.NewReader(command)
+	answer, err := shell.CombinedOutput()
 	if err != nil {
-		t.Fatal(err)
-	}
-	args := strings.Split(strings.TrimSuffix(string(split), "\x00"), "\x00")
-	url, rest, body := args[1], args[2:len(args)-2], args[len(args)-1]
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for ; len(rest) > 0; rest = rest[2:] {
-		name, value, _ := strings.Cut(rest[1], ": ")
-		req.Header.Set(name, value)
-	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	answer, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("%v\n%s", err, answer)
 	}
 	return strings.TrimSpace(string(answer))
 }
