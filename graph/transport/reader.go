@@ -28,6 +28,7 @@ func (s *socket) readMessage(ctx context.Context) (frame int, data []byte, input
 	if err != nil {
 		return 0, nil, nil, nil, err
 	}
+	r = &fragments{Reader: r}
 	limit := int(s.config.MaxRequestBytes)
 	if !s.initialised {
 		data, more, err := readTo(r, nil, limit) // bounded by the socket's read limit, too
@@ -108,6 +109,32 @@ func readTo(r io.Reader, data []byte, most int) (_ []byte, more bool, err error)
 		data = append(data, rest...)
 	}
 	return data, len(data) > most, err
+}
+
+// A message may come in fragments of any size, and an empty or tiny one costs as
+// much as a large one. No client needs many of them.
+const (
+	tinyFragment = 64 // bytes, below which it is counted
+	maxFragments = 4096
+)
+
+var errFragments = errors.New("the message has too many small fragments")
+
+// fragments reads a message as long as its fragments are not too many and small.
+type fragments struct {
+	io.Reader
+	small int
+}
+
+func (f *fragments) Read(p []byte) (int, error) {
+	n, err := f.Reader.Read(p)
+	if n < tinyFragment {
+		f.small++
+	}
+	if err == nil && f.small > maxFragments {
+		err = errFragments
+	}
+	return n, err
 }
 
 // watched tells of the progress of what is read.

@@ -96,6 +96,10 @@ func (s *socket) read(ctx context.Context) {
 		if errors.Is(err, websocket.ErrReadLimit) {
 			s.linger() // gorilla has sent 1009
 		}
+		if errors.Is(err, errFragments) {
+			s.close(closeBadRequest, clipReason("Invalid message: "+err.Error()))
+			s.linger()
+		}
 		if err != nil {
 			return
 		}

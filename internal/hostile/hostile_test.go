@@ -41,7 +41,7 @@ const (
 	rounds = 3 // of an attack; the median of their p99 counts
 	// slowest is what the p99 may be whatever it was without an attack: the
 	// attackers are on this machine, too, and it may have other things to do.
-	slowest = 250 * time.Millisecond
+	slowest = time.Second
 	// timesQuiet is how much an attack may raise the p99 above that.
 	timesQuiet = 5
 )
