@@ -39,9 +39,10 @@ var (
 
 const (
 	rounds = 3 // of an attack; the median of their p99 counts
-	// slowest is what the p99 may be whatever it was without an attack: the
-	// attackers are on this machine, too, and it may have other things to do.
-	slowest = time.Second
+	// slowest is what the p99 may be whatever it was without an attack. Where
+	// attackers hold the memory for answers, others wait until those are cut off
+	// who take nothing for a second; and the attackers are on this machine, too.
+	slowest = 1500 * time.Millisecond
 	// timesQuiet is how much an attack may raise the p99 above that.
 	timesQuiet = 5
 )
@@ -80,13 +81,11 @@ func TestOneAddress(t *testing.T) {
 		for _, a := range g.attacks {
 			names = append(names, a.name)
 		}
-		if everything = append(everything, names...); verify || g.name == "signatures" {
+		if everything = append(everything, names...); verify {
 			t.Run(g.name, func(t *testing.T) { tr.attack(t, 1, names...) })
 		}
 	}
-	if verify {
-		t.Run("everything", func(t *testing.T) { tr.attack(t, 1, everything...) })
-	}
+	t.Run("everything", func(t *testing.T) { tr.attack(t, 1, everything...) })
 	tr.end()
 }
 
