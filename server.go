@@ -451,13 +451,14 @@ func unlessZero[T int | int64 | float64](limit T) *T {
 
 func newTransports(cfg config.Config, verifier *auth.Verifier, gate *ratelimit.Gate, requests *accesslog.Log, origins *crossorigin.Policy, memory budget.Memory) *transport.Transports {
 	return transport.New(transport.Config{
-		MaxRequestBytes: graph.MaxRequestBytes,
-		MaxOperations:   cfg.MaxOperationsPerConnection,
-		MaxAge:          cfg.ConnectionMaxAge,
-		Drain:           cfg.ShutdownTimeout / 10,
-		Input:           memory.Input,
-		Output:          memory.Output,
-		CheckOrigin:     origins.AllowsSocket,
+		MaxRequestBytes:   graph.MaxRequestBytes,
+		MaxOperations:     cfg.MaxOperationsPerConnection,
+		MaxAge:            cfg.ConnectionMaxAge,
+		Drain:             cfg.ShutdownTimeout / 10,
+		MaxUnacknowledged: cfg.MaxConnections / 8,
+		Input:             memory.Input,
+		Output:            memory.Output,
+		CheckOrigin:       origins.AllowsSocket,
 		Init: func(ctx context.Context, upgrade *http.Request, payload map[string]any) (context.Context, error) {
 			refused := requests.Initialisation(ctx)
 			principal, err := verifier.VerifyInit(ctx, upgrade, payload)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"time"
 )
 
 // maxCursor is how many bytes a cursor has at most that a client resumes from.
@@ -52,6 +53,14 @@ func (s *socket) initialise(ctx context.Context, m message) context.Context {
 	return inner
 }
 
+// initTimeout is shorter while many are not let in.
+func (t *Transports) initTimeout() time.Duration {
+	if most := int64(t.config.MaxUnacknowledged); most > 0 && t.unacknowledged.Load() > most/2 {
+		return t.config.InitTimeout / 4
+	}
+	return t.config.InitTimeout
+}
+
 // acknowledge is false if the time for it has passed.
 func (s *socket) acknowledge(resume map[string]string) bool {
 	s.mu.Lock()
@@ -59,6 +68,7 @@ func (s *socket) acknowledge(resume map[string]string) bool {
 	s.resume = resume
 	s.mu.Unlock()
 	if s.acked {
+		s.unacknowledged.Add(-1)
 		s.expiry.Stop()
 		s.expiry = nil
 		s.reply(ackMessage())

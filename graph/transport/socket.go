@@ -74,7 +74,7 @@ func (s *socket) serve(ctx context.Context, upgrade *http.Request) {
 	s.ws.SetReadLimit(s.config.initBytes())
 	s.ws.SetPongHandler(func(string) error { s.heard(0); return nil })
 	s.heard(0)
-	s.expiry = time.AfterFunc(s.config.InitTimeout, s.expireInit)
+	s.expiry = time.AfterFunc(s.initTimeout(), s.expireInit)
 	s.timers = append(s.timers, repeat(s.config.KeepAlive, s.ping))
 	s.read(ctx)
 }
@@ -250,6 +250,12 @@ func (s *socket) end() {
 		timer.Stop()
 	}
 	s.running.Wait()
+	s.mu.Lock()
+	acked := s.acked
+	s.mu.Unlock()
+	if !acked {
+		s.unacknowledged.Add(-1)
+	}
 	s.live.remove(s)
 }
 

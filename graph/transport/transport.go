@@ -25,6 +25,7 @@ package transport
 import (
 	"context"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql/handler"
@@ -52,6 +53,9 @@ type Config struct {
 	PongTimeout time.Duration
 	// InitTimeout is how long a WebSocket may take to be acknowledged. Default 10 s.
 	InitTimeout time.Duration
+	// MaxUnacknowledged bounds the WebSockets that are not let in yet; while there
+	// are half as many, they have a quarter of InitTimeout. Default: no bound.
+	MaxUnacknowledged int
 	// MaxAge is when a WebSocket or an event stream is ended, so that its client
 	// comes back with a fresh signature; up to a tenth earlier, so that they do
 	// not all come at once. Default 24 h.
@@ -131,6 +135,8 @@ func orDefault[T comparable](value *T, def T) {
 type Transports struct {
 	config Config
 	live   *registry
+	// unacknowledged is how many WebSockets are not let in yet.
+	unacknowledged atomic.Int64
 }
 
 // New makes transports. Nothing runs until requests come.

@@ -8,6 +8,8 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/gorilla/websocket"
 	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"syncline/internal/budget"
 )
 
 // subprotocol is the only one that is spoken. The older "graphql-ws" is not.
@@ -48,6 +50,10 @@ func (t webSocket) Do(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 		t.answer(w, http.StatusServiceUnavailable, mediaGraphQL, &graphql.Response{Errors: gqlerror.List{unavailable()}})
 		return
 	}
+	if most := int64(t.config.MaxUnacknowledged); most > 0 && t.unacknowledged.Load() >= most {
+		t.answer(w, http.StatusServiceUnavailable, mediaGraphQL, &graphql.Response{Errors: gqlerror.List{tooBusy(budget.ErrFull)}})
+		return
+	}
 	ws, err := t.upgrader.Upgrade(w, r, http.Header{"Cache-Control": {"no-store"}})
 	if err != nil {
 		return // refuseUpgrade has answered
@@ -59,6 +65,7 @@ func (t webSocket) Do(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 		c.abort()
 		return
 	}
+	t.unacknowledged.Add(1)
 	go c.serve(ctx, r)
 }
 

@@ -125,6 +125,35 @@ func TestInitTimeout(t *testing.T) {
 	receive(t, "Init was asked", waiting)
 }
 
+func TestFewAreNotLetIn(t *testing.T) {
+	t.Parallel()
+	f := serve(t, &api{}, transport.Config{MaxUnacknowledged: 2})
+	first := f.dial()
+	second := f.dial()
+	url := "ws" + strings.TrimPrefix(f.server.URL, "http")
+	_, resp, err := dialer.Dial(url, nil)
+	if err == nil || resp.StatusCode != http.StatusServiceUnavailable || resp.Header.Get("Retry-After") != "1" {
+		t.Fatalf("one too many: %v, %v", resp, err)
+	}
+	_ = resp.Body.Close()
+	first.send(`{"type":"connection_init"}`)
+	first.expect(`{"type":"connection_ack"}`)
+	_ = second.conn.Close()
+	eventually(t, "both places are free", func() bool {
+		one, _, err := dialer.Dial(url, nil)
+		if err != nil {
+			return false
+		}
+		defer one.Close()
+		two, _, err := dialer.Dial(url, nil)
+		if err != nil {
+			return false
+		}
+		_ = two.Close()
+		return true
+	})
+}
+
 // refusedError closes as it says.
 type refusedError struct {
 	code   int
