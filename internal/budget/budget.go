@@ -2,8 +2,8 @@
 // than is left waits for a moment, and is then refused. Nothing is allocated
 // here; whoever works on a request says what it may come to hold.
 //
-// Those who held much for long lately wait behind those who did not, and what a
-// peer does not take is taken back sooner from them. So whoever lets answers lie
+// Those whose peers kept much for long lately wait behind those whose did not, and
+// what a peer does not take is taken back sooner from them. So whoever lets answers lie
 // waits for himself, with however many keys and connections.
 //
 //	pool := budget.New(64 << 20)
@@ -264,6 +264,9 @@ func (p *Pool) take(g *Grant, bytes int64) {
 		}
 		h.settle(now)
 		h.held += bytes
+		if g.peer != nil {
+			h.lent += bytes
+		}
 	}
 	if len(p.holders) >= p.forgetAt {
 		p.forget(now)
@@ -335,8 +338,23 @@ func (g *Grant) Watch(peer *Progress, cut func()) {
 	peer.Made()
 	g.pool.mu.Lock()
 	defer g.pool.mu.Unlock()
+	if g.peer == nil {
+		g.pool.lend(g, g.bytes)
+	}
 	g.peer, g.cut = peer, cut
 	g.pool.watched[g] = struct{}{}
+}
+
+// lend notes bytes that a peer keeps, or no longer if they are below zero, under
+// the mutex.
+func (p *Pool) lend(g *Grant, bytes int64) {
+	now := time.Now()
+	for _, share := range g.shares {
+		if h := p.holders[share.Name]; h != nil {
+			h.settle(now)
+			h.lent += bytes
+		}
+	}
 }
 
 // Unwatch ends Watch.
@@ -346,7 +364,10 @@ func (g *Grant) Unwatch() {
 	}
 	g.pool.mu.Lock()
 	defer g.pool.mu.Unlock()
-	g.cut = nil
+	if g.peer != nil {
+		g.pool.lend(g, -g.bytes)
+	}
+	g.peer, g.cut = nil, nil
 	delete(g.pool.watched, g)
 }
 

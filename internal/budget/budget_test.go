@@ -247,7 +247,7 @@ func TestTooManyWhoWait(t *testing.T) {
 		p := budget.New(32 << 20)
 		owes := budget.Share{Name: "owes", Part: 1}
 		for range 6 {
-			acquire(t, p, 4<<20, owes)
+			acquire(t, p, 4<<20, owes).Watch(new(budget.Progress), func() {})
 		}
 		<-time.After(5 * time.Second)
 		var refused atomic.Int32

@@ -8,16 +8,17 @@ import (
 // holder is what a share's owner has, and had lately.
 type holder struct {
 	held int64
-	debt float64 // bytes times seconds, which fade
+	lent int64   // of held, for as long as a peer takes
+	debt float64 // bytes lent times seconds, which fade
 	at   time.Time
 }
 
 const (
 	// fade is how long it takes until half of a debt is forgotten.
 	fade = 10 * time.Second
-	// freeDebt counts as none: a page of 4 MiB that is on its way for a quarter of
-	// a second.
-	freeDebt = 1 << 20
+	// freeDebt counts as none: a page of 4 MiB that is on its way for a 16th of a
+	// second.
+	freeDebt = 256 << 10
 	// minHolders is below how many holders none is forgotten.
 	minHolders = 1024
 )
@@ -25,7 +26,7 @@ const (
 // settle brings the debt up to date.
 func (h *holder) settle(now time.Time) {
 	passed := now.Sub(h.at).Seconds()
-	h.debt = h.debt*math.Exp2(-passed/fade.Seconds()) + float64(h.held)*passed
+	h.debt = h.debt*math.Exp2(-passed/fade.Seconds()) + float64(h.lent)*passed
 	h.at = now
 }
 
