@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
 
@@ -48,6 +49,17 @@ test('a request is shown as it went out', async () => {
   await sockets.selectOption(option!);
   assert.match(await shown('Base text'), /^"@method": GET\n[^]*tag="syncline-ws"$/);
   assert.match(await shown('Payload of connection_init'), /^signature-input: sig=[^\n]+\nsignature: sig=:[A-Za-z0-9+/]{87}=:$/);
+  await visitor.leave();
+});
+
+test('an answer is kept as a file', async () => {
+  const visitor = await Visitor.open(browser, server.origin);
+  await visitor.run('Create');
+  const downloading = visitor.page.waitForEvent('download');
+  await visitor.page.getByRole('button', { name: 'Download' }).click();
+  const file = await downloading;
+  assert.equal(file.suggestedFilename(), 'Create.json');
+  assert.equal(readFileSync(await file.path(), 'utf8'), await visitor.answer());
   await visitor.leave();
 });
 

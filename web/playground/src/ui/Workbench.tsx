@@ -1,5 +1,6 @@
 import { QueryEditor, ResponseEditor, useGraphiQL, VariableEditor } from '@graphiql/react';
 
+import { download } from './download.ts';
 import { RunButton } from './RunButton.tsx';
 import { Steps } from './Steps.tsx';
 import { useAnswerInWords } from './useAnswerInWords.ts';
@@ -36,10 +37,16 @@ export function Workbench({ onRestore }: { onRestore: () => void }) {
 /** The answer in a word, which is also what a screen reader hears of it. */
 function AnswerTitle() {
   const answer = useAnswerInWords();
+  const { editor, title } = useGraphiQL(({ responseEditor, tabs, activeTabIndex }) => ({ editor: responseEditor, title: tabs[activeTabIndex]?.title }));
   return (
     <div className="pane-title">
       <h2>Answer</h2>
       <output className="answer-in-words">{answer}</output>
+      {answer && (
+        <button type="button" className="copy" onClick={() => download(editor?.getValue() ?? '', `${title ?? 'answer'}.json`)}>
+          Download
+        </button>
+      )}
     </div>
   );
 }
