@@ -72,6 +72,7 @@ class Stream {
   readonly #pauses = new Pauses();
   readonly #over = new AbortController();
   #cursor: string | undefined;
+  #served = false;
   /** Why the last connection ended. */
   #ended: SynclineError | undefined;
   #fail: (error: unknown) => void = () => {};
@@ -129,6 +130,7 @@ class Stream {
     try {
       const response = await this.#send(url, { ...init, body: this.#resuming(init.body as string), signal: connection.signal });
       if (!response.ok) throw await refusalOf(response);
+      this.#served = true;
       this.#pauses.stands();
       return new Response(this.#watched(response.body!, forget), response);
     } catch (error) {
@@ -141,9 +143,13 @@ class Stream {
     }
   }
 
-  /** The clock was corrected by the refusal already, if need be, and the server may have started again since. */
+  /**
+   * The clock was corrected by the refusal already, if need be, and the server may
+   * have started again since. Where Syncline answered before, something else may
+   * stand in its way for a while: a page of a network that wants a login, say.
+   */
   #mayPass(error: SynclineError): boolean {
-    return mayPass(error) || error.code === 'SIGNATURE_EXPIRED';
+    return mayPass(error) || error.code === 'SIGNATURE_EXPIRED' || (this.#served && error.code === 'NOT_SYNCLINE');
   }
 
   #broken(why: string): SynclineError {

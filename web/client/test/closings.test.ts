@@ -119,13 +119,13 @@ test('graphql-ws: a message of nearly 1 MiB is sent, and answered', async (t) =>
   await socket.dispose();
 });
 
-/** Takes note of each pause, and lets it pass at once. */
+/** Takes note of each pause from 50 ms to 3 s, and lets it pass at once; other timers are somebody else's. */
 function notePauses(t: TestContext): number[] {
   const pauses: number[] = [];
   t.mock.method(Math, 'random', () => 0);
   const { setTimeout } = globalThis;
   t.mock.method(globalThis, 'setTimeout', (work: () => void, ms = 0) => {
-    if (ms < 50 || ms >= 10_000) return setTimeout(work, ms); // what else there is to wait for
+    if (ms < 50 || ms > 3_000) return setTimeout(work, ms);
     pauses.push(ms);
     return setTimeout(work, 0);
   });
@@ -142,6 +142,16 @@ test('graphql-ws: a server that accepts and closes is left in peace, longer each
   await socket.dispose();
 });
 
+test('graphql-ws: the pause that a refused connection asks for is kept', async (t) => {
+  const { session } = await closing(t, [{ code: 4429, reason: '{"code":"RATE_LIMITED","retryAfterMs":3000}', when: 'at once' }]);
+  const told: string[] = [];
+  const socket = createSocket(session, { webSocketImpl: WebSocket, onRetry: ({ code }) => told.push(code) });
+  const pauses = notePauses(t);
+  for await (const _ of follow(socket)) break;
+  assert.deepEqual([told, pauses], [['RATE_LIMITED'], [3000]]);
+  await socket.dispose();
+});
+
 const EVENT = 'event: next\ndata: {"data":{"recordChanged":{"kind":"CAUGHT_UP","cursor":"1"}}}\n\n';
 
 test('graphql-sse: a server that tells one event and ends is left in peace, longer each time', async (t) => {
@@ -154,6 +164,29 @@ test('graphql-sse: a server that tells one event and ends is left in peace, long
   await until(() => events > GROWING.length);
   assert.deepEqual(pauses.slice(0, GROWING.length), GROWING);
   stop();
+});
+
+test('graphql-sse: goes on after gateways’ errors in JSON, and after pages that are in the way for a while', async (t) => {
+  const session = new Session({ url: server.url, identity: Identity.create() });
+  const answers: (() => Response)[] = [
+    () => Response.json({ message: 'Internal server error' }, { status: 502 }),
+    () => new Response('{"title":"Gateway Timeout"}', { status: 504, headers: { 'content-type': 'application/problem+json' } }),
+    () => new Response(EVENT, { headers: { 'content-type': 'text/event-stream' } }),
+    () => new Response('<h1>Sign in to this network</h1>', { headers: { 'content-type': 'text/html' } }),
+  ];
+  const told: string[] = [];
+  const client = createEventSource(session, {
+    fetch: async (...request) => answers.shift()?.() ?? fetch(...request),
+    onRetry: ({ code }) => told.push(code),
+  });
+  notePauses(t);
+  let events = 0;
+  const stop = client.subscribe({ query: CHANGES }, { next: () => events++, error: assert.fail, complete() {} });
+  await until(() => events === 2);
+  assert.deepEqual(told, ['UNREACHABLE', 'UNREACHABLE', 'UNREACHABLE', 'NOT_SYNCLINE']);
+  stop();
+  const elsewhere = createEventSource(session, { fetch: async () => new Response('<h1>Welcome</h1>', { headers: { 'content-type': 'text/html' } }) });
+  await assert.rejects(follow(elsewhere).run(), { code: 'NOT_SYNCLINE' }, 'where Syncline never answered');
 });
 
 test('follow: a subscription that brings one event and ends is left in peace, longer each time, and the reason is told', async (t) => {

@@ -3,7 +3,7 @@ import { after, before, mock, test } from 'node:test';
 import type { TestContext } from 'node:test';
 
 import { follow, Identity, Session, signedFetch } from '@syncline/client';
-import type { Subscriber } from '@syncline/client';
+import type { SignedFetchOptions, Subscriber } from '@syncline/client';
 import { createEventSource } from '@syncline/client/graphql-sse';
 import { createSocket } from '@syncline/client/graphql-ws';
 import { Server } from 'syncline-testing';
@@ -46,15 +46,17 @@ async function relayed(t: TestContext) {
 }
 
 type Live = Subscriber & { dispose(): unknown };
-const transports: [name: string, silences: number[], make: (session: Session) => Live][] = [
-  ['graphql-ws', [15_000, 10_000], (session) => createSocket(session, { webSocketImpl: WebSocket })],
-  ['graphql-sse', [40_000], (session) => createEventSource(session)],
+type OnRetry = NonNullable<SignedFetchOptions['onRetry']>;
+const transports: [name: string, silences: number[], why: RegExp, make: (session: Session, onRetry: OnRetry) => Live][] = [
+  ['graphql-ws', [15_000, 10_000], /fell silent/, (session, onRetry) => createSocket(session, { webSocketImpl: WebSocket, onRetry })],
+  ['graphql-sse', [40_000], /fell silent.*a proxy may hold it back/, (session, onRetry) => createEventSource(session, { onRetry })],
 ];
 
-for (const [name, silences, make] of transports) {
+for (const [name, silences, why, make] of transports) {
   test(`${name}: a connection that died in silence is replaced, and nothing is lost`, async (t) => {
     const { relay, identity, write } = await relayed(t);
-    const client = make(new Session({ url: relay.url, identity }));
+    const retries: string[] = [];
+    const client = make(new Session({ url: relay.url, identity }), ({ message }) => retries.push(message));
     const seen: string[] = [];
     let caughtUp = 0;
     const options = { since: '0', onRecord: ({ id }: { id: string }) => seen.push(id), onCaughtUp: () => caughtUp++ };
@@ -72,6 +74,8 @@ for (const [name, silences, make] of transports) {
     }
     await until(() => caughtUp === 2, 'going');
     assert.deepEqual(seen, ['a', 'b']);
+    assert.equal(retries.length, 1);
+    assert.match(retries[0]!, why);
     control.abort(new Error('done'));
     await over;
     await client.dispose();
