@@ -139,7 +139,8 @@ func (d *deployment) testBodies(t *testing.T) {
 	}{
 		{"/graphql", "application/json", 1<<20 + 1, http.StatusRequestEntityTooLarge, "BAD_USER_INPUT"},
 		{"/graphql", "application/json", 2<<20 - 1, http.StatusRequestEntityTooLarge, "BAD_USER_INPUT"},
-		{"/graphql", "text/plain", 1 << 20, http.StatusUnsupportedMediaType, "BAD_USER_INPUT"},
+		{"/graphql", "text/plain", 1 << 20, http.StatusRequestEntityTooLarge, "BAD_USER_INPUT"}, // unsigned: 16 KiB
+		{"/graphql", "text/plain", 1 << 10, http.StatusUnsupportedMediaType, "BAD_USER_INPUT"},
 		{"/", "text/plain", 1 << 20, http.StatusMethodNotAllowed, ""},
 	} {
 		res, err := http.Post("http://"+d.address+test.path, test.contentType, bytes.NewReader(make([]byte, test.size)))
