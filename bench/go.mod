@@ -4,7 +4,7 @@ go 1.26.8
 
 require (
 	github.com/gorilla/websocket v1.5.3
-	golang.org/x/sys v0.48.0
+	golang.org/x/sys v0.50.0
 	gonum.org/v1/plot v0.17.0
 	syncline v0.0.0
 )
