@@ -295,7 +295,6 @@ func carryOut(names []string) int {
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		cancel()
-		time.AfterFunc(5*time.Second, func() { os.Exit(3) })
 	}()
 	addresses, err := strconv.Atoi(os.Getenv("HOSTILE_ADDRESSES"))
 	if err != nil {
@@ -310,7 +309,7 @@ func carryOut(names []string) int {
 		case <-ctx.Done():
 		}
 	}()
-	done := make(chan struct{})
+	done := make(chan struct{}, len(names))
 	for _, name := range names {
 		chosen, err := attackNamed(name)
 		if err != nil {
@@ -322,8 +321,14 @@ func carryOut(names []string) int {
 			chosen.run(ctx, a)
 		}()
 	}
-	for range names {
-		<-done
+	<-ctx.Done()
+	patience := time.After(5 * time.Second)
+	for left := len(names); left > 0; left-- {
+		select {
+		case <-done:
+		case <-patience: // what is left ends with the process
+			left = 1
+		}
 	}
 	fmt.Fprintln(os.Stdout, a)
 	return 0
