@@ -115,12 +115,15 @@ async function keep(session: Session, send: typeof fetch, input: LockInput, ttl:
     const timer = setTimeout(() => call.abort(lost()), left());
     const again = instant();
     try {
-      const { status } = await setLock(session, send, input, call.signal);
-      if (status !== 'ACQUIRED') throw lost();
+      const { status, token } = await setLock(session, send, input, call.signal);
+      if (status !== 'ACQUIRED' || token !== input.token) throw lost();
       asked = again;
       wait = ttl / 3;
     } catch (error) {
-      if (!(error instanceof SynclineError) || !mayPass(error)) throw error instanceof SynclineError && error.code === 'LOCK_LOST' ? error : lost(error);
+      if (!(error instanceof SynclineError)) throw lost(error);
+      if (error.code === 'LOCK_LOST') throw error;
+      // What stands before the server may answer in its place: that says nothing about the grant.
+      if (!mayPass(error) && error.code !== 'NOT_SYNCLINE' && error.code !== 'PROTOCOL') throw lost(error);
       failure = error;
       wait = ttl / 10;
     } finally {
@@ -148,9 +151,9 @@ async function setLock(session: Session, send: typeof fetch, input: LockInput, s
     body: JSON.stringify({ query: SET_LOCK, variables: { input } }),
     ...(signal && { signal }),
   });
-  const { data, errors } = (await response.json()) as { data?: { setLock: { status: string; token: number | null } } | null; errors?: unknown };
-  const error = fromGraphQLErrors(errors);
+  const answer = (await response.json().catch(() => null)) as Partial<{ data: { setLock?: { status: string; token: number | null } } | null; errors: unknown }> | null;
+  const error = fromGraphQLErrors(answer?.errors);
   if (error) throw error;
-  if (!data) throw new SynclineError('PROTOCOL', `the server answered with ${response.status} and no data`);
-  return data.setLock;
+  if (!answer?.data?.setLock) throw new SynclineError('PROTOCOL', `the server answered with ${response.status} and no data`);
+  return answer.data.setLock;
 }

@@ -169,6 +169,39 @@ test('withLock: is lost in time where renewals do not get through', async () => 
   await until(() => over, 'running'); // freeing it is tried, too
 });
 
+const ODD: [what: string, answer: () => Response][] = [
+  ['a page', () => new Response('<h1>Log in</h1>', { headers: { 'content-type': 'text/html' } })],
+  ['a refusal', () => new Response('<h1>Forbidden</h1>', { status: 403, headers: { 'content-type': 'text/html' } })],
+  ['JSON of its own', () => Response.json(null)],
+  ['an error without a code', () => Response.json({ errors: [{ message: 'no upstream' }] })],
+  ['half an answer', () => new Response('{"data":{"setL', { headers: { 'content-type': 'application/json' } })],
+];
+
+for (const [what, answer] of ODD) {
+  test(`withLock: ${what} of a gateway in place of a renewal loses nothing while time is left`, async () => {
+    const session = newSession();
+    let asked = 0;
+    let renewed = false;
+    const behindGateway: typeof fetch = async (input, init) => {
+      const { variables } = JSON.parse(new TextDecoder().decode(init!.body as Uint8Array));
+      if (!variables.input.token) return fetch(input, init);
+      if (asked++ === 0) return answer();
+      const response = await fetch(input, init);
+      renewed = true;
+      return response;
+    };
+    const long = lasting();
+    const running = withLock(session, 'list', long.work, { fetch: behindGateway, ttlSeconds: 300 });
+    await until(() => long.lease() !== undefined);
+    const { signal } = long.lease();
+    await until(() => signal.aborted || asked > 1, 'running');
+    await until(() => signal.aborted || renewed);
+    assert.equal(signal.aborted, false);
+    long.end();
+    await running;
+  });
+}
+
 test('withLock: a renewal that arrives after the release takes nothing', async () => {
   const session = newSession();
   let hold = false;
