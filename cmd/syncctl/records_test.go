@@ -172,6 +172,10 @@ func testLockedCommand(d device) {
 	d.runWith(d.t.Context(), "input", "lock", "l", "--", "cat").wants(exitOK, "input", "")
 	d.run("set", "a", "x", "--fence", "l=3").wants(exitOK, "", "")
 	d.run("set", "a", "y", "--last-seen", "--fence", "l=1").wants(exitRefused, "", "FENCED")
+	inside := d.with("SYNCLINE_URL="+d.url, "SYNCLINE_KEY="+d.key)
+	if nested := inside.run("lock", "outer", "--", "syncctl", "lock", "inner", "--", "printenv", "SYNCLINE_FENCE").wants(exitOK, "inner=", ""); strings.Contains(nested.out, "outer=") {
+		d.t.Errorf("the fence of the outer lock is there, too: %s", nested.out)
+	}
 
 	// Somebody takes the lock away: the command is ended, by SIGTERM.
 	marker := filepath.Join(d.t.TempDir(), "token")

@@ -12,6 +12,8 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -29,7 +31,8 @@ type Command struct {
 	// Path is the program, as exec.LookPath answers it; Args follow its name.
 	Path string
 	Args []string
-	Env  []string
+	// Env is the environment. Of entries with the same name the last counts.
+	Env []string
 	// The command gets these very files: a terminal stays one.
 	Stdin, Stdout, Stderr *os.File
 	// Grace is how long all of the group may take to end once it is told to.
@@ -74,6 +77,10 @@ func Run(ctx context.Context, c Command) (code int, err error) {
 	if ctx.Err() != nil {
 		return 0, context.Cause(ctx)
 	}
+	if slices.ContainsFunc(c.Env, func(entry string) bool { return strings.Contains(entry, "\x00") }) {
+		return 0, &NotRunError{c.Args[0], 126, errors.New("NUL in its environment")}
+	}
+	c.Env = (&exec.Cmd{Env: c.Env}).Environ() // a process that is given a name twice takes the first
 	return run(ctx, c)
 }
 
