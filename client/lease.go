@@ -178,9 +178,9 @@ func (l *Lease) renew(ctx context.Context, sent time.Time) error {
 			sent, next = again, again.Add(l.input.ttl/3)
 		case errors.Is(err, ErrLockLost):
 			return err
-		case errors.Is(err, ErrHeld) || errors.Is(err, ErrProtocol) || !l.lasts(sent):
+		case errors.Is(err, ErrHeld) || !l.lasts(sent):
 			return fmt.Errorf("%w: %w", ErrLockLost, err)
-		default: // there is time left
+		default: // there is time left, also after an answer of a gateway that makes no sense
 			next = earlier(time.Now().Add(l.input.ttl/10), l.end(sent))
 		}
 	}
@@ -215,7 +215,7 @@ func (l *Lease) ask(ctx context.Context, sent time.Time) (time.Time, error) {
 	renewal.Token = l.token
 	grant, again, err := l.client.setLock(ctx, renewal, pace{try: l.input.ttl / 3, pause: l.input.ttl / 10})
 	if err == nil && grant.Token != l.token {
-		err = fmt.Errorf("%w: renewed with token %d instead of %d", ErrProtocol, grant.Token, l.token)
+		err = fmt.Errorf("%w: renewed with token %d instead of %d", ErrLockLost, grant.Token, l.token)
 	}
 	return again, err
 }

@@ -170,8 +170,11 @@ func TestLeaseIsLostBeforeTheServersTTLEnds(t *testing.T) {
 
 func TestLeaseOutlivesAShortOutage(t *testing.T) {
 	for name, failure := range map[string]answer{
-		"unreachable": hangUp,
-		"internal":    coded(200, `"code":"INTERNAL"`),
+		"unreachable":      hangUp,
+		"internal":         coded(200, `"code":"INTERNAL"`),
+		"a gateway's page": body(200, "<html>Please log in</html>"),
+		"not found":        body(404, "<html>no such site</html>"),
+		"no data":          body(200, `{"data":{"setLock":null}}`),
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -226,6 +229,23 @@ func TestLeaseIsLostWhenForgotten(t *testing.T) {
 				t.Error("the renewal took the lock again, for nobody")
 			}
 		})
+	})
+}
+
+// TestLeaseIsLostWithAnotherToken: the server granted the lock again, so that
+// others may have had it in between.
+func TestLeaseIsLostWithAnotherToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &lockServer{t: t}
+		lease := takeLock(t, newFake(t, s.ServeHTTP))
+		began := time.Now()
+		s.set(func() {
+			s.fail = func(w http.ResponseWriter) { s.answer(w, "ACQUIRED", "2") }
+		})
+		<-lease.Done()
+		if took := time.Since(began); took > 10*time.Second || !errors.Is(lease.Err(), client.ErrLockLost) {
+			t.Errorf("after %v: %v", took, lease.Err())
+		}
 	})
 }
 
