@@ -2,8 +2,10 @@ package auth_test
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"net/netip"
+	"runtime"
 	"testing"
 	"time"
 
@@ -84,6 +86,33 @@ func TestMemoryNoncesHasSharesForAll(t *testing.T) {
 	}
 }
 
+// Each of many addresses takes what it can, one after the other: one that comes
+// then still gets what an honest one needs.
+func TestMemoryNoncesManyAddressesLeaveRoom(t *testing.T) {
+	t.Parallel()
+	clock := noncetest.NewClock()
+	const capacity, hostile, needed = 100_000, 25, 300
+	m := auth.NewMemoryNonces(capacity, clock.Now)
+	until := clock.Now().Add(300 * time.Second)
+	fill := func(address byte, most int) (n int, err error) {
+		ctx := clientaddr.NewContext(t.Context(), netip.AddrFrom4([4]byte{192, 0, 2, address}))
+		for ; n < most; n++ { // each by a key of its own
+			if err = m.Remember(ctx, signing.PublicKey{2, address, byte(n), byte(n >> 8), byte(n >> 16)}, signing.NewNonce(), until); err != nil {
+				break
+			}
+		}
+		return n, err
+	}
+	for address := range byte(hostile) {
+		if n, err := fill(address, capacity); !errors.Is(err, auth.ErrNonceShare) {
+			t.Fatalf("address %d got %d nonces in, then %v", address, n, err)
+		}
+	}
+	if n, err := fill(hostile, needed); err != nil {
+		t.Errorf("after %d nonces of %d addresses, another got %d in, then %v", m.Len()-n, hostile, n, err)
+	}
+}
+
 func TestMemoryNoncesForgetsOnlyWhatExpired(t *testing.T) {
 	t.Parallel()
 	clock := noncetest.NewClock()
@@ -106,6 +135,33 @@ func TestMemoryNoncesForgetsOnlyWhatExpired(t *testing.T) {
 	if m.Len() != 1 {
 		t.Errorf("%d are held, want 1", m.Len())
 	}
+}
+
+// The dearest nonces: each of a key of its own.
+func BenchmarkMemoryNoncesBytes(b *testing.B) {
+	ctx := clientaddr.NewContext(b.Context(), netip.MustParseAddr("2001:db8::1"))
+	until := time.Now().Add(300 * time.Second)
+	for b.Loop() {
+		const count = 500_000
+		m := auth.NewMemoryNonces(2*count, time.Now)
+		before := heapBytes()
+		for i := range uint32(count) {
+			key := signing.PublicKey{2}
+			binary.BigEndian.PutUint32(key[1:], i)
+			if err := m.Remember(ctx, key, signing.NewNonce(), until); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(float64(heapBytes()-before)/count, "B/nonce")
+		runtime.KeepAlive(m)
+	}
+}
+
+func heapBytes() uint64 {
+	runtime.GC()
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return stats.HeapAlloc
 }
 
 func BenchmarkMemoryNonces(b *testing.B) {

@@ -61,7 +61,7 @@ func (m Memory) Connections() int {
 }
 
 const (
-	nonceBytes       = 64       // with room for the map to grow, and a count of its key
+	nonceBytes       = 70       // with room for the maps to grow, if each is of a key of its own
 	connectionBytes  = 32 << 10 // a WebSocket with one subscription, or a request's buffers
 	leastConnections = 16
 )
