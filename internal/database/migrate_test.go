@@ -1,6 +1,8 @@
 package database_test
 
 import (
+	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
@@ -58,6 +60,8 @@ func TestMigrationsOnPostgres(t *testing.T) {
 		testMigrateAtOnce(t, testservers.StartPgBouncer(t, server, 2).NewURL(t))
 	})
 	t.Run("mutation ids from before", func(t *testing.T) { testMutationsGetADate(t, server.Open(t)) })
+	t.Run("beside the version before", func(t *testing.T) { testMigrateBesideWriters(t, server.Open(t)) })
+	t.Run("behind a backup", func(t *testing.T) { testMigrateBehindBackup(t, server.Open(t)) })
 	t.Run("newer", func(t *testing.T) { testNewerIsRefused(t, server.Open(t)) })
 	t.Run("epochs", func(t *testing.T) { testEpochs(t, server.Open(t)) })
 }
@@ -71,6 +75,79 @@ func TestMutationsGetADateOnSQLite(t *testing.T) {
 // again: what was remembered then counts as of now, lest it be forgotten early.
 func testMutationsGetADate(t *testing.T, db *database.DB) {
 	t.Helper()
+	backToFirstVersion(t, db)
+	rememberMutation(t, db, "a")
+	before := time.Now()
+	if err := db.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	m := db.Read.AppliedMutation.Query().OnlyX(t.Context())
+	if at := time.UnixMicro(m.AppliedAt); at.Before(before.Add(-2*time.Second)) || at.After(time.Now().Add(2*time.Second)) || m.ID != "a" {
+		t.Errorf("%+v: dated %v, want now", m, at)
+	}
+}
+
+// testMigrateBesideWriters has an instance of the first version go on writing while
+// the tables change and afterwards. The index over all records takes its time: it
+// waits for a reader here.
+func testMigrateBesideWriters(t *testing.T, db *database.DB) {
+	backToFirstVersion(t, db)
+	reader, err := db.Read.BeginTx(t.Context(), &sql.TxOptions{Isolation: sql.LevelRepeatableRead})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Rollback()
+	reader.Record.Query().CountX(t.Context())
+
+	before := time.Now()
+	migrated := make(chan error, 1)
+	go func() { migrated <- db.Migrate(t.Context()) }()
+	testservers.Await(t, "the index is being built", func(context.Context) bool {
+		return len(queryTexts(t, db, "SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid")) == 1
+	})
+	rememberMutation(t, db, "meanwhile")
+	insert := "INSERT INTO syncline_records (owner, id, revision, updated_at, data) VALUES ($1, 'a', 1, 1, '')"
+	if _, err := db.Write.ExecContext(t.Context(), insert, make([]byte, 33)); err != nil {
+		t.Fatal(err)
+	}
+	if err := reader.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-migrated; err != nil {
+		t.Fatal(err)
+	}
+	rememberMutation(t, db, "after")
+	for _, m := range db.Read.AppliedMutation.Query().AllX(t.Context()) {
+		if at := time.UnixMicro(m.AppliedAt); at.Before(before.Add(-2*time.Second)) || at.After(time.Now().Add(2*time.Second)) {
+			t.Errorf("%s is dated %v, want now", m.ID, at)
+		}
+	}
+}
+
+// testMigrateBehindBackup has a backup hold what the tables' change needs: that
+// gives up soon, for writers wait behind it. The next start does it.
+func testMigrateBehindBackup(t *testing.T, db *database.DB) {
+	backToFirstVersion(t, db)
+	backup, err := db.Read.Tx(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer backup.Rollback()
+	if _, err := backup.ExecContext(t.Context(), "LOCK TABLE syncline_mutations IN ACCESS SHARE MODE"); err != nil {
+		t.Fatal(err)
+	}
+	assertLine(t, db.Migrate(t.Context()), "lock timeout")
+	rememberMutation(t, db, "a")
+	if err := backup.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func backToFirstVersion(t *testing.T, db *database.DB) {
+	t.Helper()
 	for _, statement := range []string{
 		"DROP INDEX record_tombstones",
 		"ALTER TABLE syncline_mutations DROP COLUMN applied_at",
@@ -80,20 +157,17 @@ func testMutationsGetADate(t *testing.T, db *database.DB) {
 			t.Fatal(err)
 		}
 	}
-	insert := "INSERT INTO syncline_mutations (owner, id, digest, revisions, head) VALUES (?, 'a', ?, ?, 1)"
+}
+
+// rememberMutation inserts as the first version does.
+func rememberMutation(t *testing.T, db *database.DB, id string) {
+	t.Helper()
+	insert := "INSERT INTO syncline_mutations (owner, id, digest, revisions, head) VALUES (?, ?, ?, ?, 1)"
 	if db.Dialect == "postgres" {
-		insert = "INSERT INTO syncline_mutations (owner, id, digest, revisions, head) VALUES ($1, 'a', $2, $3, 1)"
+		insert = "INSERT INTO syncline_mutations (owner, id, digest, revisions, head) VALUES ($1, $2, $3, $4, 1)"
 	}
-	if _, err := db.Write.ExecContext(t.Context(), insert, make([]byte, 33), make([]byte, 32), []byte{1}); err != nil {
+	if _, err := db.Write.ExecContext(t.Context(), insert, make([]byte, 33), id, make([]byte, 32), []byte{1}); err != nil {
 		t.Fatal(err)
-	}
-	before := time.Now()
-	if err := db.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	m := db.Read.AppliedMutation.Query().OnlyX(t.Context())
-	if at := time.UnixMicro(m.AppliedAt); at.Before(before.Add(-2*time.Second)) || at.After(time.Now().Add(2*time.Second)) || m.ID != "a" {
-		t.Errorf("%+v: dated %v, want now", m, at)
 	}
 }
 
