@@ -120,7 +120,7 @@ func Load(environ []string) (Config, error) {
 	}
 	c.AllowedHeaders = trim(c.AllowedHeaders)
 	c.MetricsHosts = trim(c.MetricsHosts)
-	if host, _, err := net.SplitHostPort(c.MetricsListenAddress); err == nil && host != "" {
+	if host, _, err := net.SplitHostPort(c.MetricsListenAddress); err == nil && host != "" && !strings.Contains(host, ":") { // IPv6 addresses are let in anyway
 		c.MetricsHosts = append(c.MetricsHosts, host)
 	}
 	if c.FeedPollInterval == 0 {

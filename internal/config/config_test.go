@@ -78,9 +78,11 @@ func TestMetricsHosts(t *testing.T) {
 	if got := strings.Join(c.MetricsHosts, "|"); err != nil || got != "syncline|metrics.internal" {
 		t.Errorf("hosts %q, error %v", got, err)
 	}
-	c, err = config.Load([]string{"METRICS_LISTEN_ADDRESS=:9090"})
-	if err != nil || len(c.MetricsHosts) != 0 {
-		t.Errorf("hosts %q, error %v", c.MetricsHosts, err)
+	for _, address := range []string{":9090", "[::1]:9090", "[::]:9090"} {
+		c, err = config.Load([]string{"METRICS_LISTEN_ADDRESS=" + address})
+		if err != nil || len(c.MetricsHosts) != 0 {
+			t.Errorf("%s: hosts %q, error %v", address, c.MetricsHosts, err)
+		}
 	}
 }
 
