@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gorilla/websocket"
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"syncline/auth"
@@ -114,9 +115,10 @@ func (g *Gate) Middleware(next http.Handler) http.Handler {
 	})
 }
 
-// mayStay tells whether a request asks for a connection that stays open.
+// mayStay tells whether a request asks for a connection that stays open, as the
+// transports read it.
 func mayStay(r *http.Request) bool {
-	return r.Header.Get("Upgrade") != "" || strings.HasPrefix(strings.ToLower(strings.TrimSpace(r.Header.Get("Accept"))), "text/event-stream")
+	return websocket.IsWebSocketUpgrade(r) || strings.HasPrefix(strings.ToLower(strings.TrimSpace(r.Header.Get("Accept"))), "text/event-stream")
 }
 
 // hintAtProxy tells an operator, once, why all clients may seem to be one.

@@ -100,7 +100,7 @@ func (w *world) send(t *testing.T, address string, headers ...string) time.Durat
 			r = r.WithContext(t.Context())
 			r.Body = io.NopCloser(strings.NewReader(strings.Repeat("x", size)))
 		}
-		r.Header.Set(name, value)
+		r.Header.Add(name, value)
 	}
 	if address != "" {
 		r = r.WithContext(clientaddr.NewContext(r.Context(), netip.MustParseAddr(address)))
@@ -326,5 +326,38 @@ func TestManyKeys(t *testing.T) {
 	w.gate.Tidy()
 	if n := w.gate.Subjects(); n > 300 {
 		t.Errorf("an hour later %d are remembered", n)
+	}
+}
+
+// What the server upgrades is what counts, however its header is written.
+func TestWebSocketsAreThoseThatTheServerUpgrades(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name    string
+		headers []string
+		counts  bool
+	}{
+		{"usual", []string{"Connection: Upgrade", "Upgrade: websocket"}, true},
+		{"behind an empty line", []string{"Connection: Upgrade", "Upgrade: ", "Upgrade: websocket"}, true},
+		{"behind another protocol", []string{"Connection: keep-alive", "Connection: upgrade", "Upgrade: h2c", "Upgrade: WebSocket"}, true},
+		{"another protocol", []string{"Connection: Upgrade", "Upgrade: h2c"}, false},
+		{"not asked for", []string{"Upgrade: websocket"}, false},
+	} {
+		w := newWorld(ratelimit.Limits{Connects: 1.0 / 60, AddressFactor: 1})
+		first, second := w.send(t, "192.0.2.1", test.headers...), w.send(t, "192.0.2.1", test.headers...)
+		if first > 0 || (second > 0) != test.counts {
+			t.Errorf("%s: waits of %v and %v", test.name, first, second)
+		}
+	}
+}
+
+// A factor below 1 makes limits smaller, and turns none off.
+func TestFractionOfALimitIsALimit(t *testing.T) {
+	t.Parallel()
+	w := newWorld(ratelimit.Limits{Subscriptions: 1, AddressFactor: 0.5})
+	for i, owner := range []string{"a", "b"} {
+		if wait := w.send(t, "192.0.2.1", "Owner: "+owner, "Kind: subscription"); (wait > 0) != (i > 0) {
+			t.Errorf("subscription %d: a wait of %v", i, wait)
+		}
 	}
 }

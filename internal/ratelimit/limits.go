@@ -16,6 +16,7 @@
 package ratelimit
 
 import (
+	"math"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -99,8 +100,8 @@ func addressBounds(l Limits) bounds {
 	for kind := range b.rates {
 		b.rates[kind] = perSecond(float64(b.rates[kind].each) * l.AddressFactor)
 	}
-	for kind := range b.holds {
-		b.holds[kind] = int(float64(b.holds[kind]) * l.AddressFactor)
+	for kind, most := range b.holds { // rounded up: 0 would be no limit
+		b.holds[kind] = int(math.Ceil(float64(most) * l.AddressFactor))
 	}
 	b.rates[newOwners] = rateBound{rate.Limit(float64(l.NewOwners) / time.Hour.Seconds()), l.NewOwners}
 	return b
