@@ -184,13 +184,20 @@ func testTerminal(d device) {
 	d.run("locked", "--exit-code", "tty").wants(exitOK, "free", "")
 }
 
-// testJobControl stops a command under a lock as a shell's user does, and goes on.
-func testJobControl(d device) {
+// openShell opens a terminal with a shell that knows jobs.
+func openShell(d device) *screen {
+	d.t.Helper()
 	shell := d.bare()
 	shell.Path, shell.Args = "/bin/bash", []string{"bash", "--norc", "--noprofile", "-i"}
 	shell.Env = append(shell.Env, "SYNCLINE_URL="+d.url, "SYNCLINE_KEY="+d.key, "PS1=ready> ", "TERM=dumb")
 	s := open(d, shell)
 	s.until("ready> ")
+	return s
+}
+
+// testJobControl stops a command under a lock as a shell's user does, and goes on.
+func testJobControl(d device) {
+	s := openShell(d)
 	s.typed("syncctl lock job --ttl 5m -- sh -c 'echo begun; read line; echo got $line; sleep 600'\n")
 	s.until("\r\nbegun")
 	s.typed("\x1a")
@@ -206,5 +213,44 @@ func testJobControl(d device) {
 	s.until("code=130")
 	s.until("job is free")
 	s.typed("exit\n")
+	s.ends(exitOK)
+}
+
+// testPager has a command under a lock whose reader asks the user.
+func testPager(d device) {
+	s := openShell(d)
+	s.typed("syncctl lock piped -- sh -c 'echo begun; sleep 600' | sh -c 'read line; echo first $line; read answer </dev/tty; echo then $answer'\n")
+	s.until("\r\nfirst begun")
+	s.typed("typed\n")
+	s.until("\r\nthen typed")
+	s.typed("\x03")
+	s.until("ready> ")
+	s.typed("syncctl locked piped; exit\n")
+	s.until("piped is free")
+	s.ends(exitOK)
+}
+
+// testBackgroundJob takes a command under a lock from the background to the
+// foreground and stops it: it stops together with what renews its lock.
+func testBackgroundJob(d device) {
+	s := openShell(d)
+	s.typed("syncctl lock job --ttl 5m -- sh -c 'echo p$((1))d=$$; exec sleep 600' &\n")
+	s.until("p1d=")
+	command := number(d.t, s.until("\r\n"))
+	s.typed("fg\n")
+	s.until("syncctl lock job")
+	s.typed("\x1a")
+	s.until("Stopped")
+	s.until("ready> ")
+	if stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", command)); err != nil || !strings.Contains(string(stat), ") T ") {
+		d.t.Errorf("syncctl is stopped, but not its command: %v, %s", err, stat)
+	}
+	s.typed("fg\n")
+	s.until("syncctl lock job")
+	s.typed("\x03")
+	s.until("ready> ")
+	s.typed("echo code=$?; syncctl locked job; exit\n")
+	s.until("code=130")
+	s.until("job is free")
 	s.ends(exitOK)
 }

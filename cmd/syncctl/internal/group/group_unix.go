@@ -11,13 +11,17 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+	"golang.org/x/term"
 )
 
 func run(ctx context.Context, c Command) (code int, err error) {
 	tty := openTerminal()
 	defer tty.close()
 	attributes := &syscall.SysProcAttr{Setpgid: true}
-	if tty.isOurs() {
+	// Otherwise this may be a part of a pipeline whose end, a pager for one, reads
+	// from the terminal. A command that wants it nevertheless is given it by wait.
+	interactive := term.IsTerminal(int(c.Stdin.Fd())) && term.IsTerminal(int(c.Stdout.Fd()))
+	if interactive && tty.isOurs() {
 		attributes.Foreground, attributes.Ctty = true, int(tty.file.Fd())
 	}
 	process, err := os.StartProcess(c.Path, c.Args, &os.ProcAttr{
@@ -30,7 +34,7 @@ func run(ctx context.Context, c Command) (code int, err error) {
 	_ = process.Release() // wait does what Wait would, and hears of stops
 
 	ended := make(chan unix.WaitStatus, 1)
-	go func() { ended <- wait(leader, tty) }()
+	go func() { ended <- wait(leader, tty, interactive) }()
 	select {
 	case status := <-ended:
 		tty.takeBack(leader)
@@ -50,13 +54,31 @@ func exitCode(status unix.WaitStatus) int {
 	return status.ExitStatus()
 }
 
-// wait returns when the first process has ended. If the user stops the command
-// (Ctrl-Z), this program stops too, so that the shell has the terminal again, and
-// the command goes on when this program does.
-func wait(leader int, tty terminal) unix.WaitStatus {
+// wait returns when the first process has ended. This program and the command
+// stop together, whichever of them is told to by the user (Ctrl-Z) or by the kernel
+// (the terminal is another's), so that the shell has the terminal again, and the
+// command goes on when this program does: it never runs without who watches it.
+func wait(leader int, tty terminal, interactive bool) unix.WaitStatus {
 	goesOn := make(chan os.Signal, 1)
 	signal.Notify(goesOn, unix.SIGCONT)
 	defer signal.Stop(goesOn)
+	stops := make(chan os.Signal, 1)
+	if tty.file != nil {
+		for _, s := range []os.Signal{unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU} {
+			if !signal.Ignored(s) {
+				signal.Notify(stops, s)
+			}
+		}
+	}
+	go func() {
+		for range stops { // this program stops once the command has
+			_ = unix.Kill(-leader, unix.SIGSTOP)
+		}
+	}()
+	defer func() {
+		signal.Stop(stops)
+		close(stops)
+	}()
 	for {
 		var status unix.WaitStatus
 		_, err := unix.Wait4(leader, &status, unix.WUNTRACED, nil)
@@ -66,8 +88,11 @@ func wait(leader int, tty terminal) unix.WaitStatus {
 			return status
 		case tty.file == nil: // no shell would notice
 		default:
-			if !tty.isOurs() { // else it asked for the terminal, which this program was given meanwhile
-				tty.takeBack(leader)
+			asksForTerminal := status.StopSignal() == unix.SIGTTIN || status.StopSignal() == unix.SIGTTOU
+			if !asksForTerminal || !tty.isOurs() {
+				if tty.takeBack(leader) {
+					signal.Notify(stops, unix.SIGTTOU) // taking it back ended that
+				}
 				select {
 				case <-goesOn: // an old one
 				default:
@@ -75,7 +100,9 @@ func wait(leader int, tty terminal) unix.WaitStatus {
 				_ = unix.Kill(0, unix.SIGSTOP)
 				<-goesOn // not all threads stop at once
 			}
-			tty.give(leader)
+			if asksForTerminal || interactive {
+				tty.give(leader)
+			}
 			_ = unix.Kill(-leader, unix.SIGCONT)
 		}
 	}
@@ -145,12 +172,13 @@ func (t terminal) give(group int) {
 }
 
 // takeBack puts this program into the foreground again, if a group is there that
-// it gave its place to.
-func (t terminal) takeBack(from int) {
+// it gave its place to. Then nobody is told of SIGTTOU any more.
+func (t terminal) takeBack(from int) bool {
 	if t.foreground() != from {
-		return
+		return false
 	}
 	signal.Ignore(unix.SIGTTOU) // else the kernel stops who asks from the background
 	defer signal.Reset(unix.SIGTTOU)
 	_ = unix.IoctlSetPointerInt(int(t.file.Fd()), unix.TIOCSPGRP, unix.Getpgrp())
+	return true
 }
