@@ -42,7 +42,7 @@ func OpenPostgres(ctx context.Context, url string, opts ...Option) (*DB, error) 
 	for _, option := range opts {
 		option(&o)
 	}
-	if err := serverurl.CheckPassword(url, "/"); err != nil {
+	if err := serverurl.CheckPasswordBeforeFirstAt(url, "/"); err != nil {
 		return nil, fmt.Errorf("the PostgreSQL address is not valid: %w", err)
 	}
 	config, err := parsePostgres(url)

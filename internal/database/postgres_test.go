@@ -21,6 +21,7 @@ func TestPostgresErrorsAreOneLineWithoutPassword(t *testing.T) {
 		{"host=db user=syncline password = " + password + " sslmode=bogus", "sslmode is invalid"},
 		{"postgres://syncline:" + password + "@no-such-host.invalid/syncline", "no-such-host.invalid"},
 		{"postgres://syncline:12/" + password + "@no-such-host.invalid/syncline", "percent-encoded"},
+		{"postgres://syncline:12@" + password + "@no-such-host.invalid/syncline", "percent-encoded"},
 		{"postgres://syncline:/12/" + password + "@no-such-host.invalid/syncline?sslmode=disable", "percent-encoded"},
 	} {
 		_, err := database.OpenPostgres(t.Context(), c.address)

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-var errNotEncoded = errors.New("there is an @ behind the part that names the server: a password in it must be percent-encoded, / as %2F and @ as %40")
+var errNotEncoded = errors.New("there is an @ too many, or one behind the part that names the server: a password in it must be percent-encoded, / as %2F and @ as %40")
 
 // CheckPassword refuses a URL in which an @ follows the end of the authority,
 // the part between :// and the first of the characters in ends. A password that
@@ -24,4 +24,14 @@ func CheckPassword(rawURL, ends string) error {
 		return errNotEncoded
 	}
 	return nil
+}
+
+// CheckPasswordBeforeFirstAt is CheckPassword for those who read the server's name
+// from the first @ on: of a password with an @, the rest would be taken for a part
+// of that name. It refuses a second @ wherever it is; %40 says the same.
+func CheckPasswordBeforeFirstAt(rawURL, ends string) error {
+	if _, rest, ok := strings.Cut(rawURL, "://"); ok && strings.Count(rest, "@") > 1 {
+		return errNotEncoded
+	}
+	return CheckPassword(rawURL, ends)
 }
