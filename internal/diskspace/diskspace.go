@@ -75,5 +75,5 @@ func statfs(dir string) (int64, error) {
 	if err := syscall.Statfs(dir, &stat); err != nil {
 		return 0, err
 	}
-	return int64(stat.Bavail) * int64(stat.Bsize), nil //nolint:unconvert // not the same types on all systems
+	return int64(stat.Bavail) * blockSize(stat), nil
 }

@@ -37,7 +37,7 @@ func FreeBytes(t testing.TB, dir string) int64 {
 	if err := syscall.Statfs(dir, &stat); err != nil {
 		t.Fatal(err)
 	}
-	return int64(stat.Bavail) * stat.Bsize
+	return int64(stat.Bavail) * stat.Frsize
 }
 
 // FillDisk takes room of the disk of a directory, all of it with size 0, until free
