@@ -115,6 +115,35 @@ func TestAllBeginsAtOnce(t *testing.T) {
 	}
 }
 
+// noPipelines is a Redis that goes away once it has answered.
+type noPipelines struct{}
+
+func (noPipelines) DialHook(next redis.DialHook) redis.DialHook          { return next }
+func (noPipelines) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+func (noPipelines) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, commands []redis.Cmder) error {
+		if commands[0].Name() == "eval" {
+			return errors.New("away")
+		}
+		return next(ctx, commands) // what a new connection begins with
+	}
+}
+
+// What Redis answered holds also if it goes away before its other parts have begun.
+func TestForgettingByARedisThatGoesAway(t *testing.T) {
+	t.Parallel()
+	client := testservers.RedisClient(t, testservers.StartRedis(t).URL())
+	now := time.Now()
+	n := instance(client, func() time.Time { return now })
+	signed := now.Add(2 * time.Second) // since this process began, and before Redis did
+	now = now.Add(10 * time.Second)
+	client.AddHook(noPipelines{})
+	err := rememberSigned(t, n, signing.NewNonce(), signed)
+	if _, ok := errors.AsType[*auth.ForgottenError](err); !ok {
+		t.Errorf("a signature that Redis may have forgotten: %v, want a ForgottenError", err)
+	}
+}
+
 // A node of a cluster forgets for its part alone.
 func TestANodeOfAClusterForgets(t *testing.T) {
 	t.Parallel()

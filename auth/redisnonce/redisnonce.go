@@ -105,7 +105,7 @@ func (n *Nonces) Remember(ctx context.Context, key signing.PublicKey, nonce sign
 	a, err := n.remember(ctx, key, nonce, until)
 	if err == nil && a.began {
 		n.log.WarnContext(ctx, "Redis has forgotten nonces: signatures from before are refused")
-		_, err = n.begin(ctx)
+		_, _ = n.begin(ctx) // this answer is known; a part that has not begun begins when it is asked
 	}
 	if err != nil && ctx.Err() != nil {
 		return ctx.Err()
