@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"strconv"
 	"time"
@@ -135,11 +136,16 @@ func isPassing(status int) bool {
 }
 
 func retryAfter(h http.Header) time.Duration {
-	seconds, err := strconv.Atoi(h.Get("Retry-After"))
-	if err != nil || seconds < 0 {
+	seconds, err := strconv.ParseInt(h.Get("Retry-After"), 10, 64)
+	if err != nil {
 		return 0
 	}
-	return time.Duration(seconds) * time.Second
+	return units(seconds, time.Second)
+}
+
+// units is a number from a server as a duration, which it may be too large for.
+func units(n int64, unit time.Duration) time.Duration {
+	return time.Duration(min(max(n, 0), int64(math.MaxInt64/unit))) * unit
 }
 
 // wireErrors are errors as GraphQL has them.
@@ -168,7 +174,7 @@ func (w wireErrors) error() error {
 		Field:        x.Field,
 		Floor:        x.Floor,
 		RestoredHead: x.RestoredHead,
-		RetryAfter:   time.Duration(x.RetryAfterMs) * time.Millisecond,
+		RetryAfter:   units(x.RetryAfterMs, time.Millisecond),
 		ServerTime:   x.ServerTime,
 		Outcome:      x.Outcome,
 	}

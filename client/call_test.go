@@ -173,22 +173,32 @@ func TestErrorsCarryTheirData(t *testing.T) {
 }
 
 func TestWaitsAsLongAsTheServerAsks(t *testing.T) {
-	answers := map[string]answer{
-		"retryAfterMs": coded(503, `"code":"UNAVAILABLE","retryAfterMs":7000`),
-		"Retry-After": func(w http.ResponseWriter) {
-			w.Header().Set("Retry-After", "7")
+	retryAfter := func(seconds string) answer {
+		return func(w http.ResponseWriter) {
+			w.Header().Set("Retry-After", seconds)
 			w.WriteHeader(http.StatusServiceUnavailable)
-		},
+		}
 	}
-	for name, busy := range answers {
+	const aMinuteAtMost = time.Minute
+	for name, asked := range map[string]struct {
+		busy    answer
+		atLeast time.Duration
+	}{
+		"retryAfterMs":              {coded(503, `"code":"UNAVAILABLE","retryAfterMs":7000`), 7 * time.Second},
+		"Retry-After":               {retryAfter("7"), 7 * time.Second},
+		"retryAfterMs of an age":    {coded(503, `"code":"UNAVAILABLE","retryAfterMs":9223372036854775807`), aMinuteAtMost},
+		"Retry-After a day":         {retryAfter("86400"), aMinuteAtMost},
+		"Retry-After of an age":     {retryAfter("9223372037"), aMinuteAtMost},
+		"Retry-After without sense": {retryAfter("-9223372037"), 0},
+	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &script{t: t, answers: []answer{busy, body(200, viewerAnswer)}}
+				s := &script{t: t, answers: []answer{asked.busy, body(200, viewerAnswer)}}
 				if _, err := newFake(t, s.ServeHTTP).Viewer(t.Context()); err != nil {
 					t.Fatal(err)
 				}
 				calls := s.asked()
-				if waited := calls[1].at.Sub(calls[0].at); waited < 7*time.Second || waited > 11*time.Second {
+				if waited := calls[1].at.Sub(calls[0].at); waited < asked.atLeast || waited > asked.atLeast*3/2+time.Second {
 					t.Errorf("waited %v", waited)
 				}
 			})

@@ -14,6 +14,8 @@ import (
 const (
 	minPause = 100 * time.Millisecond
 	maxPause = 10 * time.Second
+	// maxAsked is how long a pause a server may ask for.
+	maxAsked = time.Minute
 	// maxReused is how often a request that was delivered before is signed anew.
 	maxReused = 5
 )
@@ -25,11 +27,11 @@ type backoff struct {
 	longest time.Duration // 0 means maxPause
 }
 
-// next is the pause before the next try: at least what the server asked for, and
-// up to half as long again, for it asks many clients at once.
+// next is the pause before the next try: at least what the server asked for, up to
+// a minute, and up to half as long again, for it asks many clients at once.
 func (b *backoff) next(atLeast time.Duration) time.Duration {
 	b.limit = min(max(2*b.limit, minPause), cmp.Or(b.longest, maxPause))
-	atLeast = max(b.limit/2, atLeast)
+	atLeast = max(b.limit/2, min(atLeast, maxAsked))
 	return atLeast + rand.N(max(b.limit/2, atLeast/2)) //nolint:gosec // G404: a pause is no secret
 }
 

@@ -190,7 +190,7 @@ func closed(err error) error {
 		if reason.Code != "" {
 			return &Error{
 				Code: reason.Code, Message: "connection refused", ServerTime: reason.ServerTime,
-				RetryAfter: time.Duration(reason.RetryAfterMs) * time.Millisecond,
+				RetryAfter: units(reason.RetryAfterMs, time.Millisecond),
 			}
 		}
 	}
