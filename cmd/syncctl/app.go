@@ -17,7 +17,9 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"syncline/auth/signing"
 	"syncline/client"
+	"syncline/cmd/syncctl/internal/terminal"
 )
 
 // app is what the commands share.
@@ -35,20 +37,27 @@ type app struct {
 	// exited is the exit code that the parser asked for; below 0, none.
 	exited    int
 	inputRead bool
+	// ownKey is the key once it was read.
+	ownKey *signing.PrivateKey
 }
 
 const defaultURL = "http://localhost:8080/graphql"
 
-// fillIn completes the flags: first variables, then the context, then defaults.
+// fillIn completes the flags: first what the context has that --context names, for
+// it is a flag, too, then variables, then any other context, then defaults.
 func (a *app) fillIn() error {
 	chosen, err := a.chosenContext()
 	if err != nil {
 		return err
 	}
-	a.URL = cmp.Or(a.URL, os.Getenv("SYNCLINE_URL"), chosen.URL, defaultURL)
-	a.Key = cmp.Or(a.Key, os.Getenv("SYNCLINE_KEY"), os.Getenv("SYNCLINE_KEY_FILE"), chosen.Key)
-	a.Certificate = cmp.Or(a.Certificate, os.Getenv("SYNCLINE_CERTIFICATE"), chosen.Certificate)
-	a.ClientID = cmp.Or(a.ClientID, os.Getenv("SYNCLINE_CLIENT_ID"), chosen.ClientID)
+	var named savedContext
+	if a.Context != "" {
+		named = chosen
+	}
+	a.URL = cmp.Or(a.URL, named.URL, os.Getenv("SYNCLINE_URL"), chosen.URL, defaultURL)
+	a.Key = cmp.Or(a.Key, named.Key, os.Getenv("SYNCLINE_KEY"), os.Getenv("SYNCLINE_KEY_FILE"), chosen.Key)
+	a.Certificate = cmp.Or(a.Certificate, named.Certificate, os.Getenv("SYNCLINE_CERTIFICATE"), chosen.Certificate)
+	a.ClientID = cmp.Or(a.ClientID, named.ClientID, os.Getenv("SYNCLINE_CLIENT_ID"), chosen.ClientID)
 	a.PassphraseFile = cmp.Or(a.PassphraseFile, os.Getenv("SYNCLINE_PASSPHRASE_FILE"))
 	return nil
 }
@@ -120,9 +129,19 @@ func (a *app) newLog(level slog.Level) *slog.Logger {
 		},
 	}
 	if a.JSON {
-		return slog.New(slog.NewJSONHandler(a.err, options))
+		return slog.New(slog.NewJSONHandler(safeJSON{a.err}, options))
 	}
 	return slog.New(slog.NewTextHandler(a.err, options))
+}
+
+// safeJSON writes JSON without characters that act on a terminal.
+type safeJSON struct{ to io.Writer }
+
+func (s safeJSON) Write(line []byte) (int, error) {
+	if _, err := s.to.Write(terminal.JSON(line)); err != nil {
+		return 0, err
+	}
+	return len(line), nil
 }
 
 func readCertificate(ctx context.Context, path string) ([]byte, error) {

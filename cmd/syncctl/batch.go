@@ -7,6 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"syncline/client"
 )
@@ -43,6 +46,11 @@ type writeJSON struct {
 
 	ClientID  json.RawMessage `json:"clientId"`
 	UpdatedAt json.RawMessage `json:"updatedAt"`
+
+	// The last line of changes.
+	Cursor  *string         `json:"cursor"`
+	HasMore json.RawMessage `json:"hasMore"`
+	Head    json.RawMessage `json:"head"`
 }
 
 func (w *writeCommand) Run(ctx context.Context, a *app) error {
@@ -101,9 +109,13 @@ func readWrites(content []byte) (writes []client.Write, unseen []int, err error)
 		err := decoder.Decode(&in)
 		_, more := decoder.Token()
 		switch {
+		case !isIntact(line):
+			err = errors.New("it is not valid UTF-8, or has half of a surrogate pair (\\ud800 to \\udfff): give such bytes as data, which is base64")
 		case err != nil:
 		case !errors.Is(more, io.EOF):
 			err = errors.New("one object a line")
+		case in.ID == "" && in.Cursor != nil: // where changes ended
+			continue
 		case in.ID == "":
 			err = errors.New("it has no id")
 		case in.Deleted && (in.Text != nil || len(in.Data) > 0):
@@ -129,6 +141,39 @@ func readWrites(content []byte) (writes []client.Write, unseen []int, err error)
 		return nil, nil, usagef("there is nothing to write")
 	}
 	return writes, unseen, nil
+}
+
+// isIntact tells whether encoding/json reads a line as it stands, and puts no U+FFFD
+// in the place of invalid UTF-8 or of half a surrogate pair.
+func isIntact(line []byte) bool {
+	for rest := line; ; {
+		at := bytes.IndexByte(rest, '\\')
+		if at < 0 {
+			return utf8.Valid(line)
+		}
+		rest = rest[at:]
+		switch r := escaped(rest); {
+		case !utf16.IsSurrogate(r):
+			rest = rest[min(2, len(rest)):]
+		case utf16.DecodeRune(r, escaped(rest[6:])) == utf8.RuneError:
+			return false
+		default:
+			rest = rest[12:]
+		}
+	}
+}
+
+// escaped is the UTF-16 unit that an escape such as \u00e9 at the beginning stands
+// for, or -1.
+func escaped(text []byte) rune {
+	if len(text) < 6 || text[0] != '\\' || text[1] != 'u' {
+		return -1
+	}
+	unit, err := strconv.ParseUint(string(text[2:6]), 16, 16)
+	if err != nil {
+		return -1
+	}
+	return rune(unit)
 }
 
 // fillInRevisions sets those of the records that are there.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -101,7 +102,8 @@ func (*contextSetCommand) Help() string {
   syncctl context use work
   syncctl --context home get greeting
 
-Flags come before variables, variables before the context. The first context that is set is in use.`
+Flags come first, then what --context names, then variables, then the context in use. The first context that is set is in use; what is not
+given again stays as it is stored.`
 }
 
 func (c *contextSetCommand) Run(a *app) error {
@@ -109,7 +111,11 @@ func (c *contextSetCommand) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	s.Contexts[c.Name] = savedContext{URL: a.given.URL, Key: a.given.Key, Certificate: a.given.Certificate, ClientID: a.given.ClientID}
+	stored := s.Contexts[c.Name]
+	s.Contexts[c.Name] = savedContext{
+		URL: cmp.Or(a.given.URL, stored.URL), Key: cmp.Or(a.given.Key, stored.Key),
+		Certificate: cmp.Or(a.given.Certificate, stored.Certificate), ClientID: cmp.Or(a.given.ClientID, stored.ClientID),
+	}
 	if len(s.Contexts) == 1 {
 		s.Current = c.Name
 	}

@@ -37,6 +37,14 @@ func testBatch(d device) {
 	lines(`{"id":"n/1","text":"z"}`, "--last-seen").wants(exitOK, "n/1 is at revision 6\n", "")
 	lines("{\"id\":\"n/1\",\"deleted\":true}\n{\"id\":\"new\",\"text\":\"\"}", "--last-seen").wants(exitOK, "n/1 was deleted at revision 7\n", "")
 
+	d.run("set", "last", "x").wants(exitOK, "", "")
+	last := d.run("--json", "changes", "--since", "8").wants(exitOK, "hasMore", "").out
+	lines(last).wants(exitOK, "last is at revision ", "")
+	lines(`{"id":"smile","text":"\\ud83d \ud83d\ude00 \u00e9"}`).wants(exitOK, "", "")
+	d.run("get", "--raw", "smile").wants(exitOK, `\ud83d 😀 é`, "")
+	d.run("delete", "smile", "--last-seen").wants(exitOK, "", "")
+	d.run("delete", "last", "--last-seen").wants(exitOK, "", "")
+
 	d.run("list", "n/").wants(exitOK, "n/2", "")
 	if ids := d.run("list", "--ids").wants(exitOK, "", "").out; ids != "n/2\nnew\nother\n" {
 		d.t.Errorf("%q", ids)
@@ -49,6 +57,10 @@ func testBatch(d device) {
 		`{"text":"x"}`:                         "no id",
 		`{"id":"a","text":"x"} {}`:             "one object a line",
 		`{"id":"a","text":"x","deleted":true}`: "no data",
+		"{\"id\":\"a\",\"text\":\"\"}\n{\"id\":\"b\",\"text\":\"caf\xe9\"}": "line 2: it is not valid UTF-8",
+		`{"id":"a","text":"\ud83d"}`:                                        "surrogate",
+		`{"id":"a","text":"\ude00\ud83d"}`:                                  "surrogate",
+		`{"id":"a","text":"\\\ud83dx"}`:                                     "surrogate",
 	} {
 		lines(in).wants(exitUsage, "", says)
 	}
@@ -80,6 +92,12 @@ func testExec(d device) {
 	l.next("again c\n")
 	l.signal(os.Interrupt)
 	l.ends(exitOK)
+
+	// Ctrl-C while a command runs is an interrupt like any other.
+	s := open(d, d.command("listen", "--since", "0", "--exec", "echo handling; sleep 600"))
+	s.until("handling")
+	s.typed("\x03")
+	s.ends(exitOK)
 
 	// An empty file means the beginning, not now: nothing is missed.
 	for _, args := range [][]string{{"--since", ""}, {"--cursor-file", "/dev/null"}} {
@@ -116,6 +134,13 @@ func testDoctor(d device) {
 			d.t.Errorf("%v", step)
 		}
 	}
+	key, err := os.ReadFile(d.key)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	piped := d
+	piped.key = "-"
+	piped.runWith(d.t.Context(), string(key), "doctor").wants(exitOK, "ok    websocket live\n", "")
 	d.run("doctor", "--clock-correction", "0s").wants(exitError, "FAIL  clock", "")
 	d.url += "x"
 	d.run("doctor").wants(exitError, "FAIL  server", "GraphQL endpoint")
@@ -179,6 +204,12 @@ func TestContexts(t *testing.T) {
 	if owner() != second {
 		t.Error("the other context is not in use")
 	}
+	d.env = append(d.env, "SYNCLINE_KEY="+filepath.Join(home, "home"))
+	if owner() != first || owner("--context", "work") != second {
+		t.Error("a flag comes before a variable, and that before the context in use")
+	}
+	do(exitOK, "work is stored", "", "context", "set", "work", "--client-id", "desk")
+	do(exitOK, "work  http://work.invalid/graphql  "+home+"/work\n", "", "context", "list")
 	do(exitUsage, "", "no context", "--context", "nowhere", "whoami")
 	do(exitOK, "forgotten", "", "context", "delete", "work")
 	do(exitOK, "", "", "--json", "context", "list")
@@ -304,6 +335,17 @@ func TestPassphrase(t *testing.T) {
 	s.until("Passphrase of your key: ")
 	s.typed("\x03")
 	s.ends(130)
+
+	// It keeps its passphrase on its way to another device.
+	phone := d
+	phone.key = filepath.Join(dir, "phone")
+	s = open(d, phone.command("key", "import", d.key))
+	s.until("Passphrase of the imported key: ")
+	s.typed("correct horse\n")
+	s.until(owner)
+	s.ends(exitOK)
+	phone.run("whoami", "--offline", "--passphrase-file", two).wants(exitError, "", "the passphrase is wrong")
+	phone.run("whoami", "--offline", "--passphrase-file", one).wants(exitOK, owner, "")
 
 	d.run("key", "passphrase", "--passphrase-file", one, "--new-passphrase-file", two).wants(exitOK, "new passphrase", "")
 	d.run("whoami", "--offline", "--passphrase-file", two).wants(exitOK, owner, "")

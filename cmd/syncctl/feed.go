@@ -96,14 +96,17 @@ func (*listenCommand) Help() string {
   syncctl listen
   syncctl listen --since 0
   syncctl listen --json --since "$(cat cursor)" | while read -r event; do ...; done
-  syncctl listen --cursor-file cursor --exec 'cat > "mirror/$SYNCLINE_RECORD_ID"'
+  syncctl listen --cursor-file cursor --exec \
+    'name=$(printf %s "$SYNCLINE_RECORD_ID" | od -An -v -tx1 | tr -d " \n"); cat > "mirror/$name"'
 
 It connects again by itself after a lost connection, without a hole. Each JSON event has the cursor to go on from.
 An interrupt (Ctrl-C) ends it with exit code 0.
 
 A command finds the data in its standard input, and in its environment SYNCLINE_RECORD_ID, SYNCLINE_RECORD_REVISION,
 SYNCLINE_RECORD_DELETED (1, or empty), SYNCLINE_RECORD_SCHEMA_VERSION, SYNCLINE_RECORD_CLIENT_ID and SYNCLINE_CURSOR. If it fails, listening
-ends with its exit code. The cursor is stored after the command succeeded: a change may be seen twice, but none is missed.`
+ends with its exit code. The cursor is stored after the command succeeded: a change may be seen twice, but none is missed.
+An id is any text, ../.bashrc for one: the example takes it as hexadecimal digits. On Windows use no %VARIABLES% in COMMAND, but a script that
+reads them itself: cmd would take what is in them for commands.`
 }
 
 func (l *listenCommand) Run(ctx context.Context, a *app) error {

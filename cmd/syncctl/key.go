@@ -68,13 +68,20 @@ func (a *app) keyFile(ctx context.Context) (keyfile.File, error) {
 	return f, err
 }
 
-// key reads the key, and asks for its passphrase if it has one.
+// key reads the key, and asks for its passphrase if it has one, both once.
 func (a *app) key(ctx context.Context) (signing.PrivateKey, error) {
+	if a.ownKey != nil {
+		return *a.ownKey, nil
+	}
 	f, err := a.keyFile(ctx)
 	if err != nil {
 		return signing.PrivateKey{}, err
 	}
-	return f.Key(func() (string, error) { return a.passphrase(ctx, "Passphrase of your key: ") })
+	key, err := f.Key(func() (string, error) { return a.passphrase(ctx, "Passphrase of your key: ") })
+	if err == nil {
+		a.ownKey = &key
+	}
+	return key, err
 }
 
 // passphrase reads the passphrase from its file, or asks whoever sits at the terminal.
@@ -157,11 +164,12 @@ func (k *keygenCommand) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	return a.storeKey(ctx, key, k.Passphrase, k.Force)
+	return a.storeKey(ctx, key, "", k.Passphrase, k.Force)
 }
 
-// storeKey writes a new key to its file.
-func (a *app) storeKey(ctx context.Context, key signing.PrivateKey, protected, force bool) error {
+// storeKey writes a new key to its file, protected by a passphrase unless that is
+// empty, or by one that it asks for.
+func (a *app) storeKey(ctx context.Context, key signing.PrivateKey, passphrase string, askForOne, force bool) error {
 	path, err := a.keyPath()
 	if err != nil {
 		return err
@@ -169,8 +177,7 @@ func (a *app) storeKey(ctx context.Context, key signing.PrivateKey, protected, f
 	if path == "-" {
 		return usagef("--key - is for reading: name a file to write to")
 	}
-	var passphrase string
-	if protected {
+	if askForOne {
 		if passphrase, err = a.newPassphrase(ctx); err != nil {
 			return err
 		}
@@ -258,7 +265,7 @@ func drawCode(code *qr.Code) string {
 type keyImportCommand struct {
 	From       string `arg:"" optional:"" default:"-" type:"path" help:"The file to read; standard input by default."`
 	Force      bool   `help:"Replace an existing key. What it owns can then be reached no more."`
-	Passphrase bool   `help:"Protect the file with a passphrase, which each command then asks for."`
+	Passphrase bool   `help:"Protect the file with a new passphrase, which each command then asks for. Without it a key that has one keeps it."`
 }
 
 func (i *keyImportCommand) Run(ctx context.Context, a *app) error {
@@ -276,11 +283,15 @@ func (i *keyImportCommand) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	key, err := f.Key(func() (string, error) { return ask(ctx, "Passphrase of the imported key: ") })
+	var passphrase string
+	key, err := f.Key(func() (string, error) {
+		passphrase, err = ask(ctx, "Passphrase of the imported key: ")
+		return passphrase, err
+	})
 	if err != nil {
 		return err
 	}
-	return a.storeKey(ctx, key, i.Passphrase, i.Force)
+	return a.storeKey(ctx, key, passphrase, i.Passphrase, i.Force)
 }
 
 type keyPassphraseCommand struct {

@@ -71,3 +71,19 @@ func TestHostileText(t *testing.T) {
 		}
 	}
 }
+
+// The log has what a server says, too.
+func TestHostileLog(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(`{"errors":[{"message":"\u009b2J\u202e","extensions":{"code":"UNAVAILABLE"}}]}`))
+	}))
+	defer server.Close()
+	d := newDevice(t, server.URL+"/graphql")
+	for _, form := range [][]string{{"-v"}, {"-v", "--json"}} {
+		r := d.run(append(form, "--timeout", "1s", "whoami")...).wants(exitUnreachable, "", "trying again")
+		if strings.ContainsAny(r.out+r.err, "\u009b\u202e") {
+			t.Errorf("%v: %q", form, r.out+r.err)
+		}
+	}
+}
