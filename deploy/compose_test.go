@@ -108,6 +108,18 @@ func TestComposeRedis(t *testing.T) {
 	if err != nil || most == 0 || most >= int64(service.MemLimit) || settings["maxmemory-policy"] != "noeviction" {
 		t.Errorf("memory: %v (%v) in a container of %d bytes", settings, err, service.MemLimit)
 	}
+	// docs/operations.md: clients fill no Redis that has room for what instances let in.
+	needed := 0
+	for _, name := range []string{"syncline-1", "syncline-2"} {
+		instance, err := project.GetService(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		needed += max(loadConfig(t, lines(instance.Environment)).NonceMemory, 1) * 420
+	}
+	if needed < 1000 || most < int64(needed) {
+		t.Errorf("Redis may have %d bytes, nonces %d", most, needed)
+	}
 }
 
 // loadConfig makes sure that the server would start with these variables, and
