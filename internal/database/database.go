@@ -28,6 +28,7 @@ type DB struct {
 	write, read *sql.DB
 	place       string       // names the database in errors, without secrets
 	release     func() error // lets go of the database for other processes; may be nil
+	noncesMark  string       // the path of SQLite's; empty otherwise
 }
 
 func newDB(name, place string, write, read *sql.DB) *DB {

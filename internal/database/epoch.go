@@ -31,7 +31,14 @@ const maxBase = 1<<53 - 1<<45
 // every owner go on above the base that it returns. Until it is called, clients
 // may take new data for old. The base is 2^21 times the Unix seconds of now,
 // or, if that clock is behind the data, the next multiple above all of it.
+//
+// The backup lacks nonces, so signatures from before the next start are refused.
 func (db *DB) NewEpoch(ctx context.Context, now time.Time) (base int64, err error) {
+	if db.noncesMark != "" {
+		if err := removeMark(db.noncesMark); err != nil {
+			return 0, err
+		}
+	}
 	tx, err := db.Write.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
 	if err != nil {
 		return 0, err

@@ -42,11 +42,12 @@ func openSQLite(ctx context.Context, dir string) (_ *DB, err error) {
 	if err != nil {
 		return nil, err
 	}
+	used := isUsed(dir)
 	release, err := lockDir(dir)
 	if err != nil {
 		return nil, err
 	}
-	warnings, err := prepareFiles(dir)
+	warnings, err := prepareFiles(dir, used)
 	if err != nil {
 		return nil, errors.Join(err, release())
 	}
@@ -57,7 +58,7 @@ func openSQLite(ctx context.Context, dir string) (_ *DB, err error) {
 	if warning != "" {
 		warnings = append(warnings, warning)
 	}
-	db.Warnings, db.release = warnings, release
+	db.Warnings, db.release, db.noncesMark = warnings, release, NoncesMark(dir)
 	return db, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	"github.com/gofrs/flock"
@@ -20,8 +21,30 @@ const (
 )
 
 // NoncesMark is where the mark is that no nonce is missing in the database of a
-// directory. A new database has it.
+// directory. The first database in a directory has it from its start.
 func NoncesMark(dir string) string { return filepath.Join(dir, noncesFile) }
+
+// removeMark removes a mark for good, also if the machine stops.
+func removeMark(path string) error {
+	if err := os.Remove(path); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
+
+// isUsed tells whether there was a database in a directory, which may be gone.
+func isUsed(dir string) bool {
+	return slices.ContainsFunc([]string{lockFile, noncesFile, sqliteFile}, func(name string) bool {
+		_, err := os.Lstat(filepath.Join(dir, name))
+		return err == nil
+	})
+}
 
 // others is what the mode of a file grants to whom it does not belong to.
 const (
@@ -40,6 +63,8 @@ func checkDir(dir string) (warning string, err error) {
 	switch mode := info.Mode().Perm(); {
 	case !info.IsDir() || mode&others == 0:
 		return "", nil // what is no directory is told by who opens a file in it
+	case mode&everyone != 0 && isUsed(dir):
+		return "", fmt.Errorf("everybody may write to this directory (mode %o): take that away with chmod go-w, or move syncline.* into a directory inside it, and name that", mode)
 	case mode&everyone != 0:
 		return "", fmt.Errorf("everybody may write to this directory (mode %o): take that away with chmod go-w, or name a directory inside it, which is then made for this user alone", mode)
 	default:
@@ -67,11 +92,17 @@ func lockDir(dir string) (release func() error, err error) {
 
 // prepareFiles makes the database's file, if it is not there, so that only this
 // user can read it, and takes from others the right to write to what is there.
-// SQLite gives new files beside it the same mode.
-func prepareFiles(dir string) (warnings []string, err error) {
+// SQLite gives new files beside it the same mode. Where a database was before (used),
+// a new one knows none of its nonces, and gets no mark.
+func prepareFiles(dir string, used bool) (warnings []string, err error) {
 	path := filepath.Join(dir, sqliteFile)
 	_, err = os.Lstat(path)
 	isNew := errors.Is(err, fs.ErrNotExist)
+	if isNew && used {
+		if err := removeMark(NoncesMark(dir)); err != nil {
+			return nil, err
+		}
+	}
 	for _, name := range []string{path, path + "-wal", path + "-shm", path + "-journal"} {
 		warning, err := makePrivate(name, name == path)
 		if err != nil {
@@ -81,7 +112,7 @@ func prepareFiles(dir string) (warnings []string, err error) {
 			warnings = append(warnings, warning)
 		}
 	}
-	if !isNew {
+	if !isNew || used {
 		return warnings, nil
 	}
 	mark, err := openFile(NoncesMark(dir), os.O_CREATE)

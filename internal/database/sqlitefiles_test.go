@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"syncline/internal/database"
 )
@@ -25,6 +26,56 @@ func TestSQLiteRefusesADirectoryThatEverybodyMayWriteTo(t *testing.T) {
 		}
 		if got := modeOf(t, inside); got != 0o700 {
 			t.Errorf("the directory inside has mode %o", got)
+		}
+	}
+}
+
+// What is there already would be left behind by who only names another directory.
+func TestSQLiteTellsToMoveWhatIsThere(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := open(t, dir).Close(); err != nil {
+		t.Fatal(err)
+	}
+	chmod(t, dir, 0o777)
+	_, err := database.OpenSQLite(t.Context(), dir)
+	assertLine(t, err, "everybody may write to this directory", "chmod go-w", "move syncline.* into a directory inside it")
+}
+
+// The mark says that no nonce is missing: not so where a database was deleted, and
+// after a restore from backup.
+func TestSQLiteNoncesMark(t *testing.T) {
+	t.Parallel()
+	marked := func(dir string) bool {
+		_, err := os.Lstat(database.NoncesMark(dir))
+		return err == nil
+	}
+	dir := t.TempDir()
+	db := open(t, dir)
+	if !marked(dir) {
+		t.Error("the first database in a directory has no mark")
+	}
+	if err := db.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.NewEpoch(t.Context(), time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if marked(dir) {
+		t.Error("a new epoch has left the mark")
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, left := range []string{"syncline.lock", "syncline.nonces"} {
+		dir := t.TempDir()
+		write(t, filepath.Join(dir, left), "")
+		db := open(t, dir)
+		if marked(dir) {
+			t.Errorf("a database made beside %s has the mark", left)
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
 		}
 	}
 }
