@@ -1,6 +1,7 @@
 import { onAbort } from './abort.js';
 import { pause, sleep } from './backoff.js';
 import { fromGraphQLErrors, mayPass, SynclineError, unreachable } from './errors.js';
+import type { Identity } from './identity.js';
 import { isRepeatable } from './repeatable.js';
 import type { Session } from './session.js';
 import { authorityOf, contentDigest, sign } from './signing.js';
@@ -83,11 +84,14 @@ interface Prepared {
   url: URL;
   init: RequestInit;
   body: Uint8Array<ArrayBuffer> | undefined;
+  /** Who signs it, each time: whatever happens meanwhile, never another. */
+  identity: Identity;
   repeatable: boolean;
 }
 
 /** Takes a request apart, so that it can be signed and sent more than once. */
 async function read(session: Session, input: RequestInfo | URL, init: RequestInit = {}): Promise<Prepared> {
+  const { identity } = session;
   const given = input instanceof Request ? new Request(input, init) : undefined;
   const url = new URL(given?.url ?? (input as string | URL), session.url);
   url.hash = '';
@@ -99,9 +103,9 @@ async function read(session: Session, input: RequestInfo | URL, init: RequestIni
   const body = hasBody ? new Uint8Array(await content.arrayBuffer()) : undefined;
   const type = content.headers.get('content-type');
   if (type && hasBody && !headers.has('content-type')) headers.set('content-type', type);
-  const signal = given?.signal ?? init.signal ?? null;
-  const prepared = { ...init, method, headers, body: body ?? null, signal, redirect: 'manual' as const };
-  return { url, init: prepared, body, repeatable: isRepeatable(body) };
+  const signal = given?.signal ?? init.signal;
+  const prepared = { ...init, method, headers, body, signal, redirect: 'manual' as const };
+  return { url, init: prepared, body, identity, repeatable: isRepeatable(body) };
 }
 
 interface Attempt {
@@ -166,18 +170,18 @@ function isJSON(response: Response): boolean {
   return typeOf(response).includes('json');
 }
 
-function signedHeaders(session: Session, { url, init, body }: Prepared, moment: Moment): Headers {
+function signedHeaders(session: Session, { url, init, body, identity }: Prepared, moment: Moment): Headers {
   const headers = new Headers(init.headers);
   const digest = body && contentDigest(body);
   const { signatureInput, signature } = sign(
-    session.identity,
+    identity,
     {
       method: init.method!,
       authority: authorityOf(url),
       path: url.pathname,
       query: url.search,
       tag: 'syncline',
-      ...(digest && { contentDigest: digest }),
+      contentDigest: digest,
     },
     moment,
   );

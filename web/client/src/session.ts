@@ -65,7 +65,7 @@ export class Session {
     const before = this.#tenure;
     this.#identity = identity;
     this.#tenure = new AbortController();
-    before.abort(new SynclineError('IDENTITY_CHANGED', 'another identity took over: start this again for the new one'));
+    before.abort(new SynclineError('IDENTITY_CHANGED', 'another identity took over: start this again for it'));
     await Promise.all([...this.#listeners].map(async (listener) => listener()));
   }
 

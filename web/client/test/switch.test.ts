@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { after, before, test } from 'node:test';
 
 import { Identity, Session, signedFetch } from '@syncline/client';
@@ -55,4 +56,29 @@ test('one listener that fails keeps no other from hearing of the new identity', 
   session.onSwitch(() => void heard++);
   await assert.rejects(session.switchTo(Identity.create()), { message: 'a cache that cannot be emptied' });
   assert.equal(heard, 1);
+});
+
+test('a caller that throws as the identity changes keeps no request of another caller alive', async () => {
+  const session = new Session({ url: server.url, identity: Identity.create() });
+  const waiting: (() => void)[] = [];
+  const busy: typeof fetch = () => {
+    const answer = Response.json({ errors: [{ message: 'busy', extensions: { code: 'UNAVAILABLE', retryAfterMs: 60_000 } }] }, { status: 503 });
+    return new Promise((resolve) => waiting.push(() => resolve(answer)));
+  };
+  const socket = createSocket(session, { webSocketImpl: WebSocket });
+  const careless = () => {
+    throw new Error('careless');
+  };
+  socket.subscribe({ query: 'subscription { recordChanged { cursor } }' }, { next: () => {}, error: careless, complete: () => {} });
+  const refused = assert.rejects(call(server.url, signedFetch(session, { fetch: busy }), '{ viewer { id } }'), { code: 'IDENTITY_CHANGED' });
+  await until(() => waiting.length === 1);
+  waiting[0]!();
+  const listeners = process.listeners('unhandledRejection'); // the test runner's, for which it is a failure
+  process.removeAllListeners('unhandledRejection');
+  const reported = once(process, 'unhandledRejection');
+  await session.switchTo(Identity.create());
+  assert.equal((await reported)[0].message, 'careless');
+  for (const listener of listeners) process.on('unhandledRejection', listener);
+  await refused;
+  await socket.dispose();
 });
