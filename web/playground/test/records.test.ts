@@ -37,10 +37,40 @@ test('a record is found, changed against its revision, and deleted', async () =>
   await panel.getByText('CONFLICT: another device').waitFor();
   assert.equal(await data.inputValue(), 'mine');
   await panel.getByRole('button', { name: 'Read again' }).click();
+  await panel.getByText('with theirs below').waitFor();
+  assert.equal(await data.inputValue(), 'mine');
+  await panel.getByText('"done":true').first().waitFor();
+  await panel.getByRole('button', { name: 'Discard my text' }).click();
   await until(async () => (await data.inputValue()).includes('"done":true'));
   await panel.getByRole('button', { name: 'Delete' }).click();
   await panel.getByText('Deleted: a tombstone').waitFor();
   await panel.getByRole('button', { name: 'All records' }).click();
   await panel.getByText('No record has such an id').waitFor();
+  await visitor.leave();
+});
+
+test('a record that is open is gone with its user, whom another tab replaced', async () => {
+  const visitor = await Visitor.open(browser, server.origin);
+  await visitor.run('Create');
+  const panel = await visitor.panel('Records');
+  await panel.getByRole('button', { name: 'note-1' }).click();
+  await panel.getByRole('textbox', { name: 'Data as text' }).waitFor();
+  const tab = await visitor.openTab();
+  const card = (await tab.panel('Identity')).getByRole('region', { name: 'First user' });
+  await card.getByRole('button', { name: 'Make new' }).click();
+  await card.getByRole('button', { name: 'Forget it' }).click();
+  await panel.getByRole('searchbox', { name: 'Id contains' }).waitFor();
+  assert.equal(await panel.getByRole('textbox', { name: 'Data as text' }).count(), 0);
+  await visitor.leave();
+});
+
+test('a record whose line ends a text field would change is not edited as text', async () => {
+  const visitor = await Visitor.open(browser, server.origin);
+  await visitor.write('mutation { setRecord(input: { id: "crlf", data: "YQ0KYg==", mutationId: "crlf" }) { status } }');
+  assertHas((await visitor.press()).data!['setRecord'], { status: 'SUCCESS' });
+  const panel = await visitor.panel('Records');
+  await panel.getByRole('button', { name: 'crlf' }).click();
+  await panel.getByText('YQ0KYg==').waitFor();
+  assert.equal(await panel.getByRole('textbox', { name: 'Data as text' }).count(), 0);
   await visitor.leave();
 });

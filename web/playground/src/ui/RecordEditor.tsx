@@ -18,7 +18,13 @@ interface Written {
   write: { status: string; record: FeedRecord | null };
 }
 
-/** One record as it was when it was opened: its text can be changed, against the revision that is shown. */
+/** The text of a record that can be changed as text: a text field would change other line ends than these. */
+function editableText(record: FeedRecord | null): string | null {
+  const text = record?.deleted ? null : decodeWritten(record?.data ?? '');
+  return text?.includes('\r') ? null : text;
+}
+
+/** One record as it was when it was read: its text can be changed, against the revision that is shown. */
 export function RecordEditor({ id, onBack }: { id: string; onBack: () => void }) {
   const device = useDevice();
   useStore(device.records.version);
@@ -26,9 +32,12 @@ export function RecordEditor({ id, onBack }: { id: string; onBack: () => void })
   const [record, setRecord] = useState<FeedRecord | null>(null);
   const [text, setText] = useState('');
   const [said, setSaid] = useState('');
+  /** The text is the user's still, beside a record that was read after it was written. */
+  const [kept, setKept] = useState(false);
   const show = (shown: FeedRecord | null, words: string) => {
     setRecord(shown);
-    setText(shown?.data ? (decodeWritten(shown.data) ?? '') : '');
+    setText(editableText(shown) ?? '');
+    setKept(false);
     setSaid(words);
   };
   const attempt = async (work: () => Promise<void>) => {
@@ -39,7 +48,15 @@ export function RecordEditor({ id, onBack }: { id: string; onBack: () => void })
       setSaid(`${message} (${code})`);
     }
   };
-  const read = () => attempt(async () => show((await ask<{ record: FeedRecord | null }>(device, READ, { id })).record, ''));
+  const changed = kept || (record !== null && text !== (editableText(record) ?? ''));
+  const read = () =>
+    attempt(async () => {
+      const { record: newest } = await ask<{ record: FeedRecord | null }>(device, READ, { id });
+      if (!changed || !newest) return show(newest, '');
+      setRecord(newest);
+      setKept(true);
+      setSaid('Your text is still here, with theirs below: Save puts yours in its place.');
+    });
   useEffect(() => void read(), [device, id]);
   const write = (query: string, input: Record<string, unknown>, done: string) =>
     attempt(async () => {
@@ -50,7 +67,7 @@ export function RecordEditor({ id, onBack }: { id: string; onBack: () => void })
       if (answer.status === 'SUCCESS') show(answer.record, done);
       else setSaid('CONFLICT: another device changed it meanwhile. Your text is still here; read it again to see theirs.');
     });
-  const editable = record !== null && !record.deleted && decodeWritten(record.data ?? '') !== null;
+  const editable = record !== null && (kept || editableText(record) !== null);
   return (
     <>
       <div className="panel-head">
@@ -72,7 +89,10 @@ export function RecordEditor({ id, onBack }: { id: string; onBack: () => void })
           <textarea rows={10} spellCheck={false} value={text} onChange={(event) => setText(event.target.value)} />
         </label>
       )}
-      {record && !record.deleted && !editable && <CodeBlock label="Data, which is not text, as base64" text={record.data ?? ''} />}
+      {record && !record.deleted && kept && <CodeBlock label="Theirs" text={decodeWritten(record.data ?? '') ?? record.data ?? ''} />}
+      {record && !record.deleted && !editable && (
+        <CodeBlock label="Data as base64: it is not text, or has line ends that a text field would change" text={record.data ?? ''} />
+      )}
       <div className="actions">
         {editable && (
           <button
@@ -91,6 +111,11 @@ export function RecordEditor({ id, onBack }: { id: string; onBack: () => void })
         <button type="button" onClick={() => void read()}>
           Read again
         </button>
+        {kept && (
+          <button type="button" onClick={() => show(record, '')}>
+            Discard my text
+          </button>
+        )}
         <output>{said}</output>
       </div>
       <section aria-labelledby="history">

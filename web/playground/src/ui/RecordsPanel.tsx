@@ -12,7 +12,8 @@ const PAGE = 50;
 /** All live records of the present device's user: find, read, change and delete them. */
 export function RecordsPanel() {
   const device = useDevice();
-  return <UsersRecords key={device.name} />;
+  const { publicKey } = useStore(device.person.state).identity; // another tab may change it while a record is open
+  return <UsersRecords key={`${device.name} ${publicKey}`} />;
 }
 
 function UsersRecords() {
