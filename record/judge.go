@@ -1,6 +1,9 @@
 package record
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // State is what a store holds of all that one Request touches, read under the
 // owner's lock.
@@ -70,7 +73,13 @@ func Judge(state State, request Request, now time.Time) (Verdict, error) {
 	if err := request.Quota.check(state.Account, v.Account); err != nil {
 		return unchanged, err
 	}
-	if request.NoRoom != nil && v.Account.grewFrom(state.Account) {
+	if request.NoRoom == nil {
+		return v, nil
+	}
+	if len(v.Changed) == 0 { // all was deleted before: asked again, the answer is the same
+		v.Mutation = nil
+	}
+	if v.needsRoom(state) {
 		return unchanged, &UnavailableError{RetryAfter: retryAfterNoRoom, Err: request.NoRoom}
 	}
 	return v, nil
@@ -79,9 +88,19 @@ func Judge(state State, request Request, now time.Time) (Verdict, error) {
 // retryAfterNoRoom is long: somebody has to make room first.
 const retryAfterNoRoom = 30 * time.Second
 
-// grewFrom tells whether there are more live records than before, or more bytes in them.
-func (a Account) grewFrom(before Account) bool {
-	return a.RecordCount > before.RecordCount || a.StoredBytes > before.StoredBytes
+// needsRoom tells whether there are more live records than in state, or more bytes
+// in them; or as much, with a new row: of a record or of a mutation id. What shrinks
+// may leave one, for it ends when nothing is left.
+func (v Verdict) needsRoom(state State) bool {
+	before, after := state.Account, v.Account
+	switch {
+	case after.RecordCount > before.RecordCount || after.StoredBytes > before.StoredBytes:
+		return true
+	case after.RecordCount < before.RecordCount || after.StoredBytes < before.StoredBytes:
+		return false
+	}
+	isNew := func(r Record) bool { return state.record(r.ID) == nil }
+	return v.Mutation != nil || slices.ContainsFunc(v.Changed, isNew)
 }
 
 func replay(state State, request Request) Result {

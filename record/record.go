@@ -74,7 +74,8 @@ type Request struct {
 	Fence      *Fence  // nil: none
 	// Quota is what the owner may keep after the request.
 	Quota Quota
-	// NoRoom is why the request must not grow the owner's data; nil: it may.
+	// NoRoom is why the request must not grow the owner's data, nor add a row of a
+	// record or a mutation id unless it shrinks them; nil: it may.
 	NoRoom error
 }
 

@@ -24,6 +24,7 @@ func testNoRoom(t *testing.T, w *world) {
 	first := withMutation("m", set("a", "12345", 0))
 	a := u.put(first)
 	b := u.put(set("b", "12345", 0))
+	gone := u.put(del("gone", u.put(set("gone", "", 0))))
 
 	r.err = errors.New("the disk is nearly full")
 	before := u.account()
@@ -32,6 +33,8 @@ func testNoRoom(t *testing.T, w *world) {
 		"one without data":   set("c", "", 0),
 		"a larger one":       set("b", "123456", b),
 		"a batch that grows": batch(delWrite("b", b), setWrite("c", "1234567", 0)),
+		"a batch that leaves as much in a new record":  batch(delWrite("b", b), setWrite("c", "12345", 0)),
+		"a mutation id of a write that leaves as much": withMutation("same", set("b", "54321", b)),
 	} {
 		_, err := u.try(request)
 		refused, ok := errors.AsType[*record.UnavailableError](err)
@@ -49,9 +52,15 @@ func testNoRoom(t *testing.T, w *world) {
 		t.Errorf("a write over another revision: %v, want a conflict", conflict.Status)
 	}
 	a = u.put(set("a", "54321", a))
-	a = u.put(set("a", "1", a))
-	u.put(batch(delWrite("b", b), setWrite("c", "12345", 0)))
-	u.put(del("a", a))
+	a = u.put(withMutation("smaller", set("a", "1", a)))
+	u.put(batch(delWrite("b", b), setWrite("c", "1234", 0)))
+	u.put(withMutation("delete", del("a", a)))
+	for range 2 {
+		again := u.write(withMutation("deleted before", del("gone", gone)))
+		if again.Status != record.Success || again.Replayed || again.Results[0].NewRevision != gone {
+			t.Errorf("a delete of what is deleted: %+v, want success and nothing remembered", again)
+		}
+	}
 
 	r.err = nil
 	u.put(set("d", "123456", 0))
