@@ -18,33 +18,22 @@ import (
 	"entgo.io/ent/dialect"
 
 	"syncline/auth"
-	"syncline/auth/dbnonce"
 	"syncline/auth/recovery/guarded"
-	"syncline/auth/redisnonce"
 	"syncline/feed"
 	"syncline/graph"
-	"syncline/graph/model"
 	"syncline/graph/transport"
 	"syncline/internal/accesslog"
 	"syncline/internal/budget"
 	"syncline/internal/config"
 	"syncline/internal/crossorigin"
 	"syncline/internal/database"
-	"syncline/internal/diskspace"
 	"syncline/internal/health"
 	"syncline/internal/lifecycle"
 	"syncline/internal/logqueue"
 	"syncline/internal/metrics"
 	"syncline/internal/pages"
 	"syncline/internal/ratelimit"
-	"syncline/internal/ratelimit/redisrates"
-	"syncline/internal/redisclient"
 	"syncline/locks"
-	"syncline/locks/dblock"
-	"syncline/locks/redislock"
-	"syncline/pubsub"
-	"syncline/pubsub/inproc"
-	"syncline/pubsub/redisbus"
 	"syncline/record"
 	"syncline/record/entstore"
 	"syncline/storage/retention"
@@ -246,27 +235,11 @@ func serve(ctx context.Context, cfg config.Config, db *database.DB, stderr *logq
 	return server.Run(ctx)
 }
 
-// watchMemory shows what requests hold.
-func watchMemory(memory budget.Memory, figures *metrics.Metrics) {
-	figures.Gauge("syncline_input_bytes", "Memory granted to requests for what they brought, of half of MEMORY_BUDGET.", func() float64 { return float64(memory.Input.Used()) })
-	figures.Gauge("syncline_output_bytes", "Memory granted to requests for what they answer, of half of MEMORY_BUDGET.", func() float64 { return float64(memory.Output.Used()) })
-	figures.Gauge("syncline_memory_waiting", "Requests that wait for memory.", func() float64 { return float64(memory.Input.Waiting() + memory.Output.Waiting()) })
-	figures.Gauge("syncline_memory_refused", "Requests refused so far because no memory was left for them.", func() float64 { return float64(memory.Input.Refused() + memory.Output.Refused()) })
-}
-
 // closeStore waits a moment for writes that the drain cut off from their clients.
 func closeStore(store *entstore.Store, patience time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	store.Close(ctx)
-}
-
-// limitGrowth keeps some of the disk free, so that all but growth goes on.
-func limitGrowth(cfg config.Config, records *record.Service, figures *metrics.Metrics, log *slog.Logger) health.Check {
-	space := diskspace.New(cfg.SQLiteDirPath, int64(cfg.MinFreeDisk), log)
-	records.LimitGrowth(space)
-	figures.Gauge("syncline_disk_free_bytes", "Free on the disk of the database.", func() float64 { return float64(space.Free()) })
-	return health.Check{Name: "disk", Degrades: true, Failing: "low", Probe: func(context.Context) error { return space.Left() }}
 }
 
 func routes(cfg config.Config, state *health.Health, origins *crossorigin.Policy, gate *ratelimit.Gate, api http.Handler) http.Handler {
@@ -281,97 +254,6 @@ func routes(cfg config.Config, state *health.Health, origins *crossorigin.Policy
 		}
 	}
 	return mux
-}
-
-// coordination is what instances of one deployment share beside the database.
-type coordination struct {
-	bus    pubsub.Bus
-	locker locks.Locker
-	nonces auth.NonceMemory
-	// serveFrom is a whole second. Signatures carry no more: no fresh one seems
-	// older than the memory of nonces.
-	serveFrom time.Time
-	// refuseBefore and durable make up for nonces that are forgotten when the
-	// process ends; zero where they are not.
-	refuseBefore time.Time
-	durable      auth.NonceMemory
-	// rates is nil where each instance has its own limits.
-	rates ratelimit.Exchange
-
-	checks            []health.Check
-	run               func(context.Context) error
-	whileHintsAreLost func(ctx context.Context, poll func()) error
-	close             func()
-}
-
-func coordinate(ctx context.Context, cfg config.Config, db *database.DB, figures *metrics.Metrics, log *slog.Logger) (coordination, error) {
-	memory := auth.NewMemoryNonces(cfg.NonceMemory, time.Now)
-	figures.Gauge("syncline_nonces", "Nonces remembered in this instance's memory.", func() float64 { return float64(memory.Len()) })
-	locker := dblock.New(db.Write, db.Read, db.Dialect)
-	if cfg.RedisURL == "" {
-		return coordinateAlone(cfg, db, locker, memory, log)
-	}
-	return coordinateByRedis(ctx, cfg, locker, memory, figures, log)
-}
-
-// coordinateAlone is for one instance, or several that share a database only.
-func coordinateAlone(cfg config.Config, db *database.DB, locker *dblock.Locker, memory *auth.MemoryNonces, log *slog.Logger) (coordination, error) {
-	durable := dbnonce.New(db.Write, time.Now)
-	bus := inproc.New()
-	c := coordination{
-		bus:               bus,
-		locker:            locker,
-		nonces:            memory,
-		durable:           durable,
-		run:               untilDone,
-		whileHintsAreLost: func(ctx context.Context, _ func()) error { return untilDone(ctx) },
-		close:             bus.Close,
-	}
-	if db.Dialect == dialect.SQLite {
-		marked, err := durable.Marked(database.NoncesMark(cfg.SQLiteDirPath))
-		if err != nil {
-			return coordination{}, named("SQLITE_DIR_PATH", err)
-		}
-		c.durable, c.run = marked, marked.Run
-	} else {
-		log.Warn("without REDIS_URL, a captured request can be replayed to another instance within its 300 seconds")
-	}
-	c.serveFrom = nextSecond()
-	c.refuseBefore = c.serveFrom
-	return c, nil
-}
-
-func untilDone(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
-
-func nextSecond() time.Time { return time.Now().Truncate(time.Second).Add(time.Second) }
-
-// coordinateByRedis is for any number of instances. Tokens and fences of locks
-// stay in the database.
-func coordinateByRedis(ctx context.Context, cfg config.Config, fences *dblock.Locker, memory *auth.MemoryNonces, figures *metrics.Metrics, log *slog.Logger) (coordination, error) {
-	redisclient.LogTo(log)
-	client, err := redisclient.Open(cfg.RedisURL)
-	if err != nil {
-		return coordination{}, fmt.Errorf("REDIS_URL: %w", err)
-	}
-	bus := redisbus.New(client, log)
-	var options []redisnonce.Option
-	if cfg.NonceStrict {
-		options = append(options, redisnonce.Strict())
-	}
-	nonces := redisnonce.New(client, memory, time.Now, log, options...)
-	nonces.Begin(ctx)
-	figures.Gauge("syncline_nonces_alone", "Nonces let in by this instance's memory alone, while Redis was away.", func() float64 { return float64(nonces.Alone()) })
-	return coordination{
-		bus:               bus,
-		locker:            redislock.New(client, fences),
-		nonces:            nonces,
-		serveFrom:         nextSecond(),
-		checks:            []health.Check{{Name: "redis", Degrades: !cfg.NonceStrict, Probe: func(ctx context.Context) error { return client.Ping(ctx).Err() }}},
-		rates:             redisrates.New(client, "syncline"),
-		run:               untilDone,
-		whileHintsAreLost: bus.WhileAway,
-		close:             func() { bus.Close(); _ = client.Close() },
-	}, nil
 }
 
 // newCertificates is nil if none are asked for.
@@ -399,54 +281,6 @@ func newVerifier(cfg config.Config, shared coordination, certificates *auth.Cert
 		MaxRequestBytes: graph.MaxRequestBytes,
 		Budget:          input,
 	}), nil
-}
-
-// newGate is nil, which lets everything pass, if there are to be no limits.
-func newGate(cfg config.Config, records *record.Service, shared coordination, figures *metrics.Metrics, log *slog.Logger) *ratelimit.Gate {
-	if !cfg.RateLimits {
-		return nil
-	}
-	return ratelimit.New(ratelimit.Limits{
-		Cost:          cfg.RateCost,
-		BytesIn:       int(cfg.RateBytesIn),
-		BytesOut:      int(cfg.RateBytesOut),
-		Connects:      cfg.RateConnects,
-		Connections:   cfg.RateConnections,
-		Subscriptions: cfg.RateSubscriptions,
-		AddressFactor: cfg.RateAddressFactor,
-		NewOwners:     cfg.RateNewOwners,
-	}, ratelimit.Options{
-		Known: func(ctx context.Context, owner auth.Principal) (bool, error) {
-			account, err := records.Account(ctx, record.Owner(owner.Key))
-			return account.Head > 0, err
-		},
-		Refused:  figures.Counter("syncline_rate_limited_total", "Requests, connections and operations over a limit, by whose it is (address or owner) and which.", "of", "limit"),
-		Exchange: shared.rates,
-		Log:      log,
-	})
-}
-
-// rates is what clients are told of the limits that newGate keeps.
-func rates(cfg config.Config) *model.Rates {
-	if !cfg.RateLimits {
-		return nil
-	}
-	return &model.Rates{
-		Cost:          unlessZero(cfg.RateCost),
-		BytesIn:       unlessZero(int64(cfg.RateBytesIn)),
-		BytesOut:      unlessZero(int64(cfg.RateBytesOut)),
-		Connects:      unlessZero(cfg.RateConnects),
-		Connections:   unlessZero(cfg.RateConnections),
-		Subscriptions: unlessZero(cfg.RateSubscriptions),
-	}
-}
-
-// unlessZero is nil for what has no limit.
-func unlessZero[T int | int64 | float64](limit T) *T {
-	if limit == 0 {
-		return nil
-	}
-	return &limit
 }
 
 func newTransports(cfg config.Config, verifier *auth.Verifier, gate *ratelimit.Gate, requests *accesslog.Log, origins *crossorigin.Policy, memory budget.Memory) *transport.Transports {
