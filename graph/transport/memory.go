@@ -30,16 +30,18 @@ const answerBytes = 4 << 10
 func (t *Transports) lend(ctx context.Context, op *graphql.OperationContext) (*budget.Grant, error) {
 	worst := answerBytes + stateOf(ctx).expected
 	if len(op.RawQuery) > maxSharedDocument {
-		worst += len(op.RawQuery) * documentFactor
+		worst += min(len(op.RawQuery)*documentFactor, maxDocument)
 	}
 	return t.config.Output.Acquire(ctx, int64(worst), auth.Shares(ctx)...)
 }
 
 // A document that is no longer than maxSharedDocument is one of many equal ones,
-// and kept in one copy. Others take up to documentFactor times their text.
+// and kept in one copy. Others take up to documentFactor times their text, and
+// maxDocument at most, for their tokens are bounded.
 const (
 	maxSharedDocument = 4 << 10
 	documentFactor    = 100
+	maxDocument       = 6 << 20
 )
 
 // memory is what an operation of a socket was lent. It is given back when its last
@@ -74,6 +76,11 @@ func (m *memory) shrink(s *socket, bytes int64) {
 		s.unsent.Release(m.queued - bytes)
 		m.queued = bytes
 	}
+	s.mu.Lock()
+	if !s.writing {
+		s.reader.Made() // it could take nothing before
+	}
+	s.mu.Unlock()
 	m.output.Watch(&s.reader, s.abort)
 }
 
@@ -130,8 +137,8 @@ func (t *Transports) attend(ctx context.Context, size int, gone <-chan struct{},
 	}
 	grant, err := t.config.Output.Acquire(ctx, int64(answerBytes+size), auth.Shares(ctx)...)
 	if err == nil {
-		grant.Watch(reader, cut)
 		defer grant.Release()
+		grant.Watch(reader, cut)
 	} else if errors.Is(err, budget.ErrFull) {
 		cut()
 	}

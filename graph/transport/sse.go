@@ -242,6 +242,7 @@ func (s *stream) send(before, json []byte, blobs *body.Blobs, after []byte) {
 	if s.ended {
 		return
 	}
+	s.reader.Made() // it could take nothing before
 	p := &pace{to: s.w, timeout: s.config.WriteTimeout, deadline: s.setDeadline, reader: s.reader}
 	err := blobs.Send(p, before, json, after)
 	if err == nil {

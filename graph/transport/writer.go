@@ -26,6 +26,7 @@ func (s *socket) push(m outgoing) {
 		return
 	}
 	s.writing = true
+	s.reader.Made() // it could take nothing before
 	s.running.Add(1)
 	go s.write()
 }

@@ -64,8 +64,8 @@ type Pool struct {
 // Share bounds what one of those has who use the pool.
 type Share struct {
 	Name string // an owner, an address
-	// Part is the share's bound: that part of the pool, 4 for a quarter. Whoever
-	// holds nothing gets what is asked for in any case.
+	// Part is the share's bound: that part of the pool, and of those who may wait,
+	// 4 for a quarter. Whoever holds nothing gets what is asked for in any case.
 	Part int64
 }
 
@@ -85,6 +85,8 @@ type Grant struct {
 	bytes int64
 	peer  *Progress
 	cut   func()
+
+	cutting sync.Mutex // held while cut runs; taken before the pool's
 }
 
 // Progress is when a peer was last seen to take or send something. It is safe
@@ -119,7 +121,7 @@ func (p *Pool) Acquire(ctx context.Context, bytes int64, shares ...Share) (*Gran
 		g.bytes = min(bytes, p.size/4*3)
 	}
 	p.mu.Lock()
-	if len(p.waiting) == 0 && p.room(g) == nothing {
+	if what, _ := p.room(g); what == nothing && len(p.waiting) == 0 {
 		p.take(g, g.bytes)
 		p.mu.Unlock()
 		return g, nil
@@ -159,8 +161,20 @@ func (p *Pool) wait(ctx context.Context, w *waiter) (*Grant, error) {
 	return nil, err
 }
 
-// enter has a request wait. If too many do, one of higher debt gives way.
+// enter has a request wait. If too many do, one of higher debt gives way. It is
+// false if there is no place, under the mutex.
 func (p *Pool) enter(w *waiter) bool {
+	for _, share := range w.grant.shares {
+		others := 0
+		for _, other := range p.waiting {
+			if slices.Contains(other.grant.shares, share) {
+				others++
+			}
+		}
+		if int64(others) >= maxWaiting/share.Part {
+			return false
+		}
+	}
 	if len(p.waiting) == maxWaiting {
 		rank, last := p.rank(w.grant, time.Now()), -1
 		for i, other := range p.waiting {
@@ -196,26 +210,27 @@ const (
 	thePool
 )
 
-// room tells what keeps a grant from being given, under the mutex.
-func (p *Pool) room(g *Grant) obstacle {
+// room tells what keeps a grant from being given, and which share if it is one,
+// under the mutex.
+func (p *Pool) room(g *Grant) (obstacle, Share) {
 	for _, share := range g.shares {
 		if held := p.held(share); held > 0 && held+g.bytes > p.size/share.Part {
-			return ownShare
+			return ownShare, share
 		}
 	}
 	small := p.used - p.large
 	switch {
 	case g.large && p.large+g.bytes > p.size/4*3, p.used+g.bytes > p.size:
-		return thePool
+		return thePool, Share{}
 	case !g.large && small+g.bytes > p.size/4 && slices.ContainsFunc(p.waiting, func(w *waiter) bool { return w.grant.large }):
-		return thePool
+		return thePool, Share{}
 	}
-	return nothing
+	return nothing, Share{}
 }
 
 // serve gives memory to those who wait and for whom there is room, under the
 // mutex. Who waits for the pool holds up those of its kind behind it, so that
-// large ones get their turn; who waits for its share, those of the same share.
+// large ones get their turn; who waits for a share, those of that share.
 func (p *Pool) serve() {
 	now := time.Now()
 	for _, w := range p.waiting {
@@ -235,9 +250,9 @@ func (p *Pool) serve() {
 		if full[kind(g)] || slices.ContainsFunc(g.shares, func(s Share) bool { return slices.Contains(blocked, s) }) {
 			return false
 		}
-		switch p.room(g) {
+		switch what, share := p.room(g); what {
 		case ownShare:
-			blocked = append(blocked, g.shares...)
+			blocked = append(blocked, share)
 			return false
 		case thePool:
 			full[kind(g)] = true
@@ -329,13 +344,14 @@ func (g *Grant) Release() {
 }
 
 // Watch has cut called, once, if the peer makes no progress for about a second
-// while others wait for memory: the grant is for as long as the peer takes, and
-// must not be held by one that only stays. cut does not call back.
+// while others wait for this memory: the grant is for as long as the peer takes,
+// and must not be held by one that only stays. The second begins now if the peer
+// never made progress, else when it last did. cut does not call back.
 func (g *Grant) Watch(peer *Progress, cut func()) {
 	if g == nil {
 		return
 	}
-	peer.Made()
+	peer.at.CompareAndSwap(0, time.Now().UnixNano())
 	g.pool.mu.Lock()
 	defer g.pool.mu.Unlock()
 	if g.peer == nil {
@@ -357,18 +373,23 @@ func (p *Pool) lend(g *Grant, bytes int64) {
 	}
 }
 
-// Unwatch ends Watch.
+// Unwatch ends Watch: from then on, cut is neither running nor called.
 func (g *Grant) Unwatch() {
 	if g == nil {
 		return
 	}
-	g.pool.mu.Lock()
-	defer g.pool.mu.Unlock()
-	if g.peer != nil {
-		g.pool.lend(g, -g.bytes)
+	p := g.pool
+	p.mu.Lock()
+	if g.peer == nil {
+		p.mu.Unlock()
+		return
 	}
+	p.lend(g, -g.bytes)
 	g.peer, g.cut = nil, nil
-	delete(g.pool.watched, g)
+	delete(p.watched, g)
+	p.mu.Unlock()
+	g.cutting.Lock() // until a cut that was begun has ended
+	defer g.cutting.Unlock()
 }
 
 // look looks for stalled peers while somebody waits, under the mutex.
@@ -381,29 +402,52 @@ func (p *Pool) look() {
 }
 
 func (p *Pool) cutStalled() {
-	var cuts []func()
 	p.mu.Lock()
 	p.looking = false
-	if len(p.waiting) > 0 {
-		now := time.Now()
-		p.serve() // which ranks them
-		lowest := 0
-		if len(p.waiting) > 0 {
-			lowest = p.waiting[0].rank
-		}
-		for g := range p.watched {
-			still := g.peer.since(now)
-			if still >= stall || still >= shortStall && p.rank(g, now) > lowest {
-				cuts = append(cuts, g.cut)
-				delete(p.watched, g)
-			}
-		}
-	}
+	stalled := p.stalled(time.Now())
 	p.look()
 	p.mu.Unlock()
-	for _, cut := range cuts {
-		cut()
+	for _, g := range stalled {
+		g.cutting.Lock()
+		p.mu.Lock()
+		cut := g.cut // nil if the grant is not watched any more
+		g.cut = nil
+		p.mu.Unlock()
+		if cut != nil {
+			cut()
+		}
+		g.cutting.Unlock()
 	}
+}
+
+// stalled are the grants to cut: each keeps others waiting, either for the pool or
+// for a share of its own. They are not watched any more. Under the mutex.
+func (p *Pool) stalled(now time.Time) (stalled []*Grant) {
+	if len(p.waiting) == 0 {
+		return nil
+	}
+	p.serve() // which sorts those who still wait by their rank
+	lowest := map[Share]int{}
+	for _, w := range p.waiting {
+		what, share := p.room(w.grant) // the zero Share stands for the pool
+		if _, ok := lowest[share]; what != nothing && !ok {
+			lowest[share] = w.rank
+		}
+	}
+	for g := range p.watched {
+		rank, waits := lowest[Share{}]
+		for _, share := range g.shares {
+			if other, ok := lowest[share]; ok && (!waits || other < rank) {
+				rank, waits = other, true
+			}
+		}
+		still := g.peer.since(now)
+		if waits && (still >= stall || still >= shortStall && p.rank(g, now) > rank) {
+			stalled = append(stalled, g)
+			delete(p.watched, g)
+		}
+	}
+	return stalled
 }
 
 // Size is how many bytes the pool has.

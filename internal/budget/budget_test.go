@@ -106,6 +106,25 @@ func TestOneCannotTakeAll(t *testing.T) {
 	})
 }
 
+// Another key at an address does not wait for one that has its share.
+func TestOneKeyDoesNotHoldUpItsAddress(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := budget.New(3200)
+		address := budget.Share{Name: "address", Part: 2}
+		greedy := budget.Share{Name: "greedy", Part: 4}
+		acquire(t, p, 800, greedy, address)
+		go func() { _, _ = p.Acquire(t.Context(), 100, greedy, address) }()
+		synctest.Wait()
+		began := time.Now()
+		acquire(t, p, 100, budget.Share{Name: "modest", Part: 4}, address)
+		if waited := time.Since(began); waited > 0 {
+			t.Errorf("another key waited %v", waited)
+		}
+		<-time.After(5 * time.Second)
+	})
+}
+
 func TestGrantsGrowWhileThereIsRoom(t *testing.T) {
 	t.Parallel()
 	p := budget.New(3200)
@@ -177,7 +196,7 @@ func TestStalledPeersAreCutWhileOthersWait(t *testing.T) {
 				mu.Lock()
 				cut[name] = time.Since(began)
 				mu.Unlock()
-				g.Release()
+				go g.Release()
 			})
 			return peer
 		}
@@ -203,6 +222,82 @@ func TestStalledPeersAreCutWhileOthersWait(t *testing.T) {
 	})
 }
 
+// An answer whose end would help nobody who waits is left alone.
+func TestWhoWaitsForHisShareHasNoOtherCut(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := budget.New(3200)
+		greedy, address := budget.Share{Name: "greedy", Part: 4}, budget.Share{Name: "address", Part: 2}
+		hold := func(bytes int64, shares ...budget.Share) *atomic.Bool {
+			g, cut := acquire(t, p, bytes, shares...), new(atomic.Bool)
+			g.Watch(new(budget.Progress), func() { cut.Store(true); go g.Release() })
+			return cut
+		}
+		other, neighbour := hold(100, budget.Share{Name: "other", Part: 4}), hold(100, budget.Share{Name: "neighbour", Part: 4}, address)
+		own := hold(800, greedy, address)
+		acquire(t, p, 800, greedy, address) // once the owner's own answer is cut
+		if other.Load() || neighbour.Load() || !own.Load() {
+			t.Errorf("cut: other %v, neighbour %v, own %v", other.Load(), neighbour.Load(), own.Load())
+		}
+		acquire(t, p, 700, budget.Share{Name: "more", Part: 1}, address) // the address is full
+		go func() { _, _ = p.Acquire(t.Context(), 100, budget.Share{Name: "last", Part: 4}, address) }()
+		<-time.After(2 * time.Second)
+		if other.Load() || !neighbour.Load() {
+			t.Errorf("cut for the address: other %v, neighbour %v", other.Load(), neighbour.Load())
+		}
+	})
+}
+
+// A cut never comes after Unwatch: it might meet what comes next on a connection.
+func TestNoCutAfterUnwatch(t *testing.T) {
+	t.Parallel()
+	p := budget.New(3200)
+	g := acquire(t, p, 800)
+	var ended atomic.Bool
+	began, proceed := make(chan struct{}), make(chan struct{})
+	g.Watch(new(budget.Progress), func() {
+		close(began)
+		<-proceed
+		ended.Store(true)
+	})
+	acquire(t, p, 1600)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go func() { _, _ = p.Acquire(ctx, 1600) }()
+	<-began
+	time.AfterFunc(50*time.Millisecond, func() { close(proceed) })
+	if g.Unwatch(); !ended.Load() {
+		t.Error("Unwatch returned while cut was running")
+	}
+}
+
+// What was last seen of a peer counts for a grant that is watched later.
+func TestWatchIsNoProgress(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := budget.New(3200)
+		peer, cut := new(budget.Progress), new(atomic.Bool)
+		large := acquire(t, p, 2400)
+		large.Watch(peer, func() { cut.Store(true); go large.Release() })
+		go func() {
+			for range 30 {
+				<-time.After(90 * time.Millisecond)
+				g, err := p.Acquire(t.Context(), 10)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				g.Watch(peer, func() {})
+				g.Release()
+			}
+		}()
+		if _, err := p.Acquire(t.Context(), 1600); err != nil || !cut.Load() {
+			t.Errorf("%v; cut: %v", err, cut.Load())
+		}
+		<-time.After(3 * time.Second)
+	})
+}
+
 // Who let memory lie lately waits behind those who did not, and is given less
 // time, with whatever key or address comes next.
 func TestWhoOwesMuchWaitsForOthers(t *testing.T) {
@@ -219,7 +314,7 @@ func TestWhoOwesMuchWaitsForOthers(t *testing.T) {
 			if err != nil {
 				return
 			}
-			g.Watch(new(budget.Progress), func() { cut++; g.Release() })
+			g.Watch(new(budget.Progress), func() { cut++; go g.Release() })
 		}
 		for i := range 40 {
 			go hold(i)
@@ -268,6 +363,30 @@ func TestTooManyWhoWait(t *testing.T) {
 		if refused.Load() != before+1 {
 			t.Error("nobody made way for one who owes nothing")
 		}
+	})
+}
+
+// One share does not fill the room of those who wait.
+func TestTooManyOfOneShareWait(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := budget.New(3200)
+		for range 32 {
+			acquire(t, p, 100)
+		}
+		for range 600 {
+			go func() { _, _ = p.Acquire(t.Context(), 100, budget.Share{Name: "crowd", Part: 4}) }()
+		}
+		synctest.Wait()
+		if n := p.Waiting(); n != 128 {
+			t.Errorf("%d of a share wait, want a quarter of 512", n)
+		}
+		go func() { _, _ = p.Acquire(t.Context(), 100, budget.Share{Name: "other", Part: 4}) }()
+		synctest.Wait()
+		if n := p.Waiting(); n != 129 {
+			t.Errorf("%d wait with one of another share", n)
+		}
+		<-time.After(5 * time.Second)
 	})
 }
 
