@@ -59,6 +59,7 @@ func TestDocumentsThatAskForTooMuch(t *testing.T) {
 	for name, test := range map[string]struct{ query, says string }{
 		"directives":             {`{limits {maxPage ` + strings.Repeat("@a ", 201) + `}}`, "more than 200 directives"},
 		"directives of all":      {`query($a: Int ` + strings.Repeat("@a ", 101) + `) ` + strings.Repeat("@b ", 100) + `{limits {maxPage}}`, "more than 200 directives"},
+		"directives of fragment": {`{...F} fragment F on Query ` + strings.Repeat("@a ", 201) + `{limits {maxPage}}`, "more than 200 directives"},
 		"variables":              {`query(` + strings.ReplaceAll(aliases(601, "Int"), "a", "$a") + `) {limits {maxPage}}`, "more than 600 variables"},
 		"root fields":            {`{` + aliases(51, "limits {maxPage}") + `}`, "root fields"},
 		"mutations":              {`mutation {` + aliases(51, `setRecord(input: {id: "a", data: "", revision: 1}) {status}`) + `}`, "root fields"},

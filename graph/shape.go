@@ -64,6 +64,9 @@ func checkShape(document *ast.QueryDocument) *gqlerror.Error {
 		m.visit(operation.SelectionSet, places{}, 1)
 	}
 	for _, fragment := range document.Fragments { // also those that are not used
+		if m.directives += len(fragment.Directives); m.directives > maxDirectives && m.refused == nil {
+			m.refused = tooManyDirectives(fragment.Position)
+		}
 		m.visit(fragment.SelectionSet, places{}, 1)
 	}
 	return m.refused
