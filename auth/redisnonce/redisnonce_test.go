@@ -51,7 +51,7 @@ func instance(client redis.UniversalClient, now func() time.Time, options ...red
 }
 
 func impatient(client redis.UniversalClient, now func() time.Time, options ...redisnonce.Option) *redisnonce.Nonces {
-	return redisnonce.New(client, auth.NewMemoryNonces(1000, now), now, slog.New(slog.DiscardHandler), options...)
+	return redisnonce.New(client, auth.NewMemoryNonces(100_000, now), now, slog.New(slog.DiscardHandler), options...)
 }
 
 // forgetful is an instance's memory that has just been restarted, every time.
@@ -131,7 +131,7 @@ func TestRedisIsAway(t *testing.T) {
 	t.Parallel()
 	server := testservers.StartRedis(t)
 	var log bytes.Buffer
-	n := redisnonce.New(testservers.RedisClient(t, server.URL()), auth.NewMemoryNonces(1000, time.Now), time.Now, slog.New(slog.NewTextHandler(&log, nil)), redisnonce.Patient())
+	n := redisnonce.New(testservers.RedisClient(t, server.URL()), auth.NewMemoryNonces(100_000, time.Now), time.Now, slog.New(slog.NewTextHandler(&log, nil)), redisnonce.Patient())
 	shared := signing.NewNonce()
 	expectNew(t, n, shared)
 	server.Kill()
