@@ -8,6 +8,7 @@ package retention
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -75,20 +76,22 @@ func (s *Sweeper) Run(ctx context.Context) error {
 // Swept is how much a sweep purged.
 type Swept struct{ Tombstones, Mutations int }
 
-// Sweep purges all that is too old now. With an error, Swept is what was purged
-// before it.
+// Sweep purges all that is too old now. What cannot be purged does not keep the rest
+// from being purged. With an error, Swept is what was purged all the same.
 func (s *Sweeper) Sweep(ctx context.Context) (swept Swept, err error) {
 	if s.tombstones > 0 {
-		if swept.Tombstones, err = s.sweepTombstones(ctx, s.now().Add(-s.tombstones)); err != nil {
-			return swept, fmt.Errorf("purge tombstones: %w", err)
+		var failed error
+		if swept.Tombstones, failed = s.sweepTombstones(ctx, s.now().Add(-s.tombstones)); failed != nil {
+			err = fmt.Errorf("purge tombstones: %w", failed)
 		}
 	}
 	if s.mutations > 0 {
-		if swept.Mutations, err = s.sweepMutations(ctx, s.now().Add(-s.mutations)); err != nil {
-			return swept, fmt.Errorf("purge mutation ids: %w", err)
+		var failed error
+		if swept.Mutations, failed = s.sweepMutations(ctx, s.now().Add(-s.mutations)); failed != nil {
+			err = errors.Join(err, fmt.Errorf("purge mutation ids: %w", failed))
 		}
 	}
-	return swept, nil
+	return swept, err
 }
 
 // sweepTombstones walks through the tombstones in order of owner and revision.
@@ -96,6 +99,7 @@ func (s *Sweeper) Sweep(ctx context.Context) (swept Swept, err error) {
 // is to be kept, so that none is left below the floor.
 func (s *Sweeper) sweepTombstones(ctx context.Context, kept time.Time) (purged int, err error) {
 	owner, revision := []byte{}, int64(0) // where the walk is
+	var firstFailed error
 	for {
 		page, err := s.read.Record.Query().
 			Where(entrecord.Deleted(true), entrecord.OwnerGTE(owner), entrecord.Or(entrecord.OwnerGT(owner), entrecord.RevisionGT(revision))).
@@ -104,7 +108,7 @@ func (s *Sweeper) sweepTombstones(ctx context.Context, kept time.Time) (purged i
 			Select(entrecord.FieldOwner, entrecord.FieldID, entrecord.FieldRevision, entrecord.FieldUpdatedAt).
 			All(ctx)
 		if err != nil {
-			return purged, err
+			return purged, errors.Join(firstFailed, err)
 		}
 		var units []*purge
 		for _, r := range page {
@@ -119,16 +123,18 @@ func (s *Sweeper) sweepTombstones(ctx context.Context, kept time.Time) (purged i
 			units = add(units, row.Records, r.Owner, r.ID)
 			units[len(units)-1].floor = r.Revision
 		}
-		n, err := s.carryOut(ctx, units)
+		n, goOn, failed := s.carryOut(ctx, units)
 		purged += n
-		if err != nil || len(page) < pageRows {
-			return purged, err
+		firstFailed = cmp.Or(firstFailed, failed)
+		if !goOn || len(page) < pageRows {
+			return purged, firstFailed
 		}
 	}
 }
 
 func (s *Sweeper) sweepMutations(ctx context.Context, kept time.Time) (purged int, err error) {
 	owner, id := []byte{}, "" // where the walk is
+	var firstFailed error
 	for {
 		page, err := s.read.AppliedMutation.Query().
 			Where(appliedmutation.AppliedAtLT(kept.UnixMicro()),
@@ -138,7 +144,7 @@ func (s *Sweeper) sweepMutations(ctx context.Context, kept time.Time) (purged in
 			Select(appliedmutation.FieldOwner, appliedmutation.FieldID).
 			All(ctx)
 		if err != nil {
-			return purged, err
+			return purged, errors.Join(firstFailed, err)
 		}
 		var units []*purge
 		for _, m := range page {
@@ -146,10 +152,11 @@ func (s *Sweeper) sweepMutations(ctx context.Context, kept time.Time) (purged in
 			units = add(units, row.Mutations, m.Owner, m.ID)
 			units[len(units)-1].kept = kept
 		}
-		n, err := s.carryOut(ctx, units)
+		n, goOn, failed := s.carryOut(ctx, units)
 		purged += n
-		if err != nil || len(page) < pageRows {
-			return purged, err
+		firstFailed = cmp.Or(firstFailed, failed)
+		if !goOn || len(page) < pageRows {
+			return purged, firstFailed
 		}
 	}
 }
@@ -166,23 +173,30 @@ func add(units []*purge, table commit.Table, owner []byte, id string) []*purge {
 }
 
 // carryOut has units carried out, some at a time, so that they share transactions.
-func (s *Sweeper) carryOut(ctx context.Context, units []*purge) (purged int, err error) {
-	for len(units) > 0 && err == nil {
+// It tells the first failure, and goes on past those of single units. Where several
+// fail and none succeeds, the others would fare no better.
+func (s *Sweeper) carryOut(ctx context.Context, units []*purge) (purged int, goOn bool, err error) {
+	for len(units) > 0 {
 		some := units[:min(len(units), maxUnits)]
 		units = units[len(some):]
 		waits := make([]func() error, len(some))
 		for i, u := range some {
 			waits[i] = s.engine.Submit(ctx, u)
 		}
+		failures := 0
 		for i, wait := range waits {
 			if failed := wait(); failed != nil {
-				err = errors.Join(err, failed)
+				err = cmp.Or(err, failed)
+				failures++
 			} else {
 				purged += some[i].purged
 			}
 		}
+		if ctx.Err() != nil || failures > 1 && failures == len(some) {
+			return purged, false, err
+		}
 	}
-	return purged, err
+	return purged, true, err
 }
 
 // purge is a unit of work that deletes rows of one owner, all of them tombstones or

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -32,6 +33,32 @@ func TestOnSQLite(t *testing.T) {
 func TestOnPostgres(t *testing.T) {
 	t.Parallel()
 	run(t, testservers.StartPostgres(t).Open)
+}
+
+// One row that cannot be deleted keeps nothing else: neither the units that come
+// after it, nor mutation ids.
+func TestOneFailureKeepsNothingElse(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, testservers.SQLite(t))
+	const owners = 40 // more than are carried out at a time
+	h.bury(t, ownerNumber(0), "stuck")
+	for n := range owners {
+		h.bury(t, ownerNumber(1+n), "a")
+	}
+	h.write(t, alice, record.Write{ID: "b"}, "once")
+	_, err := h.db.Write.ExecContext(t.Context(), `CREATE TRIGGER stuck BEFORE DELETE ON syncline_records
+WHEN old.id = 'stuck' BEGIN SELECT raise(ABORT, 'it is stuck'); END`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.elapse(100 * day)
+	swept, err := h.sweeper(90*day, 30*day).Sweep(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "it is stuck") {
+		t.Errorf("not the failure: %v", err)
+	}
+	if swept != (retention.Swept{Tombstones: owners, Mutations: 1}) || h.tombstones(t) != 1 {
+		t.Errorf("swept %+v, %d tombstones are left; want all but one", swept, h.tombstones(t))
+	}
 }
 
 func run(t *testing.T, open func(testing.TB) *database.DB) {
@@ -364,6 +391,7 @@ func testMirrors(t *testing.T, h *house) {
 	if t.Failed() {
 		return
 	}
+	h.bury(t, alice, "the last") // no mirror has heard of it, so that each is below the floor
 	h.elapse(time.Hour)
 	h.sweep(t, time.Second, time.Second)
 	a, err := h.service.Account(t.Context(), alice)
