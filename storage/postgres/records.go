@@ -148,7 +148,9 @@ WHERE owner = k.owner AND id = k.id LIMIT 1) AS r`,
 		}
 		b.Queue(`INSERT INTO syncline_mutations (owner, id, digest, revisions, head, applied_at)
 SELECT * FROM unnest((SELECT $1::bytea[]), (SELECT $2::text[]), (SELECT $3::bytea[]), (SELECT $4::bytea[]), (SELECT $5::bigint[]),
-(SELECT $6::bigint[]))`,
+(SELECT $6::bigint[]))
+ON CONFLICT (owner, id) DO UPDATE SET digest = excluded.digest, revisions = excluded.revisions,
+head = excluded.head, applied_at = excluded.applied_at`, // one that was purged in this transaction is still there
 			owners, ids, digests, revisions, heads, times)
 	},
 	remove: "DELETE FROM syncline_mutations AS m" + ofKeys + "WHERE m.owner = k.owner AND m.id = k.id",

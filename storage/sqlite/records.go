@@ -87,6 +87,11 @@ var data = table{
 	scan:    func(_ string, columns []driver.Value) any { return blob(columns[0]) },
 }
 
+// forgotten is for a mutation id that was purged and is used again in one
+// transaction: it is still there.
+const forgotten = ` ON CONFLICT (owner, id) DO UPDATE SET digest = excluded.digest, revisions = excluded.revisions,
+head = excluded.head, applied_at = excluded.applied_at`
+
 var mutations = table{
 	name:    "mutations",
 	read:    "SELECT digest, revisions, head, applied_at FROM syncline_mutations WHERE owner = ? AND id = ?",
@@ -96,7 +101,7 @@ var mutations = table{
 		return &row.Mutation{Digest: blob(columns[0]), Revisions: blob(columns[1]), Head: integer(columns[2]), AppliedAt: integer(columns[3])}
 	},
 	write: func(t *transaction, changes []commit.Change) error {
-		return t.each("INSERT INTO syncline_mutations (owner, id, digest, revisions, head, applied_at) VALUES (?, ?, ?, ?, ?, ?)",
+		return t.each("INSERT INTO syncline_mutations (owner, id, digest, revisions, head, applied_at) VALUES (?, ?, ?, ?, ?, ?)"+forgotten,
 			changes, func(c *commit.Change) []any {
 				m := c.After.(*row.Mutation)
 				return []any{c.Key.Owner[:], c.Key.ID, m.Digest, m.Revisions, m.Head, m.AppliedAt}
