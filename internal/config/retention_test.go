@@ -14,14 +14,14 @@ func TestRetention(t *testing.T) {
 		t.Errorf("defaults: %v and %v, %v", c.TombstoneRetention, c.MutationRetention, err)
 	}
 	for value, want := range map[string]time.Duration{
-		"0": 0, "1d": 24 * time.Hour, "24h": 24 * time.Hour, "36h30m": 36*time.Hour + 30*time.Minute, "65535d": 65535 * 24 * time.Hour,
+		"0": 0, "1d": 24 * time.Hour, "24h": 24 * time.Hour, "36h30m": 36*time.Hour + 30*time.Minute, "24855d": 24855 * 24 * time.Hour,
 	} {
 		c, err := config.Load([]string{"TOMBSTONE_RETENTION=" + value})
 		if err != nil || time.Duration(c.TombstoneRetention) != want {
 			t.Errorf("%s: %v, %v; want %v", value, time.Duration(c.TombstoneRetention), err, want)
 		}
 	}
-	for _, value := range []string{"0d", "-1d", "1", "d", "23h59m59s", "-24h", "1.5d", "65536d", "90 d", "for ever", "2000000h"} {
+	for _, value := range []string{"0d", "-1d", "1", "d", "23h59m59s", "-24h", "1.5d", "24856d", "596521h", "90 d", "for ever", "2000000h"} {
 		_, err := config.Load([]string{"MUTATION_RETENTION=" + value})
 		if err == nil || !strings.HasPrefix(err.Error(), "MUTATION_RETENTION: ") || !strings.Contains(err.Error(), "0 keeps for ever") {
 			t.Errorf("%s: %v", value, err)
