@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"syncline/internal/budget"
@@ -72,6 +73,7 @@ func (v *Verifier) readBody(w http.ResponseWriter, r *http.Request, limit int64,
 		grant.Release()
 		return nil, nil, err
 	}
+	grant.Shrink(budget.Input(int64(len(data)))) // its length may not have been known
 	return &body{data}, grant, nil
 }
 
@@ -81,15 +83,19 @@ func receive(w http.ResponseWriter, r *http.Request, limit, length int64, grant 
 	control := http.NewResponseController(w) // what wraps the writer may not know of deadlines
 	_ = control.SetReadDeadline(time.Now().Add(bodyGrace + time.Duration(length)*time.Second/minThroughput))
 	var client budget.Progress
-	if length > maxHint {
-		grant.Watch(&client, func() { _ = control.SetReadDeadline(time.Now()) })
-		defer grant.Unwatch()
-	}
+	var cut atomic.Bool
+	grant.Watch(&client, func() {
+		cut.Store(true)
+		_ = control.SetReadDeadline(time.Now())
+	})
 	var data bytes.Buffer
 	data.Grow(int(min(max(r.ContentLength, 0), maxHint)) + bytes.MinRead)
 	_, err := data.ReadFrom(watched{http.MaxBytesReader(w, r.Body, limit), &client})
+	grant.Unwatch()
 	var tooLong *http.MaxBytesError
 	switch {
+	case cut.Load(): // also if all came just then: the connection's deadline has passed
+		return nil, busy(budget.ErrFull)
 	case errors.As(err, &tooLong):
 		return nil, tooLarge(limit)
 	case err != nil:

@@ -2,6 +2,7 @@ package auth_test
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"net"
 	"net/http"
@@ -89,6 +90,54 @@ func TestBodiesWaitForMemory(t *testing.T) {
 	}
 	if held := pool.Size() - pool.Used(); held != 1<<20 {
 		t.Errorf("%d bytes are free after it", held)
+	}
+}
+
+// A client that promises a body and does not send it gives way to those who wait,
+// however small the body, and is told to come again.
+func TestBodyThatDoesNotComeGivesWay(t *testing.T) {
+	t.Parallel()
+	pool := budget.New(32 << 20)
+	s := newService(t, nil, auth.Options{Budget: pool})
+	server := httptest.NewServer(s.verifier.Middleware(http.HandlerFunc(s.next)))
+	t.Cleanup(server.Close)
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_, _ = io.WriteString(conn, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 16384\r\n\r\n"+strings.Repeat("a", 100))
+	for pool.Used() == 0 {
+		runtime.Gosched()
+	}
+	for pool.Size()-pool.Used() > 256<<10 {
+		if _, err := pool.Acquire(t.Context(), 128<<10); err != nil {
+			t.Fatal(err)
+		}
+	}
+	waiting, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go func() { _, _ = pool.Acquire(waiting, 300<<10) }()
+	_ = conn.SetReadDeadline(time.Now().Add(30 * time.Second))
+	answer, err := io.ReadAll(conn)
+	for _, want := range []string{"503 Service Unavailable", `"code":"UNAVAILABLE"`, `"outcome":"NOT_APPLIED"`, `"retryAfterMs":1000`} {
+		if !bytes.Contains(answer, []byte(want)) {
+			t.Errorf("%s, %v, want %s", answer, err, want)
+		}
+	}
+}
+
+// A body of unknown length holds memory for what came of it.
+func TestBodyOfUnknownLength(t *testing.T) {
+	t.Parallel()
+	pool := budget.New(32 << 20)
+	var held int64
+	s := newService(t, nil, auth.Options{Budget: pool})
+	r := signedPost(t, "chunked", "text")
+	r.ContentLength = -1
+	s.verifier.Middleware(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { held = pool.Used() })).ServeHTTP(httptest.NewRecorder(), r)
+	if held == 0 || held > 128<<10 {
+		t.Errorf("4 bytes hold %d", held)
 	}
 }
 

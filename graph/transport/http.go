@@ -6,6 +6,8 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"syncline/internal/budget"
 )
 
 // post serves queries and mutations.
@@ -71,6 +73,7 @@ func (t *Transports) serve(w http.ResponseWriter, r *http.Request, exec graphql.
 	defer grant.Release()
 	responses, ctx, _ := run(ctx, exec, op)
 	resp := responses(ctx)
+	budget.FromContext(ctx).Release() // nothing of the request is needed any more
 	grant.Shrink(held(resp, &stateOf(ctx).blobs))
 	if resp == nil {
 		// The client is gone, or a deadline passed: whether a mutation was

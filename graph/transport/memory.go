@@ -71,6 +71,7 @@ func (m *memory) lend(ctx context.Context, s *socket, op *graphql.OperationConte
 
 // shrink is called when it is known what there is to send.
 func (m *memory) shrink(s *socket, bytes int64) {
+	m.input.Release()
 	m.output.Shrink(bytes)
 	if bytes < m.queued {
 		s.unsent.Release(m.queued - bytes)

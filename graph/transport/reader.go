@@ -48,6 +48,9 @@ func (s *socket) readMessage(ctx context.Context) (frame int, data []byte, input
 	default:
 		data, more, input, cut, err = s.readLarge(ctx, r, data, limit)
 	}
+	if !more {
+		input.Shrink(budget.Input(int64(len(data))))
+	}
 	if more && err == nil {
 		_, err = io.Copy(io.Discard, r)
 	}
