@@ -24,17 +24,26 @@ func run(ctx context.Context, c Command) (code int, err error) {
 	if interactive && tty.isOurs() {
 		attributes.Foreground, attributes.Ctty = true, int(tty.file.Fd())
 	}
+	stops := make(chan os.Signal, 1)
+	if tty.file != nil {
+		for _, s := range []os.Signal{unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU} {
+			if !signal.Ignored(s) {
+				signal.Notify(stops, s)
+			}
+		}
+	}
 	process, err := os.StartProcess(c.Path, c.Args, &os.ProcAttr{
 		Env: c.Env, Files: []*os.File{c.Stdin, c.Stdout, c.Stderr}, Sys: attributes,
 	})
 	if err != nil {
+		signal.Stop(stops)
 		return 0, &NotRunError{c.Args[0], 126, err}
 	}
 	leader := process.Pid
 	_ = process.Release() // wait does what Wait would, and hears of stops
 
 	ended := make(chan unix.WaitStatus, 1)
-	go func() { ended <- wait(leader, tty, interactive) }()
+	go func() { ended <- wait(leader, tty, interactive, stops) }()
 	select {
 	case status := <-ended:
 		tty.takeBack(leader)
@@ -58,18 +67,10 @@ func exitCode(status unix.WaitStatus) int {
 // stop together, whichever of them is told to by the user (Ctrl-Z) or by the kernel
 // (the terminal is another's), so that the shell has the terminal again, and the
 // command goes on when this program does: it never runs without who watches it.
-func wait(leader int, tty terminal, interactive bool) unix.WaitStatus {
+func wait(leader int, tty terminal, interactive bool, stops chan os.Signal) unix.WaitStatus {
 	goesOn := make(chan os.Signal, 1)
 	signal.Notify(goesOn, unix.SIGCONT)
 	defer signal.Stop(goesOn)
-	stops := make(chan os.Signal, 1)
-	if tty.file != nil {
-		for _, s := range []os.Signal{unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU} {
-			if !signal.Ignored(s) {
-				signal.Notify(stops, s)
-			}
-		}
-	}
 	go func() {
 		for range stops { // this program stops once the command has
 			_ = unix.Kill(-leader, unix.SIGSTOP)
