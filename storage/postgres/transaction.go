@@ -59,6 +59,9 @@ const rollbackTime = 5 * time.Second
 // EndTransaction rolls back what was not committed. An error says that the
 // connection is of no more use.
 func EndTransaction(conn *pgx.Conn) error {
+	if conn.PgConn().IsBusy() { // a panic left a batch half read, and what its status was is past
+		return errors.New("the connection is in use")
+	}
 	if conn.PgConn().TxStatus() == 'I' || conn.IsClosed() {
 		return nil
 	}
