@@ -50,22 +50,25 @@ func (t webSocket) Do(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 		t.answer(w, http.StatusServiceUnavailable, mediaGraphQL, &graphql.Response{Errors: gqlerror.List{unavailable()}})
 		return
 	}
-	if most := int64(t.config.MaxUnacknowledged); most > 0 && t.unacknowledged.Load() >= most {
+	// Counted before the upgrade is answered, so that many at once are not too many.
+	if waiting, most := t.unacknowledged.Add(1), int64(t.config.MaxUnacknowledged); most > 0 && waiting > most {
+		t.unacknowledged.Add(-1)
 		t.answer(w, http.StatusServiceUnavailable, mediaGraphQL, &graphql.Response{Errors: gqlerror.List{tooBusy(budget.ErrFull)}})
 		return
 	}
 	ws, err := t.upgrader.Upgrade(w, r, http.Header{"Cache-Control": {"no-store"}})
 	if err != nil {
+		t.unacknowledged.Add(-1)
 		return // refuseUpgrade has answered
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
 	c := newSocket(t.Transports, exec, ws, cancel)
 	if !t.live.add(c) {
+		t.unacknowledged.Add(-1)
 		cancel()
 		c.abort()
 		return
 	}
-	t.unacknowledged.Add(1)
 	go c.serve(ctx, r)
 }
 
