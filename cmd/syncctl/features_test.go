@@ -94,7 +94,7 @@ func testExec(d device) {
 	l.ends(exitOK)
 
 	// Ctrl-C while a command runs is an interrupt like any other.
-	s := open(d, d.command("listen", "--since", "0", "--exec", "echo handling; sleep 600"))
+	s := open(d, d.command("listen", "--since", "0", "--exec", "echo handling; exec sleep 600"))
 	s.until("handling")
 	s.typed("\x03")
 	s.ends(exitOK)

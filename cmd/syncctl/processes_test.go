@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/creack/pty"
+	"golang.org/x/sys/unix"
 )
 
 // family is a command that starts another, tells its number, and waits for it.
@@ -35,6 +36,17 @@ func isRunning(pid int) bool {
 	}
 	_, state, _ := strings.Cut(string(stat), ") ")
 	return !strings.HasPrefix(state, "Z")
+}
+
+// parent is the number of the process that started another.
+func parent(t *testing.T, pid int) int {
+	t.Helper()
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(stat), ") ")
+	return number(t, strings.Fields(rest)[1])
 }
 
 // testSignals ends syncctl, the command and what that started, and the lock is free.
@@ -160,6 +172,12 @@ func (s *screen) until(want string) string {
 	}
 }
 
+// foreground is the process group that gets what is typed.
+func (s *screen) foreground() int {
+	group, _ := unix.IoctlGetInt(int(s.tty.Fd()), unix.TIOCGPGRP)
+	return group
+}
+
 func (s *screen) ends(code int) {
 	s.t.Helper()
 	rest, _ := io.ReadAll(s.tty) // an error is the terminal's end
@@ -198,7 +216,7 @@ func openShell(d device) *screen {
 // testJobControl stops a command under a lock as a shell's user does, and goes on.
 func testJobControl(d device) {
 	s := openShell(d)
-	s.typed("syncctl lock job --ttl 5m -- sh -c 'echo begun; read line; echo got $line; sleep 600'\n")
+	s.typed("syncctl lock job --ttl 5m -- sh -c 'echo begun; read line; echo got $line; exec sleep 600'\n")
 	s.until("\r\nbegun")
 	s.typed("\x1a")
 	s.until("Stopped")
@@ -219,7 +237,7 @@ func testJobControl(d device) {
 // testPager has a command under a lock whose reader asks the user.
 func testPager(d device) {
 	s := openShell(d)
-	s.typed("syncctl lock piped -- sh -c 'echo begun; sleep 600' | sh -c 'read line; echo first $line; read answer </dev/tty; echo then $answer'\n")
+	s.typed("syncctl lock piped -- sh -c 'echo begun; exec sleep 600' | sh -c 'read line; echo first $line; read answer </dev/tty; echo then $answer'\n")
 	s.until("\r\nfirst begun")
 	s.typed("typed\n")
 	s.until("\r\nthen typed")
@@ -238,7 +256,7 @@ func testBackgroundJob(d device) {
 	s.until("p1d=")
 	command := number(d.t, s.until("\r\n"))
 	s.typed("fg\n")
-	s.until("syncctl lock job")
+	await(d.t, func() bool { return s.foreground() == parent(d.t, command) })
 	s.typed("\x1a")
 	s.until("Stopped")
 	s.until("ready> ")
@@ -246,7 +264,7 @@ func testBackgroundJob(d device) {
 		d.t.Errorf("syncctl is stopped, but not its command: %v, %s", err, stat)
 	}
 	s.typed("fg\n")
-	s.until("syncctl lock job")
+	await(d.t, func() bool { return s.foreground() == command })
 	s.typed("\x03")
 	s.until("ready> ")
 	s.typed("echo code=$?; syncctl locked job; exit\n")
