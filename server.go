@@ -236,8 +236,8 @@ func serve(ctx context.Context, cfg config.Config, db *database.DB, stderr *logq
 }
 
 // closeStore waits a moment for writes that the drain cut off from their clients.
-func closeStore(store *entstore.Store, patience time.Duration) {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+func closeStore(store *entstore.Store, timeout time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	store.Close(ctx)
 }

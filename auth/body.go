@@ -90,7 +90,7 @@ func receive(w http.ResponseWriter, r *http.Request, limit, length int64, grant 
 	})
 	var data bytes.Buffer
 	data.Grow(int(min(max(r.ContentLength, 0), maxHint)) + bytes.MinRead)
-	_, err := data.ReadFrom(watched{http.MaxBytesReader(w, r.Body, limit), &client})
+	_, err := data.ReadFrom(client.Reader(http.MaxBytesReader(w, r.Body, limit)))
 	grant.Unwatch()
 	var tooLong *http.MaxBytesError
 	switch {
@@ -102,18 +102,6 @@ func receive(w http.ResponseWriter, r *http.Request, limit, length int64, grant 
 		return nil, badInput(http.StatusBadRequest, "the request's body could not be read to its end")
 	}
 	return data.Bytes(), nil
-}
-
-// watched tells of the progress of what is read.
-type watched struct {
-	io.Reader
-	client *budget.Progress
-}
-
-func (w watched) Read(p []byte) (int, error) {
-	n, err := w.Reader.Read(p)
-	w.client.Made()
-	return n, err
 }
 
 // body is a request's body that was read. It is let go of as it is read again,

@@ -10,7 +10,7 @@
 // started: one may then be replayed to another instance, once each. Strict
 // refuses all signed requests instead while Redis is away.
 //
-// A nonce is the key PREFIX:nonce:{SHARD}:HASH and expires. The client must heed
+// A nonce is the key PREFIX:nonce:{SHARD}:HASH and expires. The client must obey
 // its calls' contexts (ContextTimeoutEnabled), as those of internal/redisclient do.
 package redisnonce
 

@@ -84,7 +84,7 @@ func (a *app) key(ctx context.Context) (signing.PrivateKey, error) {
 	return key, err
 }
 
-// passphrase reads the passphrase from its file, or asks whoever sits at the terminal.
+// passphrase reads the passphrase from its file, or asks at the terminal.
 func (a *app) passphrase(ctx context.Context, prompt string) (string, error) {
 	if a.PassphraseFile != "" {
 		content, err := readFile(ctx, a.PassphraseFile)

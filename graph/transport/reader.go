@@ -77,7 +77,7 @@ func (s *socket) readLarge(ctx context.Context, r io.Reader, begin []byte, limit
 	var client budget.Progress
 	input.Watch(&client, s.abort)
 	defer input.Unwatch()
-	r = watched{r, &client}
+	r = client.Reader(r)
 	data, more, err = readTo(r, begin, medium)
 	if !more || err != nil {
 		return data, more, input, nil, err
@@ -137,18 +137,6 @@ func (f *fragments) Read(p []byte) (int, error) {
 	if err == nil && f.small > maxFragments {
 		err = errFragments
 	}
-	return n, err
-}
-
-// watched tells of the progress of what is read.
-type watched struct {
-	io.Reader
-	client *budget.Progress
-}
-
-func (w watched) Read(p []byte) (int, error) {
-	n, err := w.Reader.Read(p)
-	w.client.Made()
 	return n, err
 }
 

@@ -1,10 +1,10 @@
 // Package budget shares an amount of memory among requests: who asks for more
 // than is left waits for a moment, and is then refused. Nothing is allocated
-// here; whoever works on a request says what it may come to hold.
+// here; the code that works on a request says what it may come to hold.
 //
 // Those whose peers kept much for long lately wait behind those whose did not, and
-// what a peer does not take is taken back sooner from them. So whoever lets answers lie
-// waits for himself, with however many keys and connections.
+// what a peer does not take is taken back sooner from them. So a client that lets
+// answers lie waits for itself, with however many keys and connections.
 //
 //	pool := budget.New(64 << 20)
 //	grant, err := pool.Acquire(ctx, worst, budget.Share{Name: owner, Part: 4})
@@ -19,19 +19,20 @@ package budget
 import (
 	"context"
 	"errors"
+	"io"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// ErrFull is returned to whoever waited in vain, or was one too many to wait.
+// ErrFull is returned for a request that waited in vain, or was one too many to wait.
 var ErrFull = errors.New("budget: no memory is left for this request")
 
 const (
-	// patience is how long a request waits for memory. It is longer than a
+	// waitTime is how long a request waits for memory. It is longer than a
 	// stalled peer may keep it.
-	patience = 3 * time.Second
+	waitTime = 3 * time.Second
 	// stall is how long a peer may make no progress while others wait, and
 	// shortStall how long if its debt is higher than that of one of them.
 	stall      = time.Second
@@ -96,6 +97,20 @@ type Progress struct{ at atomic.Int64 } // Unix nanoseconds
 // Made tells that the peer makes progress now.
 func (p *Progress) Made() { p.at.Store(time.Now().UnixNano()) }
 
+// Reader reads from r what a peer sends, and notes each piece as progress.
+func (p *Progress) Reader(r io.Reader) io.Reader { return progressReader{r, p} }
+
+type progressReader struct {
+	io.Reader
+	peer *Progress
+}
+
+func (r progressReader) Read(data []byte) (int, error) {
+	n, err := r.Reader.Read(data)
+	r.peer.Made()
+	return n, err
+}
+
 func (p *Progress) since(now time.Time) time.Duration {
 	return time.Duration(now.UnixNano() - p.at.Load())
 }
@@ -139,7 +154,7 @@ func (p *Pool) Acquire(ctx context.Context, bytes int64, shares ...Share) (*Gran
 }
 
 func (p *Pool) wait(ctx context.Context, w *waiter) (*Grant, error) {
-	timer := time.NewTimer(patience)
+	timer := time.NewTimer(waitTime)
 	defer timer.Stop()
 	err := ErrFull
 	select {

@@ -20,7 +20,7 @@ import (
 )
 
 // Proxies are the networks of the proxies that are trusted to tell whom they
-// speak for. Without any, a request comes from whoever opened its connection.
+// speak for. Without any, a request comes from the address that opened its connection.
 type Proxies []netip.Prefix
 
 // UnmarshalText reads a comma-separated list of networks (10.0.0.0/8, fd00::/8)

@@ -69,9 +69,9 @@ func (q *Queue) drop(lines int) {
 }
 
 // Flush waits until all is written, for a while at most.
-func (q *Queue) Flush(patience time.Duration) {
+func (q *Queue) Flush(timeout time.Duration) {
 	over := false
-	timer := time.AfterFunc(patience, func() {
+	timer := time.AfterFunc(timeout, func() {
 		q.mu.Lock()
 		defer q.mu.Unlock()
 		over = true

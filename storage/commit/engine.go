@@ -51,7 +51,7 @@ func (e *Engine) work(turns *turns) {
 			left, err = run(ctx, tx, tasks)
 			return err
 		})
-		for !begun && e.queue.hasTurn(turns, false) { // nobody who waits would fare better
+		for !begun && e.queue.hasTurn(turns, false) { // those who wait would fail alike
 			refused := e.queue.take(turns)
 			answerAll(refused, fmt.Errorf("begin a transaction: %w", err))
 			e.queue.finish(refused, nil)
@@ -70,7 +70,7 @@ func (e *Engine) transact(wait bool, f func(context.Context, Tx) error) error {
 	defer cancel()
 	return e.store.Transact(ctx, wait, func(tx Tx) (err error) {
 		defer func() {
-			if r := recover(); r != nil { // whoever asks goes on without its answer, not the whole process
+			if r := recover(); r != nil { // these units fail, not the whole process
 				err = fmt.Errorf("commit: panic: %v\n%s", r, debug.Stack())
 			}
 		}()
@@ -141,7 +141,7 @@ func run(ctx context.Context, tx Tx, tasks []*task) (left []*task, err error) {
 
 // runOneByOne gives each unit of a failed transaction one of its own, if the
 // database answers: a full disk, for one, may have room for some. Each then
-// fares as it would have alone. Nothing is run again whose outcome is unknown.
+// ends as it would have alone. Nothing is run again whose outcome is unknown.
 func (e *Engine) runOneByOne(wait bool, tasks []*task, failed error) (left []*task) {
 	for i, t := range tasks {
 		if outcome(failed) == Unavailable {

@@ -174,7 +174,7 @@ func add(units []*purge, table commit.Table, owner []byte, id string) []*purge {
 
 // carryOut has units carried out, some at a time, so that they share transactions.
 // It tells the first failure, and goes on past those of single units. Where several
-// fail and none succeeds, the others would fare no better.
+// fail and none succeeds, the others would fail, too.
 func (s *Sweeper) carryOut(ctx context.Context, units []*purge) (purged int, goOn bool, err error) {
 	for len(units) > 0 {
 		some := units[:min(len(units), maxUnits)]

@@ -2,7 +2,7 @@
 // owners and addresses took: see ratelimit.Exchange.
 //
 // A subject is the hash PREFIX:rate:SUBJECT, with a field for each instance. It
-// expires a minute after the last one wrote. The client must heed its calls'
+// expires a minute after the last one wrote. The client must obey its calls'
 // contexts (ContextTimeoutEnabled), as those of internal/redisclient do.
 package redisrates
 
