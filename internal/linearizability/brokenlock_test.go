@@ -82,17 +82,17 @@ func newRedis(t *testing.T) redis.UniversalClient {
 
 func assertCaught(t *testing.T, system *localLock, fenceApart bool) {
 	t.Helper()
-	for n := range tries {
+	for n := range brokenTries {
 		if system.history(t, n, fenceApart).isIllegal(t, lockModel(fenceApart)) {
 			return
 		}
 	}
-	t.Errorf("%d histories of the broken lock pass", tries)
+	t.Errorf("%d histories of the broken lock pass", brokenTries)
 }
 
 func assertSound(t *testing.T, system *localLock, fenceApart bool) {
 	t.Helper()
-	for n := range tries {
+	for n := range soundTries {
 		system.history(t, n, fenceApart).mustBeLinearizable(t, lockModel(fenceApart))
 	}
 }
@@ -118,7 +118,7 @@ func newLocal(t *testing.T, locker func(*dblock.Locker) locks.Locker) *localLock
 		locker: locker(dblock.New(db.Write, db.Read, db.Dialect)),
 		store:  entstore.New(db.Write, db.Read, db.Dialect),
 		seed:   seed,
-		random: newRandom(seed, tries),
+		random: newRandom(seed, brokenTries),
 	}
 }
 
