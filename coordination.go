@@ -12,7 +12,6 @@ import (
 	"syncline/auth/dbnonce"
 	"syncline/auth/redisnonce"
 	"syncline/internal/config"
-	"syncline/internal/database"
 	"syncline/internal/health"
 	"syncline/internal/metrics"
 	"syncline/internal/ratelimit"
@@ -24,6 +23,7 @@ import (
 	"syncline/pubsub"
 	"syncline/pubsub/inproc"
 	"syncline/pubsub/redisbus"
+	"syncline/storage"
 )
 
 // coordination is what instances of one deployment share beside the database.
@@ -47,7 +47,7 @@ type coordination struct {
 	close             func()
 }
 
-func coordinate(ctx context.Context, cfg config.Config, db *database.DB, figures *metrics.Metrics, log *slog.Logger) (coordination, error) {
+func coordinate(ctx context.Context, cfg config.Config, db *storage.DB, figures *metrics.Metrics, log *slog.Logger) (coordination, error) {
 	memory := auth.NewMemoryNonces(cfg.NonceMemory, time.Now)
 	figures.Gauge("syncline_nonces", "Nonces remembered in this instance's memory.", func() float64 { return float64(memory.Len()) })
 	locker := dblock.New(db.Write, db.Read, db.Dialect)
@@ -58,7 +58,7 @@ func coordinate(ctx context.Context, cfg config.Config, db *database.DB, figures
 }
 
 // coordinateAlone is for one instance, or several that share a database only.
-func coordinateAlone(cfg config.Config, db *database.DB, locker *dblock.Locker, memory *auth.MemoryNonces, log *slog.Logger) (coordination, error) {
+func coordinateAlone(cfg config.Config, db *storage.DB, locker *dblock.Locker, memory *auth.MemoryNonces, log *slog.Logger) (coordination, error) {
 	durable := dbnonce.New(db.Write, time.Now)
 	bus := inproc.New()
 	c := coordination{
@@ -71,7 +71,7 @@ func coordinateAlone(cfg config.Config, db *database.DB, locker *dblock.Locker, 
 		close:             bus.Close,
 	}
 	if db.Dialect == dialect.SQLite {
-		marked, err := durable.Marked(database.NoncesMark(cfg.SQLiteDirPath))
+		marked, err := durable.Marked(storage.NoncesMark(cfg.SQLiteDirPath))
 		if err != nil {
 			return coordination{}, named("SQLITE_DIR_PATH", err)
 		}

@@ -26,7 +26,6 @@ import (
 	"syncline/internal/budget"
 	"syncline/internal/config"
 	"syncline/internal/crossorigin"
-	"syncline/internal/database"
 	"syncline/internal/health"
 	"syncline/internal/lifecycle"
 	"syncline/internal/logqueue"
@@ -36,6 +35,7 @@ import (
 	"syncline/locks"
 	"syncline/record"
 	"syncline/record/entstore"
+	"syncline/storage"
 	"syncline/storage/retention"
 )
 
@@ -95,13 +95,13 @@ func run(ctx context.Context, args, environ []string, stdout io.Writer, stderr *
 		return health.Ask(ctx, cfg.ListenAddress)
 	case "serve":
 		signal.Ignore(syscall.SIGPIPE) // of a log that nobody reads any more
-		return withDatabase(ctx, environ, func(ctx context.Context, cfg config.Config, db *database.DB) error {
+		return withDatabase(ctx, environ, func(ctx context.Context, cfg config.Config, db *storage.DB) error {
 			return serve(ctx, cfg, db, stderr)
 		})
 	case "migrate":
-		return withDatabase(ctx, environ, func(context.Context, config.Config, *database.DB) error { return nil })
+		return withDatabase(ctx, environ, func(context.Context, config.Config, *storage.DB) error { return nil })
 	case "new-epoch":
-		return withDatabase(ctx, environ, func(ctx context.Context, _ config.Config, db *database.DB) error {
+		return withDatabase(ctx, environ, func(ctx context.Context, _ config.Config, db *storage.DB) error {
 			base, err := db.NewEpoch(ctx, time.Now())
 			if err != nil {
 				return err
@@ -114,7 +114,7 @@ func run(ctx context.Context, args, environ []string, stdout io.Writer, stderr *
 }
 
 // withDatabase opens the configured database, brings it up to date and lends it.
-func withDatabase(ctx context.Context, environ []string, use func(context.Context, config.Config, *database.DB) error) (err error) {
+func withDatabase(ctx context.Context, environ []string, use func(context.Context, config.Config, *storage.DB) error) (err error) {
 	cfg, err := config.Load(environ)
 	if err != nil {
 		return err
@@ -130,12 +130,12 @@ func withDatabase(ctx context.Context, environ []string, use func(context.Contex
 	return use(ctx, cfg, db)
 }
 
-func open(ctx context.Context, cfg config.Config) (*database.DB, error) {
+func open(ctx context.Context, cfg config.Config) (*storage.DB, error) {
 	if cfg.DatabaseURL != "" {
-		db, err := database.OpenPostgres(ctx, cfg.DatabaseURL, database.WithMaxConnections(cfg.DatabaseMaxConnections))
+		db, err := storage.OpenPostgres(ctx, cfg.DatabaseURL, storage.WithMaxConnections(cfg.DatabaseMaxConnections))
 		return db, named("DATABASE_URL", err)
 	}
-	db, err := database.OpenSQLite(ctx, cfg.SQLiteDirPath)
+	db, err := storage.OpenSQLite(ctx, cfg.SQLiteDirPath)
 	return db, named("SQLITE_DIR_PATH", err)
 }
 
@@ -147,7 +147,7 @@ func named(variable string, err error) error {
 	return fmt.Errorf("%s: %w", variable, err)
 }
 
-func serve(ctx context.Context, cfg config.Config, db *database.DB, stderr *logqueue.Queue) error {
+func serve(ctx context.Context, cfg config.Config, db *storage.DB, stderr *logqueue.Queue) error {
 	log := newLog(cfg, stderr)
 	for _, warning := range db.Warnings {
 		log.Warn(warning)
@@ -314,7 +314,7 @@ func newTransports(cfg config.Config, verifier *auth.Verifier, gate *ratelimit.G
 	})
 }
 
-func checks(db *database.DB, shared coordination, certificates *auth.Certificates) []health.Check {
+func checks(db *storage.DB, shared coordination, certificates *auth.Certificates) []health.Check {
 	checks := append([]health.Check{{Name: "database", Probe: db.Ping}}, shared.checks...)
 	if certificates != nil {
 		checks = append(checks, health.Check{Name: "revocations", Probe: func(context.Context) error {

@@ -20,13 +20,13 @@ import (
 	"syncline/graph"
 	"syncline/graph/transport"
 	"syncline/internal/budget"
-	"syncline/internal/database"
 	"syncline/internal/testservers"
 	"syncline/locks"
 	"syncline/locks/dblock"
 	"syncline/pubsub/inproc"
 	"syncline/record"
 	"syncline/record/entstore"
+	"syncline/storage"
 )
 
 // patience bounds every wait for something that must happen.
@@ -36,7 +36,7 @@ const patience = 20 * time.Second
 // owner for whom a request counts as signed.
 type api struct {
 	url   string
-	db    *database.DB
+	db    *storage.DB
 	clock *clock
 	log   *syncBuffer
 }

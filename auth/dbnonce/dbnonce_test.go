@@ -12,8 +12,8 @@ import (
 	"syncline/auth/dbnonce"
 	"syncline/auth/signing"
 	"syncline/ent"
-	"syncline/internal/database"
 	"syncline/internal/testservers"
+	"syncline/storage"
 )
 
 func TestSQLite(t *testing.T) {
@@ -27,7 +27,7 @@ func TestPostgres(t *testing.T) {
 	run(t, server.Open)
 }
 
-func run(t *testing.T, open func(testing.TB) *database.DB) {
+func run(t *testing.T, open func(testing.TB) *storage.DB) {
 	for _, c := range []struct {
 		name string
 		test func(*testing.T, *ent.Client)

@@ -12,7 +12,7 @@ import (
 	"syncline/auth"
 	"syncline/auth/dbnonce"
 	"syncline/auth/signing"
-	"syncline/internal/database"
+	"syncline/storage"
 )
 
 // place is a database and its mark, which outlast the processes that use them.
@@ -24,12 +24,12 @@ type place struct {
 
 func newPlace(t *testing.T) place {
 	dir := t.TempDir()
-	return place{t, dir, database.NoncesMark(dir)}
+	return place{t, dir, storage.NoncesMark(dir)}
 }
 
-func (p place) open(now func() time.Time) (*dbnonce.Marked, *database.DB) {
+func (p place) open(now func() time.Time) (*dbnonce.Marked, *storage.DB) {
 	p.t.Helper()
-	db, err := database.OpenSQLite(p.t.Context(), p.dir)
+	db, err := storage.OpenSQLite(p.t.Context(), p.dir)
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -51,14 +51,14 @@ func (p place) isMarked() bool {
 
 // full has the database refuse all that needs a page more, and takes what room its
 // pages have.
-func full(t *testing.T, db *database.DB) {
+func full(t *testing.T, db *storage.DB) {
 	t.Helper()
 	if _, err := db.Write.ExecContext(t.Context(), "PRAGMA query_only = 1"); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func roomAgain(t *testing.T, db *database.DB) {
+func roomAgain(t *testing.T, db *storage.DB) {
 	t.Helper()
 	if _, err := db.Write.ExecContext(t.Context(), "PRAGMA query_only = 0"); err != nil {
 		t.Fatal(err)

@@ -16,7 +16,6 @@ import (
 	"syncline/feed"
 	"syncline/graph"
 	"syncline/graph/transport"
-	"syncline/internal/database"
 	"syncline/internal/redisclient"
 	"syncline/locks"
 	"syncline/locks/dblock"
@@ -26,12 +25,13 @@ import (
 	"syncline/pubsub/redisbus"
 	"syncline/record"
 	"syncline/record/entstore"
+	"syncline/storage"
 )
 
 // parts are what an instance in this process is made of: those that a server
 // process cannot be given, since it has the right clock and the real bus.
 type parts struct {
-	db     *database.DB
+	db     *storage.DB
 	bus    pubsub.Bus
 	locker locks.Locker
 	nonces auth.NonceMemory
@@ -74,9 +74,9 @@ func serveInProcess(t *testing.T, p parts) (url string) {
 	return server.URL + "/graphql"
 }
 
-func openPostgres(t *testing.T, url string) *database.DB {
+func openPostgres(t *testing.T, url string) *storage.DB {
 	t.Helper()
-	db, err := database.OpenPostgres(t.Context(), url)
+	db, err := storage.OpenPostgres(t.Context(), url)
 	if err != nil {
 		t.Fatal(err)
 	}

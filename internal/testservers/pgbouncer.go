@@ -12,7 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"syncline/internal/database"
+	"syncline/storage"
 )
 
 // PgBouncer is a pooler in front of a PostgreSQL server, which lends a server's
@@ -102,9 +102,9 @@ func (b *PgBouncer) Via(direct string) string {
 }
 
 // Open opens a new database by way of the pooler, up to date, that lives as long as the test.
-func (b *PgBouncer) Open(t testing.TB) *database.DB {
+func (b *PgBouncer) Open(t testing.TB) *storage.DB {
 	t.Helper()
-	db, err := database.OpenPostgres(t.Context(), b.NewURL(t))
+	db, err := storage.OpenPostgres(t.Context(), b.NewURL(t))
 	return upToDate(t, db, err)
 }
 

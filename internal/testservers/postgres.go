@@ -18,7 +18,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"syncline/internal/database"
+	"syncline/storage"
 )
 
 // Postgres is a PostgreSQL server that lives as long as the test that started it.
@@ -192,8 +192,8 @@ func (p *Postgres) newDatabase(t testing.TB) (name string) {
 }
 
 // Open opens a new database on the server, up to date, that lives as long as the test.
-func (p *Postgres) Open(t testing.TB) *database.DB {
+func (p *Postgres) Open(t testing.TB) *storage.DB {
 	t.Helper()
-	db, err := database.OpenPostgres(t.Context(), p.NewURL(t))
+	db, err := storage.OpenPostgres(t.Context(), p.NewURL(t))
 	return upToDate(t, db, err)
 }

@@ -4,17 +4,17 @@ import (
 	"context"
 	"testing"
 
-	"syncline/internal/database"
+	"syncline/storage"
 )
 
 // SQLite opens a fresh database, up to date, that lives as long as the test.
-func SQLite(t testing.TB) *database.DB {
+func SQLite(t testing.TB) *storage.DB {
 	t.Helper()
-	db, err := database.OpenSQLite(t.Context(), t.TempDir())
+	db, err := storage.OpenSQLite(t.Context(), t.TempDir())
 	return upToDate(t, db, err)
 }
 
-func upToDate(t testing.TB, db *database.DB, err error) *database.DB {
+func upToDate(t testing.TB, db *storage.DB, err error) *storage.DB {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

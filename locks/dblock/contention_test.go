@@ -12,10 +12,10 @@ import (
 	"syncline/ent"
 	"syncline/ent/account"
 	"syncline/ent/lockholder"
-	"syncline/internal/database"
 	"syncline/internal/testservers"
 	"syncline/locks"
 	"syncline/locks/dblock"
+	"syncline/storage"
 )
 
 func ownerNumber(n int) locks.Owner { return locks.Owner{0: 2, 32: byte(n)} }
@@ -45,8 +45,8 @@ func TestAccountsLockedElsewhere(t *testing.T) {
 }
 
 // testOthersGoOn has few connections, and more requests that wait.
-func testOthersGoOn(t *testing.T, address string, owners, each int, freeze func(*testing.T, *database.DB, *ent.Tx, locks.Owner)) {
-	db, elsewhere := open(t, address, database.WithMaxConnections(4)), open(t, address)
+func testOthersGoOn(t *testing.T, address string, owners, each int, freeze func(*testing.T, *storage.DB, *ent.Tx, locks.Owner)) {
+	db, elsewhere := open(t, address, storage.WithMaxConnections(4)), open(t, address)
 	frozen := begin(t, elsewhere)
 	for n := range owners {
 		freeze(t, elsewhere, frozen, ownerNumber(n))
@@ -63,12 +63,12 @@ func testOthersGoOn(t *testing.T, address string, owners, each int, freeze func(
 	}
 }
 
-func lockAccount(t *testing.T, elsewhere *database.DB, tx *ent.Tx, owner locks.Owner) {
+func lockAccount(t *testing.T, elsewhere *storage.DB, tx *ent.Tx, owner locks.Owner) {
 	elsewhere.Write.Account.Create().SetID(owner[:]).ExecX(t.Context())
 	tx.Account.Query().Where(account.ID(owner[:])).ForUpdate().OnlyX(t.Context())
 }
 
-func makeAccount(t *testing.T, _ *database.DB, tx *ent.Tx, owner locks.Owner) {
+func makeAccount(t *testing.T, _ *storage.DB, tx *ent.Tx, owner locks.Owner) {
 	tx.Account.Create().SetID(owner[:]).ExecX(t.Context())
 }
 
@@ -173,7 +173,7 @@ func testARequestThatEnds(t *testing.T, address string) {
 // testReadsGoOn has transactions of many owners come to a stop where they do not
 // wait for an account. Others of the process still find a connection.
 func testReadsGoOn(t *testing.T, address string) {
-	db, elsewhere := open(t, address, database.WithMaxConnections(4)), open(t, address)
+	db, elsewhere := open(t, address, storage.WithMaxConnections(4)), open(t, address)
 	frozen := begin(t, elsewhere)
 	if _, err := frozen.ExecContext(t.Context(), "LOCK TABLE "+lockholder.Table+" IN ACCESS EXCLUSIVE MODE"); err != nil {
 		t.Fatal(err)
@@ -195,9 +195,9 @@ func testReadsGoOn(t *testing.T, address string) {
 	}
 }
 
-func open(t *testing.T, address string, options ...database.Option) *database.DB {
+func open(t *testing.T, address string, options ...storage.Option) *storage.DB {
 	t.Helper()
-	db, err := database.OpenPostgres(t.Context(), address, options...)
+	db, err := storage.OpenPostgres(t.Context(), address, options...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,7 +212,7 @@ func open(t *testing.T, address string, options ...database.Option) *database.DB
 	return db
 }
 
-func begin(t *testing.T, db *database.DB) *ent.Tx {
+func begin(t *testing.T, db *storage.DB) *ent.Tx {
 	t.Helper()
 	tx, err := db.Write.Tx(t.Context())
 	if err != nil {

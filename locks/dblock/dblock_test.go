@@ -10,11 +10,11 @@ import (
 
 	"syncline/ent"
 	entlock "syncline/ent/lock"
-	"syncline/internal/database"
 	"syncline/internal/testservers"
 	"syncline/locks"
 	"syncline/locks/dblock"
 	"syncline/locks/lockstest"
+	"syncline/storage"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -36,7 +36,7 @@ func TestPostgresBehindPgBouncer(t *testing.T) {
 }
 
 // testPostgres lets time pass for real: PostgreSQL's own clock decides.
-func testPostgres(t *testing.T, newDatabase func(testing.TB) *database.DB) {
+func testPostgres(t *testing.T, newDatabase func(testing.TB) *storage.DB) {
 	lockstest.Run(t, func(t *testing.T) lockstest.Harness {
 		db := newDatabase(t)
 		open := func() locks.Locker { return dblock.New(db.Write, db.Read, db.Dialect) }
@@ -69,7 +69,7 @@ func (c *clock) Move(d time.Duration) {
 
 type fixture struct {
 	dir    string
-	db     *database.DB
+	db     *storage.DB
 	clock  *clock
 	locker *dblock.Locker
 }
@@ -91,7 +91,7 @@ func newSQLite(t *testing.T) *fixture {
 // open opens the database, as a server does when it starts.
 func (f *fixture) open(t *testing.T) {
 	ctx := context.WithoutCancel(t.Context())
-	db, err := database.OpenSQLite(ctx, f.dir)
+	db, err := storage.OpenSQLite(ctx, f.dir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,12 +11,12 @@ import (
 
 	"syncline/ent"
 	entlock "syncline/ent/lock"
-	"syncline/internal/database"
 	"syncline/internal/testservers"
 	"syncline/locks"
 	"syncline/locks/dblock"
 	"syncline/locks/lockstest"
 	"syncline/locks/redislock"
+	"syncline/storage"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m, testservers.PausedDial()) }
@@ -50,7 +50,7 @@ func conforms(t *testing.T, url, prefix string) {
 	})
 }
 
-func fencesOf(db *database.DB) redislock.Fences { return dblock.New(db.Write, db.Read, db.Dialect) }
+func fencesOf(db *storage.DB) redislock.Fences { return dblock.New(db.Write, db.Read, db.Dialect) }
 
 func readFence(t *testing.T, client *ent.Client, key locks.Key) locks.Token {
 	t.Helper()

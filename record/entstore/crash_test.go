@@ -14,8 +14,8 @@ import (
 
 	"go.uber.org/goleak"
 
-	"syncline/internal/database"
 	"syncline/record"
+	"syncline/storage"
 )
 
 // writerVariable makes of the test binary a process that writes to the database
@@ -39,7 +39,7 @@ const (
 // writeUntilKilled writes batches of new records in groups, and tells each one
 // that is acknowledged: its owner, its name, its first revision.
 func writeUntilKilled(dir, round string) error {
-	db, err := database.OpenSQLite(context.Background(), dir)
+	db, err := storage.OpenSQLite(context.Background(), dir)
 	if err != nil {
 		return err
 	}
@@ -98,7 +98,7 @@ func TestAKilledProcessLosesNothing(t *testing.T) {
 
 func migrate(t *testing.T, dir string) {
 	t.Helper()
-	db, err := database.OpenSQLite(t.Context(), dir)
+	db, err := storage.OpenSQLite(t.Context(), dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +159,7 @@ func checkBatches(t *testing.T, dir string, owner int, acknowledged map[string]r
 // readBatches reads an owner's batches and the first revision of each.
 func readBatches(t *testing.T, dir string, owner int) map[string]record.Revision {
 	t.Helper()
-	db, err := database.OpenSQLite(t.Context(), dir)
+	db, err := storage.OpenSQLite(t.Context(), dir)
 	if err != nil {
 		t.Fatal(err)
 	}

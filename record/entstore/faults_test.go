@@ -11,10 +11,10 @@ import (
 
 	"syncline/ent"
 	"syncline/ent/account"
-	"syncline/internal/database"
 	"syncline/internal/testservers"
 	"syncline/record"
 	"syncline/record/entstore"
+	"syncline/storage"
 )
 
 var owner = record.Owner{0: 2, 32: 1}
@@ -23,7 +23,7 @@ func set(id string, size int) record.Request {
 	return record.Request{Kind: record.KindSet, Writes: []record.Write{{ID: id, Data: make([]byte, size)}}}
 }
 
-func newStore(db *database.DB, options ...entstore.Option) *entstore.Store {
+func newStore(db *storage.DB, options ...entstore.Option) *entstore.Store {
 	return entstore.New(db.Write, db.Read, db.Dialect, options...)
 }
 
@@ -60,7 +60,7 @@ func TestFullDiskRefusesWritesAndNothingElse(t *testing.T) {
 
 func TestAClosedDatabaseIsUnavailable(t *testing.T) {
 	t.Parallel()
-	db, err := database.OpenSQLite(t.Context(), t.TempDir())
+	db, err := storage.OpenSQLite(t.Context(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +103,7 @@ func TestARequestThatEndsWhileItWaitsForTheWriter(t *testing.T) {
 func TestARequestThatEndsInItsTransaction(t *testing.T) {
 	t.Parallel()
 	server := testservers.StartPostgres(t)
-	for _, db := range []*database.DB{testservers.SQLite(t), server.Open(t)} {
+	for _, db := range []*storage.DB{testservers.SQLite(t), server.Open(t)} {
 		ctx, cancel := context.WithCancel(t.Context())
 		store := newStore(db, entstore.WithClock(func() time.Time { cancel(); return time.Now() }))
 		result, err := store.Write(ctx, owner, set("a", 1))
@@ -121,7 +121,7 @@ func TestPostgresFaults(t *testing.T) {
 	server := testservers.StartPostgres(t)
 	tests := []struct {
 		name string
-		test func(t *testing.T, db *database.DB)
+		test func(t *testing.T, db *storage.DB)
 	}{
 		{"a connection lost before the commit", testLostBeforeCommit},
 		{"a commit whose outcome is lost", testLostCommit},
@@ -137,7 +137,7 @@ func TestPostgresFaults(t *testing.T) {
 	}
 }
 
-func testLostBeforeCommit(t *testing.T, db *database.DB) {
+func testLostBeforeCommit(t *testing.T, db *storage.DB) {
 	store := newStore(db)
 	mustWrite(t, store, set("a", 1))
 	held, err := db.Write.Tx(t.Context())
@@ -163,7 +163,7 @@ func testLostBeforeCommit(t *testing.T, db *database.DB) {
 }
 
 // killWaiting ends the one connection of this database that waits for a lock.
-func killWaiting(t *testing.T, db *database.DB) {
+func killWaiting(t *testing.T, db *storage.DB) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -180,7 +180,7 @@ func killWaiting(t *testing.T, db *database.DB) {
 }
 
 // onCommit runs PL/pgSQL as each transaction that wrote a record commits.
-func onCommit(t *testing.T, db *database.DB, body string) {
+func onCommit(t *testing.T, db *storage.DB, body string) {
 	t.Helper()
 	exec(t, db, "CREATE SEQUENCE tries")
 	exec(t, db, "CREATE FUNCTION at_commit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "+body+" RETURN NULL; END $$")
@@ -188,21 +188,21 @@ func onCommit(t *testing.T, db *database.DB, body string) {
 		DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION at_commit()`)
 }
 
-func testLostCommit(t *testing.T, db *database.DB) {
+func testLostCommit(t *testing.T, db *storage.DB) {
 	onCommit(t, db, "PERFORM nextval('tries'); PERFORM pg_terminate_backend(pg_backend_pid());")
 	_, err := newStore(db).Write(t.Context(), owner, set("a", 1))
 	assertUnavailable(t, err, true)
 	assertTries(t, db, 1)
 }
 
-func testRefusedCommit(t *testing.T, db *database.DB) {
+func testRefusedCommit(t *testing.T, db *storage.DB) {
 	onCommit(t, db, "PERFORM nextval('tries'); RAISE EXCEPTION 'no room' USING ERRCODE = '53100';")
 	_, err := newStore(db).Write(t.Context(), owner, set("a", 1))
 	assertUnavailable(t, err, false)
 	assertTries(t, db, 1)
 }
 
-func testGaveWay(t *testing.T, db *database.DB) {
+func testGaveWay(t *testing.T, db *storage.DB) {
 	onCommit(t, db, "IF nextval('tries') < 3 THEN RAISE EXCEPTION 'clash' USING ERRCODE = '40001'; END IF;")
 	if result := mustWrite(t, newStore(db), set("a", 1)); result.Head != 1 || result.Replayed {
 		t.Errorf("result %+v", result)
@@ -210,20 +210,20 @@ func testGaveWay(t *testing.T, db *database.DB) {
 	assertTries(t, db, 3)
 }
 
-func testAlwaysGivesWay(t *testing.T, db *database.DB) {
+func testAlwaysGivesWay(t *testing.T, db *storage.DB) {
 	onCommit(t, db, "PERFORM nextval('tries'); RAISE EXCEPTION 'clash' USING ERRCODE = '40P01';")
 	_, err := newStore(db).Write(t.Context(), owner, set("a", 1))
 	assertUnavailable(t, err, false)
 }
 
-func assertTries(t *testing.T, db *database.DB, want int) {
+func assertTries(t *testing.T, db *storage.DB, want int) {
 	t.Helper()
 	if got := queryInt(t, db, "SELECT last_value FROM tries"); got != want {
 		t.Errorf("%d transactions reached their commit, want %d", got, want)
 	}
 }
 
-func queryInt(t *testing.T, db *database.DB, query string) int {
+func queryInt(t *testing.T, db *storage.DB, query string) int {
 	t.Helper()
 	return queryIntOf(t, db.Read, query)
 }
@@ -262,7 +262,7 @@ func mustWrite(t *testing.T, store *entstore.Store, request record.Request) reco
 	return result
 }
 
-func exec(t *testing.T, db *database.DB, query string) {
+func exec(t *testing.T, db *storage.DB, query string) {
 	t.Helper()
 	if _, err := db.Write.ExecContext(t.Context(), query); err != nil {
 		t.Fatal(err)

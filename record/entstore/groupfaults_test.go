@@ -7,10 +7,10 @@ import (
 	"testing"
 	"time"
 
-	"syncline/internal/database"
 	"syncline/internal/testservers"
 	"syncline/record"
 	"syncline/record/entstore"
+	"syncline/storage"
 )
 
 // A disk that has no room for a group may have it for some of its members.
@@ -53,7 +53,7 @@ func TestAGroupOnAFullDisk(t *testing.T) {
 
 // When the outcome of a group's commit is lost, nothing is run again, and each
 // member is told what is true of it.
-func testAGroupWhoseCommitIsLost(t *testing.T, db *database.DB) {
+func testAGroupWhoseCommitIsLost(t *testing.T, db *storage.DB) {
 	store := newStore(db)
 	one, two := ownerNumber(1), ownerNumber(2)
 	if _, err := store.Write(t.Context(), two, set("a", 1)); err != nil {
@@ -83,7 +83,7 @@ func TestAConnectionThatBreaksInACommit(t *testing.T) {
 	pooler := testservers.StartPgBouncer(t, server, 5)
 	for n, c := range []struct { // the server does not notice that the first is gone
 		name string
-		db   *database.DB
+		db   *storage.DB
 		kill func()
 	}{
 		{"of a pooler", pooler.Open(t), pooler.Kill},
@@ -107,7 +107,7 @@ func TestAConnectionThatBreaksInACommit(t *testing.T) {
 }
 
 // A group that gave way to another transaction is run again, each member alone.
-func testAGroupThatGivesWay(t *testing.T, db *database.DB) {
+func testAGroupThatGivesWay(t *testing.T, db *storage.DB) {
 	store := newStore(db)
 	onCommit(t, db, "IF nextval('tries') < 3 THEN RAISE EXCEPTION 'clash' USING ERRCODE = '40P01'; END IF;")
 	release := store.Hold()
@@ -129,7 +129,7 @@ func TestAPanicFailsItsOwnWriteOnly(t *testing.T) {
 	testPanic(t, testservers.SQLite(t))
 }
 
-func testPanic(t *testing.T, db *database.DB) {
+func testPanic(t *testing.T, db *storage.DB) {
 	judged := 0
 	store := newStore(db, entstore.WithClock(func() time.Time {
 		if judged++; judged == 2 || judged == 4 { // in the group, then alone

@@ -5,11 +5,11 @@ import (
 	"os"
 	"testing"
 
-	"syncline/internal/database"
 	"syncline/internal/testservers"
 	"syncline/record"
 	"syncline/record/entstore"
 	"syncline/record/recordtest"
+	"syncline/storage"
 )
 
 // long runs are for make verify; make test runs the same tests, shorter.
@@ -44,7 +44,7 @@ func TestPostgresGroups(t *testing.T) {
 	server := testservers.StartPostgres(t)
 	for _, c := range []struct {
 		name string
-		test func(t *testing.T, db *database.DB)
+		test func(t *testing.T, db *storage.DB)
 	}{
 		{"any requests", testGroupsOnPostgres},
 		{"one transaction", testAGroupIsOneTransaction},
@@ -63,7 +63,7 @@ func TestPostgresGroups(t *testing.T) {
 	}
 }
 
-func testGroupsOnPostgres(t *testing.T, db *database.DB) {
+func testGroupsOnPostgres(t *testing.T, db *storage.DB) {
 	exec(t, db, `CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'poison'; END $$`)
 	exec(t, db, `CREATE TRIGGER poison BEFORE INSERT ON syncline_records FOR EACH ROW
 		WHEN (new.id = 'poison') EXECUTE FUNCTION refuse()`)
@@ -74,7 +74,7 @@ func testGroupsOnPostgres(t *testing.T, db *database.DB) {
 	recordtest.RunGroups(t, grouped(db), groups)
 }
 
-func grouped(db *database.DB) recordtest.Grouped {
+func grouped(db *storage.DB) recordtest.Grouped {
 	h := harness(db)
 	store := h.Store.(*entstore.Store)
 	return recordtest.Grouped{Harness: h, Poison: poison, Together: func(submissions []recordtest.Submission) []recordtest.Outcome {

@@ -5,9 +5,9 @@ import (
 	"strings"
 	"testing"
 
-	"syncline/internal/database"
 	"syncline/internal/testservers"
 	"syncline/record"
+	"syncline/storage"
 )
 
 // A poll asks for as many owners as there happen to be. Each statement that is
@@ -17,8 +17,8 @@ func TestHeadsOfAnyNumberTakeFewStatements(t *testing.T) {
 	t.Parallel()
 	server := testservers.StartPostgres(t)
 	address := server.NewURL(t)
-	open := func(connections int) *database.DB {
-		db, err := database.OpenPostgres(t.Context(), address, database.WithMaxConnections(connections))
+	open := func(connections int) *storage.DB {
+		db, err := storage.OpenPostgres(t.Context(), address, storage.WithMaxConnections(connections))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -7,9 +7,9 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"syncline/internal/database"
 	"syncline/internal/testservers"
 	"syncline/record"
+	"syncline/storage"
 )
 
 // However many write at once, through whatever instance, an owner gets as much as
@@ -17,7 +17,7 @@ import (
 func TestAQuotaIsNeverExceeded(t *testing.T) {
 	t.Parallel()
 	server := testservers.StartPostgres(t)
-	for _, db := range []*database.DB{testservers.SQLite(t), server.Open(t)} {
+	for _, db := range []*storage.DB{testservers.SQLite(t), server.Open(t)} {
 		quota := record.Quota{Records: 25, Bytes: 1000}
 		stores := []record.Store{newStore(db), newStore(db)} // as two processes have them
 		var wg sync.WaitGroup

@@ -8,10 +8,10 @@ import (
 	"testing"
 	"time"
 
-	"syncline/internal/database"
 	"syncline/internal/testservers"
 	"syncline/record"
 	"syncline/record/entstore"
+	"syncline/storage"
 )
 
 // A PostgreSQL that crashes under load is unavailable, whatever its connections
@@ -53,7 +53,7 @@ func TestACrashIsUnavailable(t *testing.T) {
 func TestATransactionThatStoodStillIsUnavailable(t *testing.T) {
 	t.Parallel()
 	server := testservers.StartPostgres(t)
-	db, err := database.OpenPostgres(t.Context(), server.NewURL(t)+"&idle_in_transaction_session_timeout=3s")
+	db, err := storage.OpenPostgres(t.Context(), server.NewURL(t)+"&idle_in_transaction_session_timeout=3s")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,10 +7,10 @@ import (
 	"testing"
 	"time"
 
-	"syncline/internal/database"
 	"syncline/internal/testservers"
 	"syncline/record"
 	"syncline/record/entstore"
+	"syncline/storage"
 )
 
 // An account that was made, and unmade by the rollback to the savepoint before,
@@ -68,7 +68,7 @@ func TestAnAccountThatWasUnmadeIsNotWrittenTo(t *testing.T) {
 // timeOutOnSecondFence has the second statement that reads a fence fail like one
 // that waited for too long: the first runs before accounts are made, the second
 // after.
-func timeOutOnSecondFence(t *testing.T, db *database.DB) {
+func timeOutOnSecondFence(t *testing.T, db *storage.DB) {
 	t.Helper()
 	exec(t, db, "CREATE SEQUENCE reads")
 	exec(t, db, `CREATE FUNCTION at_fence() RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN
@@ -80,7 +80,7 @@ func timeOutOnSecondFence(t *testing.T, db *database.DB) {
 
 // stopAtJudging makes a store that stops when it judges its first write, until it
 // is told to go on.
-func stopAtJudging(db *database.DB) (store *entstore.Store, judging <-chan struct{}, goOn func()) {
+func stopAtJudging(db *storage.DB) (store *entstore.Store, judging <-chan struct{}, goOn func()) {
 	stopped, told := make(chan struct{}), make(chan struct{})
 	var judged atomic.Int64
 	store = newStore(db, entstore.WithClock(func() time.Time {

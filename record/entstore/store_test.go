@@ -8,11 +8,11 @@ import (
 	"syncline/ent/account"
 	"syncline/ent/lock"
 	entrecord "syncline/ent/record"
-	"syncline/internal/database"
 	"syncline/internal/testservers"
 	"syncline/record"
 	"syncline/record/entstore"
 	"syncline/record/recordtest"
+	"syncline/storage"
 )
 
 func TestStoreOnSQLite(t *testing.T) {
@@ -32,7 +32,7 @@ func TestStoreBehindPgBouncer(t *testing.T) {
 	recordtest.Run(t, func(t *testing.T) recordtest.Harness { return harness(pooler.Open(t)) })
 }
 
-func harness(db *database.DB) recordtest.Harness {
+func harness(db *storage.DB) recordtest.Harness {
 	var now atomic.Pointer[time.Time]
 	clock := func() time.Time { return *now.Load() }
 	return recordtest.Harness{
@@ -56,7 +56,7 @@ func harness(db *database.DB) recordtest.Harness {
 	}
 }
 
-func purge(t *testing.T, db *database.DB, owner record.Owner, floor record.Revision) {
+func purge(t *testing.T, db *storage.DB, owner record.Owner, floor record.Revision) {
 	t.Helper()
 	err := db.Write.Account.Update().Where(account.ID(owner[:])).SetFloor(int64(floor)).Exec(t.Context())
 	if err != nil {

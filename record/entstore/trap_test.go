@@ -11,9 +11,9 @@ import (
 	entsql "entgo.io/ent/dialect/sql"
 
 	"syncline/ent/account"
-	"syncline/internal/database"
 	"syncline/internal/testservers"
 	"syncline/record"
+	"syncline/storage"
 )
 
 // The trap of PostgreSQL: a single statement that locks the counter row, judges
@@ -61,7 +61,7 @@ ON CONFLICT (owner, id) DO UPDATE SET revision = excluded.revision, data = exclu
 
 // winners has two writers update record a at revision 1 at once: both wait for
 // the owner's row before either goes on.
-func winners(t *testing.T, db *database.DB, write func(context.Context) (won bool, err error)) int {
+func winners(t *testing.T, db *storage.DB, write func(context.Context) (won bool, err error)) int {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -94,7 +94,7 @@ func winners(t *testing.T, db *database.DB, write func(context.Context) (won boo
 }
 
 // awaitWaiting waits until so many connections wait for a lock.
-func awaitWaiting(ctx context.Context, t *testing.T, db *database.DB, want int) {
+func awaitWaiting(ctx context.Context, t *testing.T, db *storage.DB, want int) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
@@ -103,7 +103,7 @@ func awaitWaiting(ctx context.Context, t *testing.T, db *database.DB, want int) 
 	}
 }
 
-func waiting(ctx context.Context, t *testing.T, db *database.DB) int {
+func waiting(ctx context.Context, t *testing.T, db *storage.DB) int {
 	t.Helper()
 	rows, err := db.Read.QueryContext(ctx, `SELECT count(*) FROM pg_stat_activity
 		WHERE datname = current_database() AND wait_event_type = 'Lock'`)

@@ -10,10 +10,10 @@ import (
 	"time"
 
 	"syncline/ent/account"
-	"syncline/internal/database"
 	"syncline/internal/testservers"
 	"syncline/record"
 	"syncline/record/entstore"
+	"syncline/storage"
 	"syncline/storage/commit"
 )
 
@@ -104,7 +104,7 @@ func TestOwnersTakeTurns(t *testing.T) {
 }
 
 // A group is one transaction, also if it writes a record twice.
-func testAGroupIsOneTransaction(t *testing.T, db *database.DB) {
+func testAGroupIsOneTransaction(t *testing.T, db *storage.DB) {
 	store := newStore(db)
 	release := store.Hold()
 	var waits []func() (record.Result, error)
@@ -126,7 +126,7 @@ func testAGroupIsOneTransaction(t *testing.T, db *database.DB) {
 }
 
 // While commits are slow, what comes meanwhile shares the next one.
-func testASlowCommitIsShared(t *testing.T, db *database.DB) {
+func testASlowCommitIsShared(t *testing.T, db *storage.DB) {
 	onCommit(t, db, "PERFORM pg_sleep(0.001);")
 	store := newStore(db)
 	const writers, each = 64, 3
@@ -153,7 +153,7 @@ func testASlowCommitIsShared(t *testing.T, db *database.DB) {
 
 // However small a table was when a statement was planned, rows are looked up by
 // the index: it may have grown since.
-func testLookupsGoByTheIndex(t *testing.T, db *database.DB) {
+func testLookupsGoByTheIndex(t *testing.T, db *storage.DB) {
 	mustWrite(t, newStore(db), set("a", 1))
 	exec(t, db, "VACUUM ANALYZE")
 	count := func(column string) int {
@@ -175,7 +175,7 @@ func testLookupsGoByTheIndex(t *testing.T, db *database.DB) {
 // passes only for those who wait for it.
 func TestAWriteToAnIdleStoreWaitsForNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		db, err := database.OpenSQLite(t.Context(), t.TempDir())
+		db, err := storage.OpenSQLite(t.Context(), t.TempDir())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -196,7 +196,7 @@ func TestAWriteToAnIdleStoreWaitsForNothing(t *testing.T) {
 
 // An owner's row that another process has locked holds up that owner's writes,
 // and nobody else's.
-func testALockedOwnerHoldsUpNobodyElse(t *testing.T, db *database.DB) {
+func testALockedOwnerHoldsUpNobodyElse(t *testing.T, db *storage.DB) {
 	store := newStore(db)
 	mustWrite(t, store, set("a", 1))
 	holder, err := db.Write.Tx(t.Context())
@@ -242,7 +242,7 @@ func testALockedOwnerHoldsUpNobodyElse(t *testing.T, db *database.DB) {
 }
 
 // Nor does one whom another process is about to make a row for.
-func testANewOwnerHoldsUpNobodyElse(t *testing.T, db *database.DB) {
+func testANewOwnerHoldsUpNobodyElse(t *testing.T, db *storage.DB) {
 	store := newStore(db)
 	holder, err := db.Write.Tx(t.Context())
 	if err != nil {

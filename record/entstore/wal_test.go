@@ -8,8 +8,8 @@ import (
 	"path/filepath"
 	"testing"
 
-	"syncline/internal/database"
 	"syncline/record"
+	"syncline/storage"
 )
 
 // walFile is SQLite's write-ahead log, to which a commit appends and syncs.
@@ -56,7 +56,7 @@ const groupOwners = 6
 func writeGroups(t *testing.T, dir string, groups int) (acknowledged []int) {
 	t.Helper()
 	migrate(t, dir)
-	db, err := database.OpenSQLite(t.Context(), dir)
+	db, err := storage.OpenSQLite(t.Context(), dir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,9 +10,9 @@ import (
 	"syscall"
 	"testing"
 
-	"syncline/internal/database"
 	"syncline/internal/testservers"
 	"syncline/record"
+	"syncline/storage"
 )
 
 // writeOwners is how many owners BenchmarkWrite spreads its writes over.
@@ -23,15 +23,15 @@ var writeOwners = flag.Int("write.owners", 1000, "owners of BenchmarkWrite")
 // this process, which other work on the machine disturbs less.
 func BenchmarkWrite(b *testing.B) {
 	b.Run("SQLite", func(b *testing.B) {
-		benchmarkWrite(b, func(b *testing.B) *database.DB { return testservers.SQLite(b) })
+		benchmarkWrite(b, func(b *testing.B) *storage.DB { return testservers.SQLite(b) })
 	})
 	b.Run("PostgreSQL", func(b *testing.B) {
 		server := testservers.StartPostgres(b)
-		benchmarkWrite(b, func(b *testing.B) *database.DB { return server.Open(b) })
+		benchmarkWrite(b, func(b *testing.B) *storage.DB { return server.Open(b) })
 	})
 }
 
-func benchmarkWrite(b *testing.B, open func(*testing.B) *database.DB) {
+func benchmarkWrite(b *testing.B, open func(*testing.B) *storage.DB) {
 	for _, kind := range []struct {
 		name      string
 		owners    int

@@ -15,11 +15,11 @@ import (
 
 	"syncline/ent/appliedmutation"
 	entrecord "syncline/ent/record"
-	"syncline/internal/database"
 	"syncline/internal/testservers"
 	"syncline/pubsub/inproc"
 	"syncline/record"
 	"syncline/record/entstore"
+	"syncline/storage"
 	"syncline/storage/retention"
 )
 
@@ -61,7 +61,7 @@ WHEN old.id = 'stuck' BEGIN SELECT raise(ABORT, 'it is stuck'); END`)
 	}
 }
 
-func run(t *testing.T, open func(testing.TB) *database.DB) {
+func run(t *testing.T, open func(testing.TB) *storage.DB) {
 	for _, c := range []struct {
 		name string
 		test func(*testing.T, *house)
@@ -83,7 +83,7 @@ func run(t *testing.T, open func(testing.TB) *database.DB) {
 
 // house is a store with a clock that stands still until it is moved.
 type house struct {
-	db      *database.DB
+	db      *storage.DB
 	store   *entstore.Store
 	service *record.Service
 
@@ -91,7 +91,7 @@ type house struct {
 	now time.Time
 }
 
-func newHouse(t *testing.T, db *database.DB) *house {
+func newHouse(t *testing.T, db *storage.DB) *house {
 	h := &house{db: db, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
 	h.store = entstore.New(db.Write, db.Read, db.Dialect, entstore.WithClock(h.time))
 	bus := inproc.New()

@@ -1,4 +1,4 @@
-package database_test
+package storage_test
 
 import (
 	"context"
@@ -8,7 +8,7 @@ import (
 	"sync"
 	"testing"
 
-	"syncline/internal/database"
+	"syncline/storage"
 )
 
 // While somebody reads at any moment, SQLite never begins its log anew by
@@ -46,7 +46,7 @@ func TestTheLogIsCutWhileThereAreReaders(t *testing.T) {
 
 // writeZeros commits while a reader is at the state before, whose part of the log
 // SQLite has to keep.
-func writeZeros(t *testing.T, db *database.DB, commits *sync.Mutex, size int) {
+func writeZeros(t *testing.T, db *storage.DB, commits *sync.Mutex, size int) {
 	t.Helper()
 	tx, err := db.Write.BeginTx(t.Context(), &sql.TxOptions{})
 	if err != nil {
@@ -65,7 +65,7 @@ func writeZeros(t *testing.T, db *database.DB, commits *sync.Mutex, size int) {
 
 // readWithoutPause begins each snapshot before it ends the one before, and
 // stands still during commits.
-func readWithoutPause(t *testing.T, ctx context.Context, db *database.DB, commits *sync.Mutex) {
+func readWithoutPause(t *testing.T, ctx context.Context, db *storage.DB, commits *sync.Mutex) {
 	last := snapshot(t, ctx, db)
 	for ctx.Err() == nil {
 		commits.Lock()
@@ -77,7 +77,7 @@ func readWithoutPause(t *testing.T, ctx context.Context, db *database.DB, commit
 	last()
 }
 
-func snapshot(t *testing.T, ctx context.Context, db *database.DB) (end func()) {
+func snapshot(t *testing.T, ctx context.Context, db *storage.DB) (end func()) {
 	end = func() {}
 	tx, err := db.Read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err == nil {

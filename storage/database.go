@@ -1,6 +1,7 @@
-// Package database opens the databases that Syncline keeps its data in, and
-// brings their tables up to date.
-package database
+// Package storage keeps everything that outlives the process: this package opens the
+// databases, brings their tables up to date and begins epochs, and those below it
+// read and write them.
+package storage
 
 import (
 	"context"

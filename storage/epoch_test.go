@@ -1,11 +1,11 @@
-package database_test
+package storage_test
 
 import (
 	"testing"
 	"time"
 
-	"syncline/internal/database"
 	"syncline/internal/testservers"
+	"syncline/storage"
 )
 
 func TestEpochsOnSQLite(t *testing.T) {
@@ -13,7 +13,7 @@ func TestEpochsOnSQLite(t *testing.T) {
 	testEpochs(t, testservers.SQLite(t))
 }
 
-func testEpochs(t *testing.T, db *database.DB) {
+func testEpochs(t *testing.T, db *storage.DB) {
 	t.Helper()
 	ctx := t.Context()
 	owner := func(b byte) []byte { o := make([]byte, 33); o[32] = b; return o }
@@ -60,7 +60,7 @@ func testEpochs(t *testing.T, db *database.DB) {
 	}
 }
 
-func newEpoch(t *testing.T, db *database.DB, now time.Time) int64 {
+func newEpoch(t *testing.T, db *storage.DB, now time.Time) int64 {
 	t.Helper()
 	base, err := db.NewEpoch(t.Context(), now)
 	if err != nil {

@@ -1,4 +1,4 @@
-package database_test
+package storage_test
 
 import (
 	"context"
@@ -9,8 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"syncline/internal/database"
 	"syncline/internal/testservers"
+	"syncline/storage"
 )
 
 func TestSQLiteIsDurableAndKeepsReadersFromWriting(t *testing.T) {
@@ -114,7 +114,7 @@ func TestSQLiteRefusesWhatItCannotOpen(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			dir := c.make(t)
-			_, err := database.OpenSQLite(t.Context(), dir)
+			_, err := storage.OpenSQLite(t.Context(), dir)
 			assertLine(t, err, c.want, dir)
 		})
 	}
@@ -129,7 +129,7 @@ func TestSQLiteRefusesADirectoryThatIsNotWritable(t *testing.T) {
 	if os.Getuid() == 0 { // root may write anywhere but to the kernel
 		dir = "/sys/syncline"
 	}
-	_, err := database.OpenSQLite(t.Context(), dir)
+	_, err := storage.OpenSQLite(t.Context(), dir)
 	assertLine(t, err, "may not write", dir)
 }
 
@@ -138,8 +138,8 @@ const inUseDir = "SYNCLINE_TEST_OPEN_DIR"
 
 func TestSQLiteInUseByAnotherProcessIsRefused(t *testing.T) {
 	if dir := os.Getenv(inUseDir); dir != "" {
-		_, err := database.OpenSQLite(t.Context(), dir)
-		if !errors.Is(err, database.ErrInUse) {
+		_, err := storage.OpenSQLite(t.Context(), dir)
+		if !errors.Is(err, storage.ErrInUse) {
 			t.Fatalf("opened a database in use: %v", err)
 		}
 		return
@@ -147,7 +147,7 @@ func TestSQLiteInUseByAnotherProcessIsRefused(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	db := open(t, dir)
-	_, err := database.OpenSQLite(t.Context(), dir)
+	_, err := storage.OpenSQLite(t.Context(), dir)
 	assertLine(t, err, "another process has it open", dir)
 
 	self, err := os.Executable()
@@ -167,9 +167,9 @@ func TestSQLiteInUseByAnotherProcessIsRefused(t *testing.T) {
 	}
 }
 
-func open(t *testing.T, dir string) *database.DB {
+func open(t *testing.T, dir string) *storage.DB {
 	t.Helper()
-	db, err := database.OpenSQLite(t.Context(), dir)
+	db, err := storage.OpenSQLite(t.Context(), dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,7 +202,7 @@ func assertLine(t *testing.T, err error, parts ...string) {
 	}
 }
 
-func queryText(t *testing.T, db *database.DB, query string) string {
+func queryText(t *testing.T, db *storage.DB, query string) string {
 	t.Helper()
 	texts := queryTexts(t, db, query)
 	if len(texts) != 1 {
@@ -212,7 +212,7 @@ func queryText(t *testing.T, db *database.DB, query string) string {
 }
 
 // queryTexts reads rows of one column.
-func queryTexts(t *testing.T, db *database.DB, query string, args ...any) []string {
+func queryTexts(t *testing.T, db *storage.DB, query string, args ...any) []string {
 	t.Helper()
 	rows, err := db.Write.QueryContext(context.WithoutCancel(t.Context()), query, args...)
 	if err != nil {

@@ -1,4 +1,4 @@
-package database_test
+package storage_test
 
 import (
 	"context"
@@ -15,8 +15,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"syncline/ent/migrate"
-	"syncline/internal/database"
 	"syncline/internal/testservers"
+	"syncline/storage"
 )
 
 func TestMigrationsOnSQLite(t *testing.T) {
@@ -73,7 +73,7 @@ func TestMutationsGetADateOnSQLite(t *testing.T) {
 
 // testMutationsGetADate goes back to the tables of the first version and forth
 // again: what was remembered then counts as of now, lest it be forgotten early.
-func testMutationsGetADate(t *testing.T, db *database.DB) {
+func testMutationsGetADate(t *testing.T, db *storage.DB) {
 	t.Helper()
 	backToFirstVersion(t, db)
 	rememberMutation(t, db, "a")
@@ -90,7 +90,7 @@ func testMutationsGetADate(t *testing.T, db *database.DB) {
 // testMigrateBesideWriters has an instance of the first version go on writing while
 // the tables change and afterwards. The index over all records takes its time: it
 // waits for a reader here.
-func testMigrateBesideWriters(t *testing.T, db *database.DB) {
+func testMigrateBesideWriters(t *testing.T, db *storage.DB) {
 	backToFirstVersion(t, db)
 	reader, err := db.Read.BeginTx(t.Context(), &sql.TxOptions{Isolation: sql.LevelRepeatableRead})
 	if err != nil {
@@ -126,7 +126,7 @@ func testMigrateBesideWriters(t *testing.T, db *database.DB) {
 
 // testMigrateBehindBackup has a backup hold what the tables' change needs: that
 // gives up soon, for writers wait behind it. The next start does it.
-func testMigrateBehindBackup(t *testing.T, db *database.DB) {
+func testMigrateBehindBackup(t *testing.T, db *storage.DB) {
 	backToFirstVersion(t, db)
 	backup, err := db.Read.Tx(t.Context())
 	if err != nil {
@@ -146,7 +146,7 @@ func testMigrateBehindBackup(t *testing.T, db *database.DB) {
 	}
 }
 
-func backToFirstVersion(t *testing.T, db *database.DB) {
+func backToFirstVersion(t *testing.T, db *storage.DB) {
 	t.Helper()
 	for _, statement := range []string{
 		"DROP INDEX record_tombstones",
@@ -160,7 +160,7 @@ func backToFirstVersion(t *testing.T, db *database.DB) {
 }
 
 // rememberMutation inserts as the first version does.
-func rememberMutation(t *testing.T, db *database.DB, id string) {
+func rememberMutation(t *testing.T, db *storage.DB, id string) {
 	t.Helper()
 	insert := "INSERT INTO syncline_mutations (owner, id, digest, revisions, head) VALUES (?, ?, ?, ?, 1)"
 	if db.Dialect == "postgres" {
@@ -184,7 +184,7 @@ type catalog struct {
 
 // testMigrations compares what the migrations made with Ent's schema, save for
 // the keys, which Ent cannot say.
-func testMigrations(t *testing.T, db *database.DB, c catalog) {
+func testMigrations(t *testing.T, db *storage.DB, c catalog) {
 	t.Helper()
 	for _, table := range migrate.Tables {
 		want := entColumns(table, c.types)
@@ -241,7 +241,7 @@ func testMigrateAtOnce(t *testing.T, url string) {
 	var group errgroup.Group
 	for range 4 {
 		group.Go(func() error {
-			db, err := database.OpenPostgres(t.Context(), url)
+			db, err := storage.OpenPostgres(t.Context(), url)
 			if err != nil {
 				return err
 			}
@@ -252,7 +252,7 @@ func testMigrateAtOnce(t *testing.T, url string) {
 	if err := group.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	db, err := database.OpenPostgres(t.Context(), url)
+	db, err := storage.OpenPostgres(t.Context(), url)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -262,7 +262,7 @@ func testMigrateAtOnce(t *testing.T, url string) {
 	}
 }
 
-func testNewerIsRefused(t *testing.T, db *database.DB) {
+func testNewerIsRefused(t *testing.T, db *storage.DB) {
 	t.Helper()
 	insert := "INSERT INTO syncline_migrations (version_id, is_applied) VALUES (99, 1)"
 	if db.Dialect == "postgres" {
@@ -272,7 +272,7 @@ func testNewerIsRefused(t *testing.T, db *database.DB) {
 		t.Fatal(err)
 	}
 	err := db.Migrate(t.Context())
-	if !errors.Is(err, database.ErrNewer) {
+	if !errors.Is(err, storage.ErrNewer) {
 		t.Errorf("not ErrNewer: %v", err)
 	}
 	assertLine(t, err, "newer version", "99")

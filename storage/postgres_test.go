@@ -1,4 +1,4 @@
-package database_test
+package storage_test
 
 import (
 	"context"
@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"syncline/internal/database"
 	"syncline/internal/testservers"
+	"syncline/storage"
 )
 
 // Operators paste these lines into tickets.
@@ -24,7 +24,7 @@ func TestPostgresErrorsAreOneLineWithoutPassword(t *testing.T) {
 		{"postgres://syncline:12@" + password + "@no-such-host.invalid/syncline", "percent-encoded"},
 		{"postgres://syncline:/12/" + password + "@no-such-host.invalid/syncline?sslmode=disable", "percent-encoded"},
 	} {
-		_, err := database.OpenPostgres(t.Context(), c.address)
+		_, err := storage.OpenPostgres(t.Context(), c.address)
 		assertLine(t, err, c.want, "PostgreSQL")
 		if err != nil && strings.Contains(err.Error(), password) {
 			t.Errorf("the password is in %q", err)

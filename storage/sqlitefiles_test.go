@@ -1,4 +1,4 @@
-package database_test
+package storage_test
 
 import (
 	"os"
@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"syncline/internal/database"
+	"syncline/storage"
 )
 
 // Whoever may put files beside a database may take its place.
@@ -18,7 +18,7 @@ func TestSQLiteRefusesADirectoryThatEverybodyMayWriteTo(t *testing.T) {
 	for _, mode := range []os.FileMode{0o777, 0o702, 0o777 | os.ModeSticky, 0o777 | os.ModeSetgid} {
 		dir := t.TempDir()
 		chmod(t, dir, mode)
-		_, err := database.OpenSQLite(t.Context(), dir)
+		_, err := storage.OpenSQLite(t.Context(), dir)
 		assertLine(t, err, "everybody may write to this directory", "chmod go-w", dir)
 		inside := filepath.Join(dir, "db") // the way out that the line names
 		if err := open(t, inside).Close(); err != nil {
@@ -38,7 +38,7 @@ func TestSQLiteTellsToMoveWhatIsThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	chmod(t, dir, 0o777)
-	_, err := database.OpenSQLite(t.Context(), dir)
+	_, err := storage.OpenSQLite(t.Context(), dir)
 	assertLine(t, err, "everybody may write to this directory", "chmod go-w", "move syncline.* into a directory inside it")
 }
 
@@ -47,7 +47,7 @@ func TestSQLiteTellsToMoveWhatIsThere(t *testing.T) {
 func TestSQLiteNoncesMark(t *testing.T) {
 	t.Parallel()
 	marked := func(dir string) bool {
-		_, err := os.Lstat(database.NoncesMark(dir))
+		_, err := os.Lstat(storage.NoncesMark(dir))
 		return err == nil
 	}
 	dir := t.TempDir()
@@ -125,7 +125,7 @@ func TestSQLiteFollowsNoLink(t *testing.T) {
 		if err := os.Symlink(target, filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
 		}
-		_, err := database.OpenSQLite(t.Context(), dir)
+		_, err := storage.OpenSQLite(t.Context(), dir)
 		assertLine(t, err, name+" is not a regular file")
 		if _, err := os.Lstat(target); err == nil {
 			t.Errorf("%s: the link was followed", name)

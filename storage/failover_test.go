@@ -1,4 +1,4 @@
-package database_test
+package storage_test
 
 import (
 	"context"
@@ -7,13 +7,13 @@ import (
 	"testing"
 	"time"
 
-	"syncline/internal/database"
 	"syncline/internal/testservers"
+	"syncline/storage"
 )
 
-func openPostgres(t *testing.T, address string, options ...database.Option) *database.DB {
+func openPostgres(t *testing.T, address string, options ...storage.Option) *storage.DB {
 	t.Helper()
-	db, err := database.OpenPostgres(t.Context(), address, options...)
+	db, err := storage.OpenPostgres(t.Context(), address, options...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,7 +26,7 @@ func openPostgres(t *testing.T, address string, options ...database.Option) *dat
 func TestAConnectionThatTurnsReadOnlyIsLeft(t *testing.T) {
 	t.Parallel()
 	server := testservers.StartPostgres(t)
-	db := openPostgres(t, server.NewURL(t), database.WithMaxConnections(1))
+	db := openPostgres(t, server.NewURL(t), storage.WithMaxConnections(1))
 	exec := func(statement string) error {
 		_, err := db.Write.ExecContext(t.Context(), statement)
 		return err
@@ -48,7 +48,7 @@ func TestAReplicaAloneIsRefused(t *testing.T) {
 	address, _, _ := strings.Cut(pair.NewURL(t), "&target_session_attrs") // it must do without
 	both := pair.Primary.Address + "," + pair.Replica.Address
 	alone := strings.Replace(address, both, pair.Replica.Address, 1)
-	if db, err := database.OpenPostgres(t.Context(), alone); err == nil {
+	if db, err := storage.OpenPostgres(t.Context(), alone); err == nil {
 		_ = db.Close()
 		t.Error("a replica is taken for the database")
 	} else if !strings.Contains(err.Error(), "read only") {
@@ -101,7 +101,7 @@ func TestACommitGivenUpStaysUnseenUntilTheReplicaHasIt(t *testing.T) {
 	}
 }
 
-func count(t *testing.T, db *database.DB) (n int) {
+func count(t *testing.T, db *storage.DB) (n int) {
 	t.Helper()
 	rows, err := db.Read.QueryContext(t.Context(), "SELECT count(*) FROM t")
 	if err != nil {
@@ -142,7 +142,7 @@ func TestPoolersAreNoticed(t *testing.T) {
 }
 
 // prepared counts the statements of the connection, of which its own is one.
-func prepared(t *testing.T, db *database.DB, always int) (n int) {
+func prepared(t *testing.T, db *storage.DB, always int) (n int) {
 	t.Helper()
 	tx, err := db.Read.BeginTx(t.Context(), &sql.TxOptions{})
 	if err != nil {
