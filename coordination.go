@@ -73,7 +73,7 @@ func coordinateAlone(cfg config.Config, db *storage.DB, locker *dblock.Locker, m
 	if db.Dialect == dialect.SQLite {
 		marked, err := durable.Marked(storage.NoncesMark(cfg.SQLiteDirPath))
 		if err != nil {
-			return coordination{}, named("SQLITE_DIR_PATH", err)
+			return coordination{}, fmt.Errorf("SQLITE_DIR_PATH: %w", err)
 		}
 		c.durable, c.run = marked, marked.Run
 	} else {

@@ -6,12 +6,10 @@ import (
 	_ "embed" // the schema
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -24,6 +22,8 @@ import (
 	"syncline/graph/transport"
 	"syncline/internal/accesslog"
 	"syncline/internal/budget"
+	"syncline/internal/command"
+	"syncline/internal/commandline"
 	"syncline/internal/config"
 	"syncline/internal/crossorigin"
 	"syncline/internal/health"
@@ -42,110 +42,22 @@ import (
 //go:embed schema.graphql
 var schema string
 
-const usage = `usage: syncline [command]
-
-commands:
-  serve        serve the API (the default)
-  migrate      bring the database up to date and exit; serve does so too
-  new-epoch    begin a new history after a restore from backup, before serving:
-               cursors of the lost one are refused, revisions go on above it
-  healthcheck  ask the server at LISTEN_ADDRESS whether it is ready
-  version      print the version
-
-The configuration comes from the environment: see the table in README.md.
-`
-
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	stderr := logqueue.New(os.Stderr)
-	err := run(ctx, os.Args[1:], os.Environ(), os.Stdout, stderr)
-	if err != nil {
-		_, _ = fmt.Fprintln(stderr, "syncline:", err) // never fails
-	}
+	code := command.Run(ctx, os.Args[1:], command.Program{
+		Environ: os.Environ(), Stdout: os.Stdout, Stderr: stderr,
+		Serve: func(ctx context.Context, cfg config.Config, db *storage.DB) error {
+			return serve(ctx, cfg, db, stderr)
+		},
+	})
 	stderr.Flush(flushTime)
-	if err != nil {
-		os.Exit(1)
-	}
+	os.Exit(code)
 }
 
 // flushTime is how long the last lines of the log may take to be read.
 const flushTime = time.Second
-
-func run(ctx context.Context, args, environ []string, stdout io.Writer, stderr *logqueue.Queue) error {
-	command := "serve"
-	if len(args) > 0 {
-		command = args[0]
-	}
-	if len(args) > 1 {
-		return errors.New("too many arguments: see syncline help")
-	}
-	switch command {
-	case "version":
-		_, err := fmt.Fprintln(stdout, "syncline", version())
-		return err
-	case "help", "-h", "--help":
-		_, err := io.WriteString(stdout, usage)
-		return err
-	case "healthcheck":
-		cfg, err := config.Load(environ)
-		if err != nil {
-			return err
-		}
-		return health.Ask(ctx, cfg.ListenAddress)
-	case "serve":
-		signal.Ignore(syscall.SIGPIPE) // of a log that nobody reads any more
-		return withDatabase(ctx, environ, func(ctx context.Context, cfg config.Config, db *storage.DB) error {
-			return serve(ctx, cfg, db, stderr)
-		})
-	case "migrate":
-		return withDatabase(ctx, environ, func(context.Context, config.Config, *storage.DB) error { return nil })
-	case "new-epoch":
-		return withDatabase(ctx, environ, func(ctx context.Context, _ config.Config, db *storage.DB) error {
-			base, err := db.NewEpoch(ctx, time.Now())
-			if err != nil {
-				return err
-			}
-			_, err = fmt.Fprintln(stdout, "a new epoch began; revisions go on above", base)
-			return err
-		})
-	}
-	return fmt.Errorf("unknown command %q: see syncline help", command)
-}
-
-// withDatabase opens the configured database, brings it up to date and lends it.
-func withDatabase(ctx context.Context, environ []string, use func(context.Context, config.Config, *storage.DB) error) (err error) {
-	cfg, err := config.Load(environ)
-	if err != nil {
-		return err
-	}
-	db, err := open(ctx, cfg)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	if err := db.Migrate(ctx); err != nil {
-		return err
-	}
-	return use(ctx, cfg, db)
-}
-
-func open(ctx context.Context, cfg config.Config) (*storage.DB, error) {
-	if cfg.DatabaseURL != "" {
-		db, err := storage.OpenPostgres(ctx, cfg.DatabaseURL, storage.WithMaxConnections(cfg.DatabaseMaxConnections))
-		return db, named("DATABASE_URL", err)
-	}
-	db, err := storage.OpenSQLite(ctx, cfg.SQLiteDirPath)
-	return db, named("SQLITE_DIR_PATH", err)
-}
-
-// named adds the variable that an error comes from, as operators look for it.
-func named(variable string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%s: %w", variable, err)
-}
 
 func serve(ctx context.Context, cfg config.Config, db *storage.DB, stderr *logqueue.Queue) error {
 	log := newLog(cfg, stderr)
@@ -230,7 +142,7 @@ func serve(ctx context.Context, cfg config.Config, db *storage.DB, stderr *logqu
 	if cfg.MetricsListenAddress != "" {
 		server.Listeners = append(server.Listeners, lifecycle.Listener{Name: "metrics", Address: cfg.MetricsListenAddress, Handler: figures.Handler(cfg.MetricsHosts...)})
 	}
-	log.Info("starting", "version", version(), "database", db.Dialect, "redis", cfg.RedisURL != "")
+	log.Info("starting", "version", commandline.Version(), "database", db.Dialect, "redis", cfg.RedisURL != "")
 	<-time.After(time.Until(shared.serveFrom))
 	return server.Run(ctx)
 }
@@ -343,11 +255,4 @@ func newAccessLog(cfg config.Config, figures *metrics.Metrics, log *slog.Logger)
 		return accesslog.New(log, figures.Observe, accesslog.WithAddresses())
 	}
 	return accesslog.New(log, figures.Observe)
-}
-
-func version() string {
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "(devel)"
 }

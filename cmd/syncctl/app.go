@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"runtime/debug"
 	"sync/atomic"
 	"syscall"
 
@@ -172,30 +171,3 @@ func (r *results) Write(b []byte) (int, error) {
 
 // isClosed tells whether nobody reads any more.
 func (r *results) isClosed() bool { return errors.Is(r.failed, syscall.EPIPE) }
-
-type versionFlag bool
-
-// BeforeReset shows the version, whatever else the command line has.
-func (versionFlag) BeforeReset(k *kong.Kong, vars kong.Vars) error { //nolint:unparam // what kong calls
-	_, _ = fmt.Fprintf(k.Stdout, "syncctl %s\n", vars["version"])
-	k.Exit(0)
-	return nil
-}
-
-// version is that of the module, or the revision it was built from.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "(unknown)"
-	}
-	v := info.Main.Version
-	if v == "" || v == "(devel)" {
-		v = "development"
-		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" {
-				v = s.Value[:min(12, len(s.Value))]
-			}
-		}
-	}
-	return v + " (" + info.GoVersion + ")"
-}

@@ -3,77 +3,24 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
-	"reflect"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/alecthomas/kong"
 
 	"syncline/client"
+	"syncline/internal/commandline"
 )
-
-// kong passes strings through JSON, which replaces bytes that are not UTF-8, so
-// that they would name another file. These mappers take an argument as it is:
-// data, paths and commands are bytes, all else must be text.
-
-const textKind = reflect.String
-
-func mapText(ctx *kong.DecodeContext, target reflect.Value) error {
-	value, err := ctx.Scan.PopValue("string")
-	if err != nil {
-		return err
-	}
-	text := fmt.Sprint(value.Value)
-	if !utf8.ValidString(text) {
-		return fmt.Errorf("%q is not valid UTF-8", text)
-	}
-	target.SetString(text)
-	return nil
-}
-
-func mapBytes(ctx *kong.DecodeContext, target reflect.Value) error {
-	if target.Kind() == reflect.Slice {
-		for _, token := range ctx.Scan.PopWhile(func(t kong.Token) bool { return t.IsValue() }) {
-			target.Set(reflect.Append(target, reflect.ValueOf(fmt.Sprint(token.Value))))
-		}
-		return nil
-	}
-	value, err := ctx.Scan.PopValue("data")
-	if err != nil {
-		return err
-	}
-	if target.Kind() == reflect.Pointer {
-		target.Set(reflect.New(target.Type().Elem()))
-		target = target.Elem()
-	}
-	target.SetString(fmt.Sprint(value.Value))
-	return nil
-}
-
-func mapPath(ctx *kong.DecodeContext, target reflect.Value) error {
-	value, err := ctx.Scan.PopValue("file")
-	if err != nil {
-		return err
-	}
-	path := fmt.Sprint(value.Value)
-	if path != "" && path != "-" {
-		path = kong.ExpandPath(path)
-	}
-	target.SetString(path)
-	return nil
-}
 
 // fence is LOCK=TOKEN.
 type fence client.Fence
 
 // Decode reads LOCK=TOKEN.
 func (f *fence) Decode(ctx *kong.DecodeContext) error {
-	var text string
-	if err := mapText(ctx, reflect.ValueOf(&text).Elem()); err != nil {
+	text, err := commandline.Text(ctx)
+	if err != nil {
 		return err
 	}
 	at := strings.LastIndexByte(text, '=')

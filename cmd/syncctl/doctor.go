@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"syncline/client"
+	"syncline/internal/commandline"
 )
 
 type doctorCommand struct{}
@@ -42,7 +43,7 @@ func (*doctorCommand) Run(ctx context.Context, a *app) error {
 		return fmt.Errorf("%s: %w", check, err)
 	}
 
-	found("version", "syncctl %s", version())
+	found("version", "syncctl %s", commandline.Version())
 	path, err := a.keyPath()
 	if err != nil {
 		return failed("key", err)

@@ -4,9 +4,10 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"syncline/internal/commandline"
 )
 
 type helpCommand struct {
@@ -28,83 +29,23 @@ type completeCommand struct {
 }
 
 func (c *completeCommand) Run(a *app) error { //nolint:unparam // what kong calls
-	words := c.Words
-	if len(words) > 0 && words[0] == "--" {
-		words = words[1:]
-	}
-	for _, candidate := range complete(a.parser.Model.Node, words) {
-		a.printf("%s\t%s\n", candidate.word, candidate.what)
+	for _, candidate := range commandline.Complete(a.parser.Model.Node, c.Words, contextNames) {
+		a.printf("%s\t%s\n", candidate.Word, candidate.What)
 	}
 	return nil
 }
 
-// candidate is what a word may become, and what that is.
-type candidate struct{ word, what string }
-
-// complete lists what the last of the words may become.
-func complete(node *kong.Node, words []string) []candidate {
-	if len(words) == 0 {
-		words = []string{""}
+// contextNames is what --context may name, and the commands about contexts.
+func contextNames(node *kong.Node, flag *kong.Flag) []commandline.Candidate {
+	if flag == nil && (node.Parent == nil || node.Parent.Name != "context") || flag != nil && flag.Name != "context" {
+		return nil
 	}
-	var value *kong.Flag // the flag whose value comes next
-	flags := slices.Clone(node.Flags)
-	for _, word := range words[:len(words)-1] {
-		switch {
-		case value != nil:
-			value = nil
-		case word == "--":
-			return nil // a command of the user's own: the shell knows files
-		case strings.HasPrefix(word, "-"):
-			i := slices.IndexFunc(flags, func(f *kong.Flag) bool { return word == "--"+f.Name || f.Short != 0 && word == "-"+string(f.Short) })
-			if i >= 0 && !flags[i].IsBool() {
-				value = flags[i]
-			}
-		default:
-			if i := slices.IndexFunc(node.Children, func(n *kong.Node) bool { return n.Name == word }); i >= 0 {
-				node = node.Children[i]
-				flags = append(flags, node.Flags...)
-			}
-		}
+	var names []commandline.Candidate
+	s, _ := readSettings()
+	for _, name := range slices.Sorted(maps.Keys(s.Contexts)) {
+		names = append(names, commandline.Candidate{Word: name, What: s.Contexts[name].URL})
 	}
-	last := words[len(words)-1]
-	var candidates []candidate
-	add := func(name, what string) {
-		if strings.HasPrefix(name, last) {
-			candidates = append(candidates, candidate{name, what})
-		}
-	}
-	switch {
-	case value != nil && value.Name == "context", value == nil && node.Parent != nil && node.Parent.Name == "context" && !strings.HasPrefix(last, "-"):
-		s, _ := readSettings()
-		for _, name := range slices.Sorted(maps.Keys(s.Contexts)) {
-			add(name, s.Contexts[name].URL)
-		}
-	case value != nil:
-	case strings.HasPrefix(last, "-"):
-		for _, f := range flags {
-			if !f.Hidden {
-				add("--"+f.Name, firstSentence(f.Help))
-			}
-		}
-	default:
-		for _, n := range node.Children {
-			if !n.Hidden {
-				add(n.Name, firstSentence(n.Help))
-			}
-		}
-		if node.Name == "completion" {
-			for _, shell := range []string{"bash", "zsh", "fish"} {
-				add(shell, "")
-			}
-		}
-	}
-	return candidates
-}
-
-func firstSentence(help string) string {
-	first, _, _ := strings.Cut(help, ". ")
-	first, _, _ = strings.Cut(first, " (")
-	return strings.TrimSuffix(first, ".")
+	return names
 }
 
 type completionCommand struct {
@@ -119,49 +60,21 @@ func (*completionCommand) Help() string {
   syncctl completion fish > ~/.config/fish/completions/syncctl.fish`
 }
 
-var completionScripts = map[string]string{
-	"bash": `# Completion of syncctl for bash.
-_syncctl() {
-    local line
-    COMPREPLY=()
-    while IFS= read -r line; do
-        COMPREPLY+=("${line%%$'\t'*}")
-    done < <("${COMP_WORDS[0]}" __complete -- "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)
-}
-complete -o default -F _syncctl syncctl
-`,
-	"zsh": `#compdef syncctl
-# Completion of syncctl for zsh.
-_syncctl() {
-    local -a found
-    local line
-    while IFS= read -r line; do
-        found+=("${${line%%$'\t'*}//:/\\:}:${line#*$'\t'}")
-    done < <("${words[1]}" __complete -- "${(@)words[2,CURRENT]}" 2>/dev/null)
-    if (( ${#found} )); then
-        _describe syncctl found
-    else
-        _files
-    fi
-}
-if [[ "$funcstack[1]" = _syncctl ]]; then
-    _syncctl "$@"
-else
-    compdef _syncctl syncctl
-fi
-`,
-	"fish": `# Completion of syncctl for fish.
-function __syncctl_complete
-    set -l words (commandline -opc) (commandline -ct)
-    $words[1] __complete -- $words[2..-1] 2>/dev/null
-end
-complete -c syncctl -f -a '(__syncctl_complete)'
-# Where syncctl knows nothing, files: of data, keys and commands.
-complete -c syncctl -n 'not count (__syncctl_complete) >/dev/null' -F
-`,
+func (c *completionCommand) Run(a *app) error { //nolint:unparam // what kong calls
+	_, _ = fmt.Fprint(a.out, commandline.Script(c.Shell, "syncctl"))
+	return nil
 }
 
-func (c *completionCommand) Run(a *app) error { //nolint:unparam // what kong calls
-	_, _ = fmt.Fprint(a.out, completionScripts[c.Shell])
+type manCommand struct{}
+
+// Help is shown by syncctl man --help.
+func (*manCommand) Help() string {
+	return `Examples:
+  syncctl man | man -l -
+  syncctl man > ~/.local/share/man/man1/syncctl.1`
+}
+
+func (*manCommand) Run(a *app) error { //nolint:unparam // what kong calls
+	_, _ = fmt.Fprint(a.out, commandline.Manual(a.parser.Model, "Syncline from the command line"))
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"syncline/cmd/syncctl/internal/group"
+	"syncline/internal/commandline"
 )
 
 func main() {
@@ -48,7 +49,7 @@ type streams struct {
 // cli is the command line.
 type cli struct {
 	globals
-	Version versionFlag `help:"Show the version."`
+	Version commandline.VersionFlag `help:"Show the version."`
 
 	Keygen  keygenCommand  `cmd:"" help:"Make a new key. Whoever has it is the owner of the data."`
 	Key     keyCommands    `cmd:"" help:"Carry a key to another device, or protect it with a passphrase."`
@@ -169,11 +170,8 @@ func newParser(c *cli, s streams, exit func(int), opts ...kong.Option) (*kong.Ko
 		kong.Name("syncctl"),
 		kong.Description(description),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		kong.Vars{"version": version()},
 		kong.Writers(s.out, s.err),
 		kong.Exit(exit),
-		kong.KindMapper(textKind, kong.MapperFunc(mapText)),
-		kong.NamedMapper("bytes", kong.MapperFunc(mapBytes)),
-		kong.NamedMapper("path", kong.MapperFunc(mapPath)),
+		commandline.Mappers(),
 	}, opts...)...)
 }

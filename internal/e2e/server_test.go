@@ -60,7 +60,7 @@ func TestCommands(t *testing.T) {
 	env := []string{"SQLITE_DIR_PATH=" + t.TempDir()}
 	for _, test := range []struct{ command, want string }{
 		{"version", "syncline "},
-		{"help", "usage: syncline"},
+		{"help", "Usage: syncline"},
 		{"migrate", ""},
 		{"new-epoch", "a new epoch began; revisions go on above "},
 	} {
@@ -69,7 +69,7 @@ func TestCommands(t *testing.T) {
 			t.Errorf("%s: %v, %q %q", test.command, err, stdout, stderr)
 		}
 	}
-	if _, stderr, err := testservers.Run(t, env, "dance"); err == nil || !strings.Contains(stderr, `unknown command "dance"`) {
+	if _, stderr, err := testservers.Run(t, env, "dance"); err == nil || !strings.Contains(stderr, "unexpected argument dance") {
 		t.Errorf("an unknown command: %v, %q", err, stderr)
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package commandline
 
 import (
 	"fmt"
@@ -7,43 +7,34 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-type manCommand struct{}
-
-// Help is shown by syncctl man --help.
-func (*manCommand) Help() string {
-	return `Examples:
-  syncctl man | man -l -
-  syncctl man > ~/.local/share/man/man1/syncctl.1`
-}
-
-func (*manCommand) Run(a *app) error { //nolint:unparam // what kong calls
-	_, _ = fmt.Fprint(a.out, manual(a.parser.Model))
-	return nil
-}
-
-// manual is the manual page, in the language of man(7).
-func manual(model *kong.Application) string {
+// Manual is a program's manual page, in the language of man(7). is says in a few
+// words what the program is.
+func Manual(model *kong.Application, is string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, ".TH SYNCCTL 1 \"\" \"syncctl %s\" \"User Commands\"\n", roff(version()))
-	b.WriteString(".SH NAME\nsyncctl \\- Syncline from the command line\n")
-	b.WriteString(".SH SYNOPSIS\n.B syncctl\n.RI [ FLAGS ]\n.I COMMAND\n.RI [ ARGUMENTS ]\n")
+	fmt.Fprintf(&b, ".TH %s 1 \"\" \"%s\" \"User Commands\"\n", roff(strings.ToUpper(model.Name)), roff(model.Name+" "+Version()))
+	fmt.Fprintf(&b, ".SH NAME\n%s \\- %s\n", roff(model.Name), roff(is))
+	fmt.Fprintf(&b, ".SH SYNOPSIS\n.B %s\n.RI [ FLAGS ]\n.I COMMAND\n.RI [ ARGUMENTS ]\n", roff(model.Name))
 	b.WriteString(".SH DESCRIPTION\n")
 	manText(&b, model.Help)
 	b.WriteString(".SH FLAGS\n")
 	manFlags(&b, model.Flags)
 	b.WriteString(".SH COMMANDS\n")
-	manCommands(&b, model.Node)
+	manCommands(&b, model.Name, model.Node)
 	return b.String()
 }
 
-func manCommands(b *strings.Builder, node *kong.Node) {
+func manCommands(b *strings.Builder, program string, node *kong.Node) {
 	for _, n := range node.Children {
 		switch {
 		case n.Hidden:
 		case len(n.Children) > 0:
-			manCommands(b, n)
+			manCommands(b, program, n)
 		default:
-			fmt.Fprintf(b, ".SS %s\n%s\n", roff("syncctl "+strings.TrimPrefix(n.Path(), "syncctl ")+positionals(n)), roff(n.Help))
+			title := program + " " + strings.TrimPrefix(n.Path(), program+" ")
+			for _, p := range n.Positional {
+				title += " " + p.Summary()
+			}
+			fmt.Fprintf(b, ".SS %s\n%s\n", roff(title), roff(n.Help))
 			manFlags(b, n.Flags)
 			if n.Detail != "" {
 				b.WriteString(".PP\n")
@@ -51,14 +42,6 @@ func manCommands(b *strings.Builder, node *kong.Node) {
 			}
 		}
 	}
-}
-
-func positionals(n *kong.Node) string {
-	var b strings.Builder
-	for _, p := range n.Positional {
-		b.WriteString(" " + p.Summary())
-	}
-	return b.String()
 }
 
 func manFlags(b *strings.Builder, flags []*kong.Flag) {

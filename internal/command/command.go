@@ -1,0 +1,154 @@
+// Package command is the server's command line: its commands, and how each gets
+// what it needs. [Run] is all of it.
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/alecthomas/kong"
+
+	"syncline/internal/commandline"
+	"syncline/internal/config"
+	"syncline/storage"
+)
+
+// Program is what Run is given of the process that it runs in.
+type Program struct {
+	// Environ has the variables, lines of NAME=value as os.Environ gives them.
+	Environ        []string
+	Stdout, Stderr io.Writer
+	// Serve serves the API until ctx ends. The database is up to date, and is closed
+	// afterwards.
+	Serve func(ctx context.Context, cfg config.Config, db *storage.DB) error
+}
+
+// Exit codes beside 0. More than these two are told by no command.
+const (
+	exitError = 1
+	exitUsage = 2
+)
+
+// cli is the command line.
+type cli struct {
+	VersionFlag commandline.VersionFlag `name:"version" help:"Show the version."`
+
+	Serve       serveCommand       `cmd:"" default:"1" help:"Serve the API. This is what syncline without a command does."`
+	Migrate     migrateCommand     `cmd:"" help:"Bring the database up to date. Serving does so, too."`
+	NewEpoch    newEpochCommand    `cmd:"" help:"Begin a new history after a restore from backup, before serving."`
+	Healthcheck healthcheckCommand `cmd:"" help:"Ask the server at LISTEN_ADDRESS whether it is ready."`
+
+	Version    versionCommand    `cmd:"" help:"Show the version."`
+	Completion completionCommand `cmd:"" help:"Print a script that completes command lines in bash, zsh or fish."`
+	Man        manCommand        `cmd:"" help:"Print the manual page."`
+	Help       helpCommand       `cmd:"" help:"Show help about a command."`
+	Complete   completeCommand   `cmd:"" hidden:"" name:"__complete" passthrough:""`
+}
+
+const description = `Syncline keeps an app's data in step across a user's devices: a GraphQL server.
+
+The configuration comes from variables of the environment: the README has a table of them.
+
+Exit codes:
+  0  done
+  1  error, told in one line
+  2  wrong usage`
+
+// Run runs one command line, without the program's own name, and answers its exit
+// code. Errors are told on Stderr.
+func Run(ctx context.Context, args []string, p Program) (code int) {
+	code, err := run(ctx, args, p)
+	if err != nil {
+		_, _ = fmt.Fprintln(p.Stderr, "syncline:", err) // if that fails, there is nowhere to tell
+	}
+	return code
+}
+
+func run(ctx context.Context, args []string, p Program) (code int, err error) {
+	line := &line{Program: p, exited: -1}
+	line.parser, err = kong.New(&cli{},
+		kong.Name("syncline"),
+		kong.Description(description),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
+		kong.Writers(p.Stdout, p.Stderr),
+		kong.Exit(func(code int) { line.exited = code }),
+		commandline.Mappers(),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(line),
+	)
+	if err != nil {
+		return exitError, err
+	}
+	parsed, err := line.parser.Parse(args)
+	switch {
+	case line.exited >= 0: // help or the version was shown
+		return line.exited, nil
+	case err != nil:
+		return exitUsage, usageError{err}
+	}
+	if err := parsed.Run(); err != nil {
+		if _, usage := errors.AsType[usageError](err); usage {
+			return exitUsage, err
+		}
+		return exitError, err
+	}
+	return 0, nil
+}
+
+// usageError is a command line that makes no sense.
+type usageError struct{ err error }
+
+func (e usageError) Error() string { return e.err.Error() + "; see syncline --help" }
+
+func (e usageError) Unwrap() error { return e.err }
+
+// line is a command line that is being run.
+type line struct {
+	Program
+	parser *kong.Kong
+	exited int // the code that the parser asked for; below 0, none
+}
+
+// printf tells a result.
+func (l *line) printf(format string, args ...any) error {
+	if _, err := fmt.Fprintf(l.Stdout, format, args...); err != nil {
+		return fmt.Errorf("standard output: %w", err)
+	}
+	return nil
+}
+
+// withDatabase opens the configured database, brings it up to date and lends it.
+func (l *line) withDatabase(ctx context.Context, use func(config.Config, *storage.DB) error) (err error) {
+	cfg, err := config.Load(l.Environ)
+	if err != nil {
+		return err
+	}
+	db, err := open(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	if err := db.Migrate(ctx); err != nil {
+		return err
+	}
+	return use(cfg, db)
+}
+
+func open(ctx context.Context, cfg config.Config) (*storage.DB, error) {
+	if cfg.DatabaseURL != "" {
+		db, err := storage.OpenPostgres(ctx, cfg.DatabaseURL, storage.WithMaxConnections(cfg.DatabaseMaxConnections))
+		return db, named("DATABASE_URL", err)
+	}
+	db, err := storage.OpenSQLite(ctx, cfg.SQLiteDirPath)
+	return db, named("SQLITE_DIR_PATH", err)
+}
+
+// named adds the variable that an error comes from, as operators look for it.
+func named(variable string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", variable, err)
+}
