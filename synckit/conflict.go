@@ -51,13 +51,19 @@ func (m *Manager) resolve(ctx context.Context, in *intake, g *group, c *comparis
 		m.park(in, g, c, local, err)
 		return nil
 	}
+	var decided []Entry
 	if err == nil {
 		d := decision{aggregateID: g.aggregateID, known: c.all, inputs: append(local, remote...), kept: answer}
-		g.decided, err = m.decide(d)
+		decided, err = m.decide(d)
 	}
 	if err != nil {
 		return errors.New(errors.ConflictFailed, "resolve", err, errors.Metadata{"aggregate": g.aggregateID})
 	}
+	if err := m.takeable(ctx, decided); err != nil {
+		m.park(in, g, c, local, err)
+		return nil
+	}
+	g.decided = decided
 	in.resolved++
 	return nil
 }

@@ -1,6 +1,7 @@
 package synckit
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -20,7 +21,7 @@ type decision struct {
 // the resolution. All clocks in them follow from the inputs, so that nodes that
 // decide the same write the same. A decision that changes nothing adds nothing.
 func (m *Manager) decide(d decision) ([]Entry, error) {
-	r, err := d.ruling()
+	r, err := d.begin()
 	if err != nil {
 		return nil, err
 	}
@@ -32,8 +33,27 @@ func (m *Manager) decide(d decision) ([]Entry, error) {
 	return r.entries()
 }
 
-// ruling is a decision as it is written down.
-type ruling struct {
+// takeable tells why the peer would not take what a decision adds. Where the peer
+// cannot be asked, which is no reason to keep a person from deciding, it is nil.
+func (m *Manager) takeable(ctx context.Context, entries []Entry) error {
+	checking, ok := m.transport.(CheckingTransport)
+	if !ok {
+		return nil
+	}
+	for _, e := range entries {
+		err := m.callTransport(ctx, "check decision", func(ctx context.Context) error {
+			return checking.Check(ctx, e.EventWithVersion)
+		})
+		switch errors.CodeOf(err) {
+		case errors.TooLarge, errors.InvalidEvent, errors.Refused:
+			return err
+		}
+	}
+	return nil
+}
+
+// written is a decision as it is written down.
+type written struct {
 	decision
 	encoded map[string]EncodedEvent // the inputs
 	clock   uint64                  // the highest of the inputs
@@ -42,8 +62,8 @@ type ruling struct {
 	Resolution
 }
 
-func (d decision) ruling() (*ruling, error) {
-	r := &ruling{decision: d, encoded: map[string]EncodedEvent{}, seen: idSet{}}
+func (d decision) begin() (*written, error) {
+	r := &written{decision: d, encoded: map[string]EncodedEvent{}, seen: idSet{}}
 	for _, e := range d.inputs {
 		encoded, err := Encode(e.Event)
 		if err != nil {
@@ -56,7 +76,7 @@ func (d decision) ruling() (*ruling, error) {
 }
 
 // keep adds an event of the answer: one of the inputs as it was, or a new one.
-func (r *ruling) keep(e Event, admissible func(Event) error) error {
+func (r *written) keep(e Event, admissible func(Event) error) error {
 	if e == nil {
 		return fmt.Errorf("there is no event in the answer")
 	}
@@ -86,7 +106,7 @@ func (r *ruling) keep(e Event, admissible func(Event) error) error {
 }
 
 // entries are what to write.
-func (r *ruling) entries() ([]Entry, error) {
+func (r *written) entries() ([]Entry, error) {
 	for _, e := range r.decision.inputs {
 		if r.seen.lacks(e.Event.ID()) {
 			r.Superseded = append(r.Superseded, e.Event.ID())
@@ -103,11 +123,14 @@ func (r *ruling) entries() ([]Entry, error) {
 		}
 		entries = append(entries, Entry{EventWithVersion: EventWithVersion{Event: event}})
 	}
-	event, err := r.event(r.aggregateID, r.clock+2)
+	events, err := r.events(r.aggregateID, r.clock+2)
 	if err != nil {
 		return nil, err
 	}
-	return append(entries, Entry{EventWithVersion: EventWithVersion{Event: event}}), nil
+	for _, event := range events {
+		entries = append(entries, Entry{EventWithVersion: EventWithVersion{Event: event}})
+	}
+	return entries, nil
 }
 
 // checkNew refuses an event that does not belong here, or whose ID another one of

@@ -16,7 +16,7 @@ import (
 // resolutions made later (or, at the same time, with more events or the higher
 // ID) is void. So is one whose conflict another decided along with more, and
 // events that only a void resolution made do not count. A resolution whose kept
-// events are not all there yet does nothing.
+// events, or parts, are not all there yet does nothing.
 //
 // Events stand in the order of their clocks, so that none comes before one that
 // its writer knew of; equal clocks are ordered by ID. Where a resolution keeps
@@ -49,6 +49,7 @@ func LoadEffective(ctx context.Context, store EventStore, aggregateID string) ([
 type history struct {
 	events      map[string]clocked
 	resolutions []judged // the one that weighs most first
+	unfinished  []string // what resolutions made of which parts are missing
 }
 
 type clocked struct {
@@ -71,11 +72,30 @@ func readHistory(events []EventWithVersion) history {
 			seen[e.Event.ID()] = c
 		}
 	}
+	groups := map[string]*partial{}
 	for id, c := range seen {
-		if r, ok := ReadResolution(c.Event); ok {
+		r, ok := ReadResolution(c.Event)
+		switch {
+		case ok && r.Group == "":
 			h.resolutions = append(h.resolutions, judged{r, id, c.clock})
-		} else if !reserved(c.Event) {
+		case ok:
+			g := groups[r.Group]
+			if g == nil {
+				g = &partial{parts: map[int]Resolution{}}
+				groups[r.Group] = g
+			}
+			g.parts[r.Part], g.clock = r, max(g.clock, c.clock)
+		case !reserved(c.Event):
 			h.events[id] = c
+		}
+	}
+	for id, g := range groups {
+		if whole, all := joined(g.parts); all {
+			h.resolutions = append(h.resolutions, judged{whole, id, g.clock})
+			continue
+		}
+		for _, part := range g.parts {
+			h.unfinished = append(h.unfinished, part.Made...)
 		}
 	}
 	h.deriveClocks()
@@ -84,6 +104,12 @@ func readHistory(events []EventWithVersion) history {
 			cmp.Compare(len(b.inputs()), len(a.inputs())), cmp.Compare(b.id, a.id))
 	})
 	return h
+}
+
+// partial is a resolution in parts, by their numbers.
+type partial struct {
+	parts map[int]Resolution
+	clock uint64
 }
 
 // judge gives the resolutions that hold, the one that weighs most first.
@@ -171,6 +197,9 @@ func (h history) counting(accepted []judged) []clocked {
 		for _, id := range r.Made {
 			out[id] = out[id] || !kept[id]
 		}
+	}
+	for _, id := range h.unfinished {
+		out[id] = out[id] || !kept[id]
 	}
 	var counting []clocked
 	for id, c := range h.events {

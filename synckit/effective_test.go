@@ -90,6 +90,31 @@ func TestEffective(t *testing.T) {
 			{Event: synckit.NewEvent("r4", synckit.ResolutionType, "x", "text", nil)},
 			{Event: synckit.NewEvent("r5", "synckit.other", "x", "text", nil)},
 		}, "a b"},
+		"in parts": {list{
+			a, b, c,
+			resolution("r1", 3, synckit.Resolution{Kept: []string{"c", "a"}, Group: "g", Part: 1, Parts: 2}),
+			resolution("r2", 3, synckit.Resolution{Kept: []string{"a"}, Superseded: []string{"b"}, Group: "g", Part: 2, Parts: 2}),
+		}, "c a"},
+		"a part missing": {list{
+			a, b, c, clockedEvent("m", 3),
+			resolution("r2", 3, synckit.Resolution{Kept: []string{"m"}, Made: []string{"m"}, Superseded: []string{"b"}, Group: "g", Part: 2, Parts: 2}),
+		}, "a b c"},
+		"parts that contradict each other": {list{
+			a, b, c,
+			resolution("r1", 3, synckit.Resolution{Kept: []string{"b"}, Group: "g", Part: 1, Parts: 2}),
+			resolution("r2", 3, synckit.Resolution{Kept: []string{"a"}, Superseded: []string{"b"}, Group: "g", Part: 2, Parts: 2}),
+			resolution("r3", 3, synckit.Resolution{Group: "h", Part: 1, Parts: 1}),
+			resolution("r4", 3, synckit.Resolution{Group: "i", Part: 7, Parts: 1}),
+		}, "a b c"},
+		// What one side's parts say counts as a whole: no part of the other holds.
+		"opposite resolutions in parts": {list{
+			a, b, c, clockedEvent("d", 2),
+			resolution("r1", 4, synckit.Resolution{Kept: []string{"a", "c"}, Group: "g", Part: 1, Parts: 2}),
+			resolution("r2", 4, synckit.Resolution{Kept: []string{"c"}, Superseded: []string{"b", "d"}, Group: "g", Part: 2, Parts: 2}),
+			resolution("r3", 4, synckit.Resolution{Kept: []string{"b", "d"}, Group: "h", Part: 1, Parts: 3}),
+			resolution("r4", 4, synckit.Resolution{Kept: []string{"d"}, Superseded: []string{"a"}, Group: "h", Part: 2, Parts: 3}),
+			resolution("r5", 4, synckit.Resolution{Kept: []string{"d"}, Superseded: []string{"c"}, Group: "h", Part: 3, Parts: 3}),
+		}, "b d"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -193,7 +218,22 @@ func randomHistory(random *rand.Rand) []synckit.EventWithVersion {
 			r.Kept, r.Made = append(r.Kept, made), []string{made}
 		}
 		random.Shuffle(len(r.Kept), func(i, j int) { r.Kept[i], r.Kept[j] = r.Kept[j], r.Kept[i] })
-		all = append(all, resolution(fmt.Sprint("r", i), 3+random.IntN(3), r))
+		clock := 3 + random.IntN(3)
+		if random.IntN(3) > 0 || len(r.Kept) == 0 {
+			all = append(all, resolution(fmt.Sprint("r", i), clock, r))
+			continue
+		}
+		first, second := r, r // in parts, of which one may be missing
+		first.Superseded, second.Kept, second.Made = nil, r.Kept[len(r.Kept)-1:], nil
+		if slices.Contains(r.Made, second.Kept[0]) {
+			second.Made = r.Made
+		}
+		for part, r := range []synckit.Resolution{first, second} {
+			r.Group, r.Part, r.Parts = fmt.Sprint("g", i), part+1, 2
+			if random.IntN(5) > 0 {
+				all = append(all, resolution(fmt.Sprintf("r%d-%d", i, part), clock, r))
+			}
+		}
 	}
 	return shuffled(random, all)
 }

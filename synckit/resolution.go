@@ -23,10 +23,20 @@ type Resolution struct {
 	Made []string `json:"made,omitempty"`
 	// Superseded are the IDs of the events that no longer count.
 	Superseded []string `json:"superseded,omitempty"`
+	// Group names a resolution that is too large for one event. It is written in
+	// as many events as Parts says, of which this one is Part (1 for the first),
+	// and does nothing until all are there. Empty: this is all of it.
+	Group string `json:"group,omitempty"`
+	Part  int    `json:"part,omitempty"`
+	Parts int    `json:"parts,omitempty"`
 }
 
-// ReadResolution gives the resolution that an event holds, if it holds one that
-// makes sense: one that decides something, and names nothing on both sides.
+// maxResolutionBytes bounds the data of an event that holds a resolution, or a
+// part of one, so that every transport carries it. An ID alone has less.
+const maxResolutionBytes = 32 << 10
+
+// ReadResolution gives the resolution that an event holds, or the part of one, if
+// it makes sense: if it decides something, and names nothing on both sides.
 func ReadResolution(e Event) (Resolution, bool) {
 	var r Resolution
 	if e.Type() != ResolutionType || DecodeData(e, &r) != nil {
@@ -36,7 +46,7 @@ func ReadResolution(e Event) (Resolution, bool) {
 	if slices.ContainsFunc(r.Superseded, kept.has) || slices.ContainsFunc(r.Made, kept.lacks) {
 		return Resolution{}, false
 	}
-	return r, len(r.inputs()) > 0
+	return r, r.Group != "" || len(r.inputs()) > 0
 }
 
 // inputs are the IDs between which the resolution decided.
@@ -68,17 +78,102 @@ func (s idSet) has(id string) bool {
 
 func (s idSet) lacks(id string) bool { return !s.has(id) }
 
-// event makes the event that holds the resolution. All of it follows from what
-// is decided, so nodes that decide the same make the same event.
-func (r Resolution) event(aggregateID string, clock uint64) (Event, error) {
+// events makes the events that hold the resolution: one, or several if that were
+// too large. All of them follows from what is decided, so nodes that decide the
+// same make the same events.
+func (r Resolution) events(aggregateID string, clock uint64) ([]Event, error) {
 	slices.Sort(r.Superseded)
 	slices.Sort(r.Made)
+	whole, err := r.event(aggregateID, clock)
+	if err != nil || len(whole.Data().(json.RawMessage)) <= maxResolutionBytes {
+		return []Event{whole}, err
+	}
+	parts := r.split()
+	events := make([]Event, len(parts))
+	for i, part := range parts {
+		part.Group, part.Part, part.Parts = whole.ID(), i+1, len(parts)
+		if events[i], err = part.event(aggregateID, clock); err != nil {
+			return nil, err
+		}
+	}
+	return events, nil
+}
+
+func (r Resolution) event(aggregateID string, clock uint64) (Event, error) {
 	data, err := json.Marshal(r)
 	if err != nil {
 		return nil, err
 	}
 	id := ResolutionType + ":" + digest(aggregateID, string(data))
 	return NewEvent(id, ResolutionType, aggregateID, json.RawMessage(data), map[string]interface{}{ClockKey: clock}), nil
+}
+
+// split parts a resolution. What is kept comes first; then what is superseded,
+// each part with the last of what is kept: that way each says something by itself,
+// to releases that do not know of parts.
+func (r Resolution) split() []Resolution {
+	var parts []Resolution
+	made := setOf(r.Made)
+	stands := Resolution{}
+	for _, ids := range chunks(r.Kept) {
+		part := Resolution{Kept: ids}
+		for _, id := range ids {
+			if made.has(id) {
+				part.Made = append(part.Made, id)
+			}
+		}
+		parts = append(parts, part)
+	}
+	if len(r.Kept) > 0 {
+		last := r.Kept[len(r.Kept)-1]
+		stands.Kept = []string{last}
+		if made.has(last) {
+			stands.Made = stands.Kept
+		}
+	}
+	for _, ids := range chunks(r.Superseded) {
+		parts = append(parts, Resolution{Kept: stands.Kept, Made: stands.Made, Superseded: ids})
+	}
+	return parts
+}
+
+// chunks cuts IDs so that the JSON of each chunk, twice in a part where all are
+// made, leaves room for the rest of it.
+func chunks(ids []string) (cut [][]string) {
+	const most = (maxResolutionBytes - 4<<10) / 2
+	start, size := 0, 0
+	for i, id := range ids {
+		quoted, _ := json.Marshal(id) // a string always marshals
+		if i > start && size+len(quoted)+1 > most {
+			cut = append(cut, ids[start:i])
+			start, size = i, 0
+		}
+		size += len(quoted) + 1
+	}
+	if start < len(ids) {
+		cut = append(cut, ids[start:])
+	}
+	return cut
+}
+
+// joined puts the parts of a group together, if all are there.
+func joined(parts map[int]Resolution) (whole Resolution, all bool) {
+	seen := idSet{}
+	for i := 1; i <= len(parts); i++ {
+		part, ok := parts[i]
+		if !ok || part.Parts != len(parts) {
+			return whole, false
+		}
+		for _, id := range part.Kept {
+			if seen.lacks(id) {
+				seen[id] = struct{}{}
+				whole.Kept = append(whole.Kept, id)
+			}
+		}
+		whole.Made = append(whole.Made, part.Made...)
+		whole.Superseded = append(whole.Superseded, part.Superseded...)
+	}
+	return whole, len(whole.inputs()) > 0 && !slices.ContainsFunc(whole.Superseded, seen.has)
 }
 
 // digest names a list of texts.

@@ -36,6 +36,9 @@ func (m *Manager) Reviews(ctx context.Context, after string, limit int) ([]Revie
 // error's code is then NotFound, as for one that was decided already. Events
 // written here since the conflict was found are not touched and count.
 //
+// A decision that the peer would not take, for an event that is too large, is
+// refused with the peer's reason, and the review waits on.
+//
 // An event that the peer refused stays in the log if it is kept; the peer is not
 // asked again. One that was rejected here enters the log if it is kept, and else
 // is forgotten.
@@ -65,6 +68,9 @@ func (m *Manager) Decide(ctx context.Context, reviewID string, kept []EventWithV
 	decided, err := m.decide(d)
 	if err != nil {
 		return coded(op, errors.ConflictFailed, err)
+	}
+	if err := m.takeable(ctx, decided); err != nil {
+		return err
 	}
 	commit := Commit{EndReviews: []string{review.ID}}
 	for _, e := range review.takes(kept) {

@@ -74,6 +74,17 @@ type NamedTransport interface {
 	Peer() string
 }
 
+// CheckingTransport is a Transport that knows before a Push what the peer refuses. A
+// manager asks it about what a decision made, so that no decision takes effect
+// here that others would never learn of.
+type CheckingTransport interface {
+	Transport
+	// Check tells why the peer will never take an event; nil: for all that is known
+	// it will. Its error has the code TooLarge, or another one of an event's own; with
+	// any other code it says that it is not known.
+	Check(ctx context.Context, event EventWithVersion) error
+}
+
 // PushError tells what became of each event of a Push that did not store them all.
 type PushError struct {
 	// Stored are the IDs that the peer has stored durably.

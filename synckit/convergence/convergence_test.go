@@ -20,6 +20,10 @@ func keepLocal(_ context.Context, local, _ []synckit.EventWithVersion) ([]syncki
 	return local, nil
 }
 
+func keepRemote(_ context.Context, _, remote []synckit.EventWithVersion) ([]synckit.EventWithVersion, error) {
+	return remote, nil
+}
+
 func localFirst(_ context.Context, local, remote []synckit.EventWithVersion) ([]synckit.EventWithVersion, error) {
 	return append(local, remote...), nil
 }

@@ -14,8 +14,10 @@ import (
 )
 
 // MergedKey is the metadata key of an event that a ThreeWayMerge made: the IDs of
-// the events that it stands for.
+// the events that it stands for, if these are not more than 32.
 const MergedKey = "synckit.merged"
+
+const maxMergedIDs = 32
 
 // ThreeWayMerge merges events whose data says which fields of a JSON object were
 // changed, as merge patches do (RFC 7396): a field is set to its value, or taken
@@ -26,14 +28,17 @@ const MergedKey = "synckit.merged"
 // Where the sides set different fields, all their events are kept. Where they set
 // the same ones, one new event stands for them all: a field that only one side
 // changed, compared with Base, takes that change, and Fields decides the others.
+// It is several events, each with some of the fields, if one would have more than
+// 32 KiB. A single field that makes a larger one than any event of both sides is
+// no merge that all peers take: Otherwise resolves then.
 type ThreeWayMerge struct {
 	// Base gives the object on which both sides build; nil: not known, so that
 	// each field that a side sets counts as changed. FromLog makes one.
 	Base func(ctx context.Context, local, remote []synckit.EventWithVersion) (json.RawMessage, error)
 	// Fields decides a field that both sides changed; nil: LastField.
 	Fields FieldPolicy
-	// Otherwise resolves conflicts of events whose data are no objects; nil:
-	// LastWriteWins.
+	// Otherwise resolves conflicts of events whose data are no objects, or whose
+	// merge is too large; nil: LastWriteWins.
 	Otherwise synckit.ConflictResolver
 	// Time tells when an event was written; nil: Timestamp.
 	Time func(synckit.EventWithVersion) time.Time
@@ -94,11 +99,18 @@ func (r ThreeWayMerge) Resolve(ctx context.Context, local, remote []synckit.Even
 	if err != nil {
 		return nil, err
 	}
-	event, err := m.event(result)
-	if err != nil {
-		return nil, err
+	var made []synckit.EventWithVersion
+	for _, piece := range pieces(result) {
+		event, err := m.event(piece)
+		if err != nil {
+			return nil, err
+		}
+		if m.tooLarge(event) {
+			return r.otherwise().Resolve(ctx, local, remote)
+		}
+		made = append(made, synckit.EventWithVersion{Event: event})
 	}
-	return []synckit.EventWithVersion{{Event: event}}, nil
+	return made, nil
 }
 
 func (r ThreeWayMerge) otherwise() synckit.ConflictResolver {
@@ -254,11 +266,14 @@ func (m merge) event(result fields) (synckit.Event, error) {
 		ids = append(ids, e.Event.ID())
 	}
 	slices.Sort(ids)
-	metadata := map[string]any{MergedKey: ids}
+	metadata, prefix := map[string]any{MergedKey: ids}, "merged:"
+	if len(ids) > maxMergedIDs {
+		metadata, prefix = map[string]any{}, "merged-many:"
+	}
 	if at, ok := latest.Event.Metadata()[TimestampKey]; ok {
 		metadata[TimestampKey] = at
 	}
-	id := "merged:" + digest(append([]string{latest.Event.Type(), string(data)}, ids...))
+	id := prefix + digest(append([]string{latest.Event.Type(), string(data)}, ids...))
 	return synckit.NewEvent(id, latest.Event.Type(), latest.Event.AggregateID(), json.RawMessage(data), metadata), nil
 }
 

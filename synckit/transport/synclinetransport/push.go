@@ -44,6 +44,17 @@ func (t *Transport) Push(ctx context.Context, events []synckit.EventWithVersion)
 	return wire.Result(outcome)
 }
 
+// Check implements synckit.CheckingTransport.
+func (t *Transport) Check(ctx context.Context, event synckit.EventWithVersion) error {
+	limits, err := t.serverLimits(ctx)
+	if err != nil {
+		return err
+	}
+	outcome := &synckit.PushError{}
+	encode([]synckit.EventWithVersion{event}, limits, outcome)
+	return outcome.Refused[event.Event.ID()]
+}
+
 // serverLimits asks the server once.
 func (t *Transport) serverLimits(ctx context.Context) (client.Limits, error) {
 	t.mu.Lock()

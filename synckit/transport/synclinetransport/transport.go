@@ -41,8 +41,9 @@ type Transport struct {
 }
 
 var (
-	_ synckit.PagedTransport = (*Transport)(nil)
-	_ synckit.NamedTransport = (*Transport)(nil)
+	_ synckit.PagedTransport    = (*Transport)(nil)
+	_ synckit.NamedTransport    = (*Transport)(nil)
+	_ synckit.CheckingTransport = (*Transport)(nil)
 )
 
 // New makes a transport of a client; nil options are the defaults.

@@ -26,8 +26,9 @@ type Transport struct {
 }
 
 var (
-	_ synckit.PagedTransport = (*Transport)(nil)
-	_ synckit.NamedTransport = (*Transport)(nil)
+	_ synckit.PagedTransport    = (*Transport)(nil)
+	_ synckit.NamedTransport    = (*Transport)(nil)
+	_ synckit.CheckingTransport = (*Transport)(nil)
 )
 
 // NewTransport makes a client of the handler at a URL such as
@@ -88,6 +89,19 @@ func (t *Transport) Push(ctx context.Context, events []synckit.EventWithVersion)
 		}
 	}
 	return wire.Result(outcome)
+}
+
+// Check implements synckit.CheckingTransport.
+func (t *Transport) Check(ctx context.Context, event synckit.EventWithVersion) error {
+	encoded, err := wire.Encode(event)
+	if err != nil {
+		return err
+	}
+	conn, err := t.connection(ctx, "check")
+	if err != nil {
+		return err
+	}
+	return conn.checkSize(encoded)
 }
 
 func (t *Transport) pushPart(ctx context.Context, events []wire.Event) *synckit.PushError {
