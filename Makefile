@@ -30,7 +30,7 @@ test: setup ## run all tests; up to 10 minutes on a fresh machine
 .PHONY: verify
 verify: setup ## run all tests under the race detector and at full length, hostile clients, the proof of key recovery, and the fuzz targets
 	SYNCLINE_VERIFY=1 go test -race -timeout 40m ./...
-	SYNCLINE_VERIFY=1 go test -timeout 20m -run Groups ./record/entstore
+	SYNCLINE_VERIFY=1 go test -timeout 20m -run Groups ./storage/records
 	SYNCLINE_VERIFY=1 go test -timeout 60m ./internal/hostile
 	go test -C bench ./...
 	@scripts/check-coverage.sh

@@ -9,7 +9,6 @@ import (
 	"entgo.io/ent/dialect"
 
 	"syncline/auth"
-	"syncline/auth/dbnonce"
 	"syncline/auth/redisnonce"
 	"syncline/internal/config"
 	"syncline/internal/health"
@@ -18,12 +17,13 @@ import (
 	"syncline/internal/ratelimit/redisrates"
 	"syncline/internal/redisclient"
 	"syncline/locks"
-	"syncline/locks/dblock"
 	"syncline/locks/redislock"
 	"syncline/pubsub"
 	"syncline/pubsub/inproc"
 	"syncline/pubsub/redisbus"
 	"syncline/storage"
+	"syncline/storage/locker"
+	"syncline/storage/nonces"
 )
 
 // coordination is what instances of one deployment share beside the database.
@@ -50,20 +50,20 @@ type coordination struct {
 func coordinate(ctx context.Context, cfg config.Config, db *storage.DB, figures *metrics.Metrics, log *slog.Logger) (coordination, error) {
 	memory := auth.NewMemoryNonces(cfg.NonceMemory, time.Now)
 	figures.Gauge("syncline_nonces", "Nonces remembered in this instance's memory.", func() float64 { return float64(memory.Len()) })
-	locker := dblock.New(db.Write, db.Read, db.Dialect)
+	inDB := locker.New(db.Write, db.Read, db.Dialect)
 	if cfg.RedisURL == "" {
-		return coordinateAlone(cfg, db, locker, memory, log)
+		return coordinateAlone(cfg, db, inDB, memory, log)
 	}
-	return coordinateByRedis(ctx, cfg, locker, memory, figures, log)
+	return coordinateByRedis(ctx, cfg, inDB, memory, figures, log)
 }
 
 // coordinateAlone is for one instance, or several that share a database only.
-func coordinateAlone(cfg config.Config, db *storage.DB, locker *dblock.Locker, memory *auth.MemoryNonces, log *slog.Logger) (coordination, error) {
-	durable := dbnonce.New(db.Write, time.Now)
+func coordinateAlone(cfg config.Config, db *storage.DB, inDB *locker.Locker, memory *auth.MemoryNonces, log *slog.Logger) (coordination, error) {
+	durable := nonces.New(db.Write, time.Now)
 	bus := inproc.New()
 	c := coordination{
 		bus:               bus,
-		locker:            locker,
+		locker:            inDB,
 		nonces:            memory,
 		durable:           durable,
 		run:               untilDone,
@@ -90,7 +90,7 @@ func nextSecond() time.Time { return time.Now().Truncate(time.Second).Add(time.S
 
 // coordinateByRedis is for any number of instances. Tokens and fences of locks
 // stay in the database.
-func coordinateByRedis(ctx context.Context, cfg config.Config, fences *dblock.Locker, memory *auth.MemoryNonces, figures *metrics.Metrics, log *slog.Logger) (coordination, error) {
+func coordinateByRedis(ctx context.Context, cfg config.Config, fences *locker.Locker, memory *auth.MemoryNonces, figures *metrics.Metrics, log *slog.Logger) (coordination, error) {
 	redisclient.LogTo(log)
 	client, err := redisclient.Open(cfg.RedisURL)
 	if err != nil {

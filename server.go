@@ -34,8 +34,8 @@ import (
 	"syncline/internal/ratelimit"
 	"syncline/locks"
 	"syncline/record"
-	"syncline/record/entstore"
 	"syncline/storage"
+	"syncline/storage/records"
 	"syncline/storage/retention"
 )
 
@@ -95,7 +95,7 @@ func serve(ctx context.Context, cfg config.Config, db *storage.DB, stderr *logqu
 		}
 		return nil
 	}})
-	store := entstore.New(db.Write, db.Read, db.Dialect)
+	store := records.New(db.Write, db.Read, db.Dialect)
 	defer closeStore(store, cfg.ShutdownTimeout/10)
 	figures.Gauge("syncline_writes_waiting", "Writes that wait for a transaction.", func() float64 { return float64(store.Waiting()) })
 	tombstones, mutations := time.Duration(cfg.TombstoneRetention), time.Duration(cfg.MutationRetention)
@@ -148,7 +148,7 @@ func serve(ctx context.Context, cfg config.Config, db *storage.DB, stderr *logqu
 }
 
 // closeStore waits a moment for writes that the drain cut off from their clients.
-func closeStore(store *entstore.Store, timeout time.Duration) {
+func closeStore(store *records.Store, timeout time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	store.Close(ctx)

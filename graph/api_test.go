@@ -22,11 +22,11 @@ import (
 	"syncline/internal/budget"
 	"syncline/internal/testservers"
 	"syncline/locks"
-	"syncline/locks/dblock"
 	"syncline/pubsub/inproc"
 	"syncline/record"
-	"syncline/record/entstore"
 	"syncline/storage"
+	"syncline/storage/locker"
+	"syncline/storage/records"
 )
 
 // patience bounds every wait for something that must happen.
@@ -61,10 +61,10 @@ func newAPI(t testing.TB, opts options) *api {
 		a.db = testservers.SQLite(t)
 	}
 	if opts.store == nil {
-		opts.store = entstore.New(a.db.Write, a.db.Read, a.db.Dialect)
+		opts.store = records.New(a.db.Write, a.db.Read, a.db.Dialect)
 	}
 	if opts.locker == nil {
-		opts.locker = dblock.New(a.db.Write, a.db.Read, a.db.Dialect, dblock.WithClock(a.clock.Now))
+		opts.locker = locker.New(a.db.Write, a.db.Read, a.db.Dialect, locker.WithClock(a.clock.Now))
 	}
 	bus := inproc.New()
 	records := record.NewService(opts.store, bus, log)

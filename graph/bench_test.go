@@ -28,7 +28,7 @@ import (
 	"syncline/locks"
 	"syncline/pubsub/inproc"
 	"syncline/record"
-	"syncline/record/entstore"
+	"syncline/storage/records"
 )
 
 // The benchmarks send signed requests through all that a request passes in the
@@ -250,13 +250,13 @@ func pipelined(b *testing.B, c *websocket.Conn, payload []byte, n, window int) {
 // HTTP without net/http itself.
 func BenchmarkRequestPage(b *testing.B) {
 	db := testservers.SQLite(b)
-	benchmarkPage(b, entstore.New(db.Write, db.Read, db.Dialect))
+	benchmarkPage(b, records.New(db.Write, db.Read, db.Dialect))
 }
 
 // BenchmarkRequestPagePostgres is the same out of PostgreSQL.
 func BenchmarkRequestPagePostgres(b *testing.B) {
 	db := testservers.StartPostgres(b).Open(b)
-	benchmarkPage(b, entstore.New(db.Write, db.Read, db.Dialect))
+	benchmarkPage(b, records.New(db.Write, db.Read, db.Dialect))
 }
 
 func benchmarkPage(b *testing.B, store record.Store) {

@@ -16,7 +16,7 @@ import (
 const (
 	sqliteFile = "syncline.db"
 	lockFile   = "syncline.lock"
-	// noncesFile is a mark: see dbnonce.Marked.
+	// noncesFile is a mark: see nonces.Marked.
 	noncesFile = "syncline.nonces"
 )
 

@@ -7,8 +7,8 @@ import (
 
 	"syncline/auth"
 	"syncline/internal/testservers"
-	"syncline/locks/dblock"
 	"syncline/pubsub/inproc"
+	"syncline/storage/locker"
 )
 
 // Instances that hear of each other by a bus that loses, repeats, delays and
@@ -26,7 +26,7 @@ func TestBadBus(t *testing.T) {
 		urls = append(urls, serveInProcess(t, parts{
 			db:     db,
 			bus:    bus,
-			locker: dblock.New(db.Write, db.Read, db.Dialect),
+			locker: locker.New(db.Write, db.Read, db.Dialect),
 			nonces: auth.NewMemoryNonces(1<<20, time.Now),
 			now:    time.Now,
 		}))

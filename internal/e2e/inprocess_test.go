@@ -18,14 +18,14 @@ import (
 	"syncline/graph/transport"
 	"syncline/internal/redisclient"
 	"syncline/locks"
-	"syncline/locks/dblock"
 	"syncline/locks/redislock"
 	"syncline/pubsub"
 	"syncline/pubsub/inproc"
 	"syncline/pubsub/redisbus"
 	"syncline/record"
-	"syncline/record/entstore"
 	"syncline/storage"
+	"syncline/storage/locker"
+	"syncline/storage/records"
 )
 
 // parts are what an instance in this process is made of: those that a server
@@ -43,8 +43,8 @@ type parts struct {
 func serveInProcess(t *testing.T, p parts) (url string) {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
-	records := record.NewService(entstore.New(p.db.Write, p.db.Read, p.db.Dialect, entstore.WithClock(p.now)), p.bus, log)
-	feeds := feed.New(records, p.bus, time.Second, log)
+	service := record.NewService(records.New(p.db.Write, p.db.Read, p.db.Dialect, records.WithClock(p.now)), p.bus, log)
+	feeds := feed.New(service, p.bus, time.Second, log)
 	lockService := locks.NewService(p.locker, p.bus, time.Second, log)
 	loopback, err := auth.ParseAuthorities("")
 	if err != nil {
@@ -57,7 +57,7 @@ func serveInProcess(t *testing.T, p parts) (url string) {
 			return auth.NewContext(ctx, principal), err
 		},
 	})
-	api := graph.NewServer(graph.Config{Records: records, Feed: feeds, Locks: lockService, Log: log})
+	api := graph.NewServer(graph.Config{Records: service, Feed: feeds, Locks: lockService, Log: log})
 	transports.Install(api)
 	server := httptest.NewServer(verifier.Middleware(api))
 	ctx, cancel := context.WithCancel(context.Background())
@@ -106,7 +106,7 @@ func overRedis(t *testing.T, postgresURL, redisURL string, now func() time.Time)
 	bus := redisbus.New(client, log)
 	t.Cleanup(bus.Close)
 	db := openPostgres(t, postgresURL)
-	fences := dblock.New(db.Write, db.Read, db.Dialect, dblock.WithClock(now))
+	fences := locker.New(db.Write, db.Read, db.Dialect, locker.WithClock(now))
 	return parts{
 		db:     db,
 		bus:    bus,

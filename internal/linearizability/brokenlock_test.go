@@ -13,10 +13,10 @@ import (
 	"syncline/internal/redisclient"
 	"syncline/internal/testservers"
 	"syncline/locks"
-	"syncline/locks/dblock"
 	"syncline/locks/redislock"
 	"syncline/record"
-	"syncline/record/entstore"
+	"syncline/storage/locker"
+	"syncline/storage/records"
 )
 
 // shortTTL makes histories short. The API would not grant it.
@@ -39,7 +39,7 @@ func TestBrokenLock(t *testing.T) {
 	for name, breakIt := range faults {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			assertCaught(t, newLocal(t, func(db *dblock.Locker) locks.Locker { return breakIt(db) }), false)
+			assertCaught(t, newLocal(t, func(db *locker.Locker) locks.Locker { return breakIt(db) }), false)
 		})
 	}
 	t.Run("fenced writes get through", func(t *testing.T) {
@@ -51,7 +51,7 @@ func TestBrokenLock(t *testing.T) {
 	t.Run("the fence stays behind", func(t *testing.T) {
 		t.Parallel()
 		client := newRedis(t)
-		assertCaught(t, newLocal(t, func(db *dblock.Locker) locks.Locker { return redislock.New(client, unraised{db}) }), true)
+		assertCaught(t, newLocal(t, func(db *locker.Locker) locks.Locker { return redislock.New(client, unraised{db}) }), true)
 	})
 }
 
@@ -64,11 +64,11 @@ func TestSoundLock(t *testing.T) {
 	t.Run("Redis", func(t *testing.T) {
 		t.Parallel()
 		client := newRedis(t)
-		assertSound(t, newLocal(t, func(db *dblock.Locker) locks.Locker { return redislock.New(client, db) }), true)
+		assertSound(t, newLocal(t, func(db *locker.Locker) locks.Locker { return redislock.New(client, db) }), true)
 	})
 }
 
-func inDatabase(db *dblock.Locker) locks.Locker { return db }
+func inDatabase(db *locker.Locker) locks.Locker { return db }
 
 func newRedis(t *testing.T) redis.UniversalClient {
 	t.Helper()
@@ -110,13 +110,13 @@ type localLock struct {
 
 var _ lock = (*localLock)(nil)
 
-func newLocal(t *testing.T, locker func(*dblock.Locker) locks.Locker) *localLock {
+func newLocal(t *testing.T, kept func(*locker.Locker) locks.Locker) *localLock {
 	t.Helper()
 	db := testservers.SQLite(t)
 	seed := newSeed(t)
 	return &localLock{
-		locker: locker(dblock.New(db.Write, db.Read, db.Dialect)),
-		store:  entstore.New(db.Write, db.Read, db.Dialect),
+		locker: kept(locker.New(db.Write, db.Read, db.Dialect)),
+		store:  records.New(db.Write, db.Read, db.Dialect),
 		seed:   seed,
 		random: newRandom(seed, brokenTries),
 	}

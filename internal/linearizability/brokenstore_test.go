@@ -13,7 +13,7 @@ import (
 	"syncline/internal/testservers"
 	"syncline/pubsub/inproc"
 	"syncline/record"
-	"syncline/record/entstore"
+	"syncline/storage/records"
 )
 
 const (
@@ -64,7 +64,7 @@ func inProcessRecords(t *testing.T, breakIt func(record.Store) record.Store) fun
 	db := testservers.SQLite(t)
 	bus := inproc.New()
 	t.Cleanup(bus.Close)
-	store := breakIt(entstore.New(db.Write, db.Read, db.Dialect))
+	store := breakIt(records.New(db.Write, db.Read, db.Dialect))
 	service := record.NewService(store, bus, slog.New(slog.DiscardHandler))
 	return func(n int) *history {
 		random := newRandom(seed, n)
@@ -82,7 +82,7 @@ type local struct {
 	random *rand.Rand
 }
 
-var _ records = (*local)(nil)
+var _ recordAPI = (*local)(nil)
 
 func (l *local) write(ctx context.Context, in writeInput) (writeOutput, error) {
 	result, err := l.service.Write(ctx, l.owner, in.request())

@@ -6,8 +6,8 @@ import (
 	"fmt"
 )
 
-// records is what the clients of a history call.
-type records interface {
+// recordAPI is what the clients of a history call.
+type recordAPI interface {
 	// write answers the code MUTATION_ID_REUSED as a status.
 	write(ctx context.Context, in writeInput) (writeOutput, error)
 	read(ctx context.Context, in recordsInput) (recordsOutput, error)
@@ -15,7 +15,7 @@ type records interface {
 	viewer(ctx context.Context) (viewerOutput, error)
 }
 
-var _ records = (*owner)(nil)
+var _ recordAPI = (*owner)(nil)
 
 // wireRecord is a record as the API tells it.
 type wireRecord struct {

@@ -21,7 +21,7 @@ const (
 
 // recordHistory lets clients work on the same records at the same time. tick is
 // called after each operation.
-func recordHistory(ctx context.Context, system records, random *rand.Rand, tick func()) *history {
+func recordHistory(ctx context.Context, system recordAPI, random *rand.Rand, tick func()) *history {
 	ctx, cancel := context.WithTimeout(ctx, historyDeadline)
 	defer cancel()
 	h := newHistory()
@@ -49,7 +49,7 @@ func recordHistory(ctx context.Context, system records, random *rand.Rand, tick 
 // recordClient does one operation after another.
 type recordClient struct {
 	*history
-	system     records
+	system     recordAPI
 	name       string
 	at, twinAt int // lanes
 	random     *rand.Rand

@@ -37,7 +37,7 @@ const (
 )
 
 // Fences are where writes look for a lock's fence, and where tokens come from.
-// dblock.Locker is one. Errors are those of a locks.Locker.
+// locker.Locker is one. Errors are those of a locks.Locker.
 type Fences interface {
 	// TakeToken takes the owner's next token: above all that were taken before.
 	TakeToken(ctx context.Context, owner locks.Owner) (locks.Token, error)

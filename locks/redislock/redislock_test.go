@@ -13,10 +13,10 @@ import (
 	entlock "syncline/ent/lock"
 	"syncline/internal/testservers"
 	"syncline/locks"
-	"syncline/locks/dblock"
 	"syncline/locks/lockstest"
 	"syncline/locks/redislock"
 	"syncline/storage"
+	"syncline/storage/locker"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m, testservers.PausedDial()) }
@@ -50,7 +50,7 @@ func conforms(t *testing.T, url, prefix string) {
 	})
 }
 
-func fencesOf(db *storage.DB) redislock.Fences { return dblock.New(db.Write, db.Read, db.Dialect) }
+func fencesOf(db *storage.DB) redislock.Fences { return locker.New(db.Write, db.Read, db.Dialect) }
 
 func readFence(t *testing.T, client *ent.Client, key locks.Key) locks.Token {
 	t.Helper()

@@ -18,8 +18,8 @@ import (
 	"syncline/internal/testservers"
 	"syncline/pubsub/inproc"
 	"syncline/record"
-	"syncline/record/entstore"
 	"syncline/storage"
+	"syncline/storage/records"
 	"syncline/storage/retention"
 )
 
@@ -84,7 +84,7 @@ func run(t *testing.T, open func(testing.TB) *storage.DB) {
 // house is a store with a clock that stands still until it is moved.
 type house struct {
 	db      *storage.DB
-	store   *entstore.Store
+	store   *records.Store
 	service *record.Service
 
 	mu  sync.Mutex
@@ -93,7 +93,7 @@ type house struct {
 
 func newHouse(t *testing.T, db *storage.DB) *house {
 	h := &house{db: db, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
-	h.store = entstore.New(db.Write, db.Read, db.Dialect, entstore.WithClock(h.time))
+	h.store = records.New(db.Write, db.Read, db.Dialect, records.WithClock(h.time))
 	bus := inproc.New()
 	t.Cleanup(bus.Close)
 	h.service = record.NewService(h.store, bus, slog.New(slog.DiscardHandler))
@@ -278,7 +278,7 @@ func testWrittenAgain(t *testing.T, h *house) {
 		swept <- s
 	}()
 	testservers.Await(t, "the unit waits", func(context.Context) bool { return h.store.Waiting() == 1 })
-	elsewhere := entstore.New(h.db.Write, h.db.Read, h.db.Dialect, entstore.WithClock(h.time)) // as another process has it
+	elsewhere := records.New(h.db.Write, h.db.Read, h.db.Dialect, records.WithClock(h.time)) // as another process has it
 	_, err := elsewhere.Write(t.Context(), alice, record.Request{Kind: record.KindSet, Writes: []record.Write{{ID: "again", Data: []byte("x")}}})
 	if err != nil {
 		t.Fatal(err)

@@ -1,5 +1,0 @@
-//go:build race
-
-package entstore_test
-
-const raceDetector = true

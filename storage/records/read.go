@@ -1,0 +1,166 @@
+package records
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"slices"
+	"time"
+
+	"entgo.io/ent/dialect"
+
+	"syncline/ent"
+	"syncline/ent/account"
+	"syncline/ent/epoch"
+	entrecord "syncline/ent/record"
+	"syncline/ent/restoredhead"
+	"syncline/record"
+)
+
+// Records implements record.Store.
+func (s *Store) Records(ctx context.Context, owner record.Owner, ids []string) (map[string]record.Record, error) {
+	var found map[string]record.Record
+	err := s.snapshot(ctx, func(ctx context.Context, tx *ent.Tx) (err error) {
+		found, err = findRecords(ctx, tx.Record, owner, ids)
+		return err
+	})
+	return found, err
+}
+
+// Account implements record.Store. One statement reads one state of the
+// database, without a transaction around it.
+func (s *Store) Account(ctx context.Context, owner record.Owner) (record.Account, error) {
+	var found record.Account
+	err := s.reading(ctx, func(ctx context.Context) (err error) {
+		found, err = s.readAccount(ctx, s.read, owner)
+		return err
+	})
+	return found, err
+}
+
+// maxParameters is a number of values that one statement of either database
+// takes. It is a power of two, for padded.
+const maxParameters = 1 << 14
+
+// Heads implements record.Store. More than maxParameters owners take more than
+// one query.
+func (s *Store) Heads(ctx context.Context, owners []record.Owner) (map[record.Owner]record.Revision, error) {
+	heads := make(map[record.Owner]record.Revision, len(owners))
+	for some := range slices.Chunk(owners, maxParameters) {
+		err := s.snapshot(ctx, func(ctx context.Context, tx *ent.Tx) error { return readHeads(ctx, tx, some, heads) })
+		if err != nil {
+			return nil, err
+		}
+	}
+	return heads, nil
+}
+
+func readHeads(ctx context.Context, tx *ent.Tx, owners []record.Owner, heads map[record.Owner]record.Revision) error {
+	keys := make([][]byte, len(owners))
+	for i := range owners {
+		keys[i] = owners[i][:]
+	}
+	rows, err := tx.Account.Query().
+		Where(account.IDIn(padded(keys)...)).
+		Select(account.FieldID, account.FieldHead).
+		All(ctx)
+	for _, row := range rows {
+		heads[record.Owner(row.ID)] = record.Revision(row.Head)
+	}
+	return err
+}
+
+// padded repeats the first of some keys until their number is a power of two: each
+// number makes a statement of its own, which every connection keeps prepared.
+func padded[K any](keys []K) []K {
+	for len(keys)&(len(keys)-1) != 0 {
+		keys = append(keys, keys[0])
+	}
+	return keys
+}
+
+func findRecords(ctx context.Context, client *ent.RecordClient, owner record.Owner, ids []string) (map[string]record.Record, error) {
+	rows, err := client.Query().Where(entrecord.Owner(owner[:]), entrecord.IDIn(padded(slices.Clone(ids))...)).All(ctx)
+	if err != nil {
+		return nil, err
+	}
+	found := make(map[string]record.Record, len(rows))
+	for _, row := range rows {
+		found[row.ID] = toRecord(row)
+	}
+	return found, nil
+}
+
+// querier is a client of Ent's, or a transaction.
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+// readAccount answers for an owner without a row, who never wrote, too.
+func (s *Store) readAccount(ctx context.Context, q querier, owner record.Owner) (a record.Account, err error) {
+	statement := sqliteAccountNow
+	if s.dialect == dialect.Postgres {
+		statement = postgresAccountNow
+	}
+	rows, err := q.QueryContext(ctx, statement, owner[:])
+	if err != nil {
+		return a, err
+	}
+	defer rows.Close() //nolint:errcheck // rows.Err tells what went wrong
+	if !rows.Next() {
+		return a, errors.Join(rows.Err(), errNoEpoch)
+	}
+	err = scanAccountNow(&a, rows)
+	return a, errors.Join(err, rows.Err())
+}
+
+var errNoEpoch = errors.New("records: the database has no epoch")
+
+// scanAccountNow reads the row of either AccountNow.
+func scanAccountNow(a *record.Account, row interface{ Scan(into ...any) error }) error {
+	var epoch []byte
+	err := row.Scan(&epoch, &a.Head, &a.Floor, &a.RecordCount, &a.StoredBytes)
+	copy(a.Epoch[:], epoch)
+	return err
+}
+
+// restoredHead is the owner's head at the first restore after an epoch. One
+// that this history does not know was cut off by some restore: the first one
+// had the lowest head, which never claims too much.
+func restoredHead(ctx context.Context, tx *ent.Tx, owner record.Owner, after record.Epoch) (record.Revision, error) {
+	number, err := tx.Epoch.Query().Where(epoch.Epoch(after[:])).OnlyID(ctx)
+	if ent.IsNotFound(err) {
+		number, err = 1, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	row, err := tx.RestoredHead.Query().
+		Where(restoredhead.Owner(owner[:]), restoredhead.ID(number+1)).
+		Only(ctx)
+	if ent.IsNotFound(err) {
+		return 0, nil // the owner had written nothing
+	}
+	if err != nil {
+		return 0, err
+	}
+	return record.Revision(row.Head), nil
+}
+
+func toRecord(row *ent.Record) record.Record {
+	r := record.Record{
+		ID:            row.ID,
+		Revision:      record.Revision(row.Revision),
+		SchemaVersion: row.SchemaVersion,
+		Deleted:       row.Deleted,
+		ClientID:      row.ClientID,
+		UpdatedAt:     time.UnixMicro(row.UpdatedAt).UTC(),
+	}
+	if !r.Deleted {
+		r.Data = []byte{}
+		if row.Data != nil {
+			r.Data = append(r.Data, *row.Data...)
+		}
+	}
+	return r
+}

@@ -1,0 +1,121 @@
+// Package records keeps records in SQLite or PostgreSQL by way of Ent.
+package records
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"entgo.io/ent/dialect"
+
+	"syncline/ent"
+	"syncline/record"
+	"syncline/storage/commit"
+	"syncline/storage/failure"
+	"syncline/storage/postgres"
+	"syncline/storage/sqlite"
+)
+
+// Store is a record.Store. Make one with New.
+//
+// Writes that wait at the same time share a transaction: see commit.
+type Store struct {
+	read     *ent.Client
+	readPool *sql.DB // below read
+	dialect  string
+	now      func() time.Time
+	engine   *commit.Engine
+}
+
+var _ record.Store = (*Store)(nil)
+
+// Option changes a Store from its defaults.
+type Option func(*Store)
+
+// WithClock replaces time.Now as what stamps records.
+func WithClock(now func() time.Time) Option {
+	return func(s *Store) { s.now = now }
+}
+
+// New puts a migrated database to use. Both clients stand over a pool of
+// connections by Ent's own driver. write begins transactions that hold the
+// write lock from their start (SQLite) or lock rows (PostgreSQL); read serves
+// everything else and may be the same client. dialect is Ent's name of the kind
+// of database.
+func New(write, read *ent.Client, dialect string, options ...Option) *Store {
+	s := &Store{read: read, readPool: mustPool(read), dialect: dialect, now: time.Now, engine: newEngine(mustPool(write), dialect)}
+	for _, option := range options {
+		option(s)
+	}
+	return s
+}
+
+// How many transactions a PostgreSQL has at a time. One worker works while the
+// other waits for its commit; more make the batches smaller and each write
+// dearer.
+const (
+	maxWorkers = 2
+	maxWaiters = 4
+)
+
+// newEngine leaves others at least half of four connections to PostgreSQL, or of
+// more; of three it leaves one, and of two none while all its workers wait.
+func newEngine(pool *sql.DB, name string) *commit.Engine {
+	if name != dialect.Postgres {
+		return commit.New(sqlite.New(pool), 1, 0)
+	}
+	some := maxWaiters // if there is no bound
+	if connections := pool.Stats().MaxOpenConnections; connections > 0 {
+		some = max(1, connections/4)
+	}
+	return commit.New(postgres.New(pool), min(maxWorkers, some), min(maxWaiters, some))
+}
+
+// Engine carries out the writes, and takes other units of work on their database.
+func (s *Store) Engine() *commit.Engine { return s.engine }
+
+// Waiting is how many writes wait for a transaction.
+func (s *Store) Waiting() int { return s.engine.Waiting() }
+
+// Close refuses the writes that come from now on, and waits until those that
+// came before are done, or ctx ends. A store that has nothing to write needs no
+// Close.
+func (s *Store) Close(ctx context.Context) { s.engine.Close(ctx) }
+
+// transactionTime bounds a read, so that a database that stopped answering does
+// not hold requests for ever.
+const transactionTime = 30 * time.Second
+
+// snapshot runs f in a transaction that reads one state of the database, within
+// transactionTime.
+func (s *Store) snapshot(ctx context.Context, f func(ctx context.Context, tx *ent.Tx) error) error {
+	return s.reading(ctx, func(ctx context.Context) error {
+		tx, err := s.read.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
+		if err != nil {
+			return err
+		}
+		defer tx.Rollback() //nolint:errcheck // there is nothing to lose
+		return f(ctx, tx)
+	})
+}
+
+// reading runs f, which reads, within transactionTime.
+func (s *Store) reading(ctx context.Context, f func(ctx context.Context) error) error {
+	return failure.Retry(ctx, func() error {
+		server, cancel := context.WithTimeout(ctx, transactionTime)
+		defer cancel()
+		err := f(server)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return unavailable(err)
+	})
+}
+
+func mustPool(c *ent.Client) *sql.DB {
+	pool, ok := c.Pool()
+	if !ok {
+		panic("records: the client has no pool of connections")
+	}
+	return pool
+}
