@@ -59,7 +59,7 @@ func (limit) Validate(graphql.ExecutableSchema) error { return nil }
 func (l limit) MutateOperationContext(ctx context.Context, op *graphql.OperationContext) *gqlerror.Error {
 	m := meter{variables: op.Variables}
 	total := m.measure(op.Operation.SelectionSet)
-	transport.Expect(ctx, m.memory(total))
+	transport.Expect(ctx, m.memory(op.Operation.Operation, total))
 	switch {
 	case m.refused != nil:
 		return m.refused
@@ -102,9 +102,14 @@ const valueBytes = 96
 
 // memory is what a document that costs so much may hold, in bytes. An allowance
 // bounds the data that its fields bring, but for what the last of them reads, and
-// one record of each page.
-func (m *meter) memory(total cost) int {
-	data := min(total.data, record.MaxPageBytes/record.MaxDataBytes+m.most+m.rootFields)
+// one record of each page. The fields of a mutation run one after the other: what
+// one has read and not selected is gone when the next begins.
+func (m *meter) memory(kind ast.Operation, total cost) int {
+	data := total.data
+	if kind == ast.Mutation {
+		data = min(data, m.selected+m.most)
+	}
+	data = min(data, record.MaxPageBytes/record.MaxDataBytes+m.most+m.rootFields)
 	return total.values*valueBytes + data*record.MaxDataBytes
 }
 
@@ -115,6 +120,7 @@ type meter struct {
 	page       int // records of the page of changes that is being measured
 	batch      int // writes of the batch that is being measured
 	most       int // records that a root field reads at once, save pages
+	selected   int // records whose data the answer has
 	refused    *gqlerror.Error
 }
 
@@ -148,6 +154,7 @@ func (m *meter) field(f *ast.Field) cost {
 		m.readArguments(f)
 		m.most = max(m.most, m.batch)
 		total := own.plus(m.times(f, m.measure(f.SelectionSet)))
+		m.selected += total.data
 		total.data = max(total.data, m.reads(f.Name))
 		return total
 	case "Record":

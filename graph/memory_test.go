@@ -2,6 +2,7 @@ package graph_test
 
 import (
 	"bufio"
+	"encoding/binary"
 	"fmt"
 	"net"
 	"net/http"
@@ -190,12 +191,55 @@ func TestOperationsWithoutMemory(t *testing.T) {
 	eventually(t, "all is given back", func() bool { return input.Used() == 0 && output.Used() == 0 })
 }
 
+// Writes that select little of what they may read hold little, however many there
+// are in a document: they run one after the other.
+func TestManyWritesOfOneDocumentHoldLittle(t *testing.T) {
+	t.Parallel()
+	pool := budget.New(32 << 20)
+	a := newAPI(t, options{output: pool})
+	takeLarge(t, pool)
+	var document strings.Builder
+	for i := range 50 {
+		fmt.Fprintf(&document, `a%d: setRecord(input: {id: "%d", data: ""}) {status} `, i, i)
+	}
+	a.as("alice").ok(t, "mutation {"+document.String()+"}", nil).is("SUCCESS", "a49", "status")
+}
+
+// takeLarge takes all that there is for large grants, and tells how much that is.
+func takeLarge(t *testing.T, p *budget.Pool) int64 {
+	t.Helper()
+	for range 6 {
+		if _, err := p.Acquire(t.Context(), p.Size()/8); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return p.Used()
+}
+
+// What is left of a message for which there is no memory holds none.
+func TestSkippedMessagesHoldNothing(t *testing.T) {
+	t.Parallel()
+	input := budget.New(32 << 20)
+	a := newAPI(t, options{input: input})
+	s := dialSocket(t, a)
+	before := takeLarge(t, input)
+	refused := input.Refused()
+	const size, sent = 1 << 20, 200 << 10
+	frame := binary.BigEndian.AppendUint64([]byte{0x81, 0x80 | 127}, size)
+	frame = append(frame, make([]byte, 4+sent)...) // masked by zeros
+	if _, err := s.ws.NetConn().Write(frame); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the message is refused", func() bool { return input.Refused() > refused })
+	eventually(t, "nothing is held for it", func() bool { return input.Used() == before })
+}
+
 // fill takes all of a pool, for owners that hold nothing else.
 func fill(t *testing.T, p *budget.Pool) (free func()) {
 	t.Helper()
 	var grants []*budget.Grant
 	for p.Used() < p.Size() {
-		g, err := p.Acquire(t.Context(), min(p.Size()/32, p.Size()-p.Used()))
+		g, err := p.Acquire(t.Context(), min(p.Size()/64, p.Size()-p.Used()))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -50,8 +50,9 @@ func (s *socket) readMessage(ctx context.Context) (frame int, data []byte, input
 	}
 	if !more {
 		input.Shrink(budget.Input(int64(len(data))))
-	}
-	if more && err == nil {
+	} else if err == nil {
+		input.Release() // the client may take its time for the rest
+		input = nil
 		_, err = io.Copy(io.Discard, r)
 	}
 	if err == nil && !errors.Is(cut, errTooLong) && (cut != nil || !grow(input, data)) {

@@ -19,7 +19,6 @@ package budget
 import (
 	"context"
 	"errors"
-	"io"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -33,26 +32,18 @@ const (
 	// waitTime is how long a request waits for memory. It is longer than a
 	// stalled peer may keep it.
 	waitTime = 3 * time.Second
-	// stall is how long a peer may make no progress while others wait, and
-	// shortStall how long if its debt is higher than that of one of them.
-	stall      = time.Second
-	shortStall = 100 * time.Millisecond
-	// lookEvery is how often stalled peers are looked for while others wait.
-	lookEvery = 50 * time.Millisecond
 	// maxWaiting bounds those who wait, for they hold something, too.
 	maxWaiting = 512
 )
 
 // Pool is the memory. It is safe for concurrent use. A nil Pool grants all.
 //
-// A quarter of it is kept for small grants, of up to a 32nd of the pool each: they
-// are over soon, and must not wait until large answers have reached slow peers.
+// Some of it is kept for small grants: see kind.
 type Pool struct {
 	size int64
 
 	mu      sync.Mutex
-	used    int64
-	large   int64              // of used, by grants that are not small
+	used    [kinds]int64
 	holders map[string]*holder // by the name of a share
 	waiting []*waiter          // in the order in which they came
 	watched map[*Grant]struct{}
@@ -80,39 +71,15 @@ func New(bytes int64) *Pool {
 type Grant struct {
 	pool   *Pool
 	shares []Share
-	large  bool
 
 	// Under the pool's mutex.
-	bytes int64
-	peer  *Progress
-	cut   func()
+	kind     kind
+	bytes    int64
+	released bool
+	peer     *Progress
+	cut      func()
 
 	cutting sync.Mutex // held while cut runs; taken before the pool's
-}
-
-// Progress is when a peer was last seen to take or send something. It is safe
-// for concurrent use.
-type Progress struct{ at atomic.Int64 } // Unix nanoseconds
-
-// Made tells that the peer makes progress now.
-func (p *Progress) Made() { p.at.Store(time.Now().UnixNano()) }
-
-// Reader reads from r what a peer sends, and notes each piece as progress.
-func (p *Progress) Reader(r io.Reader) io.Reader { return progressReader{r, p} }
-
-type progressReader struct {
-	io.Reader
-	peer *Progress
-}
-
-func (r progressReader) Read(data []byte) (int, error) {
-	n, err := r.Reader.Read(data)
-	r.peer.Made()
-	return n, err
-}
-
-func (p *Progress) since(now time.Time) time.Duration {
-	return time.Duration(now.UnixNano() - p.at.Load())
 }
 
 type waiter struct {
@@ -131,10 +98,8 @@ func (p *Pool) Acquire(ctx context.Context, bytes int64, shares ...Share) (*Gran
 	if p == nil {
 		return nil, nil
 	}
-	g := &Grant{pool: p, shares: shares, bytes: bytes, large: bytes > p.size/32}
-	if g.large {
-		g.bytes = min(bytes, p.size/4*3)
-	}
+	g := &Grant{pool: p, shares: shares, kind: p.kindOf(bytes)}
+	g.bytes = min(bytes, p.most(g.kind))
 	p.mu.Lock()
 	if what, _ := p.room(g); what == nothing && len(p.waiting) == 0 {
 		p.take(g, g.bytes)
@@ -233,11 +198,7 @@ func (p *Pool) room(g *Grant) (obstacle, Share) {
 			return ownShare, share
 		}
 	}
-	small := p.used - p.large
-	switch {
-	case g.large && p.large+g.bytes > p.size/4*3, p.used+g.bytes > p.size:
-		return thePool, Share{}
-	case !g.large && small+g.bytes > p.size/4 && slices.ContainsFunc(p.waiting, func(w *waiter) bool { return w.grant.large }):
+	if !p.fits(g.kind, g.bytes) || p.largerWaits(g.kind) && p.usedUpTo(g.kind)+g.bytes > p.size-p.most(g.kind+1) {
 		return thePool, Share{}
 	}
 	return nothing, Share{}
@@ -252,17 +213,11 @@ func (p *Pool) serve() {
 		w.rank = p.rank(w.grant, now)
 	}
 	slices.SortStableFunc(p.waiting, func(a, b *waiter) int { return a.rank - b.rank })
-	var full [2]bool // for small and large ones
+	var full [kinds]bool
 	var blocked []Share
-	kind := func(g *Grant) int {
-		if g.large {
-			return 1
-		}
-		return 0
-	}
 	p.waiting = slices.DeleteFunc(p.waiting, func(w *waiter) bool {
 		g := w.grant
-		if full[kind(g)] || slices.ContainsFunc(g.shares, func(s Share) bool { return slices.Contains(blocked, s) }) {
+		if full[g.kind] || slices.ContainsFunc(g.shares, func(s Share) bool { return slices.Contains(blocked, s) }) {
 			return false
 		}
 		switch what, share := p.room(g); what {
@@ -270,7 +225,7 @@ func (p *Pool) serve() {
 			blocked = append(blocked, share)
 			return false
 		case thePool:
-			full[kind(g)] = true
+			full[g.kind] = true
 			return false
 		}
 		p.take(g, g.bytes)
@@ -281,10 +236,7 @@ func (p *Pool) serve() {
 
 // take moves bytes to a grant, or back if they are below zero, under the mutex.
 func (p *Pool) take(g *Grant, bytes int64) {
-	p.used += bytes
-	if g.large {
-		p.large += bytes
-	}
+	p.used[g.kind] += bytes
 	now := time.Now()
 	for _, share := range g.shares {
 		h := p.holders[share.Name]
@@ -322,7 +274,7 @@ func (g *Grant) Shrink(bytes int64) {
 }
 
 // Grow gets more without waiting, up to a number of bytes in all. It is false if
-// there is no room.
+// there is no room, or after Release.
 func (g *Grant) Grow(bytes int64) bool {
 	if g == nil {
 		return true
@@ -331,10 +283,14 @@ func (g *Grant) Grow(bytes int64) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	more := bytes - g.bytes
-	if more <= 0 {
-		return true
+	if g.released || more <= 0 {
+		return !g.released
 	}
-	if p.used+more > p.size || g.large && p.large+more > p.size/4*3 {
+	grown := max(g.kind, p.kindOf(bytes))
+	p.used[g.kind] -= g.bytes
+	fits := p.fits(grown, bytes)
+	p.used[g.kind] += g.bytes
+	if !fits {
 		p.refused.Add(1)
 		return false
 	}
@@ -344,6 +300,9 @@ func (g *Grant) Grow(bytes int64) bool {
 			return false
 		}
 	}
+	p.used[g.kind] -= g.bytes
+	g.kind = grown
+	p.used[g.kind] += g.bytes
 	p.take(g, more)
 	g.bytes = bytes
 	return true
@@ -354,115 +313,11 @@ func (g *Grant) Release() {
 	if g == nil {
 		return
 	}
+	g.pool.mu.Lock()
+	g.released = true
+	g.pool.mu.Unlock()
 	g.Unwatch()
 	g.Shrink(0)
-}
-
-// Watch has cut called, once, if the peer makes no progress for about a second
-// while others wait for this memory: the grant is for as long as the peer takes,
-// and must not be held by one that only stays. The second begins now if the peer
-// never made progress, else when it last did. cut does not call back.
-func (g *Grant) Watch(peer *Progress, cut func()) {
-	if g == nil {
-		return
-	}
-	peer.at.CompareAndSwap(0, time.Now().UnixNano())
-	g.pool.mu.Lock()
-	defer g.pool.mu.Unlock()
-	if g.peer == nil {
-		g.pool.lend(g, g.bytes)
-	}
-	g.peer, g.cut = peer, cut
-	g.pool.watched[g] = struct{}{}
-}
-
-// lend notes bytes that a peer keeps, or no longer if they are below zero, under
-// the mutex.
-func (p *Pool) lend(g *Grant, bytes int64) {
-	now := time.Now()
-	for _, share := range g.shares {
-		if h := p.holders[share.Name]; h != nil {
-			h.settle(now)
-			h.lent += bytes
-		}
-	}
-}
-
-// Unwatch ends Watch: from then on, cut is neither running nor called.
-func (g *Grant) Unwatch() {
-	if g == nil {
-		return
-	}
-	p := g.pool
-	p.mu.Lock()
-	if g.peer == nil {
-		p.mu.Unlock()
-		return
-	}
-	p.lend(g, -g.bytes)
-	g.peer, g.cut = nil, nil
-	delete(p.watched, g)
-	p.mu.Unlock()
-	g.cutting.Lock() // until a cut that was begun has ended
-	defer g.cutting.Unlock()
-}
-
-// look looks for stalled peers while somebody waits, under the mutex.
-func (p *Pool) look() {
-	if p.looking || len(p.waiting) == 0 {
-		return
-	}
-	p.looking = true
-	time.AfterFunc(lookEvery, p.cutStalled)
-}
-
-func (p *Pool) cutStalled() {
-	p.mu.Lock()
-	p.looking = false
-	stalled := p.stalled(time.Now())
-	p.look()
-	p.mu.Unlock()
-	for _, g := range stalled {
-		g.cutting.Lock()
-		p.mu.Lock()
-		cut := g.cut // nil if the grant is not watched any more
-		g.cut = nil
-		p.mu.Unlock()
-		if cut != nil {
-			cut()
-		}
-		g.cutting.Unlock()
-	}
-}
-
-// stalled are the grants to cut: each keeps others waiting, either for the pool or
-// for a share of its own. They are not watched any more. Under the mutex.
-func (p *Pool) stalled(now time.Time) (stalled []*Grant) {
-	if len(p.waiting) == 0 {
-		return nil
-	}
-	p.serve() // which sorts those who still wait by their rank
-	lowest := map[Share]int{}
-	for _, w := range p.waiting {
-		what, share := p.room(w.grant) // the zero Share stands for the pool
-		if _, ok := lowest[share]; what != nothing && !ok {
-			lowest[share] = w.rank
-		}
-	}
-	for g := range p.watched {
-		rank, waits := lowest[Share{}]
-		for _, share := range g.shares {
-			if other, ok := lowest[share]; ok && (!waits || other < rank) {
-				rank, waits = other, true
-			}
-		}
-		still := g.peer.since(now)
-		if waits && (still >= stall || still >= shortStall && p.rank(g, now) > rank) {
-			stalled = append(stalled, g)
-			delete(p.watched, g)
-		}
-	}
-	return stalled
 }
 
 // Size is how many bytes the pool has.
@@ -472,7 +327,7 @@ func (p *Pool) Size() int64 { return p.size }
 func (p *Pool) Used() int64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.used
+	return p.usedUpTo(kinds - 1)
 }
 
 // Waiting is how many requests wait now.
