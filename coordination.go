@@ -96,8 +96,8 @@ func coordinateByRedis(ctx context.Context, cfg config.Config, fences *locker.Lo
 	if err != nil {
 		return coordination{}, fmt.Errorf("REDIS_URL: %w", err)
 	}
-	bus := redisbus.New(client, log)
-	var options []redisnonce.Option
+	bus := redisbus.New(client, log, redisbus.WithPrefix(cfg.RedisPrefix))
+	options := []redisnonce.Option{redisnonce.WithPrefix(cfg.RedisPrefix)}
 	if cfg.NonceStrict {
 		options = append(options, redisnonce.Strict())
 	}
@@ -106,11 +106,11 @@ func coordinateByRedis(ctx context.Context, cfg config.Config, fences *locker.Lo
 	figures.Gauge("syncline_nonces_alone", "Nonces let in by this instance's memory alone, while Redis was away.", func() float64 { return float64(nonces.Alone()) })
 	return coordination{
 		bus:               bus,
-		locker:            redislock.New(client, fences),
+		locker:            redislock.New(client, fences, redislock.WithPrefix(cfg.RedisPrefix)),
 		nonces:            nonces,
 		serveFrom:         nextSecond(),
 		checks:            []health.Check{{Name: "redis", Degrades: !cfg.NonceStrict, Probe: func(ctx context.Context) error { return client.Ping(ctx).Err() }}},
-		rates:             redisrates.New(client, "syncline"),
+		rates:             redisrates.New(client, cfg.RedisPrefix),
 		run:               untilDone,
 		whileHintsAreLost: bus.WhileAway,
 		close:             func() { bus.Close(); _ = client.Close() },

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
 
@@ -61,7 +62,7 @@ const flushTime = time.Second
 
 func serve(ctx context.Context, cfg config.Config, db *storage.DB, stderr *logqueue.Queue) error {
 	log := newLog(cfg, stderr)
-	for _, warning := range db.Warnings {
+	for _, warning := range slices.Concat(cfg.Warnings, db.Warnings) {
 		log.Warn(warning)
 	}
 	figures := metrics.New()
@@ -129,10 +130,9 @@ func serve(ctx context.Context, cfg config.Config, db *storage.DB, stderr *logqu
 		Loops: []func(context.Context) error{feeds.Run, lockService.Run, gate.Run, shared.run, recovery.Run, sweeper.Run, func(ctx context.Context) error {
 			return shared.whileHintsAreLost(ctx, func() { feeds.PollSoon(); lockService.PollSoon() })
 		}},
-		Drain: func(ctx context.Context) error {
-			state.Drain()
-			return transports.Shutdown(ctx)
-		},
+		Leave:   state.Drain,
+		Delay:   cfg.DrainDelay,
+		Drain:   transports.Shutdown,
 		Timeout: cfg.ShutdownTimeout,
 		Log:     log,
 	}

@@ -48,7 +48,7 @@ func startNginxWith(t *testing.T, address, conf string) (logFile string) {
 		t.Fatal(err)
 	}
 	logFile = filepath.Join(dir, "log")
-	runNginx(t, logFile, program, "-p", dir, "-c", file, "-e", "stderr", "-g", "daemon off; pid "+filepath.Join(dir, "pid")+";")
+	runProxy(t, logFile, program, "-p", dir, "-c", file, "-e", "stderr", "-g", "daemon off; pid "+filepath.Join(dir, "pid")+";")
 	awaitListener(t, address)
 	return logFile
 }
@@ -61,9 +61,9 @@ func temporaryPaths(dir string) string {
 	return lines.String()
 }
 
-// runNginx runs it below a shell that stops it when its standard input ends, which
+// runProxy runs a proxy below a shell that stops it when its standard input ends, which
 // happens even when the test process is killed. Its log is shown if the test fails.
-func runNginx(t *testing.T, logFile string, words ...string) {
+func runProxy(t *testing.T, logFile string, words ...string) {
 	t.Helper()
 	log, err := os.Create(logFile)
 	if err != nil {
@@ -83,7 +83,7 @@ func runNginx(t *testing.T, logFile string, words ...string) {
 		_ = cmd.Wait() // the shell's status is of no interest
 		log.Close()
 		if t.Failed() {
-			t.Logf("nginx said:\n%s", read(t, logFile))
+			t.Logf("it said:\n%s", read(t, logFile))
 		}
 	})
 }
@@ -99,7 +99,7 @@ func awaitListener(t *testing.T, address string) {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("nginx is not ready after 30 s: %v", err)
+			t.Fatalf("the proxy is not ready after 30 s: %v", err)
 		}
 	}
 }

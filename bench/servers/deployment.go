@@ -18,7 +18,6 @@ var Deployments = []struct {
 	Deployment
 }{
 	{"sqlite", Deployment{Instances: 1}},
-	{"sqlite-redis", Deployment{Redis: true, Instances: 1}},
 	{"postgres", Deployment{Postgres: true, Instances: 1}},
 	{"postgres-redis", Deployment{Postgres: true, Redis: true, Instances: 1}},
 	{"postgres-2", Deployment{Postgres: true, Instances: 2}},

@@ -29,6 +29,8 @@ type Config struct {
 	MinFreeDisk Size   `env:"MIN_FREE_DISK" envDefault:"256MiB"`
 	DatabaseURL string `env:"DATABASE_URL"`
 	RedisURL    string `env:"REDIS_URL"`
+	// RedisPrefix begins the names of all keys and channels in Redis.
+	RedisPrefix string `env:"REDIS_PREFIX" envDefault:"syncline"`
 	// DatabaseMaxConnections bounds this instance's connections to PostgreSQL.
 	DatabaseMaxConnections int `env:"DATABASE_MAX_CONNECTIONS" envDefault:"16"`
 
@@ -92,9 +94,14 @@ type Config struct {
 	MutationRetention  Retention `env:"MUTATION_RETENTION" envDefault:"30d"`
 
 	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT" envDefault:"20s"`
-	LogLevel        slog.Level    `env:"LOG_LEVEL" envDefault:"info"`
-	LogFormat       LogFormat     `env:"LOG_FORMAT" envDefault:"text"`
-	LogAddresses    bool          `env:"LOG_ADDRESSES" envDefault:"true"`
+	// DrainDelay is how long a stopping instance serves on while it is not ready.
+	DrainDelay   time.Duration `env:"DRAIN_DELAY"`
+	LogLevel     slog.Level    `env:"LOG_LEVEL" envDefault:"info"`
+	LogFormat    LogFormat     `env:"LOG_FORMAT" envDefault:"text"`
+	LogAddresses bool          `env:"LOG_ADDRESSES" envDefault:"true"`
+
+	// Warnings are what an operator should know of the environment, one line each.
+	Warnings []string
 }
 
 // LogFormat is how log lines look.
@@ -111,6 +118,10 @@ const (
 func Load(environ []string) (Config, error) {
 	var c Config
 	environment := env.ToMap(environ)
+	if err := checkTexts(environment); err != nil {
+		return Config{}, err
+	}
+	c.Warnings = nearMisses(environment)
 	if err := env.ParseWithOptions(&c, env.Options{Environment: environment}); err != nil {
 		return Config{}, oneLine(err, environ)
 	}
@@ -126,8 +137,18 @@ func Load(environ []string) (Config, error) {
 	if c.FeedPollInterval == 0 {
 		c.FeedPollInterval = defaultPollInterval(c)
 	}
+	if _, set := environment["DRAIN_DELAY"]; !set && c.DatabaseURL != "" {
+		c.DrainDelay = siblingsDrainDelay
+	}
+	if _, set := environment["SQLITE_DIR_PATH"]; set && c.DatabaseURL != "" {
+		c.Warnings = append(c.Warnings, "SQLITE_DIR_PATH is not used: DATABASE_URL is set")
+	}
 	return c, c.check()
 }
+
+// siblingsDrainDelay is how long balancers take, as a rule, to see that an instance
+// among others is not ready any more.
+const siblingsDrainDelay = 5 * time.Second
 
 // defaultPollInterval is short where no broker tells one instance of another's writes.
 func defaultPollInterval(c Config) time.Duration {
@@ -155,6 +176,7 @@ func (c Config) check() error {
 		{"CONNECTION_MAX_AGE", c.ConnectionMaxAge, time.Second},
 		{"CRL_MAX_AGE", c.CRLMaxAge, time.Minute},
 		{"SHUTDOWN_TIMEOUT", c.ShutdownTimeout, time.Second},
+		{"DRAIN_DELAY", c.DrainDelay, 0},
 	} {
 		if d.value < d.minimum {
 			return fmt.Errorf("%s: must be at least %s", d.name, d.minimum)
@@ -194,6 +216,10 @@ func (c Config) check() error {
 	return c.checkRest()
 }
 
+// maxDrainDelay is more than any balancer needs, and less than what keeps a
+// deployment from ending.
+const maxDrainDelay = 10 * time.Minute
+
 // maxRate is more than any machine can do.
 const maxRate = 1_000_000_000
 
@@ -220,10 +246,22 @@ func (c Config) checkRest() error {
 		return errors.New("CRL_URL: has no meaning without CA_CERT")
 	case c.CRLURL != "" && !isHTTP(c.CRLURL):
 		return errors.New("CRL_URL: must be an http or https URL")
+	case c.RedisURL != "" && c.DatabaseURL == "":
+		return errors.New("REDIS_URL: has no meaning without DATABASE_URL: instances that share Redis share a PostgreSQL, too")
+	case !isPrefix(c.RedisPrefix):
+		return fmt.Errorf("REDIS_PREFIX: %q is not 1 to 64 letters, digits, dots, colons, - and _", c.RedisPrefix)
+	case c.DrainDelay > maxDrainDelay:
+		return fmt.Errorf("DRAIN_DELAY: must be at most %s", maxDrainDelay)
 	case c.NonceStrict && c.RedisURL == "":
 		return errors.New("NONCE_STRICT: has no meaning without REDIS_URL")
 	}
 	return nil
+}
+
+// isPrefix leaves out braces, which say in a cluster which keys belong together, and
+// what patterns are made of.
+func isPrefix(s string) bool {
+	return s != "" && len(s) <= 64 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:-_") == ""
 }
 
 // isOrigin tells whether a list's entry can match what a browser sends. One *

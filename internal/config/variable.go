@@ -14,7 +14,9 @@ func variable(field string) string {
 func Variables() []string {
 	var names []string
 	for f := range reflect.TypeFor[Config]().Fields() {
-		names = append(names, f.Tag.Get("env"))
+		if name := f.Tag.Get("env"); name != "" {
+			names = append(names, name)
+		}
 	}
 	return names
 }

@@ -115,11 +115,12 @@ func (c captured) mustNotServe(t *testing.T, server *testservers.Syncline, code 
 // What was captured serves nowhere, whatever restarts and whatever Redis forgets.
 func TestCapturedRequestsServeNowhere(t *testing.T) {
 	t.Parallel()
+	postgres := testservers.StartPostgres(t)
 	for _, strict := range []string{"NONCE_STRICT=true", "NONCE_STRICT=false"} {
 		t.Run(strict, func(t *testing.T) {
 			t.Parallel()
-			redis := testservers.StartRedis(t)
-			server := testservers.StartSyncline(t, "REDIS_URL="+redis.URL(), strict)
+			redis, database := testservers.StartRedis(t), postgres.NewURL(t)
+			server := testservers.StartSyncline(t, "DATABASE_URL="+database, "REDIS_URL="+redis.URL(), strict)
 			first := capture(t, server)
 			first.mustServe(t, server)
 			first.mustNotServe(t, server, "NONCE_REUSED")
@@ -139,7 +140,7 @@ func TestCapturedRequestsServeNowhere(t *testing.T) {
 			third := capture(t, server)
 			third.mustServe(t, server)
 
-			sibling := testservers.StartSyncline(t, "REDIS_URL="+redis.URL(), strict, "PUBLIC_AUTHORITIES="+server.Address)
+			sibling := testservers.StartSyncline(t, "DATABASE_URL="+database, "REDIS_URL="+redis.URL(), strict, "PUBLIC_AUTHORITIES="+server.Address)
 			third.mustNotServe(t, sibling, "NONCE_REUSED")
 			fourth := capture(t, server)
 			fourth.mustServe(t, server)

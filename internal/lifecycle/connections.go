@@ -34,8 +34,9 @@ const (
 // refusal is sent to a connection that is one too many.
 const refusal = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n"
 
-// boundedListener keeps the bound. When it is reached, the connection that waits
-// longest for a request gives way, or else the new one is refused.
+// boundedListener keeps the bound. When it is reached, or an address has its share,
+// the connection (of that address) that waits longest for a request gives way, or
+// else the new one is refused.
 type boundedListener struct {
 	net.Listener
 	bound Connections
@@ -81,13 +82,14 @@ func (l *boundedListener) admit(c *boundedConn) bool {
 		}
 	}
 	l.mu.Lock()
-	if c.network.IsValid() && l.of[c.network] >= max(1, l.bound.Most/addressPart) {
-		l.mu.Unlock()
-		return false
-	}
+	share := c.network.IsValid() && l.of[c.network] >= max(1, l.bound.Most/addressPart)
 	var idlest net.Conn
-	if l.open >= l.bound.Most {
-		if idlest = l.idlest(time.Now()); idlest == nil {
+	if share || l.open >= l.bound.Most {
+		of := netip.Prefix{}
+		if share {
+			of = c.network
+		}
+		if idlest = l.idlest(time.Now(), of); idlest == nil {
 			l.mu.Unlock()
 			return false
 		}
@@ -104,11 +106,13 @@ func (l *boundedListener) admit(c *boundedConn) bool {
 	return true
 }
 
-// idlest is the connection that waits longest for a request, under the mutex.
-func (l *boundedListener) idlest(now time.Time) (found net.Conn) {
+// idlest is the connection that waits longest for a request, of a network if that
+// is valid, under the mutex.
+func (l *boundedListener) idlest(now time.Time, of netip.Prefix) (found net.Conn) {
 	oldest := now.Add(-idleGrace)
 	for conn, since := range l.waiting {
-		if since.Before(oldest) {
+		c, ok := conn.(*boundedConn)
+		if since.Before(oldest) && (!of.IsValid() || ok && c.network == of) {
 			found, oldest = conn, since
 		}
 	}

@@ -118,3 +118,34 @@ func TestIdleConnectionsGiveWay(t *testing.T) {
 		t.Errorf("the idle connection: %v", err)
 	}
 }
+
+// Who has idle connections of an address's share takes none from others there.
+func TestIdleConnectionsOfAnAddressGiveWay(t *testing.T) {
+	t.Parallel()
+	address := start(t, lifecycle.Connections{Most: 16})
+	var idle []net.Conn
+	for range 4 {
+		conn, code := connect(t, address, "127.0.0.2", "/")
+		if code != http.StatusOK {
+			t.Fatal(code)
+		}
+		idle = append(idle, conn)
+	}
+	other, _ := connect(t, address, "127.0.0.3", "/") // is not the one to give way
+	code := http.StatusServiceUnavailable
+	testservers.Await(t, "one that idles gives way", func(context.Context) bool {
+		_, code = connect(t, address, "127.0.0.2", "/")
+		return code != http.StatusServiceUnavailable
+	})
+	if code != http.StatusOK {
+		t.Errorf("beside idle connections of the same address: %d", code)
+	}
+	_ = idle[0].SetReadDeadline(time.Now().Add(20 * time.Second))
+	if _, err := idle[0].Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		t.Errorf("the connection that idled longest: %v", err)
+	}
+	fmt.Fprint(other, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	if code := status(t, other); code != http.StatusOK {
+		t.Errorf("another address's connection: %d", code)
+	}
+}

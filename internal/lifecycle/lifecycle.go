@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -19,8 +20,11 @@ const (
 	readHeaderTimeout = 10 * time.Second
 	readTimeout       = time.Minute
 	writeTimeout      = 2 * time.Minute // streams set their own
-	idleTimeout       = 2 * time.Minute
-	maxHeaderBytes    = 32 << 10
+	// idleTimeout is longer than any proxy keeps an idle connection by default: a
+	// server that closes first may do so while a request is on its way. Envoy's hour
+	// is the longest. What idles gives way to what comes, so that it costs nobody.
+	idleTimeout    = 65 * time.Minute
+	maxHeaderBytes = 32 << 10
 )
 
 // Listener is an address and what it serves.
@@ -38,15 +42,23 @@ type Server struct {
 	// Loops run beside the listeners until everything is drained. One that ends
 	// before with an error ends the server.
 	Loops []func(context.Context) error
+	// Leave is called first when the server is to stop, for those who ask whether it
+	// is ready. It may be nil.
+	Leave func()
+	// Delay is how long it serves on after that, so that who asks has time to send
+	// requests elsewhere.
+	Delay time.Duration
 	// Drain ends the connections that http.Server does not know, while requests
 	// in flight are answered.
 	Drain func(context.Context) error
 	// Timeout bounds the drain: what is not done by then is cut off.
 	Timeout time.Duration
 	Log     *slog.Logger
+
+	leaving atomic.Bool
 }
 
-// Run serves until ctx ends, then drains: no new connections, requests in
+// Run serves until ctx ends, goes on for the delay, then drains: no new connections, requests in
 // flight answered, streams told to come back elsewhere, loops stopped. The
 // error is nil after an end that was asked for, also if the drain had to cut
 // something off.
@@ -66,6 +78,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	select {
 	case <-ctx.Done():
+		s.leave(failed)
 	case <-failed.Done():
 	}
 	s.drain(servers)
@@ -106,6 +119,7 @@ func (s *Server) listen(ctx context.Context) ([]*server, error) {
 			return nil, fmt.Errorf("cannot listen: %w", err)
 		}
 		s.Log.Info("listening", "for", l.Name, "address", listener.Addr().String())
+		listener = &tellingListener{Listener: listener, log: s.Log}
 		var note func(net.Conn, http.ConnState)
 		if l.Connections.Most > 0 {
 			bounded := newBoundedListener(listener, l.Connections)
@@ -113,7 +127,7 @@ func (s *Server) listen(ctx context.Context) ([]*server, error) {
 		}
 		servers = append(servers, &server{listener: listener, Server: http.Server{
 			ConnState:         note,
-			Handler:           l.Handler,
+			Handler:           s.lastRequests(l.Handler),
 			ReadHeaderTimeout: readHeaderTimeout,
 			ReadTimeout:       readTimeout,
 			WriteTimeout:      writeTimeout,
@@ -123,6 +137,35 @@ func (s *Server) listen(ctx context.Context) ([]*server, error) {
 		}})
 	}
 	return servers, nil
+}
+
+// leave serves on for the delay. Connections end with the request that they carry,
+// so that none is closed later under one that is on its way.
+func (s *Server) leave(failed context.Context) {
+	if s.Leave != nil {
+		s.Leave()
+	}
+	if s.Delay == 0 {
+		return
+	}
+	s.Log.Info("not ready any more, serving on", "delay", s.Delay)
+	s.leaving.Store(true)
+	timer := time.NewTimer(s.Delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-failed.Done():
+	}
+}
+
+// lastRequests asks clients to come back by another connection while the server leaves.
+func (s *Server) lastRequests(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.leaving.Load() {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 func (s *Server) drain(servers []*server) {

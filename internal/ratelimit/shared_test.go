@@ -20,11 +20,11 @@ const (
 // them alone, and serves; when it is back they share them again.
 func TestLimitsAreShared(t *testing.T) {
 	t.Parallel()
-	redis := testservers.StartRedis(t)
+	redis, database := testservers.StartRedis(t), testservers.StartPostgres(t).NewURL(t)
 	var instances [2]server
 	for i := range instances {
 		// A minute's worth is 60,000; five modest requests a second are less than comes back.
-		instances[i] = start(t, "RATE_COST=1000", "RATE_CONNECTIONS=4", "RATE_ADDRESS_FACTOR=0", "REDIS_URL="+redis.URL())
+		instances[i] = start(t, "RATE_COST=1000", "RATE_CONNECTIONS=4", "RATE_ADDRESS_FACTOR=0", "DATABASE_URL="+database, "REDIS_URL="+redis.URL())
 	}
 	shared := func(when string) {
 		key := newKey(t)

@@ -94,7 +94,8 @@ func (s *Syncline) Start() {
 	args := append(slices.Clone(s.command), binary)
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Env = append(os.Environ(), "LISTEN_ADDRESS="+s.Address, "SQLITE_DIR_PATH="+s.Dir, "LOG_LEVEL=warn",
-		"RATE_LIMITS=off") // a test's load comes from one address
+		"RATE_LIMITS=off", // a test's load comes from one address
+		"DRAIN_DELAY=0s")  // nobody asks whether it is ready
 	cmd.Env = append(cmd.Env, s.env...)
 	s.process = launch(s.t, cmd)
 	s.process.await(s.t, "the server", func(ctx context.Context) bool {
