@@ -3,7 +3,9 @@ package synckit
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"strconv"
+	"time"
 )
 
 // ClockKey is the metadata key of an event's clock: one more than the highest
@@ -13,30 +15,70 @@ import (
 // of what makes two events the same.
 const ClockKey = "synckit.clock"
 
+// TimeKey is the metadata key of an event's time, in microseconds since 1970: when
+// it was stored by its writer's log, by a hybrid logical clock. It is the wall
+// clock's time, or one microsecond above the latest time that the log has seen if
+// that is later, but does not follow times that are more than MaxAhead ahead: such a
+// clock is wrong. A Log sets it together with the clock; it is no part of what makes
+// two events the same.
+const TimeKey = "synckit.time"
+
+// MaxAhead is how far ahead of the wall clock an event's time may be and still be
+// believed.
+const MaxAhead = 24 * time.Hour
+
 // maxClock is the largest clock that JSON numbers carry exactly everywhere. A
 // larger one, which only a faulty peer sends, counts as none.
 const maxClock = 1<<53 - 1
 
 // Clock is the event's clock; 0 if it has none.
-func (e EncodedEvent) Clock() uint64 {
+func (e EncodedEvent) Clock() uint64 { clock, _ := e.marks(); return clock }
+
+// Time is the event's time; zero if it has none.
+func (e EncodedEvent) Time() time.Time { _, micros := e.marks(); return timeOf(micros) }
+
+func (e EncodedEvent) marks() (clock, micros uint64) {
 	var metadata struct {
 		Clock json.Number `json:"synckit.clock"`
+		Time  json.Number `json:"synckit.time"`
 	}
 	if len(e.Metadata) == 0 || json.Unmarshal(e.Metadata, &metadata) != nil {
-		return 0
+		return 0, 0
 	}
-	return parseClock(metadata.Clock.String())
+	return parseClock(metadata.Clock.String()), parseClock(metadata.Time.String())
 }
 
-// WithClock is the event with another clock; 0 takes it away.
+func timeOf(micros uint64) time.Time {
+	if micros == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(int64(micros)).UTC()
+}
+
+// WithClock is the event with another clock; 0 takes away both clock and time.
 func (e EncodedEvent) WithClock(clock uint64) EncodedEvent {
-	e.Metadata = setClock(e.Metadata, min(clock, maxClock))
+	_, micros := e.marks()
+	if clock == 0 {
+		micros = 0
+	}
+	e.Metadata = setMarks(e.Metadata, min(clock, maxClock), micros)
 	return e
 }
 
+// Stamped is the event with the clock and the time that a log gives it.
+func (e EncodedEvent) Stamped(clock uint64, at time.Time) EncodedEvent {
+	e.Metadata = setMarks(e.Metadata, min(clock, maxClock), uint64(max(at.UnixMicro(), 0)))
+	return e
+}
+
+// TimeOf is an event's time; zero if it has none.
+func TimeOf(e Event) time.Time { return timeOf(numberOf(e.Metadata()[TimeKey])) }
+
 // ClockOf is an event's clock; 0 if it has none.
-func ClockOf(e Event) uint64 {
-	switch clock := e.Metadata()[ClockKey].(type) {
+func ClockOf(e Event) uint64 { return numberOf(e.Metadata()[ClockKey]) }
+
+func numberOf(value interface{}) uint64 {
+	switch clock := value.(type) {
 	case json.Number:
 		return parseClock(clock.String())
 	case float64:
@@ -58,9 +100,12 @@ func parseClock(text string) uint64 {
 	return clock
 }
 
-// setClock gives metadata with another clock, in the one way in which Encode
+// setMarks gives metadata with another clock and time, in the one way in which Encode
 // would write it. What is no JSON object stays as it is.
-func setClock(metadata json.RawMessage, clock uint64) json.RawMessage {
+func setMarks(metadata json.RawMessage, clock, micros uint64) json.RawMessage {
+	if len(metadata) == 0 && clock > 0 && micros > 0 { // as most apps' events are
+		return fmt.Appendf(nil, `{"%s":%d,"%s":%d}`, ClockKey, clock, TimeKey, micros)
+	}
 	values := map[string]interface{}{}
 	if len(metadata) > 0 {
 		decoder := json.NewDecoder(bytes.NewReader(metadata))
@@ -70,8 +115,12 @@ func setClock(metadata json.RawMessage, clock uint64) json.RawMessage {
 		}
 	}
 	delete(values, ClockKey)
+	delete(values, TimeKey)
 	if clock > 0 {
 		values[ClockKey] = clock
+	}
+	if micros > 0 {
+		values[TimeKey] = micros
 	}
 	if len(values) == 0 {
 		return nil

@@ -20,7 +20,7 @@ type Event interface {
 	// or a transport it is a json.RawMessage; DecodeData reads both.
 	Data() interface{}
 	// Metadata is about the event: its time, its author. May be nil. A log adds
-	// the key ClockKey.
+	// the keys ClockKey and TimeKey.
 	Metadata() map[string]interface{}
 }
 
@@ -151,11 +151,11 @@ func (e EncodedEvent) Decode() (Event, error) {
 // does: an encoding that is marshalled on its way stays what it was.
 func compact(data json.RawMessage) (json.RawMessage, error) { return json.Marshal(data) }
 
-// Same tells whether two encodings are of one event: all but the clock counts.
+// Same tells whether two encodings are of one event: all but clock and time counts.
 func (e EncodedEvent) Same(other EncodedEvent) bool {
 	return e.ID == other.ID && e.Type == other.Type && e.AggregateID == other.AggregateID &&
 		bytes.Equal(e.Data, other.Data) &&
-		bytes.Equal(setClock(e.Metadata, 0), setClock(other.Metadata, 0))
+		bytes.Equal(setMarks(e.Metadata, 0, 0), setMarks(other.Metadata, 0, 0))
 }
 
 func invalid(id string, err error) error {

@@ -15,7 +15,7 @@ type EventStore interface {
 	// Store appends an event. An ID that is stored already with the same content
 	// changes nothing; with other content it is an error of code EventIDReused.
 	// version is the event's own if it has one; nil lets the store choose. A Log
-	// sets the event's clock (ClockKey), whatever clock it came with.
+	// sets the event's clock and time (ClockKey, TimeKey), whatever it came with.
 	Store(ctx context.Context, event Event, version Version) error
 	// Load reads events after a version, in the order of the log. nil or a zero
 	// version is the beginning.
@@ -79,7 +79,7 @@ type Commit struct {
 	// out if its content is the same, and then counts as confirmed if it has an
 	// origin; other content is an error of code EventIDReused for the whole, with
 	// the ID as "event" in its metadata. One without origin that has no clock
-	// gets one (ClockKey); clocks that are there stay as they are.
+	// gets one (ClockKey) and a time (TimeKey); clocks that are there stay as they are.
 	Append []Entry // Position and Confirmed are not read
 	// Cursors are set to new values; empty forgets one.
 	Cursors []Cursor

@@ -242,7 +242,7 @@ func (m merge) later(local, remote synckit.EventWithVersion) bool {
 	if before(a, b) || before(b, a) {
 		return before(b, a)
 	}
-	return m.time.compare(local, remote) > 0
+	return m.time.among([]synckit.EventWithVersion{local, remote})(local, remote) > 0
 }
 
 // latest is the last of all events, after which the merged one is named.
@@ -268,10 +268,14 @@ func (m merge) event(result fields) (synckit.Event, error) {
 	slices.Sort(ids)
 	metadata, prefix := map[string]any{MergedKey: ids}, "merged:"
 	if len(ids) > maxMergedIDs {
-		metadata, prefix = map[string]any{}, "merged-many:"
+		delete(metadata, MergedKey)
+		prefix = "merged-many:"
 	}
 	if at, ok := latest.Event.Metadata()[TimestampKey]; ok {
 		metadata[TimestampKey] = at
+	}
+	if at, ok := latest.Event.Metadata()[synckit.TimeKey]; ok {
+		metadata[synckit.TimeKey], prefix = at, "merged-at:"
 	}
 	id := prefix + digest(append([]string{latest.Event.Type(), string(data)}, ids...))
 	return synckit.NewEvent(id, latest.Event.Type(), latest.Event.AggregateID(), json.RawMessage(data), metadata), nil

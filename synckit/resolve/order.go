@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 
@@ -16,9 +17,19 @@ const TimestampKey = "timestamp"
 
 // Timestamp tells when an event was written, by its writer's clock: the time of
 // its version if that is a version.HLC, else the metadata's TimestampKey, which is
-// text as in RFC 3339 or a number of milliseconds since 1970, up to the year 9999.
-// An event that has neither has the zero time.
+// text as in RFC 3339 or a number of milliseconds since 1970, up to the year 9999;
+// else the time that its writer's log gave it (synckit.TimeKey). An event that has
+// none of these has the zero time.
 func Timestamp(e synckit.EventWithVersion) time.Time {
+	if at := given(e); !at.IsZero() {
+		return at
+	}
+	return synckit.TimeOf(e.Event)
+}
+
+// given is the time that the app gave an event; zero: none, or none that can be read,
+// such as text without a zone.
+func given(e synckit.EventWithVersion) time.Time {
 	if hlc, ok := e.Version.(version.HLC); ok {
 		return hlc.Time()
 	}
@@ -58,13 +69,29 @@ func fromMillis(text string) time.Time {
 // timing tells when events were written.
 type timing func(synckit.EventWithVersion) time.Time
 
-// compare orders events that knew nothing of one another: by time; where that
-// leaves a tie, by the rest of a hybrid logical clock, by the clock that logs give
-// events, and by ID. Only an event and itself are equal.
-func (at timing) compare(a, b synckit.EventWithVersion) int {
-	if at == nil {
+// among gives the order of events that knew nothing of one another: by time; where
+// that leaves a tie, by the rest of a hybrid logical clock, by the clock that logs
+// give events, and by ID. Only an event and itself are equal.
+//
+// Where the log of one of them gave it a time that cannot be, because its device's clock is off
+// by years, times say nothing, and all are ordered without them.
+func (at timing) among(events []synckit.EventWithVersion) func(a, b synckit.EventWithVersion) int {
+	switch {
+	case at == nil && slices.ContainsFunc(events, isWrong):
+		at = func(synckit.EventWithVersion) time.Time { return time.Time{} }
+	case at == nil:
 		at = Timestamp
 	}
+	return at.compare
+}
+
+// isWrong tells whether a log gave an event a time that cannot be true.
+func isWrong(e synckit.EventWithVersion) bool {
+	at := synckit.TimeOf(e.Event)
+	return !at.IsZero() && given(e).IsZero() && (at.Year() < 2000 || at.After(time.Now().Add(synckit.MaxAhead)))
+}
+
+func (at timing) compare(a, b synckit.EventWithVersion) int {
 	first, second := hlcOf(a), hlcOf(b)
 	return cmp.Or(
 		at(a).Compare(at(b)),

@@ -14,14 +14,14 @@ const maxPieceBytes = 32 << 10
 // pieces parts a patch into patches that together do the same, each of up to
 // maxPieceBytes of JSON where its fields allow that.
 func pieces(patch fields) (all []fields) {
-	piece, size := fields{}, 0
+	piece, size := fields{}, len(`{}`)
 	for _, name := range names(patch, nil) {
 		for _, value := range parts(patch[name]) {
 			length := jsonSize(name) + jsonSize(value) + len(`:,`)
 			_, twice := piece[name]
 			if len(piece) > 0 && (twice || size+length > maxPieceBytes) {
 				all = append(all, piece)
-				piece, size = fields{}, 0
+				piece, size = fields{}, len(`{}`)
 			}
 			piece[name] = value
 			size += length

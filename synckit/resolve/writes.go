@@ -27,7 +27,7 @@ var _ synckit.ConflictResolver = LastWriteWins{}
 
 // Resolve implements synckit.ConflictResolver.
 func (r LastWriteWins) Resolve(_ context.Context, local, remote []synckit.EventWithVersion) ([]synckit.EventWithVersion, error) {
-	return winnerAnd(both(local, remote), before, timing(r.Time).compare), nil
+	return winnerAnd(both(local, remote), before, timing(r.Time).among(slices.Concat(local, remote))), nil
 }
 
 // FirstWriteWins keeps the event that was written first, and those that build on
@@ -43,7 +43,8 @@ var _ synckit.ConflictResolver = FirstWriteWins{}
 // Resolve implements synckit.ConflictResolver.
 func (r FirstWriteWins) Resolve(_ context.Context, local, remote []synckit.EventWithVersion) ([]synckit.EventWithVersion, error) {
 	after := func(a, b sided) bool { return before(b, a) }
-	earlier := func(a, b synckit.EventWithVersion) int { return timing(r.Time).compare(b, a) }
+	later := timing(r.Time).among(slices.Concat(local, remote))
+	earlier := func(a, b synckit.EventWithVersion) int { return later(b, a) }
 	return winnerAnd(both(local, remote), after, earlier), nil
 }
 

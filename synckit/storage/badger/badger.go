@@ -37,6 +37,7 @@ type Store struct {
 	db      *badger.DB
 	parse   stored.ParseVersion
 	changed signal.Signal
+	times   stored.Times
 	writing chan struct{} // holds a token while somebody writes: positions are given one by one
 
 	mu     sync.RWMutex // held for reading by each call, so that Close waits
@@ -74,7 +75,11 @@ func New(config *Config) (*Store, error) {
 		return nil, coded(op, err)
 	}
 	s := &Store{db: db, parse: config.ParseVersion, writing: make(chan struct{}, 1)}
-	if err := s.db.Update(checkSchema); err != nil {
+	err = s.db.Update(checkSchema)
+	if err == nil {
+		err = s.db.View(s.learnTime)
+	}
+	if err != nil {
 		_ = s.Close() // the error that counts is the one before
 		return nil, coded(op, err)
 	}
@@ -94,6 +99,16 @@ func checkSchema(txn *badger.Txn) error {
 			fmt.Errorf("the directory is of version %d, made by a newer release; this one knows %d", found, schema))
 	}
 	return txn.Set(keySchema, number(schema))
+}
+
+// learnTime goes on after the time of the newest event, though the wall clock was set
+// back meanwhile. Damage is told of by who reads the event.
+func (s *Store) learnTime(txn *badger.Txn) error {
+	if latest, err := getNumber(txn, keyLatest); err == nil && latest > 0 {
+		newest, _ := getEvent(txn, synckit.Position(latest))
+		s.times.Seen(newest.Time())
+	}
+	return nil
 }
 
 // Close implements synckit.EventStore. It waits for calls in progress.

@@ -27,7 +27,7 @@ func (s *Store) commit(ctx context.Context, w writer, commit synckit.Commit) (co
 		return synckit.Committed{}, err
 	}
 	err = s.update(ctx, w.op, func(txn *badger.Txn) error {
-		w.txn = txn
+		w.txn, w.times = txn, &s.times
 		committed, err = w.apply(commit)
 		return err
 	})
@@ -45,6 +45,7 @@ type writer struct {
 	op         string
 	clocksAnew bool // whatever clocks the events came with
 	txn        *badger.Txn
+	times      *stored.Times
 	stored.Encoded
 }
 
@@ -84,7 +85,7 @@ func (w *writer) appendAll(entries []synckit.Entry) (committed synckit.Committed
 		return committed, err
 	}
 	committed.Latest = synckit.Position(latest)
-	clocks := stored.Clocks{Highest: func(aggregateID string) (uint64, error) {
+	clocks := stored.Clocks{Times: w.times, Highest: func(aggregateID string) (uint64, error) {
 		head, err := getHead(w.txn, aggregateID)
 		return head.clock, err
 	}}

@@ -76,7 +76,7 @@ func encode(entries []synckit.Entry) ([]row, error) {
 // sort tells rows that are new from those that are there already, and sets the
 // clocks of the new ones.
 func (s *Store) sort(op string, rows []row, clocksAnew bool) (fresh, known []row, err error) {
-	clocks := stored.Clocks{Highest: func(aggregateID string) (uint64, error) { return s.clocks[aggregateID], nil }}
+	clocks := stored.Clocks{Times: &s.times, Highest: func(aggregateID string) (uint64, error) { return s.clocks[aggregateID], nil }}
 	inCommit := map[string]synckit.EncodedEvent{}
 	for _, r := range rows {
 		there, duplicate := inCommit[r.event.ID]

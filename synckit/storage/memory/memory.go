@@ -24,6 +24,7 @@ type Store struct {
 	aggregates map[string][]int  // indexes in rows, ascending
 	clocks     map[string]uint64 // the highest of each aggregate
 	cursors    map[cursorKey]string
+	times      stored.Times
 	reviews    reviews
 }
 

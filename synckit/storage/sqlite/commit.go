@@ -38,6 +38,7 @@ type writer struct {
 	op         string
 	clocksAnew bool // whatever clocks the events came with
 	statements statements
+	times      *stored.Times
 	tx         *sql.Tx
 	insert     *sql.Stmt
 	stored.Encoded
@@ -82,7 +83,7 @@ func (w *writer) integer(ctx context.Context, query string, args ...any) (n int6
 
 // appendAll appends those events that are new and confirms those that are known.
 func (w *writer) appendAll(ctx context.Context, entries []synckit.Entry) (appended []string, err error) {
-	clocks := stored.Clocks{Highest: func(aggregateID string) (uint64, error) {
+	clocks := stored.Clocks{Times: w.times, Highest: func(aggregateID string) (uint64, error) {
 		highest, err := w.integer(ctx, w.statements.clock, aggregateID)
 		return uint64(highest), err
 	}}

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	stderrors "errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -154,7 +155,7 @@ func (s *Store) transact(ctx context.Context, group []*request) (committing bool
 		defer tx.Rollback() //nolint:errcheck // after a commit it fails, else the connection is lost with its transaction
 		insert := tx.StmtContext(ctx, s.queue.insert)
 		for i, r := range group {
-			r.writer.tx, r.writer.insert, r.writer.statements = tx, insert, s.statements
+			r.writer.tx, r.writer.insert, r.writer.statements, r.writer.times = tx, insert, s.statements, &s.times
 			if r.err, err = r.apply(ctx, fmt.Sprintf("member%d", i)); err != nil {
 				return err
 			}
@@ -166,9 +167,18 @@ func (s *Store) transact(ctx context.Context, group []*request) (committing bool
 }
 
 func (s *Store) prepare(ctx context.Context) (err error) {
-	if s.queue.insert == nil {
-		s.queue.insert, err = s.write.PrepareContext(ctx, s.statements.insert)
+	if s.queue.insert != nil {
+		return nil
 	}
+	// Times go on after that of the newest event, though the wall clock was set back
+	// meanwhile.
+	var newest synckit.EncodedEvent
+	err = s.write.QueryRowContext(ctx, s.statements.last).Scan((*[]byte)(&newest.Metadata))
+	if err != nil && !stderrors.Is(err, sql.ErrNoRows) {
+		return err
+	}
+	s.times.Seen(newest.Time())
+	s.queue.insert, err = s.write.PrepareContext(ctx, s.statements.insert)
 	return err
 }
 

@@ -30,6 +30,7 @@ type Store struct {
 	changed     signal.Signal
 	closed      atomic.Bool
 	queue       queue
+	times       stored.Times
 }
 
 var _ synckit.Log = (*Store)(nil)

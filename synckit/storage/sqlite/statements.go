@@ -5,6 +5,7 @@ type statements struct {
 	insert, find, confirm          string
 	load, loadAggregate            string
 	page, aggregate, place, latest string
+	last                           string
 	newest, clock                  string
 	cursor, setCursor, forget      string
 	review, reviewPlace, keep, end string
@@ -25,6 +26,7 @@ func statementsFor(table string) statements {
 		page:          in(`SELECT ` + columns + ` FROM "T" WHERE position > ? ORDER BY position LIMIT ?`),
 		aggregate:     in(`SELECT ` + columns + ` FROM "T" WHERE aggregate_id = ? ORDER BY position`),
 		place:         in(`SELECT coalesce(min(position), 0) FROM "T" WHERE version_kind = ? AND version = ?`),
+		last:          in(`SELECT metadata FROM "T" ORDER BY position DESC LIMIT 1`),
 		latest:        in(`SELECT coalesce(max(position), 0) FROM "T"`),
 
 		newest: in(`SELECT coalesce(max(position), 0) FROM "T" WHERE aggregate_id = ?`),

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"syncline/synckit"
 	"syncline/synckit/errors"
@@ -51,6 +52,59 @@ func sameButClock(t *testing.T, log synckit.Log) {
 	equal(t, "clock", clocksOf(t, log, "x"), "e1@1")
 	storeAll(t, log, note("e2", "x"))
 	equal(t, "clocks of known events do not count", clocksOf(t, log, "x"), "e1@1 e2@2")
+}
+
+// timed is an event that was given a time elsewhere.
+func timed(id string, at time.Time) synckit.Event {
+	return synckit.NewEvent(id, "NoteTaken", "x", nil, map[string]any{synckit.ClockKey: 1, synckit.TimeKey: int(at.UnixMicro())})
+}
+
+func timeOf(t *testing.T, log synckit.Log, id string) time.Time {
+	t.Helper()
+	found, err := log.Aggregate(t.Context(), "x")
+	noError(t, err)
+	for _, e := range found {
+		if e.Event.ID() == id {
+			return synckit.TimeOf(e.Event)
+		}
+	}
+	t.Fatalf("there is no %s", id)
+	return time.Time{}
+}
+
+// times are those of the wall clock, and above all that the log has seen; but one that
+// cannot be true is not followed.
+func times(t *testing.T, log synckit.Log) {
+	begun := time.Now().Truncate(time.Microsecond)
+	storeAll(t, log, note("a", "x"), note("b", "x"))
+	a, b := timeOf(t, log, "a"), timeOf(t, log, "b")
+	if a.Before(begun) || !b.After(a) || b.After(time.Now()) {
+		t.Errorf("from %v on: %v, %v", begun, a, b)
+	}
+	ahead, wrong := begun.Add(time.Hour), begun.AddDate(9, 0, 0)
+	commit(t, log, synckit.Commit{Append: entries("p", timed("ahead", ahead), timed("wrong", wrong))})
+	equal(t, "a peer's time", timeOf(t, log, "wrong").Equal(wrong), true)
+	storeAll(t, log, note("c", "x"), timed("d", begun))
+	c, d := timeOf(t, log, "c"), timeOf(t, log, "d")
+	if !c.After(ahead) || !d.After(c) || d.After(begun.AddDate(1, 0, 0)) {
+		t.Errorf("after %v: %v, %v", ahead, c, d)
+	}
+}
+
+// durableTimes go on after a restart, though the wall clock is behind.
+func durableTimes(t *testing.T, open func() synckit.EventStore) {
+	log, ok := open().(synckit.Log)
+	if !ok {
+		return // the store promises events only
+	}
+	ahead := time.Now().Add(time.Hour)
+	commit(t, log, synckit.Commit{Append: entries("p", timed("ahead", ahead))})
+	noError(t, log.Close())
+	log = open().(synckit.Log)
+	storeAll(t, log, note("a", "x"))
+	if a := timeOf(t, log, "a"); !a.After(ahead) {
+		t.Errorf("%v is not after %v", a, ahead)
+	}
 }
 
 // unchanged refuses a commit that relies on what is no longer so.

@@ -111,6 +111,7 @@ var logChecks = map[string]func(*testing.T, synckit.Log){
 	"log: an empty commit":                        emptyCommit,
 	"log: clocks are above what is known":         clocks,
 	"log: clocks are no part of an event":         sameButClock,
+	"log: times are above what is known":          times,
 	"log: a commit relies on aggregates":          unchanged,
 	"log: a commit ends and adds the same review": endAndAdd,
 }
@@ -118,6 +119,7 @@ var logChecks = map[string]func(*testing.T, synckit.Log){
 var durableChecks = map[string]func(*testing.T, func() synckit.EventStore){
 	"durable: events":                       durableEvents,
 	"durable: cursors, reviews and origins": durableLog,
+	"durable: times go on":                  durableTimes,
 	"durable: positions go on":              durablePositions,
 	"durable: an unfinished commit":         durableNothing,
 }

@@ -2,6 +2,8 @@ package stored
 
 import (
 	"fmt"
+	"sync"
+	"time"
 
 	"syncline/synckit"
 	"syncline/synckit/errors"
@@ -11,7 +13,9 @@ import (
 type Clocks struct {
 	// Highest finds the highest clock of an aggregate before the commit.
 	Highest func(aggregateID string) (uint64, error)
-	known   map[string]uint64
+	// Times gives the times that go with clocks.
+	Times *Times
+	known map[string]uint64
 }
 
 // Set gives an event the clock that it is stored with. One that comes from
@@ -22,11 +26,12 @@ func (c *Clocks) Set(event synckit.EncodedEvent, origin string, anew bool) (sync
 		return event, nil
 	}
 	highest, err := c.highest(event.AggregateID)
-	return event.WithClock(highest + 1), err
+	return event.Stamped(highest+1, c.Times.next()), err
 }
 
 // Appended takes note of an event that was appended.
 func (c *Clocks) Appended(event synckit.EncodedEvent) error {
+	c.Times.Seen(event.Time())
 	highest, err := c.highest(event.AggregateID)
 	if err == nil {
 		c.known[event.AggregateID] = max(highest, event.Clock())
@@ -47,6 +52,33 @@ func (c *Clocks) highest(aggregateID string) (uint64, error) {
 	}
 	c.known[aggregateID] = clock
 	return clock, nil
+}
+
+// Times is a log's hybrid logical clock: what it gives is above all that it has seen,
+// but for times that are too far ahead to be true. The zero value has seen nothing.
+type Times struct {
+	mu   sync.Mutex
+	last time.Time
+}
+
+func (t *Times) next() time.Time {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := time.Now().Truncate(time.Microsecond)
+	if least := t.last.Add(time.Microsecond); now.Before(least) {
+		now = least
+	}
+	t.last = now
+	return now
+}
+
+// Seen takes note of an event's time; of a zero one it does not.
+func (t *Times) Seen(at time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if at.After(t.last) && at.Before(time.Now().Add(synckit.MaxAhead)) {
+		t.last = at
+	}
 }
 
 // CheckUnchanged compares what a commit relies on with the newest positions of

@@ -131,7 +131,7 @@ func TestEndedContexts(t *testing.T) {
 
 func TestClocksReportFailures(t *testing.T) {
 	t.Parallel()
-	clocks := stored.Clocks{Highest: func(string) (uint64, error) { return 0, context.Canceled }}
+	clocks := stored.Clocks{Times: &stored.Times{}, Highest: func(string) (uint64, error) { return 0, context.Canceled }}
 	if _, err := clocks.Set(synckit.EncodedEvent{ID: "e"}, "", false); err == nil {
 		t.Error("a clock out of nothing")
 	}
@@ -180,7 +180,7 @@ func TestReviewsAsBytes(t *testing.T) {
 
 func TestClocksRiseInACommit(t *testing.T) {
 	t.Parallel()
-	clocks := stored.Clocks{Highest: func(string) (uint64, error) { return 4, nil }}
+	clocks := stored.Clocks{Times: &stored.Times{}, Highest: func(string) (uint64, error) { return 4, nil }}
 	for i, c := range []struct {
 		clock  uint64
 		origin string
