@@ -19,6 +19,7 @@ command -v chromium >/dev/null || command -v chromium-browser >/dev/null || comm
 command -v curl >/dev/null || missing+=(curl)
 command -v zsh >/dev/null || missing+=(zsh)
 command -v fish >/dev/null || missing+=(fish)
+command -v strace >/dev/null || missing+=(strace)
 command -v mandoc >/dev/null || missing+=(mandoc)
 command -v openssl >/dev/null || missing+=(openssl)
 command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || missing+=(nginx-light)

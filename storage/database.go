@@ -7,11 +7,13 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 
 	"entgo.io/ent/dialect"
 	entsql "entgo.io/ent/dialect/sql"
 
 	"syncline/ent"
+	"syncline/ent/epoch"
 )
 
 // DB is an open database.
@@ -44,6 +46,25 @@ func newDB(name, place string, write, read *sql.DB) *DB {
 
 // Ping tells whether the database answers readers. It does not wait for writers.
 func (db *DB) Ping(ctx context.Context) error { return db.read.PingContext(ctx) }
+
+// Place names the database for people, without secrets.
+func (db *DB) Place() string { return db.place }
+
+// MustHaveTables is ErrNoDatabase if nothing of syncline was ever kept here.
+func (db *DB) MustHaveTables(ctx context.Context) error {
+	query := "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = '" + epoch.Table + "'"
+	if db.postgres() {
+		query = "SELECT count(to_regclass('" + epoch.Table + "'))"
+	}
+	var tables int
+	if err := db.read.QueryRowContext(ctx, query).Scan(&tables); err != nil {
+		return fmt.Errorf("look for the tables of %s: %w", db.place, explainSQLite(err))
+	}
+	if tables == 0 {
+		return fmt.Errorf("%w in %s", ErrNoDatabase, db.place)
+	}
+	return nil
+}
 
 // Close ends all connections and lets other processes open the database. It
 // waits for queries in progress.

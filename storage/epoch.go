@@ -39,6 +39,11 @@ func (db *DB) NewEpoch(ctx context.Context, now time.Time) (base int64, err erro
 			return 0, err
 		}
 	}
+	return db.newEpoch(ctx, now, 0)
+}
+
+// newEpoch begins an epoch whose base is at least above.
+func (db *DB) newEpoch(ctx context.Context, now time.Time, above int64) (base int64, err error) {
 	tx, err := db.Write.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
 	if err != nil {
 		return 0, err
@@ -51,7 +56,7 @@ func (db *DB) NewEpoch(ctx context.Context, now time.Time) (base int64, err erro
 	if err != nil {
 		return 0, err
 	}
-	if base, err = nextBase(ctx, tx, latest.Base, now); err != nil {
+	if base, err = nextBase(ctx, tx, max(latest.Base, above), now); err != nil {
 		return 0, err
 	}
 	number := latest.ID + 1

@@ -31,11 +31,12 @@ func removeMark(path string) error {
 	} else if err != nil {
 		return err
 	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return syncDir(filepath.Dir(path))
+}
+
+// HasSQLite tells whether there is an SQLite database in a directory.
+func HasSQLite(dir string) bool {
+	return isThere(filepath.Join(dir, sqliteFile)) || isThere(filepath.Join(dir, restoredFile))
 }
 
 // isUsed tells whether there was a database in a directory, which may be gone.

@@ -37,7 +37,9 @@ type cli struct {
 
 	Serve       serveCommand       `cmd:"" default:"1" help:"Serve the API. This is what syncline without a command does."`
 	Migrate     migrateCommand     `cmd:"" help:"Bring the database up to date. Serving does so, too."`
-	NewEpoch    newEpochCommand    `cmd:"" help:"Begin a new history after a restore from backup, before serving."`
+	NewEpoch    newEpochCommand    `cmd:"" help:"Begin a new history after a restore by other means, before serving."`
+	Backup      backupCommand      `cmd:"" help:"Copy the SQLite database, also while a server runs."`
+	Restore     restoreCommand     `cmd:"" help:"Put a backup in place of the SQLite database, and begin a new history."`
 	Healthcheck healthcheckCommand `cmd:"" help:"Ask the server at LISTEN_ADDRESS whether it is ready."`
 
 	Version    versionCommand    `cmd:"" help:"Show the version."`
@@ -119,17 +121,32 @@ func (l *line) printf(format string, args ...any) error {
 	return nil
 }
 
-// withDatabase opens the configured database, brings it up to date and lends it.
-func (l *line) withDatabase(ctx context.Context, use func(config.Config, *storage.DB) error) (err error) {
+// withExisting is withDatabase where there is a database already. A wrong path or
+// name must not become an empty database.
+func (l *line) withExisting(ctx context.Context, use func(config.Config, *storage.DB) error) error {
+	return l.withDatabase(ctx, false, use)
+}
+
+// withDatabase opens the configured database, brings it up to date and lends it. It
+// makes one if there is none and create is set.
+func (l *line) withDatabase(ctx context.Context, create bool, use func(config.Config, *storage.DB) error) (err error) {
 	cfg, err := config.Load(l.Environ)
 	if err != nil {
 		return err
+	}
+	if !create && cfg.DatabaseURL == "" && !storage.HasSQLite(cfg.SQLiteDirPath) {
+		return fmt.Errorf("SQLITE_DIR_PATH: %w in %q", storage.ErrNoDatabase, cfg.SQLiteDirPath)
 	}
 	db, err := open(ctx, cfg)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
+	if !create {
+		if err := db.MustHaveTables(ctx); err != nil {
+			return named(databaseVariable(cfg), err)
+		}
+	}
 	if err := db.Migrate(ctx); err != nil {
 		return err
 	}
@@ -143,6 +160,14 @@ func open(ctx context.Context, cfg config.Config) (*storage.DB, error) {
 	}
 	db, err := storage.OpenSQLite(ctx, cfg.SQLiteDirPath)
 	return db, named("SQLITE_DIR_PATH", err)
+}
+
+// databaseVariable says where the database is.
+func databaseVariable(cfg config.Config) string {
+	if cfg.DatabaseURL != "" {
+		return "DATABASE_URL"
+	}
+	return "SQLITE_DIR_PATH"
 }
 
 // named adds the variable that an error comes from, as operators look for it.

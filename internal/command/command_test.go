@@ -4,13 +4,18 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"syncline/internal/testservers"
 )
 
 func TestCommandLines(t *testing.T) {
 	t.Parallel()
-	env := []string{"SQLITE_DIR_PATH=" + t.TempDir()}
+	dir := t.TempDir()
+	fill(t, dir, 0)
+	env := []string{"SQLITE_DIR_PATH=" + dir}
 	for _, test := range []struct {
 		line         string
 		code         int
@@ -24,7 +29,7 @@ func TestCommandLines(t *testing.T) {
 		{"help", 0, "Usage: syncline <command>", ""},
 		{"help new-epoch", 0, "Usage: syncline new-epoch", ""},
 		{"migrate -h", 0, "Usage: syncline migrate", ""},
-		{"migrate", 0, "", ""},
+		{"migrate", 0, "up to date: ", ""},
 		{"new-epoch", 0, "a new epoch began; revisions go on above ", ""},
 		{"help dance", 2, "", "syncline: unexpected argument dance"},
 		{"dance", 2, "", "syncline: unexpected argument dance"},
@@ -92,5 +97,86 @@ func TestStandardOutputThatIsFull(t *testing.T) {
 	cmd.Stdout, cmd.Stderr = full, &errs
 	if err := cmd.Run(); err == nil || !strings.HasPrefix(errs.String(), "syncline: standard output: ") {
 		t.Errorf("%v, %q", err, errs.String())
+	}
+}
+
+// A wrong path does not become an empty database, nor does a wrong name.
+func TestWhereNoDatabaseIs(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "mistyped")
+	empty := t.TempDir()
+	if err := os.WriteFile(filepath.Join(empty, "syncline.db"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, variable := range []string{"SQLITE_DIR_PATH=" + dir, "SQLITE_DIR_PATH=" + empty, "DATABASE_URL=" + testservers.StartPostgres(t).NewURL(t)} {
+		name, _, _ := strings.Cut(variable, "=")
+		for _, command := range []string{"migrate", "new-epoch"} {
+			got := run(t, []string{variable}, command)
+			if got.code != 1 || got.out != "" || !strings.HasPrefix(got.errors, "syncline: "+name+": there is no database of syncline in ") {
+				t.Errorf("%s %s: %+v", variable, command, got)
+			}
+		}
+		if _, err := os.Lstat(dir); err == nil {
+			t.Error("the directory was made")
+		}
+		if variable == "SQLITE_DIR_PATH="+dir {
+			continue
+		}
+		for _, command := range [][]string{{"migrate", "--create"}, {"migrate"}, {"new-epoch"}} {
+			if got := run(t, []string{variable}, command...); got.code != 0 {
+				t.Errorf("%s %s: %+v", variable, command, got)
+			}
+		}
+	}
+}
+
+func TestBackupAndRestore(t *testing.T) {
+	t.Parallel()
+	dir, to := t.TempDir(), t.TempDir()
+	fill(t, dir, 3)
+	from, fresh := []string{"SQLITE_DIR_PATH=" + dir}, []string{"SQLITE_DIR_PATH=" + filepath.Join(to, "new")}
+	path := filepath.Join(to, "backup.db")
+	if got := run(t, from, "backup", path); got.code != 0 || !strings.HasPrefix(got.out, path+": 0 owners, 3 records, ") || !strings.HasSuffix(got.out, ", epoch 1\n") {
+		t.Errorf("backup: %+v", got)
+	}
+	if got := run(t, fresh, "restore", path); got.code != 0 || !strings.HasPrefix(got.out, "restored: 0 owners, 3 records, ") {
+		t.Errorf("restore: %+v", got)
+	}
+	piped, err := shell(t, "sh", fmt.Sprintf("SQLITE_DIR_PATH=%s syncline backup - | SQLITE_DIR_PATH=%s syncline restore --force -", dir, filepath.Join(to, "new")))
+	if err != nil || !strings.Contains(piped, "restored: 0 owners, 3 records, ") || !strings.Contains(piped, "the database before is kept as ") {
+		t.Errorf("by way of a pipe: %v, %s", err, piped)
+	}
+	for _, test := range []struct {
+		env  []string
+		line string
+		code int
+		want string
+	}{
+		{from, "backup " + path, 1, "is there already, and is not replaced"},
+		{from, "backup " + filepath.Join(to, "no", "where"), 1, "no such file or directory"},
+		{from, "restore " + path, 1, "--force replaces it, and keeps it"},
+		{from, "restore " + path + "x", 1, "no such file or directory"},
+		{from, "backup", 2, "expected \"<file>\""},
+		{[]string{"SQLITE_DIR_PATH=" + filepath.Join(to, "nowhere")}, "backup " + path + "2", 1, "there is no database of syncline"},
+		{[]string{"DATABASE_URL=postgres://x/x"}, "backup " + path + "3", 1, "the data is in PostgreSQL"},
+		{[]string{"DATABASE_URL=postgres://x/x"}, "restore " + path, 1, "the data is in PostgreSQL"},
+	} {
+		if got := run(t, test.env, strings.Fields(test.line)...); got.code != test.code || !strings.Contains(got.errors, test.want) || strings.Count(got.errors, "\n") != 1 {
+			t.Errorf("%s: %+v; want %q", test.line, got, test.want)
+		}
+	}
+}
+
+// A pipe that breaks is told, and leaves nothing behind.
+func TestBackupIntoAFullPipe(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	fill(t, dir, 3)
+	out, err := shell(t, "sh", fmt.Sprintf("SQLITE_DIR_PATH=%s syncline backup - > /dev/full", dir))
+	if err == nil || !strings.Contains(out, "syncline: standard output: ") {
+		t.Errorf("%v, %s", err, out)
+	}
+	if left, _ := filepath.Glob(filepath.Join(dir, "*backup*")); left != nil {
+		t.Errorf("it leaves %s", left)
 	}
 }

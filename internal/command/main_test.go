@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"testing"
 
 	"syncline/internal/command"
@@ -19,6 +20,7 @@ const asProgram = "SYNCLINE_TEST_COMMAND"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
+		runtime.LockOSThread() // strace counts the calls of each thread
 		os.Exit(command.Run(context.Background(), os.Args[1:], command.Program{Environ: os.Environ(), Stdout: os.Stdout, Stderr: os.Stderr}))
 	}
 	os.Exit(m.Run())

@@ -55,22 +55,66 @@ func TestRefusedStarts(t *testing.T) {
 	}
 }
 
+// What the commands do is tested where they are; here, that the program has them.
 func TestCommands(t *testing.T) {
 	t.Parallel()
 	env := []string{"SQLITE_DIR_PATH=" + t.TempDir()}
-	for _, test := range []struct{ command, want string }{
+	for _, test := range []struct{ line, want string }{
 		{"version", "syncline "},
 		{"help", "Usage: syncline"},
-		{"migrate", ""},
+		{"migrate --create", "up to date: "},
 		{"new-epoch", "a new epoch began; revisions go on above "},
 	} {
-		stdout, stderr, err := testservers.Run(t, env, test.command)
+		stdout, stderr, err := testservers.Run(t, env, strings.Fields(test.line)...)
 		if err != nil || !strings.HasPrefix(stdout, test.want) {
-			t.Errorf("%s: %v, %q %q", test.command, err, stdout, stderr)
+			t.Errorf("%s: %v, %q %q", test.line, err, stdout, stderr)
 		}
 	}
-	if _, stderr, err := testservers.Run(t, env, "dance"); err == nil || !strings.Contains(stderr, "unexpected argument dance") {
-		t.Errorf("an unknown command: %v, %q", err, stderr)
+}
+
+// A backup of a running server is restored: clients hear which of their revisions it
+// lacks, and what they write goes on above all that was given.
+func TestBackupOfARunningServer(t *testing.T) {
+	t.Parallel()
+	server := testservers.StartSyncline(t)
+	env := []string{"SQLITE_DIR_PATH=" + server.Dir}
+	c := newClient(t, server.URL(), newKey(t))
+	set := func(id string) client.Written {
+		t.Helper()
+		written, err := c.Set(t.Context(), id, []byte("1"), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return written
+	}
+	set("a")
+	path := filepath.Join(t.TempDir(), "backup.db")
+	if _, stderr, err := testservers.Run(t, env, "backup", path); err != nil {
+		t.Fatal(err, stderr)
+	}
+	set("b")
+	before, err := c.Viewer(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, stderr, err := testservers.Run(t, env, "restore", "--force", path); err == nil || !strings.Contains(stderr, "another process has it open") {
+		t.Fatalf("a restore under a running server: %v, %s", err, stderr)
+	}
+	server.Kill() // which leaves its log
+	if _, stderr, err := testservers.Run(t, env, "restore", "--force", path); err != nil {
+		t.Fatal(err, stderr)
+	}
+	server.Start()
+	_, err = c.Changes(t.Context(), before.Cursor, 10)
+	var refused *client.Error
+	if !errors.As(err, &refused) || refused.Code != client.ErrEpochMismatch || refused.RestoredHead != 1 {
+		t.Errorf("the old cursor: %v; want EPOCH_MISMATCH with head 1", err)
+	}
+	if written := set("b"); written.Revision < 1<<50 {
+		t.Errorf("what the backup lacks is written again as revision %d; want one above the base", written.Revision)
+	}
+	if v, err := c.Viewer(t.Context()); err != nil || v.RecordCount != 2 {
+		t.Errorf("%d records, error %v", v.RecordCount, err)
 	}
 }
 
