@@ -25,7 +25,19 @@ type Account struct {
 	// data bytes of live records
 	StoredBytes int64 `json:"stored_bytes,omitempty"`
 	// the newest token taken for any lock
-	FenceToken   int64 `json:"fence_token,omitempty"`
+	FenceToken int64 `json:"fence_token,omitempty"`
+	// 0: before this was kept, or only locked so far
+	CreatedAt int64 `json:"created_at,omitempty"`
+	// how many there are
+	Tombstones int64 `json:"tombstones,omitempty"`
+	// what the remembered mutation ids take
+	MutationBytes int64 `json:"mutation_bytes,omitempty"`
+	// how many there are
+	Fences int64 `json:"fences,omitempty"`
+	// the owner's own, -1 for none; 0: the server's
+	QuotaRecords int64 `json:"quota_records,omitempty"`
+	// the owner's own, -1 for none; 0: the server's
+	QuotaBytes   int64 `json:"quota_bytes,omitempty"`
 	selectValues sql.SelectValues
 }
 
@@ -36,7 +48,7 @@ func (*Account) scanValues(columns []string) ([]any, error) {
 		switch columns[i] {
 		case account.FieldID:
 			values[i] = new([]byte)
-		case account.FieldHead, account.FieldFloor, account.FieldRecordCount, account.FieldStoredBytes, account.FieldFenceToken:
+		case account.FieldHead, account.FieldFloor, account.FieldRecordCount, account.FieldStoredBytes, account.FieldFenceToken, account.FieldCreatedAt, account.FieldTombstones, account.FieldMutationBytes, account.FieldFences, account.FieldQuotaRecords, account.FieldQuotaBytes:
 			values[i] = new(sql.NullInt64)
 		default:
 			values[i] = new(sql.UnknownType)
@@ -89,6 +101,42 @@ func (_m *Account) assignValues(columns []string, values []any) error {
 			} else if value.Valid {
 				_m.FenceToken = value.Int64
 			}
+		case account.FieldCreatedAt:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field created_at", values[i])
+			} else if value.Valid {
+				_m.CreatedAt = value.Int64
+			}
+		case account.FieldTombstones:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field tombstones", values[i])
+			} else if value.Valid {
+				_m.Tombstones = value.Int64
+			}
+		case account.FieldMutationBytes:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field mutation_bytes", values[i])
+			} else if value.Valid {
+				_m.MutationBytes = value.Int64
+			}
+		case account.FieldFences:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field fences", values[i])
+			} else if value.Valid {
+				_m.Fences = value.Int64
+			}
+		case account.FieldQuotaRecords:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field quota_records", values[i])
+			} else if value.Valid {
+				_m.QuotaRecords = value.Int64
+			}
+		case account.FieldQuotaBytes:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field quota_bytes", values[i])
+			} else if value.Valid {
+				_m.QuotaBytes = value.Int64
+			}
 		default:
 			_m.selectValues.Set(columns[i], values[i])
 		}
@@ -139,6 +187,24 @@ func (_m *Account) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("fence_token=")
 	builder.WriteString(fmt.Sprintf("%v", _m.FenceToken))
+	builder.WriteString(", ")
+	builder.WriteString("created_at=")
+	builder.WriteString(fmt.Sprintf("%v", _m.CreatedAt))
+	builder.WriteString(", ")
+	builder.WriteString("tombstones=")
+	builder.WriteString(fmt.Sprintf("%v", _m.Tombstones))
+	builder.WriteString(", ")
+	builder.WriteString("mutation_bytes=")
+	builder.WriteString(fmt.Sprintf("%v", _m.MutationBytes))
+	builder.WriteString(", ")
+	builder.WriteString("fences=")
+	builder.WriteString(fmt.Sprintf("%v", _m.Fences))
+	builder.WriteString(", ")
+	builder.WriteString("quota_records=")
+	builder.WriteString(fmt.Sprintf("%v", _m.QuotaRecords))
+	builder.WriteString(", ")
+	builder.WriteString("quota_bytes=")
+	builder.WriteString(fmt.Sprintf("%v", _m.QuotaBytes))
 	builder.WriteByte(')')
 	return builder.String()
 }

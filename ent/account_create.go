@@ -92,6 +92,90 @@ func (_c *AccountCreate) SetNillableFenceToken(v *int64) *AccountCreate {
 	return _c
 }
 
+// SetCreatedAt sets the "created_at" field.
+func (_c *AccountCreate) SetCreatedAt(v int64) *AccountCreate {
+	_c.mutation.SetCreatedAt(v)
+	return _c
+}
+
+// SetNillableCreatedAt sets the "created_at" field if the given value is not nil.
+func (_c *AccountCreate) SetNillableCreatedAt(v *int64) *AccountCreate {
+	if v != nil {
+		_c.SetCreatedAt(*v)
+	}
+	return _c
+}
+
+// SetTombstones sets the "tombstones" field.
+func (_c *AccountCreate) SetTombstones(v int64) *AccountCreate {
+	_c.mutation.SetTombstones(v)
+	return _c
+}
+
+// SetNillableTombstones sets the "tombstones" field if the given value is not nil.
+func (_c *AccountCreate) SetNillableTombstones(v *int64) *AccountCreate {
+	if v != nil {
+		_c.SetTombstones(*v)
+	}
+	return _c
+}
+
+// SetMutationBytes sets the "mutation_bytes" field.
+func (_c *AccountCreate) SetMutationBytes(v int64) *AccountCreate {
+	_c.mutation.SetMutationBytes(v)
+	return _c
+}
+
+// SetNillableMutationBytes sets the "mutation_bytes" field if the given value is not nil.
+func (_c *AccountCreate) SetNillableMutationBytes(v *int64) *AccountCreate {
+	if v != nil {
+		_c.SetMutationBytes(*v)
+	}
+	return _c
+}
+
+// SetFences sets the "fences" field.
+func (_c *AccountCreate) SetFences(v int64) *AccountCreate {
+	_c.mutation.SetFences(v)
+	return _c
+}
+
+// SetNillableFences sets the "fences" field if the given value is not nil.
+func (_c *AccountCreate) SetNillableFences(v *int64) *AccountCreate {
+	if v != nil {
+		_c.SetFences(*v)
+	}
+	return _c
+}
+
+// SetQuotaRecords sets the "quota_records" field.
+func (_c *AccountCreate) SetQuotaRecords(v int64) *AccountCreate {
+	_c.mutation.SetQuotaRecords(v)
+	return _c
+}
+
+// SetNillableQuotaRecords sets the "quota_records" field if the given value is not nil.
+func (_c *AccountCreate) SetNillableQuotaRecords(v *int64) *AccountCreate {
+	if v != nil {
+		_c.SetQuotaRecords(*v)
+	}
+	return _c
+}
+
+// SetQuotaBytes sets the "quota_bytes" field.
+func (_c *AccountCreate) SetQuotaBytes(v int64) *AccountCreate {
+	_c.mutation.SetQuotaBytes(v)
+	return _c
+}
+
+// SetNillableQuotaBytes sets the "quota_bytes" field if the given value is not nil.
+func (_c *AccountCreate) SetNillableQuotaBytes(v *int64) *AccountCreate {
+	if v != nil {
+		_c.SetQuotaBytes(*v)
+	}
+	return _c
+}
+
 // SetID sets the "id" field.
 func (_c *AccountCreate) SetID(v []byte) *AccountCreate {
 	_c.mutation.SetID(v)
@@ -153,6 +237,30 @@ func (_c *AccountCreate) defaults() {
 		v := account.DefaultFenceToken
 		_c.mutation.SetFenceToken(v)
 	}
+	if _, ok := _c.mutation.CreatedAt(); !ok {
+		v := account.DefaultCreatedAt
+		_c.mutation.SetCreatedAt(v)
+	}
+	if _, ok := _c.mutation.Tombstones(); !ok {
+		v := account.DefaultTombstones
+		_c.mutation.SetTombstones(v)
+	}
+	if _, ok := _c.mutation.MutationBytes(); !ok {
+		v := account.DefaultMutationBytes
+		_c.mutation.SetMutationBytes(v)
+	}
+	if _, ok := _c.mutation.Fences(); !ok {
+		v := account.DefaultFences
+		_c.mutation.SetFences(v)
+	}
+	if _, ok := _c.mutation.QuotaRecords(); !ok {
+		v := account.DefaultQuotaRecords
+		_c.mutation.SetQuotaRecords(v)
+	}
+	if _, ok := _c.mutation.QuotaBytes(); !ok {
+		v := account.DefaultQuotaBytes
+		_c.mutation.SetQuotaBytes(v)
+	}
 }
 
 // check runs all checks and user-defined validators on the builder.
@@ -171,6 +279,24 @@ func (_c *AccountCreate) check() error {
 	}
 	if _, ok := _c.mutation.FenceToken(); !ok {
 		return &ValidationError{Name: "fence_token", err: errors.New(`ent: missing required field "Account.fence_token"`)}
+	}
+	if _, ok := _c.mutation.CreatedAt(); !ok {
+		return &ValidationError{Name: "created_at", err: errors.New(`ent: missing required field "Account.created_at"`)}
+	}
+	if _, ok := _c.mutation.Tombstones(); !ok {
+		return &ValidationError{Name: "tombstones", err: errors.New(`ent: missing required field "Account.tombstones"`)}
+	}
+	if _, ok := _c.mutation.MutationBytes(); !ok {
+		return &ValidationError{Name: "mutation_bytes", err: errors.New(`ent: missing required field "Account.mutation_bytes"`)}
+	}
+	if _, ok := _c.mutation.Fences(); !ok {
+		return &ValidationError{Name: "fences", err: errors.New(`ent: missing required field "Account.fences"`)}
+	}
+	if _, ok := _c.mutation.QuotaRecords(); !ok {
+		return &ValidationError{Name: "quota_records", err: errors.New(`ent: missing required field "Account.quota_records"`)}
+	}
+	if _, ok := _c.mutation.QuotaBytes(); !ok {
+		return &ValidationError{Name: "quota_bytes", err: errors.New(`ent: missing required field "Account.quota_bytes"`)}
 	}
 	return nil
 }
@@ -227,6 +353,30 @@ func (_c *AccountCreate) createSpec() (*Account, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.FenceToken(); ok {
 		_spec.SetField(account.FieldFenceToken, field.TypeInt64, value)
 		_node.FenceToken = value
+	}
+	if value, ok := _c.mutation.CreatedAt(); ok {
+		_spec.SetField(account.FieldCreatedAt, field.TypeInt64, value)
+		_node.CreatedAt = value
+	}
+	if value, ok := _c.mutation.Tombstones(); ok {
+		_spec.SetField(account.FieldTombstones, field.TypeInt64, value)
+		_node.Tombstones = value
+	}
+	if value, ok := _c.mutation.MutationBytes(); ok {
+		_spec.SetField(account.FieldMutationBytes, field.TypeInt64, value)
+		_node.MutationBytes = value
+	}
+	if value, ok := _c.mutation.Fences(); ok {
+		_spec.SetField(account.FieldFences, field.TypeInt64, value)
+		_node.Fences = value
+	}
+	if value, ok := _c.mutation.QuotaRecords(); ok {
+		_spec.SetField(account.FieldQuotaRecords, field.TypeInt64, value)
+		_node.QuotaRecords = value
+	}
+	if value, ok := _c.mutation.QuotaBytes(); ok {
+		_spec.SetField(account.FieldQuotaBytes, field.TypeInt64, value)
+		_node.QuotaBytes = value
 	}
 	return _node, _spec
 }
@@ -367,6 +517,114 @@ func (u *AccountUpsert) UpdateFenceToken() *AccountUpsert {
 // AddFenceToken adds v to the "fence_token" field.
 func (u *AccountUpsert) AddFenceToken(v int64) *AccountUpsert {
 	u.Add(account.FieldFenceToken, v)
+	return u
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (u *AccountUpsert) SetCreatedAt(v int64) *AccountUpsert {
+	u.Set(account.FieldCreatedAt, v)
+	return u
+}
+
+// UpdateCreatedAt sets the "created_at" field to the value that was provided on create.
+func (u *AccountUpsert) UpdateCreatedAt() *AccountUpsert {
+	u.SetExcluded(account.FieldCreatedAt)
+	return u
+}
+
+// AddCreatedAt adds v to the "created_at" field.
+func (u *AccountUpsert) AddCreatedAt(v int64) *AccountUpsert {
+	u.Add(account.FieldCreatedAt, v)
+	return u
+}
+
+// SetTombstones sets the "tombstones" field.
+func (u *AccountUpsert) SetTombstones(v int64) *AccountUpsert {
+	u.Set(account.FieldTombstones, v)
+	return u
+}
+
+// UpdateTombstones sets the "tombstones" field to the value that was provided on create.
+func (u *AccountUpsert) UpdateTombstones() *AccountUpsert {
+	u.SetExcluded(account.FieldTombstones)
+	return u
+}
+
+// AddTombstones adds v to the "tombstones" field.
+func (u *AccountUpsert) AddTombstones(v int64) *AccountUpsert {
+	u.Add(account.FieldTombstones, v)
+	return u
+}
+
+// SetMutationBytes sets the "mutation_bytes" field.
+func (u *AccountUpsert) SetMutationBytes(v int64) *AccountUpsert {
+	u.Set(account.FieldMutationBytes, v)
+	return u
+}
+
+// UpdateMutationBytes sets the "mutation_bytes" field to the value that was provided on create.
+func (u *AccountUpsert) UpdateMutationBytes() *AccountUpsert {
+	u.SetExcluded(account.FieldMutationBytes)
+	return u
+}
+
+// AddMutationBytes adds v to the "mutation_bytes" field.
+func (u *AccountUpsert) AddMutationBytes(v int64) *AccountUpsert {
+	u.Add(account.FieldMutationBytes, v)
+	return u
+}
+
+// SetFences sets the "fences" field.
+func (u *AccountUpsert) SetFences(v int64) *AccountUpsert {
+	u.Set(account.FieldFences, v)
+	return u
+}
+
+// UpdateFences sets the "fences" field to the value that was provided on create.
+func (u *AccountUpsert) UpdateFences() *AccountUpsert {
+	u.SetExcluded(account.FieldFences)
+	return u
+}
+
+// AddFences adds v to the "fences" field.
+func (u *AccountUpsert) AddFences(v int64) *AccountUpsert {
+	u.Add(account.FieldFences, v)
+	return u
+}
+
+// SetQuotaRecords sets the "quota_records" field.
+func (u *AccountUpsert) SetQuotaRecords(v int64) *AccountUpsert {
+	u.Set(account.FieldQuotaRecords, v)
+	return u
+}
+
+// UpdateQuotaRecords sets the "quota_records" field to the value that was provided on create.
+func (u *AccountUpsert) UpdateQuotaRecords() *AccountUpsert {
+	u.SetExcluded(account.FieldQuotaRecords)
+	return u
+}
+
+// AddQuotaRecords adds v to the "quota_records" field.
+func (u *AccountUpsert) AddQuotaRecords(v int64) *AccountUpsert {
+	u.Add(account.FieldQuotaRecords, v)
+	return u
+}
+
+// SetQuotaBytes sets the "quota_bytes" field.
+func (u *AccountUpsert) SetQuotaBytes(v int64) *AccountUpsert {
+	u.Set(account.FieldQuotaBytes, v)
+	return u
+}
+
+// UpdateQuotaBytes sets the "quota_bytes" field to the value that was provided on create.
+func (u *AccountUpsert) UpdateQuotaBytes() *AccountUpsert {
+	u.SetExcluded(account.FieldQuotaBytes)
+	return u
+}
+
+// AddQuotaBytes adds v to the "quota_bytes" field.
+func (u *AccountUpsert) AddQuotaBytes(v int64) *AccountUpsert {
+	u.Add(account.FieldQuotaBytes, v)
 	return u
 }
 
@@ -520,6 +778,132 @@ func (u *AccountUpsertOne) AddFenceToken(v int64) *AccountUpsertOne {
 func (u *AccountUpsertOne) UpdateFenceToken() *AccountUpsertOne {
 	return u.Update(func(s *AccountUpsert) {
 		s.UpdateFenceToken()
+	})
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (u *AccountUpsertOne) SetCreatedAt(v int64) *AccountUpsertOne {
+	return u.Update(func(s *AccountUpsert) {
+		s.SetCreatedAt(v)
+	})
+}
+
+// AddCreatedAt adds v to the "created_at" field.
+func (u *AccountUpsertOne) AddCreatedAt(v int64) *AccountUpsertOne {
+	return u.Update(func(s *AccountUpsert) {
+		s.AddCreatedAt(v)
+	})
+}
+
+// UpdateCreatedAt sets the "created_at" field to the value that was provided on create.
+func (u *AccountUpsertOne) UpdateCreatedAt() *AccountUpsertOne {
+	return u.Update(func(s *AccountUpsert) {
+		s.UpdateCreatedAt()
+	})
+}
+
+// SetTombstones sets the "tombstones" field.
+func (u *AccountUpsertOne) SetTombstones(v int64) *AccountUpsertOne {
+	return u.Update(func(s *AccountUpsert) {
+		s.SetTombstones(v)
+	})
+}
+
+// AddTombstones adds v to the "tombstones" field.
+func (u *AccountUpsertOne) AddTombstones(v int64) *AccountUpsertOne {
+	return u.Update(func(s *AccountUpsert) {
+		s.AddTombstones(v)
+	})
+}
+
+// UpdateTombstones sets the "tombstones" field to the value that was provided on create.
+func (u *AccountUpsertOne) UpdateTombstones() *AccountUpsertOne {
+	return u.Update(func(s *AccountUpsert) {
+		s.UpdateTombstones()
+	})
+}
+
+// SetMutationBytes sets the "mutation_bytes" field.
+func (u *AccountUpsertOne) SetMutationBytes(v int64) *AccountUpsertOne {
+	return u.Update(func(s *AccountUpsert) {
+		s.SetMutationBytes(v)
+	})
+}
+
+// AddMutationBytes adds v to the "mutation_bytes" field.
+func (u *AccountUpsertOne) AddMutationBytes(v int64) *AccountUpsertOne {
+	return u.Update(func(s *AccountUpsert) {
+		s.AddMutationBytes(v)
+	})
+}
+
+// UpdateMutationBytes sets the "mutation_bytes" field to the value that was provided on create.
+func (u *AccountUpsertOne) UpdateMutationBytes() *AccountUpsertOne {
+	return u.Update(func(s *AccountUpsert) {
+		s.UpdateMutationBytes()
+	})
+}
+
+// SetFences sets the "fences" field.
+func (u *AccountUpsertOne) SetFences(v int64) *AccountUpsertOne {
+	return u.Update(func(s *AccountUpsert) {
+		s.SetFences(v)
+	})
+}
+
+// AddFences adds v to the "fences" field.
+func (u *AccountUpsertOne) AddFences(v int64) *AccountUpsertOne {
+	return u.Update(func(s *AccountUpsert) {
+		s.AddFences(v)
+	})
+}
+
+// UpdateFences sets the "fences" field to the value that was provided on create.
+func (u *AccountUpsertOne) UpdateFences() *AccountUpsertOne {
+	return u.Update(func(s *AccountUpsert) {
+		s.UpdateFences()
+	})
+}
+
+// SetQuotaRecords sets the "quota_records" field.
+func (u *AccountUpsertOne) SetQuotaRecords(v int64) *AccountUpsertOne {
+	return u.Update(func(s *AccountUpsert) {
+		s.SetQuotaRecords(v)
+	})
+}
+
+// AddQuotaRecords adds v to the "quota_records" field.
+func (u *AccountUpsertOne) AddQuotaRecords(v int64) *AccountUpsertOne {
+	return u.Update(func(s *AccountUpsert) {
+		s.AddQuotaRecords(v)
+	})
+}
+
+// UpdateQuotaRecords sets the "quota_records" field to the value that was provided on create.
+func (u *AccountUpsertOne) UpdateQuotaRecords() *AccountUpsertOne {
+	return u.Update(func(s *AccountUpsert) {
+		s.UpdateQuotaRecords()
+	})
+}
+
+// SetQuotaBytes sets the "quota_bytes" field.
+func (u *AccountUpsertOne) SetQuotaBytes(v int64) *AccountUpsertOne {
+	return u.Update(func(s *AccountUpsert) {
+		s.SetQuotaBytes(v)
+	})
+}
+
+// AddQuotaBytes adds v to the "quota_bytes" field.
+func (u *AccountUpsertOne) AddQuotaBytes(v int64) *AccountUpsertOne {
+	return u.Update(func(s *AccountUpsert) {
+		s.AddQuotaBytes(v)
+	})
+}
+
+// UpdateQuotaBytes sets the "quota_bytes" field to the value that was provided on create.
+func (u *AccountUpsertOne) UpdateQuotaBytes() *AccountUpsertOne {
+	return u.Update(func(s *AccountUpsert) {
+		s.UpdateQuotaBytes()
 	})
 }
 
@@ -840,6 +1224,132 @@ func (u *AccountUpsertBulk) AddFenceToken(v int64) *AccountUpsertBulk {
 func (u *AccountUpsertBulk) UpdateFenceToken() *AccountUpsertBulk {
 	return u.Update(func(s *AccountUpsert) {
 		s.UpdateFenceToken()
+	})
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (u *AccountUpsertBulk) SetCreatedAt(v int64) *AccountUpsertBulk {
+	return u.Update(func(s *AccountUpsert) {
+		s.SetCreatedAt(v)
+	})
+}
+
+// AddCreatedAt adds v to the "created_at" field.
+func (u *AccountUpsertBulk) AddCreatedAt(v int64) *AccountUpsertBulk {
+	return u.Update(func(s *AccountUpsert) {
+		s.AddCreatedAt(v)
+	})
+}
+
+// UpdateCreatedAt sets the "created_at" field to the value that was provided on create.
+func (u *AccountUpsertBulk) UpdateCreatedAt() *AccountUpsertBulk {
+	return u.Update(func(s *AccountUpsert) {
+		s.UpdateCreatedAt()
+	})
+}
+
+// SetTombstones sets the "tombstones" field.
+func (u *AccountUpsertBulk) SetTombstones(v int64) *AccountUpsertBulk {
+	return u.Update(func(s *AccountUpsert) {
+		s.SetTombstones(v)
+	})
+}
+
+// AddTombstones adds v to the "tombstones" field.
+func (u *AccountUpsertBulk) AddTombstones(v int64) *AccountUpsertBulk {
+	return u.Update(func(s *AccountUpsert) {
+		s.AddTombstones(v)
+	})
+}
+
+// UpdateTombstones sets the "tombstones" field to the value that was provided on create.
+func (u *AccountUpsertBulk) UpdateTombstones() *AccountUpsertBulk {
+	return u.Update(func(s *AccountUpsert) {
+		s.UpdateTombstones()
+	})
+}
+
+// SetMutationBytes sets the "mutation_bytes" field.
+func (u *AccountUpsertBulk) SetMutationBytes(v int64) *AccountUpsertBulk {
+	return u.Update(func(s *AccountUpsert) {
+		s.SetMutationBytes(v)
+	})
+}
+
+// AddMutationBytes adds v to the "mutation_bytes" field.
+func (u *AccountUpsertBulk) AddMutationBytes(v int64) *AccountUpsertBulk {
+	return u.Update(func(s *AccountUpsert) {
+		s.AddMutationBytes(v)
+	})
+}
+
+// UpdateMutationBytes sets the "mutation_bytes" field to the value that was provided on create.
+func (u *AccountUpsertBulk) UpdateMutationBytes() *AccountUpsertBulk {
+	return u.Update(func(s *AccountUpsert) {
+		s.UpdateMutationBytes()
+	})
+}
+
+// SetFences sets the "fences" field.
+func (u *AccountUpsertBulk) SetFences(v int64) *AccountUpsertBulk {
+	return u.Update(func(s *AccountUpsert) {
+		s.SetFences(v)
+	})
+}
+
+// AddFences adds v to the "fences" field.
+func (u *AccountUpsertBulk) AddFences(v int64) *AccountUpsertBulk {
+	return u.Update(func(s *AccountUpsert) {
+		s.AddFences(v)
+	})
+}
+
+// UpdateFences sets the "fences" field to the value that was provided on create.
+func (u *AccountUpsertBulk) UpdateFences() *AccountUpsertBulk {
+	return u.Update(func(s *AccountUpsert) {
+		s.UpdateFences()
+	})
+}
+
+// SetQuotaRecords sets the "quota_records" field.
+func (u *AccountUpsertBulk) SetQuotaRecords(v int64) *AccountUpsertBulk {
+	return u.Update(func(s *AccountUpsert) {
+		s.SetQuotaRecords(v)
+	})
+}
+
+// AddQuotaRecords adds v to the "quota_records" field.
+func (u *AccountUpsertBulk) AddQuotaRecords(v int64) *AccountUpsertBulk {
+	return u.Update(func(s *AccountUpsert) {
+		s.AddQuotaRecords(v)
+	})
+}
+
+// UpdateQuotaRecords sets the "quota_records" field to the value that was provided on create.
+func (u *AccountUpsertBulk) UpdateQuotaRecords() *AccountUpsertBulk {
+	return u.Update(func(s *AccountUpsert) {
+		s.UpdateQuotaRecords()
+	})
+}
+
+// SetQuotaBytes sets the "quota_bytes" field.
+func (u *AccountUpsertBulk) SetQuotaBytes(v int64) *AccountUpsertBulk {
+	return u.Update(func(s *AccountUpsert) {
+		s.SetQuotaBytes(v)
+	})
+}
+
+// AddQuotaBytes adds v to the "quota_bytes" field.
+func (u *AccountUpsertBulk) AddQuotaBytes(v int64) *AccountUpsertBulk {
+	return u.Update(func(s *AccountUpsert) {
+		s.AddQuotaBytes(v)
+	})
+}
+
+// UpdateQuotaBytes sets the "quota_bytes" field to the value that was provided on create.
+func (u *AccountUpsertBulk) UpdateQuotaBytes() *AccountUpsertBulk {
+	return u.Update(func(s *AccountUpsert) {
+		s.UpdateQuotaBytes()
 	})
 }
 

@@ -132,6 +132,132 @@ func (_u *AccountUpdate) AddFenceToken(v int64) *AccountUpdate {
 	return _u
 }
 
+// SetCreatedAt sets the "created_at" field.
+func (_u *AccountUpdate) SetCreatedAt(v int64) *AccountUpdate {
+	_u.mutation.ResetCreatedAt()
+	_u.mutation.SetCreatedAt(v)
+	return _u
+}
+
+// SetNillableCreatedAt sets the "created_at" field if the given value is not nil.
+func (_u *AccountUpdate) SetNillableCreatedAt(v *int64) *AccountUpdate {
+	if v != nil {
+		_u.SetCreatedAt(*v)
+	}
+	return _u
+}
+
+// AddCreatedAt adds value to the "created_at" field.
+func (_u *AccountUpdate) AddCreatedAt(v int64) *AccountUpdate {
+	_u.mutation.AddCreatedAt(v)
+	return _u
+}
+
+// SetTombstones sets the "tombstones" field.
+func (_u *AccountUpdate) SetTombstones(v int64) *AccountUpdate {
+	_u.mutation.ResetTombstones()
+	_u.mutation.SetTombstones(v)
+	return _u
+}
+
+// SetNillableTombstones sets the "tombstones" field if the given value is not nil.
+func (_u *AccountUpdate) SetNillableTombstones(v *int64) *AccountUpdate {
+	if v != nil {
+		_u.SetTombstones(*v)
+	}
+	return _u
+}
+
+// AddTombstones adds value to the "tombstones" field.
+func (_u *AccountUpdate) AddTombstones(v int64) *AccountUpdate {
+	_u.mutation.AddTombstones(v)
+	return _u
+}
+
+// SetMutationBytes sets the "mutation_bytes" field.
+func (_u *AccountUpdate) SetMutationBytes(v int64) *AccountUpdate {
+	_u.mutation.ResetMutationBytes()
+	_u.mutation.SetMutationBytes(v)
+	return _u
+}
+
+// SetNillableMutationBytes sets the "mutation_bytes" field if the given value is not nil.
+func (_u *AccountUpdate) SetNillableMutationBytes(v *int64) *AccountUpdate {
+	if v != nil {
+		_u.SetMutationBytes(*v)
+	}
+	return _u
+}
+
+// AddMutationBytes adds value to the "mutation_bytes" field.
+func (_u *AccountUpdate) AddMutationBytes(v int64) *AccountUpdate {
+	_u.mutation.AddMutationBytes(v)
+	return _u
+}
+
+// SetFences sets the "fences" field.
+func (_u *AccountUpdate) SetFences(v int64) *AccountUpdate {
+	_u.mutation.ResetFences()
+	_u.mutation.SetFences(v)
+	return _u
+}
+
+// SetNillableFences sets the "fences" field if the given value is not nil.
+func (_u *AccountUpdate) SetNillableFences(v *int64) *AccountUpdate {
+	if v != nil {
+		_u.SetFences(*v)
+	}
+	return _u
+}
+
+// AddFences adds value to the "fences" field.
+func (_u *AccountUpdate) AddFences(v int64) *AccountUpdate {
+	_u.mutation.AddFences(v)
+	return _u
+}
+
+// SetQuotaRecords sets the "quota_records" field.
+func (_u *AccountUpdate) SetQuotaRecords(v int64) *AccountUpdate {
+	_u.mutation.ResetQuotaRecords()
+	_u.mutation.SetQuotaRecords(v)
+	return _u
+}
+
+// SetNillableQuotaRecords sets the "quota_records" field if the given value is not nil.
+func (_u *AccountUpdate) SetNillableQuotaRecords(v *int64) *AccountUpdate {
+	if v != nil {
+		_u.SetQuotaRecords(*v)
+	}
+	return _u
+}
+
+// AddQuotaRecords adds value to the "quota_records" field.
+func (_u *AccountUpdate) AddQuotaRecords(v int64) *AccountUpdate {
+	_u.mutation.AddQuotaRecords(v)
+	return _u
+}
+
+// SetQuotaBytes sets the "quota_bytes" field.
+func (_u *AccountUpdate) SetQuotaBytes(v int64) *AccountUpdate {
+	_u.mutation.ResetQuotaBytes()
+	_u.mutation.SetQuotaBytes(v)
+	return _u
+}
+
+// SetNillableQuotaBytes sets the "quota_bytes" field if the given value is not nil.
+func (_u *AccountUpdate) SetNillableQuotaBytes(v *int64) *AccountUpdate {
+	if v != nil {
+		_u.SetQuotaBytes(*v)
+	}
+	return _u
+}
+
+// AddQuotaBytes adds value to the "quota_bytes" field.
+func (_u *AccountUpdate) AddQuotaBytes(v int64) *AccountUpdate {
+	_u.mutation.AddQuotaBytes(v)
+	return _u
+}
+
 // Mutation returns the AccountMutation object of the builder.
 func (_u *AccountUpdate) Mutation() *AccountMutation {
 	return _u.mutation
@@ -202,6 +328,42 @@ func (_u *AccountUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	}
 	if value, ok := _u.mutation.AddedFenceToken(); ok {
 		_spec.AddField(account.FieldFenceToken, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.CreatedAt(); ok {
+		_spec.SetField(account.FieldCreatedAt, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedCreatedAt(); ok {
+		_spec.AddField(account.FieldCreatedAt, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.Tombstones(); ok {
+		_spec.SetField(account.FieldTombstones, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedTombstones(); ok {
+		_spec.AddField(account.FieldTombstones, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.MutationBytes(); ok {
+		_spec.SetField(account.FieldMutationBytes, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedMutationBytes(); ok {
+		_spec.AddField(account.FieldMutationBytes, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.Fences(); ok {
+		_spec.SetField(account.FieldFences, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedFences(); ok {
+		_spec.AddField(account.FieldFences, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.QuotaRecords(); ok {
+		_spec.SetField(account.FieldQuotaRecords, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedQuotaRecords(); ok {
+		_spec.AddField(account.FieldQuotaRecords, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.QuotaBytes(); ok {
+		_spec.SetField(account.FieldQuotaBytes, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedQuotaBytes(); ok {
+		_spec.AddField(account.FieldQuotaBytes, field.TypeInt64, value)
 	}
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
 		if _, ok := err.(*sqlgraph.NotFoundError); ok {
@@ -328,6 +490,132 @@ func (_u *AccountUpdateOne) AddFenceToken(v int64) *AccountUpdateOne {
 	return _u
 }
 
+// SetCreatedAt sets the "created_at" field.
+func (_u *AccountUpdateOne) SetCreatedAt(v int64) *AccountUpdateOne {
+	_u.mutation.ResetCreatedAt()
+	_u.mutation.SetCreatedAt(v)
+	return _u
+}
+
+// SetNillableCreatedAt sets the "created_at" field if the given value is not nil.
+func (_u *AccountUpdateOne) SetNillableCreatedAt(v *int64) *AccountUpdateOne {
+	if v != nil {
+		_u.SetCreatedAt(*v)
+	}
+	return _u
+}
+
+// AddCreatedAt adds value to the "created_at" field.
+func (_u *AccountUpdateOne) AddCreatedAt(v int64) *AccountUpdateOne {
+	_u.mutation.AddCreatedAt(v)
+	return _u
+}
+
+// SetTombstones sets the "tombstones" field.
+func (_u *AccountUpdateOne) SetTombstones(v int64) *AccountUpdateOne {
+	_u.mutation.ResetTombstones()
+	_u.mutation.SetTombstones(v)
+	return _u
+}
+
+// SetNillableTombstones sets the "tombstones" field if the given value is not nil.
+func (_u *AccountUpdateOne) SetNillableTombstones(v *int64) *AccountUpdateOne {
+	if v != nil {
+		_u.SetTombstones(*v)
+	}
+	return _u
+}
+
+// AddTombstones adds value to the "tombstones" field.
+func (_u *AccountUpdateOne) AddTombstones(v int64) *AccountUpdateOne {
+	_u.mutation.AddTombstones(v)
+	return _u
+}
+
+// SetMutationBytes sets the "mutation_bytes" field.
+func (_u *AccountUpdateOne) SetMutationBytes(v int64) *AccountUpdateOne {
+	_u.mutation.ResetMutationBytes()
+	_u.mutation.SetMutationBytes(v)
+	return _u
+}
+
+// SetNillableMutationBytes sets the "mutation_bytes" field if the given value is not nil.
+func (_u *AccountUpdateOne) SetNillableMutationBytes(v *int64) *AccountUpdateOne {
+	if v != nil {
+		_u.SetMutationBytes(*v)
+	}
+	return _u
+}
+
+// AddMutationBytes adds value to the "mutation_bytes" field.
+func (_u *AccountUpdateOne) AddMutationBytes(v int64) *AccountUpdateOne {
+	_u.mutation.AddMutationBytes(v)
+	return _u
+}
+
+// SetFences sets the "fences" field.
+func (_u *AccountUpdateOne) SetFences(v int64) *AccountUpdateOne {
+	_u.mutation.ResetFences()
+	_u.mutation.SetFences(v)
+	return _u
+}
+
+// SetNillableFences sets the "fences" field if the given value is not nil.
+func (_u *AccountUpdateOne) SetNillableFences(v *int64) *AccountUpdateOne {
+	if v != nil {
+		_u.SetFences(*v)
+	}
+	return _u
+}
+
+// AddFences adds value to the "fences" field.
+func (_u *AccountUpdateOne) AddFences(v int64) *AccountUpdateOne {
+	_u.mutation.AddFences(v)
+	return _u
+}
+
+// SetQuotaRecords sets the "quota_records" field.
+func (_u *AccountUpdateOne) SetQuotaRecords(v int64) *AccountUpdateOne {
+	_u.mutation.ResetQuotaRecords()
+	_u.mutation.SetQuotaRecords(v)
+	return _u
+}
+
+// SetNillableQuotaRecords sets the "quota_records" field if the given value is not nil.
+func (_u *AccountUpdateOne) SetNillableQuotaRecords(v *int64) *AccountUpdateOne {
+	if v != nil {
+		_u.SetQuotaRecords(*v)
+	}
+	return _u
+}
+
+// AddQuotaRecords adds value to the "quota_records" field.
+func (_u *AccountUpdateOne) AddQuotaRecords(v int64) *AccountUpdateOne {
+	_u.mutation.AddQuotaRecords(v)
+	return _u
+}
+
+// SetQuotaBytes sets the "quota_bytes" field.
+func (_u *AccountUpdateOne) SetQuotaBytes(v int64) *AccountUpdateOne {
+	_u.mutation.ResetQuotaBytes()
+	_u.mutation.SetQuotaBytes(v)
+	return _u
+}
+
+// SetNillableQuotaBytes sets the "quota_bytes" field if the given value is not nil.
+func (_u *AccountUpdateOne) SetNillableQuotaBytes(v *int64) *AccountUpdateOne {
+	if v != nil {
+		_u.SetQuotaBytes(*v)
+	}
+	return _u
+}
+
+// AddQuotaBytes adds value to the "quota_bytes" field.
+func (_u *AccountUpdateOne) AddQuotaBytes(v int64) *AccountUpdateOne {
+	_u.mutation.AddQuotaBytes(v)
+	return _u
+}
+
 // Mutation returns the AccountMutation object of the builder.
 func (_u *AccountUpdateOne) Mutation() *AccountMutation {
 	return _u.mutation
@@ -428,6 +716,42 @@ func (_u *AccountUpdateOne) sqlSave(ctx context.Context) (_node *Account, err er
 	}
 	if value, ok := _u.mutation.AddedFenceToken(); ok {
 		_spec.AddField(account.FieldFenceToken, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.CreatedAt(); ok {
+		_spec.SetField(account.FieldCreatedAt, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedCreatedAt(); ok {
+		_spec.AddField(account.FieldCreatedAt, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.Tombstones(); ok {
+		_spec.SetField(account.FieldTombstones, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedTombstones(); ok {
+		_spec.AddField(account.FieldTombstones, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.MutationBytes(); ok {
+		_spec.SetField(account.FieldMutationBytes, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedMutationBytes(); ok {
+		_spec.AddField(account.FieldMutationBytes, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.Fences(); ok {
+		_spec.SetField(account.FieldFences, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedFences(); ok {
+		_spec.AddField(account.FieldFences, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.QuotaRecords(); ok {
+		_spec.SetField(account.FieldQuotaRecords, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedQuotaRecords(); ok {
+		_spec.AddField(account.FieldQuotaRecords, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.QuotaBytes(); ok {
+		_spec.SetField(account.FieldQuotaBytes, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedQuotaBytes(); ok {
+		_spec.AddField(account.FieldQuotaBytes, field.TypeInt64, value)
 	}
 	_node = &Account{config: _u.config}
 	_spec.Assign = _node.assignValues

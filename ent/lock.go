@@ -19,7 +19,9 @@ type Lock struct {
 	// compressed public key, 33 bytes
 	Owner []byte `json:"owner,omitempty"`
 	// the newest token granted; it only rises
-	Fence        int64 `json:"fence,omitempty"`
+	Fence int64 `json:"fence,omitempty"`
+	// kept for a time from then on
+	UsedAt       int64 `json:"used_at,omitempty"`
 	selectValues sql.SelectValues
 }
 
@@ -30,7 +32,7 @@ func (*Lock) scanValues(columns []string) ([]any, error) {
 		switch columns[i] {
 		case lock.FieldOwner:
 			values[i] = new([]byte)
-		case lock.FieldFence:
+		case lock.FieldFence, lock.FieldUsedAt:
 			values[i] = new(sql.NullInt64)
 		case lock.FieldID:
 			values[i] = new(sql.NullString)
@@ -66,6 +68,12 @@ func (_m *Lock) assignValues(columns []string, values []any) error {
 				return fmt.Errorf("unexpected type %T for field fence", values[i])
 			} else if value.Valid {
 				_m.Fence = value.Int64
+			}
+		case lock.FieldUsedAt:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field used_at", values[i])
+			} else if value.Valid {
+				_m.UsedAt = value.Int64
 			}
 		default:
 			_m.selectValues.Set(columns[i], values[i])
@@ -108,6 +116,9 @@ func (_m *Lock) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("fence=")
 	builder.WriteString(fmt.Sprintf("%v", _m.Fence))
+	builder.WriteString(", ")
+	builder.WriteString("used_at=")
+	builder.WriteString(fmt.Sprintf("%v", _m.UsedAt))
 	builder.WriteByte(')')
 	return builder.String()
 }

@@ -34,6 +34,20 @@ func (_c *LockCreate) SetFence(v int64) *LockCreate {
 	return _c
 }
 
+// SetUsedAt sets the "used_at" field.
+func (_c *LockCreate) SetUsedAt(v int64) *LockCreate {
+	_c.mutation.SetUsedAt(v)
+	return _c
+}
+
+// SetNillableUsedAt sets the "used_at" field if the given value is not nil.
+func (_c *LockCreate) SetNillableUsedAt(v *int64) *LockCreate {
+	if v != nil {
+		_c.SetUsedAt(*v)
+	}
+	return _c
+}
+
 // SetID sets the "id" field.
 func (_c *LockCreate) SetID(v string) *LockCreate {
 	_c.mutation.SetID(v)
@@ -47,6 +61,7 @@ func (_c *LockCreate) Mutation() *LockMutation {
 
 // Save creates the Lock in the database.
 func (_c *LockCreate) Save(ctx context.Context) (*Lock, error) {
+	_c.defaults()
 	return withHooks(ctx, _c.sqlSave, _c.mutation, _c.hooks)
 }
 
@@ -72,6 +87,14 @@ func (_c *LockCreate) ExecX(ctx context.Context) {
 	}
 }
 
+// defaults sets the default values of the builder before save.
+func (_c *LockCreate) defaults() {
+	if _, ok := _c.mutation.UsedAt(); !ok {
+		v := lock.DefaultUsedAt()
+		_c.mutation.SetUsedAt(v)
+	}
+}
+
 // check runs all checks and user-defined validators on the builder.
 func (_c *LockCreate) check() error {
 	if _, ok := _c.mutation.Owner(); !ok {
@@ -79,6 +102,9 @@ func (_c *LockCreate) check() error {
 	}
 	if _, ok := _c.mutation.Fence(); !ok {
 		return &ValidationError{Name: "fence", err: errors.New(`ent: missing required field "Lock.fence"`)}
+	}
+	if _, ok := _c.mutation.UsedAt(); !ok {
+		return &ValidationError{Name: "used_at", err: errors.New(`ent: missing required field "Lock.used_at"`)}
 	}
 	return nil
 }
@@ -123,6 +149,10 @@ func (_c *LockCreate) createSpec() (*Lock, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.Fence(); ok {
 		_spec.SetField(lock.FieldFence, field.TypeInt64, value)
 		_node.Fence = value
+	}
+	if value, ok := _c.mutation.UsedAt(); ok {
+		_spec.SetField(lock.FieldUsedAt, field.TypeInt64, value)
+		_node.UsedAt = value
 	}
 	return _node, _spec
 }
@@ -191,6 +221,24 @@ func (u *LockUpsert) UpdateFence() *LockUpsert {
 // AddFence adds v to the "fence" field.
 func (u *LockUpsert) AddFence(v int64) *LockUpsert {
 	u.Add(lock.FieldFence, v)
+	return u
+}
+
+// SetUsedAt sets the "used_at" field.
+func (u *LockUpsert) SetUsedAt(v int64) *LockUpsert {
+	u.Set(lock.FieldUsedAt, v)
+	return u
+}
+
+// UpdateUsedAt sets the "used_at" field to the value that was provided on create.
+func (u *LockUpsert) UpdateUsedAt() *LockUpsert {
+	u.SetExcluded(lock.FieldUsedAt)
+	return u
+}
+
+// AddUsedAt adds v to the "used_at" field.
+func (u *LockUpsert) AddUsedAt(v int64) *LockUpsert {
+	u.Add(lock.FieldUsedAt, v)
 	return u
 }
 
@@ -266,6 +314,27 @@ func (u *LockUpsertOne) UpdateFence() *LockUpsertOne {
 	})
 }
 
+// SetUsedAt sets the "used_at" field.
+func (u *LockUpsertOne) SetUsedAt(v int64) *LockUpsertOne {
+	return u.Update(func(s *LockUpsert) {
+		s.SetUsedAt(v)
+	})
+}
+
+// AddUsedAt adds v to the "used_at" field.
+func (u *LockUpsertOne) AddUsedAt(v int64) *LockUpsertOne {
+	return u.Update(func(s *LockUpsert) {
+		s.AddUsedAt(v)
+	})
+}
+
+// UpdateUsedAt sets the "used_at" field to the value that was provided on create.
+func (u *LockUpsertOne) UpdateUsedAt() *LockUpsertOne {
+	return u.Update(func(s *LockUpsert) {
+		s.UpdateUsedAt()
+	})
+}
+
 // Exec executes the query.
 func (u *LockUpsertOne) Exec(ctx context.Context) error {
 	if len(u.create.conflict) == 0 {
@@ -323,6 +392,7 @@ func (_c *LockCreateBulk) Save(ctx context.Context) ([]*Lock, error) {
 	for i := range _c.builders {
 		func(i int, root context.Context) {
 			builder := _c.builders[i]
+			builder.defaults()
 			var mut Mutator = MutateFunc(func(ctx context.Context, m Mutation) (Value, error) {
 				mutation, ok := m.(*LockMutation)
 				if !ok {
@@ -501,6 +571,27 @@ func (u *LockUpsertBulk) AddFence(v int64) *LockUpsertBulk {
 func (u *LockUpsertBulk) UpdateFence() *LockUpsertBulk {
 	return u.Update(func(s *LockUpsert) {
 		s.UpdateFence()
+	})
+}
+
+// SetUsedAt sets the "used_at" field.
+func (u *LockUpsertBulk) SetUsedAt(v int64) *LockUpsertBulk {
+	return u.Update(func(s *LockUpsert) {
+		s.SetUsedAt(v)
+	})
+}
+
+// AddUsedAt adds v to the "used_at" field.
+func (u *LockUpsertBulk) AddUsedAt(v int64) *LockUpsertBulk {
+	return u.Update(func(s *LockUpsert) {
+		s.AddUsedAt(v)
+	})
+}
+
+// UpdateUsedAt sets the "used_at" field to the value that was provided on create.
+func (u *LockUpsertBulk) UpdateUsedAt() *LockUpsertBulk {
+	return u.Update(func(s *LockUpsert) {
+		s.UpdateUsedAt()
 	})
 }
 

@@ -48,6 +48,27 @@ func (_u *LockUpdate) AddFence(v int64) *LockUpdate {
 	return _u
 }
 
+// SetUsedAt sets the "used_at" field.
+func (_u *LockUpdate) SetUsedAt(v int64) *LockUpdate {
+	_u.mutation.ResetUsedAt()
+	_u.mutation.SetUsedAt(v)
+	return _u
+}
+
+// SetNillableUsedAt sets the "used_at" field if the given value is not nil.
+func (_u *LockUpdate) SetNillableUsedAt(v *int64) *LockUpdate {
+	if v != nil {
+		_u.SetUsedAt(*v)
+	}
+	return _u
+}
+
+// AddUsedAt adds value to the "used_at" field.
+func (_u *LockUpdate) AddUsedAt(v int64) *LockUpdate {
+	_u.mutation.AddUsedAt(v)
+	return _u
+}
+
 // Mutation returns the LockMutation object of the builder.
 func (_u *LockUpdate) Mutation() *LockMutation {
 	return _u.mutation
@@ -95,6 +116,12 @@ func (_u *LockUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	if value, ok := _u.mutation.AddedFence(); ok {
 		_spec.AddField(lock.FieldFence, field.TypeInt64, value)
 	}
+	if value, ok := _u.mutation.UsedAt(); ok {
+		_spec.SetField(lock.FieldUsedAt, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedUsedAt(); ok {
+		_spec.AddField(lock.FieldUsedAt, field.TypeInt64, value)
+	}
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
 		if _, ok := err.(*sqlgraph.NotFoundError); ok {
 			err = &NotFoundError{lock.Label}
@@ -133,6 +160,27 @@ func (_u *LockUpdateOne) SetNillableFence(v *int64) *LockUpdateOne {
 // AddFence adds value to the "fence" field.
 func (_u *LockUpdateOne) AddFence(v int64) *LockUpdateOne {
 	_u.mutation.AddFence(v)
+	return _u
+}
+
+// SetUsedAt sets the "used_at" field.
+func (_u *LockUpdateOne) SetUsedAt(v int64) *LockUpdateOne {
+	_u.mutation.ResetUsedAt()
+	_u.mutation.SetUsedAt(v)
+	return _u
+}
+
+// SetNillableUsedAt sets the "used_at" field if the given value is not nil.
+func (_u *LockUpdateOne) SetNillableUsedAt(v *int64) *LockUpdateOne {
+	if v != nil {
+		_u.SetUsedAt(*v)
+	}
+	return _u
+}
+
+// AddUsedAt adds value to the "used_at" field.
+func (_u *LockUpdateOne) AddUsedAt(v int64) *LockUpdateOne {
+	_u.mutation.AddUsedAt(v)
 	return _u
 }
 
@@ -212,6 +260,12 @@ func (_u *LockUpdateOne) sqlSave(ctx context.Context) (_node *Lock, err error) {
 	}
 	if value, ok := _u.mutation.AddedFence(); ok {
 		_spec.AddField(lock.FieldFence, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.UsedAt(); ok {
+		_spec.SetField(lock.FieldUsedAt, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedUsedAt(); ok {
+		_spec.AddField(lock.FieldUsedAt, field.TypeInt64, value)
 	}
 	_node = &Lock{config: _u.config}
 	_spec.Assign = _node.assignValues

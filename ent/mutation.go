@@ -43,23 +43,35 @@ const (
 // AccountMutation represents an operation that mutates the Account nodes in the graph.
 type AccountMutation struct {
 	config
-	op              Op
-	typ             string
-	id              *[]byte
-	head            *int64
-	addhead         *int64
-	floor           *int64
-	addfloor        *int64
-	record_count    *int64
-	addrecord_count *int64
-	stored_bytes    *int64
-	addstored_bytes *int64
-	fence_token     *int64
-	addfence_token  *int64
-	clearedFields   map[string]struct{}
-	done            bool
-	oldValue        func(context.Context) (*Account, error)
-	predicates      []predicate.Account
+	op                Op
+	typ               string
+	id                *[]byte
+	head              *int64
+	addhead           *int64
+	floor             *int64
+	addfloor          *int64
+	record_count      *int64
+	addrecord_count   *int64
+	stored_bytes      *int64
+	addstored_bytes   *int64
+	fence_token       *int64
+	addfence_token    *int64
+	created_at        *int64
+	addcreated_at     *int64
+	tombstones        *int64
+	addtombstones     *int64
+	mutation_bytes    *int64
+	addmutation_bytes *int64
+	fences            *int64
+	addfences         *int64
+	quota_records     *int64
+	addquota_records  *int64
+	quota_bytes       *int64
+	addquota_bytes    *int64
+	clearedFields     map[string]struct{}
+	done              bool
+	oldValue          func(context.Context) (*Account, error)
+	predicates        []predicate.Account
 }
 
 var _ ent.Mutation = (*AccountMutation)(nil)
@@ -446,6 +458,342 @@ func (m *AccountMutation) ResetFenceToken() {
 	m.addfence_token = nil
 }
 
+// SetCreatedAt sets the "created_at" field.
+func (m *AccountMutation) SetCreatedAt(i int64) {
+	m.created_at = &i
+	m.addcreated_at = nil
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *AccountMutation) CreatedAt() (r int64, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the Account entity.
+// If the Account object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AccountMutation) OldCreatedAt(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// AddCreatedAt adds i to the "created_at" field.
+func (m *AccountMutation) AddCreatedAt(i int64) {
+	if m.addcreated_at != nil {
+		*m.addcreated_at += i
+	} else {
+		m.addcreated_at = &i
+	}
+}
+
+// AddedCreatedAt returns the value that was added to the "created_at" field in this mutation.
+func (m *AccountMutation) AddedCreatedAt() (r int64, exists bool) {
+	v := m.addcreated_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *AccountMutation) ResetCreatedAt() {
+	m.created_at = nil
+	m.addcreated_at = nil
+}
+
+// SetTombstones sets the "tombstones" field.
+func (m *AccountMutation) SetTombstones(i int64) {
+	m.tombstones = &i
+	m.addtombstones = nil
+}
+
+// Tombstones returns the value of the "tombstones" field in the mutation.
+func (m *AccountMutation) Tombstones() (r int64, exists bool) {
+	v := m.tombstones
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTombstones returns the old "tombstones" field's value of the Account entity.
+// If the Account object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AccountMutation) OldTombstones(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTombstones is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTombstones requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTombstones: %w", err)
+	}
+	return oldValue.Tombstones, nil
+}
+
+// AddTombstones adds i to the "tombstones" field.
+func (m *AccountMutation) AddTombstones(i int64) {
+	if m.addtombstones != nil {
+		*m.addtombstones += i
+	} else {
+		m.addtombstones = &i
+	}
+}
+
+// AddedTombstones returns the value that was added to the "tombstones" field in this mutation.
+func (m *AccountMutation) AddedTombstones() (r int64, exists bool) {
+	v := m.addtombstones
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetTombstones resets all changes to the "tombstones" field.
+func (m *AccountMutation) ResetTombstones() {
+	m.tombstones = nil
+	m.addtombstones = nil
+}
+
+// SetMutationBytes sets the "mutation_bytes" field.
+func (m *AccountMutation) SetMutationBytes(i int64) {
+	m.mutation_bytes = &i
+	m.addmutation_bytes = nil
+}
+
+// MutationBytes returns the value of the "mutation_bytes" field in the mutation.
+func (m *AccountMutation) MutationBytes() (r int64, exists bool) {
+	v := m.mutation_bytes
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldMutationBytes returns the old "mutation_bytes" field's value of the Account entity.
+// If the Account object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AccountMutation) OldMutationBytes(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldMutationBytes is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldMutationBytes requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldMutationBytes: %w", err)
+	}
+	return oldValue.MutationBytes, nil
+}
+
+// AddMutationBytes adds i to the "mutation_bytes" field.
+func (m *AccountMutation) AddMutationBytes(i int64) {
+	if m.addmutation_bytes != nil {
+		*m.addmutation_bytes += i
+	} else {
+		m.addmutation_bytes = &i
+	}
+}
+
+// AddedMutationBytes returns the value that was added to the "mutation_bytes" field in this mutation.
+func (m *AccountMutation) AddedMutationBytes() (r int64, exists bool) {
+	v := m.addmutation_bytes
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetMutationBytes resets all changes to the "mutation_bytes" field.
+func (m *AccountMutation) ResetMutationBytes() {
+	m.mutation_bytes = nil
+	m.addmutation_bytes = nil
+}
+
+// SetFences sets the "fences" field.
+func (m *AccountMutation) SetFences(i int64) {
+	m.fences = &i
+	m.addfences = nil
+}
+
+// Fences returns the value of the "fences" field in the mutation.
+func (m *AccountMutation) Fences() (r int64, exists bool) {
+	v := m.fences
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldFences returns the old "fences" field's value of the Account entity.
+// If the Account object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AccountMutation) OldFences(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldFences is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldFences requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldFences: %w", err)
+	}
+	return oldValue.Fences, nil
+}
+
+// AddFences adds i to the "fences" field.
+func (m *AccountMutation) AddFences(i int64) {
+	if m.addfences != nil {
+		*m.addfences += i
+	} else {
+		m.addfences = &i
+	}
+}
+
+// AddedFences returns the value that was added to the "fences" field in this mutation.
+func (m *AccountMutation) AddedFences() (r int64, exists bool) {
+	v := m.addfences
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetFences resets all changes to the "fences" field.
+func (m *AccountMutation) ResetFences() {
+	m.fences = nil
+	m.addfences = nil
+}
+
+// SetQuotaRecords sets the "quota_records" field.
+func (m *AccountMutation) SetQuotaRecords(i int64) {
+	m.quota_records = &i
+	m.addquota_records = nil
+}
+
+// QuotaRecords returns the value of the "quota_records" field in the mutation.
+func (m *AccountMutation) QuotaRecords() (r int64, exists bool) {
+	v := m.quota_records
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldQuotaRecords returns the old "quota_records" field's value of the Account entity.
+// If the Account object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AccountMutation) OldQuotaRecords(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldQuotaRecords is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldQuotaRecords requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldQuotaRecords: %w", err)
+	}
+	return oldValue.QuotaRecords, nil
+}
+
+// AddQuotaRecords adds i to the "quota_records" field.
+func (m *AccountMutation) AddQuotaRecords(i int64) {
+	if m.addquota_records != nil {
+		*m.addquota_records += i
+	} else {
+		m.addquota_records = &i
+	}
+}
+
+// AddedQuotaRecords returns the value that was added to the "quota_records" field in this mutation.
+func (m *AccountMutation) AddedQuotaRecords() (r int64, exists bool) {
+	v := m.addquota_records
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetQuotaRecords resets all changes to the "quota_records" field.
+func (m *AccountMutation) ResetQuotaRecords() {
+	m.quota_records = nil
+	m.addquota_records = nil
+}
+
+// SetQuotaBytes sets the "quota_bytes" field.
+func (m *AccountMutation) SetQuotaBytes(i int64) {
+	m.quota_bytes = &i
+	m.addquota_bytes = nil
+}
+
+// QuotaBytes returns the value of the "quota_bytes" field in the mutation.
+func (m *AccountMutation) QuotaBytes() (r int64, exists bool) {
+	v := m.quota_bytes
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldQuotaBytes returns the old "quota_bytes" field's value of the Account entity.
+// If the Account object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AccountMutation) OldQuotaBytes(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldQuotaBytes is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldQuotaBytes requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldQuotaBytes: %w", err)
+	}
+	return oldValue.QuotaBytes, nil
+}
+
+// AddQuotaBytes adds i to the "quota_bytes" field.
+func (m *AccountMutation) AddQuotaBytes(i int64) {
+	if m.addquota_bytes != nil {
+		*m.addquota_bytes += i
+	} else {
+		m.addquota_bytes = &i
+	}
+}
+
+// AddedQuotaBytes returns the value that was added to the "quota_bytes" field in this mutation.
+func (m *AccountMutation) AddedQuotaBytes() (r int64, exists bool) {
+	v := m.addquota_bytes
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetQuotaBytes resets all changes to the "quota_bytes" field.
+func (m *AccountMutation) ResetQuotaBytes() {
+	m.quota_bytes = nil
+	m.addquota_bytes = nil
+}
+
 // Where appends a list predicates to the AccountMutation builder.
 func (m *AccountMutation) Where(ps ...predicate.Account) {
 	m.predicates = append(m.predicates, ps...)
@@ -480,7 +828,7 @@ func (m *AccountMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *AccountMutation) Fields() []string {
-	fields := make([]string, 0, 5)
+	fields := make([]string, 0, 11)
 	if m.head != nil {
 		fields = append(fields, account.FieldHead)
 	}
@@ -495,6 +843,24 @@ func (m *AccountMutation) Fields() []string {
 	}
 	if m.fence_token != nil {
 		fields = append(fields, account.FieldFenceToken)
+	}
+	if m.created_at != nil {
+		fields = append(fields, account.FieldCreatedAt)
+	}
+	if m.tombstones != nil {
+		fields = append(fields, account.FieldTombstones)
+	}
+	if m.mutation_bytes != nil {
+		fields = append(fields, account.FieldMutationBytes)
+	}
+	if m.fences != nil {
+		fields = append(fields, account.FieldFences)
+	}
+	if m.quota_records != nil {
+		fields = append(fields, account.FieldQuotaRecords)
+	}
+	if m.quota_bytes != nil {
+		fields = append(fields, account.FieldQuotaBytes)
 	}
 	return fields
 }
@@ -514,6 +880,18 @@ func (m *AccountMutation) Field(name string) (ent.Value, bool) {
 		return m.StoredBytes()
 	case account.FieldFenceToken:
 		return m.FenceToken()
+	case account.FieldCreatedAt:
+		return m.CreatedAt()
+	case account.FieldTombstones:
+		return m.Tombstones()
+	case account.FieldMutationBytes:
+		return m.MutationBytes()
+	case account.FieldFences:
+		return m.Fences()
+	case account.FieldQuotaRecords:
+		return m.QuotaRecords()
+	case account.FieldQuotaBytes:
+		return m.QuotaBytes()
 	}
 	return nil, false
 }
@@ -533,6 +911,18 @@ func (m *AccountMutation) OldField(ctx context.Context, name string) (ent.Value,
 		return m.OldStoredBytes(ctx)
 	case account.FieldFenceToken:
 		return m.OldFenceToken(ctx)
+	case account.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	case account.FieldTombstones:
+		return m.OldTombstones(ctx)
+	case account.FieldMutationBytes:
+		return m.OldMutationBytes(ctx)
+	case account.FieldFences:
+		return m.OldFences(ctx)
+	case account.FieldQuotaRecords:
+		return m.OldQuotaRecords(ctx)
+	case account.FieldQuotaBytes:
+		return m.OldQuotaBytes(ctx)
 	}
 	return nil, fmt.Errorf("unknown Account field %s", name)
 }
@@ -577,6 +967,48 @@ func (m *AccountMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetFenceToken(v)
 		return nil
+	case account.FieldCreatedAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	case account.FieldTombstones:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTombstones(v)
+		return nil
+	case account.FieldMutationBytes:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetMutationBytes(v)
+		return nil
+	case account.FieldFences:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetFences(v)
+		return nil
+	case account.FieldQuotaRecords:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetQuotaRecords(v)
+		return nil
+	case account.FieldQuotaBytes:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetQuotaBytes(v)
+		return nil
 	}
 	return fmt.Errorf("unknown Account field %s", name)
 }
@@ -600,6 +1032,24 @@ func (m *AccountMutation) AddedFields() []string {
 	if m.addfence_token != nil {
 		fields = append(fields, account.FieldFenceToken)
 	}
+	if m.addcreated_at != nil {
+		fields = append(fields, account.FieldCreatedAt)
+	}
+	if m.addtombstones != nil {
+		fields = append(fields, account.FieldTombstones)
+	}
+	if m.addmutation_bytes != nil {
+		fields = append(fields, account.FieldMutationBytes)
+	}
+	if m.addfences != nil {
+		fields = append(fields, account.FieldFences)
+	}
+	if m.addquota_records != nil {
+		fields = append(fields, account.FieldQuotaRecords)
+	}
+	if m.addquota_bytes != nil {
+		fields = append(fields, account.FieldQuotaBytes)
+	}
 	return fields
 }
 
@@ -618,6 +1068,18 @@ func (m *AccountMutation) AddedField(name string) (ent.Value, bool) {
 		return m.AddedStoredBytes()
 	case account.FieldFenceToken:
 		return m.AddedFenceToken()
+	case account.FieldCreatedAt:
+		return m.AddedCreatedAt()
+	case account.FieldTombstones:
+		return m.AddedTombstones()
+	case account.FieldMutationBytes:
+		return m.AddedMutationBytes()
+	case account.FieldFences:
+		return m.AddedFences()
+	case account.FieldQuotaRecords:
+		return m.AddedQuotaRecords()
+	case account.FieldQuotaBytes:
+		return m.AddedQuotaBytes()
 	}
 	return nil, false
 }
@@ -662,6 +1124,48 @@ func (m *AccountMutation) AddField(name string, value ent.Value) error {
 		}
 		m.AddFenceToken(v)
 		return nil
+	case account.FieldCreatedAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddCreatedAt(v)
+		return nil
+	case account.FieldTombstones:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddTombstones(v)
+		return nil
+	case account.FieldMutationBytes:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddMutationBytes(v)
+		return nil
+	case account.FieldFences:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddFences(v)
+		return nil
+	case account.FieldQuotaRecords:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddQuotaRecords(v)
+		return nil
+	case account.FieldQuotaBytes:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddQuotaBytes(v)
+		return nil
 	}
 	return fmt.Errorf("unknown Account numeric field %s", name)
 }
@@ -703,6 +1207,24 @@ func (m *AccountMutation) ResetField(name string) error {
 		return nil
 	case account.FieldFenceToken:
 		m.ResetFenceToken()
+		return nil
+	case account.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	case account.FieldTombstones:
+		m.ResetTombstones()
+		return nil
+	case account.FieldMutationBytes:
+		m.ResetMutationBytes()
+		return nil
+	case account.FieldFences:
+		m.ResetFences()
+		return nil
+	case account.FieldQuotaRecords:
+		m.ResetQuotaRecords()
+		return nil
+	case account.FieldQuotaBytes:
+		m.ResetQuotaBytes()
 		return nil
 	}
 	return fmt.Errorf("unknown Account field %s", name)
@@ -1891,6 +2413,8 @@ type LockMutation struct {
 	owner         *[]byte
 	fence         *int64
 	addfence      *int64
+	used_at       *int64
+	addused_at    *int64
 	clearedFields map[string]struct{}
 	done          bool
 	oldValue      func(context.Context) (*Lock, error)
@@ -2093,6 +2617,62 @@ func (m *LockMutation) ResetFence() {
 	m.addfence = nil
 }
 
+// SetUsedAt sets the "used_at" field.
+func (m *LockMutation) SetUsedAt(i int64) {
+	m.used_at = &i
+	m.addused_at = nil
+}
+
+// UsedAt returns the value of the "used_at" field in the mutation.
+func (m *LockMutation) UsedAt() (r int64, exists bool) {
+	v := m.used_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUsedAt returns the old "used_at" field's value of the Lock entity.
+// If the Lock object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *LockMutation) OldUsedAt(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUsedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUsedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUsedAt: %w", err)
+	}
+	return oldValue.UsedAt, nil
+}
+
+// AddUsedAt adds i to the "used_at" field.
+func (m *LockMutation) AddUsedAt(i int64) {
+	if m.addused_at != nil {
+		*m.addused_at += i
+	} else {
+		m.addused_at = &i
+	}
+}
+
+// AddedUsedAt returns the value that was added to the "used_at" field in this mutation.
+func (m *LockMutation) AddedUsedAt() (r int64, exists bool) {
+	v := m.addused_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetUsedAt resets all changes to the "used_at" field.
+func (m *LockMutation) ResetUsedAt() {
+	m.used_at = nil
+	m.addused_at = nil
+}
+
 // Where appends a list predicates to the LockMutation builder.
 func (m *LockMutation) Where(ps ...predicate.Lock) {
 	m.predicates = append(m.predicates, ps...)
@@ -2127,12 +2707,15 @@ func (m *LockMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *LockMutation) Fields() []string {
-	fields := make([]string, 0, 2)
+	fields := make([]string, 0, 3)
 	if m.owner != nil {
 		fields = append(fields, lock.FieldOwner)
 	}
 	if m.fence != nil {
 		fields = append(fields, lock.FieldFence)
+	}
+	if m.used_at != nil {
+		fields = append(fields, lock.FieldUsedAt)
 	}
 	return fields
 }
@@ -2146,6 +2729,8 @@ func (m *LockMutation) Field(name string) (ent.Value, bool) {
 		return m.Owner()
 	case lock.FieldFence:
 		return m.Fence()
+	case lock.FieldUsedAt:
+		return m.UsedAt()
 	}
 	return nil, false
 }
@@ -2159,6 +2744,8 @@ func (m *LockMutation) OldField(ctx context.Context, name string) (ent.Value, er
 		return m.OldOwner(ctx)
 	case lock.FieldFence:
 		return m.OldFence(ctx)
+	case lock.FieldUsedAt:
+		return m.OldUsedAt(ctx)
 	}
 	return nil, fmt.Errorf("unknown Lock field %s", name)
 }
@@ -2182,6 +2769,13 @@ func (m *LockMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetFence(v)
 		return nil
+	case lock.FieldUsedAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUsedAt(v)
+		return nil
 	}
 	return fmt.Errorf("unknown Lock field %s", name)
 }
@@ -2193,6 +2787,9 @@ func (m *LockMutation) AddedFields() []string {
 	if m.addfence != nil {
 		fields = append(fields, lock.FieldFence)
 	}
+	if m.addused_at != nil {
+		fields = append(fields, lock.FieldUsedAt)
+	}
 	return fields
 }
 
@@ -2203,6 +2800,8 @@ func (m *LockMutation) AddedField(name string) (ent.Value, bool) {
 	switch name {
 	case lock.FieldFence:
 		return m.AddedFence()
+	case lock.FieldUsedAt:
+		return m.AddedUsedAt()
 	}
 	return nil, false
 }
@@ -2218,6 +2817,13 @@ func (m *LockMutation) AddField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.AddFence(v)
+		return nil
+	case lock.FieldUsedAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddUsedAt(v)
 		return nil
 	}
 	return fmt.Errorf("unknown Lock numeric field %s", name)
@@ -2251,6 +2857,9 @@ func (m *LockMutation) ResetField(name string) error {
 		return nil
 	case lock.FieldFence:
 		m.ResetFence()
+		return nil
+	case lock.FieldUsedAt:
+		m.ResetUsedAt()
 		return nil
 	}
 	return fmt.Errorf("unknown Lock field %s", name)

@@ -4,6 +4,7 @@ package ent
 
 import (
 	"syncline/ent/account"
+	"syncline/ent/lock"
 	"syncline/ent/record"
 	"syncline/ent/schema"
 )
@@ -34,6 +35,36 @@ func init() {
 	accountDescFenceToken := accountFields[5].Descriptor()
 	// account.DefaultFenceToken holds the default value on creation for the fence_token field.
 	account.DefaultFenceToken = accountDescFenceToken.Default.(int64)
+	// accountDescCreatedAt is the schema descriptor for created_at field.
+	accountDescCreatedAt := accountFields[6].Descriptor()
+	// account.DefaultCreatedAt holds the default value on creation for the created_at field.
+	account.DefaultCreatedAt = accountDescCreatedAt.Default.(int64)
+	// accountDescTombstones is the schema descriptor for tombstones field.
+	accountDescTombstones := accountFields[7].Descriptor()
+	// account.DefaultTombstones holds the default value on creation for the tombstones field.
+	account.DefaultTombstones = accountDescTombstones.Default.(int64)
+	// accountDescMutationBytes is the schema descriptor for mutation_bytes field.
+	accountDescMutationBytes := accountFields[8].Descriptor()
+	// account.DefaultMutationBytes holds the default value on creation for the mutation_bytes field.
+	account.DefaultMutationBytes = accountDescMutationBytes.Default.(int64)
+	// accountDescFences is the schema descriptor for fences field.
+	accountDescFences := accountFields[9].Descriptor()
+	// account.DefaultFences holds the default value on creation for the fences field.
+	account.DefaultFences = accountDescFences.Default.(int64)
+	// accountDescQuotaRecords is the schema descriptor for quota_records field.
+	accountDescQuotaRecords := accountFields[10].Descriptor()
+	// account.DefaultQuotaRecords holds the default value on creation for the quota_records field.
+	account.DefaultQuotaRecords = accountDescQuotaRecords.Default.(int64)
+	// accountDescQuotaBytes is the schema descriptor for quota_bytes field.
+	accountDescQuotaBytes := accountFields[11].Descriptor()
+	// account.DefaultQuotaBytes holds the default value on creation for the quota_bytes field.
+	account.DefaultQuotaBytes = accountDescQuotaBytes.Default.(int64)
+	lockFields := schema.Lock{}.Fields()
+	_ = lockFields
+	// lockDescUsedAt is the schema descriptor for used_at field.
+	lockDescUsedAt := lockFields[3].Descriptor()
+	// lock.DefaultUsedAt holds the default value on creation for the used_at field.
+	lock.DefaultUsedAt = lockDescUsedAt.Default.(func() int64)
 	recordFields := schema.Record{}.Fields()
 	_ = recordFields
 	// recordDescDeleted is the schema descriptor for deleted field.

@@ -100,12 +100,16 @@ func (q query) Viewer(ctx context.Context) (*model.Viewer, error) {
 	if err != nil {
 		return nil, err
 	}
+	quota := q.quota.Of(account)
 	return &model.Viewer{
 		ID:          owner.String(),
 		Head:        account.Head,
 		Cursor:      record.CursorAt(account.Epoch, account.Head),
 		RecordCount: int(account.RecordCount),
 		StoredBytes: account.StoredBytes,
+
+		MaxRecords:     bound(int(quota.Records)),
+		MaxStoredBytes: bound(quota.Bytes),
 	}, nil
 }
 

@@ -16,6 +16,7 @@ type resolver struct {
 	feed    *feed.Feed
 	locks   *locks.Service
 	limits  model.Limits
+	quota   record.Quota // of those without one of their own
 }
 
 type (

@@ -38,7 +38,7 @@ type Config struct {
 	Limiter Limiter
 	// Rates is what the limits query says that each key may take. Nil: there are no limits.
 	Rates *model.Rates
-	// Quota is what the limits query says that each owner may keep.
+	// Quota is what the API says that each owner may keep without a quota of its own.
 	Quota record.Quota
 	// TombstoneRetention and MutationRetention are for how long deletes and
 	// mutation ids are remembered; 0 is for ever.
@@ -51,7 +51,7 @@ type Config struct {
 func NewServer(config Config) *handler.Server {
 	srv := handler.New(generated.NewExecutableSchema(generated.Config{
 		Schema:    schema(),
-		Resolvers: &resolver{records: config.Records, feed: config.Feed, locks: config.Locks, limits: config.limits()},
+		Resolvers: &resolver{records: config.Records, feed: config.Feed, locks: config.Locks, limits: config.limits(), quota: config.Quota},
 	}))
 	errs := presenter{log: config.Log}
 	srv.SetErrorPresenter(errs.present)

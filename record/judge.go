@@ -70,7 +70,8 @@ func Judge(state State, request Request, now time.Time) (Verdict, error) {
 		return unchanged, nil
 	}
 	v := apply(state, request, now)
-	if err := request.Quota.check(state.Account, v.Account); err != nil {
+	quota := request.Quota.Of(state.Account)
+	if err := quota.check(state.Account, v.Account); err != nil {
 		return unchanged, err
 	}
 	if request.NoRoom == nil {
@@ -206,14 +207,20 @@ func (w Write) after(current *Record, revision Revision, clientID *string, now t
 // count takes a change into account. The zero value of before stands for none.
 func (a *Account) count(before Stored, after Record) {
 	a.Head = after.Revision
-	if before.Revision > 0 && !before.Deleted {
+	switch {
+	case before.Revision == 0:
+	case before.Deleted:
+		a.Tombstones--
+	default:
 		a.RecordCount--
 		a.StoredBytes -= before.DataBytes
 	}
-	if !after.Deleted {
-		a.RecordCount++
-		a.StoredBytes += int64(len(after.Data))
+	if after.Deleted {
+		a.Tombstones++
+		return
 	}
+	a.RecordCount++
+	a.StoredBytes += int64(len(after.Data))
 }
 
 func (s State) record(id string) *Record {

@@ -8,6 +8,20 @@ type Quota struct {
 	Bytes   int64 // of their data
 }
 
+// Unbounded stands for no bound in a quota of an owner's own.
+const Unbounded = -1
+
+// Of is an owner's quota: its own, and q where it has none.
+func (q Quota) Of(a Account) Quota {
+	choose := func(own, servers int64) int64 {
+		if own == 0 {
+			return servers
+		}
+		return max(own, 0)
+	}
+	return Quota{Records: choose(a.Own.Records, q.Records), Bytes: choose(a.Own.Bytes, q.Bytes)}
+}
+
 // QuotaExceededError says that a write would grow what is over the owner's quota.
 type QuotaExceededError struct {
 	Quota

@@ -72,7 +72,7 @@ type Request struct {
 	ClientID   *string // nil: none
 	MutationID *string // nil: none
 	Fence      *Fence  // nil: none
-	// Quota is what the owner may keep after the request.
+	// Quota is what an owner without a quota of its own may keep after the request.
 	Quota Quota
 	// NoRoom is why the request must not grow the owner's data, nor add a row of a
 	// record or a mutation id unless it shrinks them; nil: it may.
@@ -118,4 +118,11 @@ type Account struct {
 	Epoch       Epoch
 	RecordCount int64 // live records
 	StoredBytes int64 // data bytes of live records
+
+	Exists        bool  // false: the owner never wrote or locked anything, and nobody made the account
+	Tombstones    int64 // how many there are
+	MutationBytes int64 // about what the remembered mutation ids take
+	// Own is the owner's own quota: of each part, 0 stands for the server's, and
+	// Unbounded for none.
+	Own Quota
 }

@@ -17,6 +17,7 @@ import (
 	"syncline/ent/migrate"
 	"syncline/internal/testservers"
 	"syncline/storage"
+	"syncline/storage/row"
 )
 
 func TestMigrationsOnSQLite(t *testing.T) {
@@ -59,30 +60,52 @@ func TestMigrationsOnPostgres(t *testing.T) {
 	t.Run("many at once behind a pooler", func(t *testing.T) {
 		testMigrateAtOnce(t, testservers.StartPgBouncer(t, server, 2).NewURL(t))
 	})
-	t.Run("mutation ids from before", func(t *testing.T) { testMutationsGetADate(t, server.Open(t)) })
+	t.Run("what was there before", func(t *testing.T) { testWhatWasBefore(t, server.Open(t)) })
 	t.Run("beside the version before", func(t *testing.T) { testMigrateBesideWriters(t, server.Open(t)) })
 	t.Run("behind a backup", func(t *testing.T) { testMigrateBehindBackup(t, server.Open(t)) })
 	t.Run("newer", func(t *testing.T) { testNewerIsRefused(t, server.Open(t)) })
 	t.Run("epochs", func(t *testing.T) { testEpochs(t, server.Open(t)) })
 }
 
-func TestMutationsGetADateOnSQLite(t *testing.T) {
+func TestWhatWasBeforeOnSQLite(t *testing.T) {
 	t.Parallel()
-	testMutationsGetADate(t, testservers.SQLite(t))
+	testWhatWasBefore(t, testservers.SQLite(t))
 }
 
-// testMutationsGetADate goes back to the tables of the first version and forth
-// again: what was remembered then counts as of now, lest it be forgotten early.
-func testMutationsGetADate(t *testing.T, db *storage.DB) {
+// testWhatWasBefore goes back to the tables of the first version and forth
+// again: what was remembered then counts as of now, lest it be forgotten early,
+// and how much it is, is known.
+func testWhatWasBefore(t *testing.T, db *storage.DB) {
 	t.Helper()
 	backToFirstVersion(t, db)
-	rememberMutation(t, db, "a")
+	for _, statement := range []string{
+		"INSERT INTO syncline_accounts (owner, head) SELECT owner, 1 FROM (SELECT %s AS owner) AS o",
+		"INSERT INTO syncline_records (owner, id, revision, deleted, updated_at) SELECT owner, 'a', 1, true, 1 FROM (SELECT %s AS owner) AS o",
+		"INSERT INTO syncline_locks (owner, name, fence) SELECT owner, 'a', 1 FROM (SELECT %s AS owner) AS o",
+	} {
+		zeros := "zeroblob(33)"
+		if db.Dialect == "postgres" {
+			zeros = "decode(repeat('00', 33), 'hex')"
+		}
+		if _, err := db.Write.ExecContext(t.Context(), fmt.Sprintf(statement, zeros)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rememberMutation(t, db, "ä")
 	before := time.Now()
 	if err := db.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	kept := row.Mutation{Revisions: []byte{1}}
+	a := db.Read.Account.Query().OnlyX(t.Context())
+	if a.Tombstones != 1 || a.Fences != 1 || a.MutationBytes != kept.Size("ä") || a.QuotaRecords != 0 || a.CreatedAt != 0 {
+		t.Errorf("counted from before: %+v", a)
+	}
+	if at := time.UnixMicro(db.Read.Lock.Query().OnlyX(t.Context()).UsedAt); at.Before(before.Add(-2*time.Second)) || at.After(time.Now().Add(2*time.Second)) {
+		t.Errorf("the fence is dated %v, want now", at)
+	}
 	m := db.Read.AppliedMutation.Query().OnlyX(t.Context())
-	if at := time.UnixMicro(m.AppliedAt); at.Before(before.Add(-2*time.Second)) || at.After(time.Now().Add(2*time.Second)) || m.ID != "a" {
+	if at := time.UnixMicro(m.AppliedAt); at.Before(before.Add(-2*time.Second)) || at.After(time.Now().Add(2*time.Second)) || m.ID != "ä" {
 		t.Errorf("%+v: dated %v, want now", m, at)
 	}
 }
@@ -151,6 +174,13 @@ func backToFirstVersion(t *testing.T, db *storage.DB) {
 	for _, statement := range []string{
 		"DROP INDEX record_tombstones",
 		"ALTER TABLE syncline_mutations DROP COLUMN applied_at",
+		"ALTER TABLE syncline_locks DROP COLUMN used_at",
+		"ALTER TABLE syncline_accounts DROP COLUMN created_at",
+		"ALTER TABLE syncline_accounts DROP COLUMN tombstones",
+		"ALTER TABLE syncline_accounts DROP COLUMN mutation_bytes",
+		"ALTER TABLE syncline_accounts DROP COLUMN fences",
+		"ALTER TABLE syncline_accounts DROP COLUMN quota_records",
+		"ALTER TABLE syncline_accounts DROP COLUMN quota_bytes",
 		"DELETE FROM syncline_migrations WHERE version_id >= 2",
 	} {
 		if _, err := db.Write.ExecContext(t.Context(), statement); err != nil {

@@ -21,6 +21,18 @@ const (
 	FieldStoredBytes = "stored_bytes"
 	// FieldFenceToken holds the string denoting the fence_token field in the database.
 	FieldFenceToken = "fence_token"
+	// FieldCreatedAt holds the string denoting the created_at field in the database.
+	FieldCreatedAt = "created_at"
+	// FieldTombstones holds the string denoting the tombstones field in the database.
+	FieldTombstones = "tombstones"
+	// FieldMutationBytes holds the string denoting the mutation_bytes field in the database.
+	FieldMutationBytes = "mutation_bytes"
+	// FieldFences holds the string denoting the fences field in the database.
+	FieldFences = "fences"
+	// FieldQuotaRecords holds the string denoting the quota_records field in the database.
+	FieldQuotaRecords = "quota_records"
+	// FieldQuotaBytes holds the string denoting the quota_bytes field in the database.
+	FieldQuotaBytes = "quota_bytes"
 	// Table holds the table name of the account in the database.
 	Table = "syncline_accounts"
 )
@@ -33,6 +45,12 @@ var Columns = []string{
 	FieldRecordCount,
 	FieldStoredBytes,
 	FieldFenceToken,
+	FieldCreatedAt,
+	FieldTombstones,
+	FieldMutationBytes,
+	FieldFences,
+	FieldQuotaRecords,
+	FieldQuotaBytes,
 }
 
 // ValidColumn reports if the column name is valid (part of the table columns).
@@ -56,6 +74,18 @@ var (
 	DefaultStoredBytes int64
 	// DefaultFenceToken holds the default value on creation for the "fence_token" field.
 	DefaultFenceToken int64
+	// DefaultCreatedAt holds the default value on creation for the "created_at" field.
+	DefaultCreatedAt int64
+	// DefaultTombstones holds the default value on creation for the "tombstones" field.
+	DefaultTombstones int64
+	// DefaultMutationBytes holds the default value on creation for the "mutation_bytes" field.
+	DefaultMutationBytes int64
+	// DefaultFences holds the default value on creation for the "fences" field.
+	DefaultFences int64
+	// DefaultQuotaRecords holds the default value on creation for the "quota_records" field.
+	DefaultQuotaRecords int64
+	// DefaultQuotaBytes holds the default value on creation for the "quota_bytes" field.
+	DefaultQuotaBytes int64
 )
 
 // OrderOption defines the ordering options for the Account queries.
@@ -89,4 +119,34 @@ func ByStoredBytes(opts ...sql.OrderTermOption) OrderOption {
 // ByFenceToken orders the results by the fence_token field.
 func ByFenceToken(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldFenceToken, opts...).ToFunc()
+}
+
+// ByCreatedAt orders the results by the created_at field.
+func ByCreatedAt(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldCreatedAt, opts...).ToFunc()
+}
+
+// ByTombstones orders the results by the tombstones field.
+func ByTombstones(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldTombstones, opts...).ToFunc()
+}
+
+// ByMutationBytes orders the results by the mutation_bytes field.
+func ByMutationBytes(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldMutationBytes, opts...).ToFunc()
+}
+
+// ByFences orders the results by the fences field.
+func ByFences(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldFences, opts...).ToFunc()
+}
+
+// ByQuotaRecords orders the results by the quota_records field.
+func ByQuotaRecords(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldQuotaRecords, opts...).ToFunc()
+}
+
+// ByQuotaBytes orders the results by the quota_bytes field.
+func ByQuotaBytes(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldQuotaBytes, opts...).ToFunc()
 }

@@ -78,6 +78,36 @@ func FenceToken(v int64) predicate.Account {
 	return predicate.Account(sql.FieldEQ(FieldFenceToken, v))
 }
 
+// CreatedAt applies equality check predicate on the "created_at" field. It's identical to CreatedAtEQ.
+func CreatedAt(v int64) predicate.Account {
+	return predicate.Account(sql.FieldEQ(FieldCreatedAt, v))
+}
+
+// Tombstones applies equality check predicate on the "tombstones" field. It's identical to TombstonesEQ.
+func Tombstones(v int64) predicate.Account {
+	return predicate.Account(sql.FieldEQ(FieldTombstones, v))
+}
+
+// MutationBytes applies equality check predicate on the "mutation_bytes" field. It's identical to MutationBytesEQ.
+func MutationBytes(v int64) predicate.Account {
+	return predicate.Account(sql.FieldEQ(FieldMutationBytes, v))
+}
+
+// Fences applies equality check predicate on the "fences" field. It's identical to FencesEQ.
+func Fences(v int64) predicate.Account {
+	return predicate.Account(sql.FieldEQ(FieldFences, v))
+}
+
+// QuotaRecords applies equality check predicate on the "quota_records" field. It's identical to QuotaRecordsEQ.
+func QuotaRecords(v int64) predicate.Account {
+	return predicate.Account(sql.FieldEQ(FieldQuotaRecords, v))
+}
+
+// QuotaBytes applies equality check predicate on the "quota_bytes" field. It's identical to QuotaBytesEQ.
+func QuotaBytes(v int64) predicate.Account {
+	return predicate.Account(sql.FieldEQ(FieldQuotaBytes, v))
+}
+
 // HeadEQ applies the EQ predicate on the "head" field.
 func HeadEQ(v int64) predicate.Account {
 	return predicate.Account(sql.FieldEQ(FieldHead, v))
@@ -276,6 +306,246 @@ func FenceTokenLT(v int64) predicate.Account {
 // FenceTokenLTE applies the LTE predicate on the "fence_token" field.
 func FenceTokenLTE(v int64) predicate.Account {
 	return predicate.Account(sql.FieldLTE(FieldFenceToken, v))
+}
+
+// CreatedAtEQ applies the EQ predicate on the "created_at" field.
+func CreatedAtEQ(v int64) predicate.Account {
+	return predicate.Account(sql.FieldEQ(FieldCreatedAt, v))
+}
+
+// CreatedAtNEQ applies the NEQ predicate on the "created_at" field.
+func CreatedAtNEQ(v int64) predicate.Account {
+	return predicate.Account(sql.FieldNEQ(FieldCreatedAt, v))
+}
+
+// CreatedAtIn applies the In predicate on the "created_at" field.
+func CreatedAtIn(vs ...int64) predicate.Account {
+	return predicate.Account(sql.FieldIn(FieldCreatedAt, vs...))
+}
+
+// CreatedAtNotIn applies the NotIn predicate on the "created_at" field.
+func CreatedAtNotIn(vs ...int64) predicate.Account {
+	return predicate.Account(sql.FieldNotIn(FieldCreatedAt, vs...))
+}
+
+// CreatedAtGT applies the GT predicate on the "created_at" field.
+func CreatedAtGT(v int64) predicate.Account {
+	return predicate.Account(sql.FieldGT(FieldCreatedAt, v))
+}
+
+// CreatedAtGTE applies the GTE predicate on the "created_at" field.
+func CreatedAtGTE(v int64) predicate.Account {
+	return predicate.Account(sql.FieldGTE(FieldCreatedAt, v))
+}
+
+// CreatedAtLT applies the LT predicate on the "created_at" field.
+func CreatedAtLT(v int64) predicate.Account {
+	return predicate.Account(sql.FieldLT(FieldCreatedAt, v))
+}
+
+// CreatedAtLTE applies the LTE predicate on the "created_at" field.
+func CreatedAtLTE(v int64) predicate.Account {
+	return predicate.Account(sql.FieldLTE(FieldCreatedAt, v))
+}
+
+// TombstonesEQ applies the EQ predicate on the "tombstones" field.
+func TombstonesEQ(v int64) predicate.Account {
+	return predicate.Account(sql.FieldEQ(FieldTombstones, v))
+}
+
+// TombstonesNEQ applies the NEQ predicate on the "tombstones" field.
+func TombstonesNEQ(v int64) predicate.Account {
+	return predicate.Account(sql.FieldNEQ(FieldTombstones, v))
+}
+
+// TombstonesIn applies the In predicate on the "tombstones" field.
+func TombstonesIn(vs ...int64) predicate.Account {
+	return predicate.Account(sql.FieldIn(FieldTombstones, vs...))
+}
+
+// TombstonesNotIn applies the NotIn predicate on the "tombstones" field.
+func TombstonesNotIn(vs ...int64) predicate.Account {
+	return predicate.Account(sql.FieldNotIn(FieldTombstones, vs...))
+}
+
+// TombstonesGT applies the GT predicate on the "tombstones" field.
+func TombstonesGT(v int64) predicate.Account {
+	return predicate.Account(sql.FieldGT(FieldTombstones, v))
+}
+
+// TombstonesGTE applies the GTE predicate on the "tombstones" field.
+func TombstonesGTE(v int64) predicate.Account {
+	return predicate.Account(sql.FieldGTE(FieldTombstones, v))
+}
+
+// TombstonesLT applies the LT predicate on the "tombstones" field.
+func TombstonesLT(v int64) predicate.Account {
+	return predicate.Account(sql.FieldLT(FieldTombstones, v))
+}
+
+// TombstonesLTE applies the LTE predicate on the "tombstones" field.
+func TombstonesLTE(v int64) predicate.Account {
+	return predicate.Account(sql.FieldLTE(FieldTombstones, v))
+}
+
+// MutationBytesEQ applies the EQ predicate on the "mutation_bytes" field.
+func MutationBytesEQ(v int64) predicate.Account {
+	return predicate.Account(sql.FieldEQ(FieldMutationBytes, v))
+}
+
+// MutationBytesNEQ applies the NEQ predicate on the "mutation_bytes" field.
+func MutationBytesNEQ(v int64) predicate.Account {
+	return predicate.Account(sql.FieldNEQ(FieldMutationBytes, v))
+}
+
+// MutationBytesIn applies the In predicate on the "mutation_bytes" field.
+func MutationBytesIn(vs ...int64) predicate.Account {
+	return predicate.Account(sql.FieldIn(FieldMutationBytes, vs...))
+}
+
+// MutationBytesNotIn applies the NotIn predicate on the "mutation_bytes" field.
+func MutationBytesNotIn(vs ...int64) predicate.Account {
+	return predicate.Account(sql.FieldNotIn(FieldMutationBytes, vs...))
+}
+
+// MutationBytesGT applies the GT predicate on the "mutation_bytes" field.
+func MutationBytesGT(v int64) predicate.Account {
+	return predicate.Account(sql.FieldGT(FieldMutationBytes, v))
+}
+
+// MutationBytesGTE applies the GTE predicate on the "mutation_bytes" field.
+func MutationBytesGTE(v int64) predicate.Account {
+	return predicate.Account(sql.FieldGTE(FieldMutationBytes, v))
+}
+
+// MutationBytesLT applies the LT predicate on the "mutation_bytes" field.
+func MutationBytesLT(v int64) predicate.Account {
+	return predicate.Account(sql.FieldLT(FieldMutationBytes, v))
+}
+
+// MutationBytesLTE applies the LTE predicate on the "mutation_bytes" field.
+func MutationBytesLTE(v int64) predicate.Account {
+	return predicate.Account(sql.FieldLTE(FieldMutationBytes, v))
+}
+
+// FencesEQ applies the EQ predicate on the "fences" field.
+func FencesEQ(v int64) predicate.Account {
+	return predicate.Account(sql.FieldEQ(FieldFences, v))
+}
+
+// FencesNEQ applies the NEQ predicate on the "fences" field.
+func FencesNEQ(v int64) predicate.Account {
+	return predicate.Account(sql.FieldNEQ(FieldFences, v))
+}
+
+// FencesIn applies the In predicate on the "fences" field.
+func FencesIn(vs ...int64) predicate.Account {
+	return predicate.Account(sql.FieldIn(FieldFences, vs...))
+}
+
+// FencesNotIn applies the NotIn predicate on the "fences" field.
+func FencesNotIn(vs ...int64) predicate.Account {
+	return predicate.Account(sql.FieldNotIn(FieldFences, vs...))
+}
+
+// FencesGT applies the GT predicate on the "fences" field.
+func FencesGT(v int64) predicate.Account {
+	return predicate.Account(sql.FieldGT(FieldFences, v))
+}
+
+// FencesGTE applies the GTE predicate on the "fences" field.
+func FencesGTE(v int64) predicate.Account {
+	return predicate.Account(sql.FieldGTE(FieldFences, v))
+}
+
+// FencesLT applies the LT predicate on the "fences" field.
+func FencesLT(v int64) predicate.Account {
+	return predicate.Account(sql.FieldLT(FieldFences, v))
+}
+
+// FencesLTE applies the LTE predicate on the "fences" field.
+func FencesLTE(v int64) predicate.Account {
+	return predicate.Account(sql.FieldLTE(FieldFences, v))
+}
+
+// QuotaRecordsEQ applies the EQ predicate on the "quota_records" field.
+func QuotaRecordsEQ(v int64) predicate.Account {
+	return predicate.Account(sql.FieldEQ(FieldQuotaRecords, v))
+}
+
+// QuotaRecordsNEQ applies the NEQ predicate on the "quota_records" field.
+func QuotaRecordsNEQ(v int64) predicate.Account {
+	return predicate.Account(sql.FieldNEQ(FieldQuotaRecords, v))
+}
+
+// QuotaRecordsIn applies the In predicate on the "quota_records" field.
+func QuotaRecordsIn(vs ...int64) predicate.Account {
+	return predicate.Account(sql.FieldIn(FieldQuotaRecords, vs...))
+}
+
+// QuotaRecordsNotIn applies the NotIn predicate on the "quota_records" field.
+func QuotaRecordsNotIn(vs ...int64) predicate.Account {
+	return predicate.Account(sql.FieldNotIn(FieldQuotaRecords, vs...))
+}
+
+// QuotaRecordsGT applies the GT predicate on the "quota_records" field.
+func QuotaRecordsGT(v int64) predicate.Account {
+	return predicate.Account(sql.FieldGT(FieldQuotaRecords, v))
+}
+
+// QuotaRecordsGTE applies the GTE predicate on the "quota_records" field.
+func QuotaRecordsGTE(v int64) predicate.Account {
+	return predicate.Account(sql.FieldGTE(FieldQuotaRecords, v))
+}
+
+// QuotaRecordsLT applies the LT predicate on the "quota_records" field.
+func QuotaRecordsLT(v int64) predicate.Account {
+	return predicate.Account(sql.FieldLT(FieldQuotaRecords, v))
+}
+
+// QuotaRecordsLTE applies the LTE predicate on the "quota_records" field.
+func QuotaRecordsLTE(v int64) predicate.Account {
+	return predicate.Account(sql.FieldLTE(FieldQuotaRecords, v))
+}
+
+// QuotaBytesEQ applies the EQ predicate on the "quota_bytes" field.
+func QuotaBytesEQ(v int64) predicate.Account {
+	return predicate.Account(sql.FieldEQ(FieldQuotaBytes, v))
+}
+
+// QuotaBytesNEQ applies the NEQ predicate on the "quota_bytes" field.
+func QuotaBytesNEQ(v int64) predicate.Account {
+	return predicate.Account(sql.FieldNEQ(FieldQuotaBytes, v))
+}
+
+// QuotaBytesIn applies the In predicate on the "quota_bytes" field.
+func QuotaBytesIn(vs ...int64) predicate.Account {
+	return predicate.Account(sql.FieldIn(FieldQuotaBytes, vs...))
+}
+
+// QuotaBytesNotIn applies the NotIn predicate on the "quota_bytes" field.
+func QuotaBytesNotIn(vs ...int64) predicate.Account {
+	return predicate.Account(sql.FieldNotIn(FieldQuotaBytes, vs...))
+}
+
+// QuotaBytesGT applies the GT predicate on the "quota_bytes" field.
+func QuotaBytesGT(v int64) predicate.Account {
+	return predicate.Account(sql.FieldGT(FieldQuotaBytes, v))
+}
+
+// QuotaBytesGTE applies the GTE predicate on the "quota_bytes" field.
+func QuotaBytesGTE(v int64) predicate.Account {
+	return predicate.Account(sql.FieldGTE(FieldQuotaBytes, v))
+}
+
+// QuotaBytesLT applies the LT predicate on the "quota_bytes" field.
+func QuotaBytesLT(v int64) predicate.Account {
+	return predicate.Account(sql.FieldLT(FieldQuotaBytes, v))
+}
+
+// QuotaBytesLTE applies the LTE predicate on the "quota_bytes" field.
+func QuotaBytesLTE(v int64) predicate.Account {
+	return predicate.Account(sql.FieldLTE(FieldQuotaBytes, v))
 }
 
 // And groups predicates with the AND operator between them.

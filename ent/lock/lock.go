@@ -15,6 +15,8 @@ const (
 	FieldOwner = "owner"
 	// FieldFence holds the string denoting the fence field in the database.
 	FieldFence = "fence"
+	// FieldUsedAt holds the string denoting the used_at field in the database.
+	FieldUsedAt = "used_at"
 	// Table holds the table name of the lock in the database.
 	Table = "syncline_locks"
 )
@@ -24,6 +26,7 @@ var Columns = []string{
 	FieldID,
 	FieldOwner,
 	FieldFence,
+	FieldUsedAt,
 }
 
 // ValidColumn reports if the column name is valid (part of the table columns).
@@ -36,6 +39,11 @@ func ValidColumn(column string) bool {
 	return false
 }
 
+var (
+	// DefaultUsedAt holds the default value on creation for the "used_at" field.
+	DefaultUsedAt func() int64
+)
+
 // OrderOption defines the ordering options for the Lock queries.
 type OrderOption func(*sql.Selector)
 
@@ -47,4 +55,9 @@ func ByID(opts ...sql.OrderTermOption) OrderOption {
 // ByFence orders the results by the fence field.
 func ByFence(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldFence, opts...).ToFunc()
+}
+
+// ByUsedAt orders the results by the used_at field.
+func ByUsedAt(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldUsedAt, opts...).ToFunc()
 }

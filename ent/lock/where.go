@@ -73,6 +73,11 @@ func Fence(v int64) predicate.Lock {
 	return predicate.Lock(sql.FieldEQ(FieldFence, v))
 }
 
+// UsedAt applies equality check predicate on the "used_at" field. It's identical to UsedAtEQ.
+func UsedAt(v int64) predicate.Lock {
+	return predicate.Lock(sql.FieldEQ(FieldUsedAt, v))
+}
+
 // OwnerEQ applies the EQ predicate on the "owner" field.
 func OwnerEQ(v []byte) predicate.Lock {
 	return predicate.Lock(sql.FieldEQ(FieldOwner, v))
@@ -151,6 +156,46 @@ func FenceLT(v int64) predicate.Lock {
 // FenceLTE applies the LTE predicate on the "fence" field.
 func FenceLTE(v int64) predicate.Lock {
 	return predicate.Lock(sql.FieldLTE(FieldFence, v))
+}
+
+// UsedAtEQ applies the EQ predicate on the "used_at" field.
+func UsedAtEQ(v int64) predicate.Lock {
+	return predicate.Lock(sql.FieldEQ(FieldUsedAt, v))
+}
+
+// UsedAtNEQ applies the NEQ predicate on the "used_at" field.
+func UsedAtNEQ(v int64) predicate.Lock {
+	return predicate.Lock(sql.FieldNEQ(FieldUsedAt, v))
+}
+
+// UsedAtIn applies the In predicate on the "used_at" field.
+func UsedAtIn(vs ...int64) predicate.Lock {
+	return predicate.Lock(sql.FieldIn(FieldUsedAt, vs...))
+}
+
+// UsedAtNotIn applies the NotIn predicate on the "used_at" field.
+func UsedAtNotIn(vs ...int64) predicate.Lock {
+	return predicate.Lock(sql.FieldNotIn(FieldUsedAt, vs...))
+}
+
+// UsedAtGT applies the GT predicate on the "used_at" field.
+func UsedAtGT(v int64) predicate.Lock {
+	return predicate.Lock(sql.FieldGT(FieldUsedAt, v))
+}
+
+// UsedAtGTE applies the GTE predicate on the "used_at" field.
+func UsedAtGTE(v int64) predicate.Lock {
+	return predicate.Lock(sql.FieldGTE(FieldUsedAt, v))
+}
+
+// UsedAtLT applies the LT predicate on the "used_at" field.
+func UsedAtLT(v int64) predicate.Lock {
+	return predicate.Lock(sql.FieldLT(FieldUsedAt, v))
+}
+
+// UsedAtLTE applies the LTE predicate on the "used_at" field.
+func UsedAtLTE(v int64) predicate.Lock {
+	return predicate.Lock(sql.FieldLTE(FieldUsedAt, v))
 }
 
 // And groups predicates with the AND operator between them.

@@ -17,6 +17,12 @@ var (
 		{Name: "record_count", Type: field.TypeInt64, Default: 0},
 		{Name: "stored_bytes", Type: field.TypeInt64, Default: 0},
 		{Name: "fence_token", Type: field.TypeInt64, Default: 0},
+		{Name: "created_at", Type: field.TypeInt64, Default: 0},
+		{Name: "tombstones", Type: field.TypeInt64, Default: 0},
+		{Name: "mutation_bytes", Type: field.TypeInt64, Default: 0},
+		{Name: "fences", Type: field.TypeInt64, Default: 0},
+		{Name: "quota_records", Type: field.TypeInt64, Default: 0},
+		{Name: "quota_bytes", Type: field.TypeInt64, Default: 0},
 	}
 	// SynclineAccountsTable holds the schema information for the "syncline_accounts" table.
 	SynclineAccountsTable = &schema.Table{
@@ -57,6 +63,7 @@ var (
 		{Name: "name", Type: field.TypeString},
 		{Name: "owner", Type: field.TypeBytes},
 		{Name: "fence", Type: field.TypeInt64},
+		{Name: "used_at", Type: field.TypeInt64},
 	}
 	// SynclineLocksTable holds the schema information for the "syncline_locks" table.
 	SynclineLocksTable = &schema.Table{

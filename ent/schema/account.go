@@ -22,5 +22,11 @@ func (Account) Fields() []ent.Field {
 		field.Int64("record_count").Default(0).Comment("live records"),
 		field.Int64("stored_bytes").Default(0).Comment("data bytes of live records"),
 		field.Int64("fence_token").Default(0).Comment("the newest token taken for any lock"),
+		field.Int64("created_at").Default(0).Comment("0: before this was kept, or only locked so far"),
+		field.Int64("tombstones").Default(0).Comment("how many there are"),
+		field.Int64("mutation_bytes").Default(0).Comment("what the remembered mutation ids take"),
+		field.Int64("fences").Default(0).Comment("how many there are"),
+		field.Int64("quota_records").Default(0).Comment("the owner's own, -1 for none; 0: the server's"),
+		field.Int64("quota_bytes").Default(0).Comment("the owner's own, -1 for none; 0: the server's"),
 	}
 }

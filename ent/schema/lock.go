@@ -1,6 +1,8 @@
 package schema
 
 import (
+	"time"
+
 	"entgo.io/ent"
 	"entgo.io/ent/schema"
 	"entgo.io/ent/schema/field"
@@ -19,6 +21,7 @@ func (Lock) Fields() []ent.Field {
 		owner(),
 		field.String("id").StorageKey("name"),
 		field.Int64("fence").Comment("the newest token granted; it only rises"),
+		field.Int64("used_at").DefaultFunc(func() int64 { return time.Now().UnixMicro() }).Comment("kept for a time from then on"),
 	}
 }
 

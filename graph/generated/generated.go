@@ -852,6 +852,14 @@ type Viewer {
   How many bytes of data your live records have together.
   """
   storedBytes: ByteCount!
+  """
+  How many live records you may have. Null: no limit.
+  """
+  maxRecords: Int
+  """
+  How many bytes of data your live records may have together. Null: no limit.
+  """
+  maxStoredBytes: ByteCount
 }
 
 """
@@ -886,11 +894,11 @@ type Limits {
   """
   requestWindowSeconds: Int!
   """
-  Live records that you may have. Null: no limit.
+  Live records that you may have, unless ` + "`" + `viewer` + "`" + ` tells a limit of your own. Null: no limit.
   """
   maxRecords: Int
   """
-  Data bytes that your live records may have together. Null: no limit.
+  Data bytes that your live records may have together, unless ` + "`" + `viewer` + "`" + ` tells a limit of your own. Null: no limit.
   """
   maxStoredBytes: ByteCount
   """
@@ -1100,6 +1108,10 @@ func (ec *executionContext) childFields_Viewer(ctx context.Context, field graphq
 		return ec.fieldContext_Viewer_recordCount(ctx, field)
 	case "storedBytes":
 		return ec.fieldContext_Viewer_storedBytes(ctx, field)
+	case "maxRecords":
+		return ec.fieldContext_Viewer_maxRecords(ctx, field)
+	case "maxStoredBytes":
+		return ec.fieldContext_Viewer_maxStoredBytes(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Viewer", field.Name)
 }
@@ -3217,6 +3229,52 @@ func (ec *executionContext) _Viewer_storedBytes(ctx context.Context, field graph
 	)
 }
 func (ec *executionContext) fieldContext_Viewer_storedBytes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Viewer", field, false, false, errors.New("field of type ByteCount does not have child fields"))
+}
+
+func (ec *executionContext) _Viewer_maxRecords(ctx context.Context, field graphql.CollectedField, obj *model.Viewer) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Viewer_maxRecords(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.MaxRecords, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Viewer_maxRecords(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Viewer", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _Viewer_maxStoredBytes(ctx context.Context, field graphql.CollectedField, obj *model.Viewer) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Viewer_maxStoredBytes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.MaxStoredBytes, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int64) graphql.Marshaler {
+			return ec.marshalOByteCount2ᚖint64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Viewer_maxStoredBytes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Viewer", field, false, false, errors.New("field of type ByteCount does not have child fields"))
 }
 
@@ -5695,6 +5753,16 @@ func (ec *executionContext) _Viewer(ctx context.Context, sel ast.SelectionSet, o
 		case "storedBytes":
 			out.Values[i] = ec._Viewer_storedBytes(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "maxRecords":
+			out.Values[i] = ec._Viewer_maxRecords(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "maxStoredBytes":
+			out.Values[i] = ec._Viewer_maxStoredBytes(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		default:

@@ -62,9 +62,9 @@ type Limits struct {
 	MaxRequestBytes int `json:"maxRequestBytes"`
 	// For how many seconds after its `created` time a signature is accepted.
 	RequestWindowSeconds int `json:"requestWindowSeconds"`
-	// Live records that you may have. Null: no limit.
+	// Live records that you may have, unless `viewer` tells a limit of your own. Null: no limit.
 	MaxRecords *int `json:"maxRecords,omitempty"`
-	// Data bytes that your live records may have together. Null: no limit.
+	// Data bytes that your live records may have together, unless `viewer` tells a limit of your own. Null: no limit.
 	MaxStoredBytes *int64 `json:"maxStoredBytes,omitempty"`
 	// For how many seconds a delete is remembered. Who was away for longer may be told `CURSOR_TOO_OLD`. Null: for ever.
 	TombstoneRetentionSeconds *int `json:"tombstoneRetentionSeconds,omitempty"`
@@ -210,6 +210,10 @@ type Viewer struct {
 	RecordCount int `json:"recordCount"`
 	// How many bytes of data your live records have together.
 	StoredBytes int64 `json:"storedBytes"`
+	// How many live records you may have. Null: no limit.
+	MaxRecords *int `json:"maxRecords,omitempty"`
+	// How many bytes of data your live records may have together. Null: no limit.
+	MaxStoredBytes *int64 `json:"maxStoredBytes,omitempty"`
 }
 
 // Writes to accept all together or not at all.

@@ -28,9 +28,9 @@ func testIsolation(t *testing.T, w *world) {
 		want string
 		acct record.Account
 	}{
-		{one, "a@1=one b@2=one", record.Account{Head: 2, RecordCount: 2, StoredBytes: 6}},
-		{two, "a@1=two", record.Account{Head: 1, RecordCount: 1, StoredBytes: 3}},
-		{three, "", record.Account{Head: 2, Floor: 2}},
+		{one, "a@1=one b@2=one", record.Account{Head: 2, RecordCount: 2, StoredBytes: 6, Exists: true}},
+		{two, "a@1=two", record.Account{Head: 1, RecordCount: 1, StoredBytes: 3, Exists: true}},
+		{three, "", record.Account{Head: 2, Floor: 2, Exists: true}},
 		{w.user(t, 9), "", record.Account{}},
 	} {
 		records, _ := c.who.walk("", 10)

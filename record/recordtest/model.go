@@ -188,7 +188,11 @@ func (w *walker) catchUp() {
 	a := w.account()
 	want := record.Account{
 		Head: w.model.head, Floor: w.model.floor, Epoch: a.Epoch,
-		RecordCount: int64(len(live)), StoredBytes: int64(bytes),
+		RecordCount: int64(len(live)), StoredBytes: int64(bytes), Exists: w.model.head > 0,
+		Tombstones: int64(len(w.model.records) - len(live)), MutationBytes: a.MutationBytes,
+	}
+	if (a.MutationBytes > 0) != (len(w.model.mutations) > 0) {
+		w.t.Errorf("%d bytes of %d mutation ids", a.MutationBytes, len(w.model.mutations))
 	}
 	assertEqual(w.t, "account", a, want)
 }

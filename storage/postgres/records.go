@@ -25,8 +25,8 @@ var epochs = table{
 
 const (
 	// What a transaction locks its owners by, and reads of them.
-	lockAccounts = `(SELECT head, floor, record_count, stored_bytes, fence_token
-FROM syncline_accounts WHERE owner = k.owner LIMIT 1 FOR UPDATE`
+	lockAccounts = `(SELECT head, floor, record_count, stored_bytes, fence_token, created_at, tombstones, fences, mutation_bytes,
+quota_records, quota_bytes FROM syncline_accounts WHERE owner = k.owner LIMIT 1 FOR UPDATE`
 
 	// What a newer transaction inserted meanwhile is not returned: it is locked.
 	makeAccounts = `INSERT INTO syncline_accounts (owner) SELECT k.owner FROM unnest((SELECT $1::bytea[])) AS k(owner)
@@ -39,7 +39,9 @@ func scanAccount(rows pgx.Rows) (commit.Key, row.Account, error) {
 		owner []byte
 		a     row.Account
 	)
-	if err := rows.Scan(&owner, &a.Head, &a.Floor, &a.RecordCount, &a.StoredBytes, &a.FenceToken); err != nil {
+	err := rows.Scan(&owner, &a.Head, &a.Floor, &a.RecordCount, &a.StoredBytes, &a.FenceToken,
+		&a.CreatedAt, &a.Tombstones, &a.Fences, &a.MutationBytes, &a.QuotaRecords, &a.QuotaBytes)
+	if err != nil {
 		return commit.Key{}, a, err
 	}
 	return row.AccountOf(commit.Owner(owner)), a, nil
@@ -50,17 +52,24 @@ var accounts = table{
 		n := len(changes)
 		owners, heads, floors := make([][]byte, n), make([]int64, n), make([]int64, n)
 		counts, sizes, tokens := make([]int64, n), make([]int64, n), make([]int64, n)
+		created, tombstones := make([]int64, n), make([]int64, n)
+		fences, mutations := make([]int64, n), make([]int64, n)
 		for i := range changes {
 			a := changes[i].After.(row.Account)
 			owners[i], heads[i], floors[i] = changes[i].Key.Owner[:], a.Head, a.Floor
 			counts[i], sizes[i], tokens[i] = a.RecordCount, a.StoredBytes, a.FenceToken
+			created[i], tombstones[i], fences[i], mutations[i] = a.CreatedAt, a.Tombstones, a.Fences, a.MutationBytes
 		}
-		b.Queue(`INSERT INTO syncline_accounts (owner, head, floor, record_count, stored_bytes, fence_token)
+		b.Queue(`INSERT INTO syncline_accounts (owner, head, floor, record_count, stored_bytes, fence_token,
+created_at, tombstones, fences, mutation_bytes)
 SELECT * FROM unnest((SELECT $1::bytea[]), (SELECT $2::bigint[]), (SELECT $3::bigint[]), (SELECT $4::bigint[]), (SELECT $5::bigint[]),
-(SELECT $6::bigint[])) ON CONFLICT (owner) DO UPDATE SET head = excluded.head, floor = excluded.floor,
-record_count = excluded.record_count, stored_bytes = excluded.stored_bytes, fence_token = excluded.fence_token`,
-			owners, heads, floors, counts, sizes, tokens)
+(SELECT $6::bigint[]), (SELECT $7::bigint[]), (SELECT $8::bigint[]), (SELECT $9::bigint[]), (SELECT $10::bigint[]))
+ON CONFLICT (owner) DO UPDATE SET head = excluded.head, floor = excluded.floor,
+record_count = excluded.record_count, stored_bytes = excluded.stored_bytes, fence_token = excluded.fence_token,
+created_at = excluded.created_at, tombstones = excluded.tombstones, fences = excluded.fences, mutation_bytes = excluded.mutation_bytes`,
+			owners, heads, floors, counts, sizes, tokens, created, tombstones, fences, mutations)
 	},
+	remove: "DELETE FROM syncline_accounts AS a" + ofKeys + "WHERE a.owner = k.owner AND k.id = ''",
 }
 
 var records = table{

@@ -119,7 +119,8 @@ var errNoEpoch = errors.New("records: the database has no epoch")
 // scanAccountNow reads the row of either AccountNow.
 func scanAccountNow(a *record.Account, row interface{ Scan(into ...any) error }) error {
 	var epoch []byte
-	err := row.Scan(&epoch, &a.Head, &a.Floor, &a.RecordCount, &a.StoredBytes)
+	err := row.Scan(&epoch, &a.Head, &a.Floor, &a.RecordCount, &a.StoredBytes,
+		&a.Exists, &a.Tombstones, &a.MutationBytes, &a.Own.Records, &a.Own.Bytes)
 	copy(a.Epoch[:], epoch)
 	return err
 }

@@ -20,6 +20,12 @@ var names = strings.NewReplacer(
 	"{floor}", account.FieldFloor,
 	"{record_count}", account.FieldRecordCount,
 	"{stored_bytes}", account.FieldStoredBytes,
+	"{fence_token}", account.FieldFenceToken,
+	"{created_at}", account.FieldCreatedAt,
+	"{tombstones}", account.FieldTombstones,
+	"{mutation_bytes}", account.FieldMutationBytes,
+	"{quota_records}", account.FieldQuotaRecords,
+	"{quota_bytes}", account.FieldQuotaBytes,
 	"{records}", entrecord.Table,
 	"{record.owner}", entrecord.FieldOwner,
 	"{revision}", entrecord.FieldRevision,
@@ -32,7 +38,9 @@ var names = strings.NewReplacer(
 
 // accountNow is the epoch and an owner's account, with zeros if there is no row
 // for it.
-const accountNow = "SELECT e.{epoch}, coalesce({head}, 0), coalesce({floor}, 0), coalesce({record_count}, 0), coalesce({stored_bytes}, 0) " +
+const accountNow = "SELECT e.{epoch}, coalesce({head}, 0), coalesce({floor}, 0), coalesce({record_count}, 0), coalesce({stored_bytes}, 0), " +
+	"coalesce({created_at} > 0 OR {head} > 0 OR {fence_token} > 0, false), coalesce({tombstones}, 0), coalesce({mutation_bytes}, 0), " +
+	"coalesce({quota_records}, 0), coalesce({quota_bytes}, 0) " +
 	"FROM (SELECT {epoch} FROM {epochs} ORDER BY {number} DESC LIMIT 1) AS e LEFT JOIN {accounts} ON {account} = "
 
 var (

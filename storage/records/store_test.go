@@ -58,13 +58,13 @@ func harness(db *storage.DB) recordtest.Harness {
 
 func purge(t *testing.T, db *storage.DB, owner record.Owner, floor record.Revision) {
 	t.Helper()
-	err := db.Write.Account.Update().Where(account.ID(owner[:])).SetFloor(int64(floor)).Exec(t.Context())
+	purged, err := db.Write.Record.Delete().
+		Where(entrecord.Owner(owner[:]), entrecord.Deleted(true), entrecord.RevisionLTE(int64(floor))).
+		Exec(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = db.Write.Record.Delete().
-		Where(entrecord.Owner(owner[:]), entrecord.Deleted(true), entrecord.RevisionLTE(int64(floor))).
-		Exec(t.Context())
+	err = db.Write.Account.Update().Where(account.ID(owner[:])).SetFloor(int64(floor)).AddTombstones(int64(-purged)).Exec(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -65,6 +65,8 @@ func (w *write) Judge(rows *commit.Rows) error {
 		Account: record.Account{
 			Head: record.Revision(account.Head), Floor: record.Revision(account.Floor), Epoch: epoch.Name,
 			RecordCount: account.RecordCount, StoredBytes: account.StoredBytes,
+			Exists: account.Exists(), Tombstones: account.Tombstones, MutationBytes: account.MutationBytes,
+			Own: record.Quota{Records: account.QuotaRecords, Bytes: account.QuotaBytes},
 		},
 		Base: record.Revision(epoch.Base),
 	}
@@ -100,13 +102,19 @@ func (w *write) Judge(rows *commit.Rows) error {
 	for _, r := range verdict.Changed {
 		rows.Put(w.key(row.Records, r.ID), &record.Stored{Record: r, DataBytes: int64(len(r.Data))})
 	}
-	if len(verdict.Changed) > 0 {
+	if m := verdict.Mutation; m != nil {
+		encoded := encodeMutation(m, verdict.Account.Head, now)
+		verdict.Account.MutationBytes += encoded.Size(*w.request.MutationID)
+		rows.Put(w.key(row.Mutations, *w.request.MutationID), encoded)
+	}
+	if len(verdict.Changed) > 0 || verdict.Mutation != nil {
+		if account.Head == 0 && account.CreatedAt == 0 {
+			account.CreatedAt = now.UnixMicro()
+		}
 		account.Head = int64(verdict.Account.Head)
 		account.RecordCount, account.StoredBytes = verdict.Account.RecordCount, verdict.Account.StoredBytes
+		account.Tombstones, account.MutationBytes = verdict.Account.Tombstones, verdict.Account.MutationBytes
 		rows.Put(row.AccountOf(w.owner), account)
-	}
-	if m := verdict.Mutation; m != nil {
-		rows.Put(w.key(row.Mutations, *w.request.MutationID), encodeMutation(m, verdict.Account.Head, now))
 	}
 	if w.result.Replayed {
 		// The write may be in the database and not yet on the replica: the primary

@@ -222,25 +222,31 @@ func (p *purge) Plan() commit.Plan {
 // alone: a record may have been written again, or another instance was faster.
 func (p *purge) Judge(rows *commit.Rows) error {
 	p.purged = 0
+	owner := row.AccountOf(p.keys[0].Owner)
+	account, ok := rows.Get(owner).(row.Account)
+	before := account
 	for _, key := range p.keys {
 		switch r := rows.Get(key).(type) {
 		case *record.Stored:
 			if !r.Deleted || int64(r.Revision) > p.floor {
 				continue
 			}
+			account.Tombstones--
 		case *row.Mutation:
 			if r.AppliedAt >= p.kept.UnixMicro() {
 				continue
 			}
+			account.MutationBytes -= r.Size(key.ID)
 		default:
 			continue
 		}
 		rows.Put(key, nil)
 		p.purged++
 	}
-	owner := row.AccountOf(p.keys[0].Owner)
-	if account, ok := rows.Get(owner).(row.Account); ok && p.floor > account.Floor {
-		account.Floor = p.floor
+	// Instances of the version before did not count.
+	account.Tombstones, account.MutationBytes = max(account.Tombstones, 0), max(account.MutationBytes, 0)
+	account.Floor = max(account.Floor, p.floor)
+	if ok && account != before {
 		rows.Put(owner, account)
 	}
 	return nil

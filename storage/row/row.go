@@ -29,12 +29,22 @@ type Epoch struct {
 	Base int64 // revisions and fence tokens of every owner go on above it
 }
 
-// Account is an owner's counters.
+// Account is an owner's counters, and what he may keep. A store only reads the
+// quota.
 type Account struct {
 	Head, Floor              int64
 	RecordCount, StoredBytes int64
 	FenceToken               int64 // the newest token taken for any lock
+	CreatedAt                int64 // microseconds since 1970; 0 if that is not known, or there is none yet
+
+	Tombstones, Fences       int64 // how many there are
+	MutationBytes            int64 // the sum of the Size of the remembered mutation ids
+	QuotaRecords, QuotaBytes int64 // the owner's own, record.Unbounded for none; 0: the server's
 }
+
+// Exists tells whether the owner has begun: by a write, by a lock, or because the
+// operator created the account. A row may be there before, to be locked.
+func (a Account) Exists() bool { return a.CreatedAt > 0 || a.Head > 0 || a.FenceToken > 0 }
 
 // Mutation is what is remembered of an accepted write with a mutation id.
 type Mutation struct {
@@ -43,3 +53,7 @@ type Mutation struct {
 	Head      int64  // the owner's, after the write
 	AppliedAt int64  // microseconds since 1970
 }
+
+// Size is about how many bytes a row takes, without what a database adds. The
+// migration that began to count has the same formula.
+func (m *Mutation) Size(id string) int64 { return int64(81 + len(id) + len(m.Revisions)) }

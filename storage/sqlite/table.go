@@ -48,8 +48,8 @@ func (t *transaction) each(statement string, changes []commit.Change, args func(
 // statement is a prepared statement.
 type statement struct {
 	driver.Stmt
-	args [8]driver.NamedValue
-	row  [8]driver.Value
+	args [10]driver.NamedValue
+	row  [11]driver.Value
 }
 
 func (t *transaction) prepare(text string) (*statement, error) {
