@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"time"
 
 	"entgo.io/ent/dialect"
@@ -16,6 +17,7 @@ import (
 	"syncline/internal/ratelimit"
 	"syncline/internal/ratelimit/redisrates"
 	"syncline/internal/redisclient"
+	"syncline/internal/siblings"
 	"syncline/locks"
 	"syncline/locks/redislock"
 	"syncline/pubsub"
@@ -40,6 +42,8 @@ type coordination struct {
 	durable      auth.NonceMemory
 	// rates is nil where each instance has its own limits.
 	rates ratelimit.Exchange
+	// claim is nil where no siblings are known of.
+	claim *siblings.Claim
 
 	checks            []health.Check
 	run               func(context.Context) error
@@ -54,7 +58,7 @@ func coordinate(ctx context.Context, cfg config.Config, db *storage.DB, figures 
 	if cfg.RedisURL == "" {
 		return coordinateAlone(cfg, db, inDB, memory, log)
 	}
-	return coordinateByRedis(ctx, cfg, inDB, memory, figures, log)
+	return coordinateByRedis(ctx, cfg, db, inDB, memory, figures, log)
 }
 
 // coordinateAlone is for one instance, or several that share a database only.
@@ -90,7 +94,7 @@ func nextSecond() time.Time { return time.Now().Truncate(time.Second).Add(time.S
 
 // coordinateByRedis is for any number of instances. Tokens and fences of locks
 // stay in the database.
-func coordinateByRedis(ctx context.Context, cfg config.Config, fences *locker.Locker, memory *auth.MemoryNonces, figures *metrics.Metrics, log *slog.Logger) (coordination, error) {
+func coordinateByRedis(ctx context.Context, cfg config.Config, db *storage.DB, fences *locker.Locker, memory *auth.MemoryNonces, figures *metrics.Metrics, log *slog.Logger) (coordination, error) {
 	redisclient.LogTo(log)
 	client, err := redisclient.Open(cfg.RedisURL)
 	if err != nil {
@@ -104,15 +108,43 @@ func coordinateByRedis(ctx context.Context, cfg config.Config, fences *locker.Lo
 	nonces := redisnonce.New(client, memory, time.Now, log, options...)
 	nonces.Begin(ctx)
 	figures.Gauge("syncline_nonces_alone", "Nonces let in by this instance's memory alone, while Redis was away.", func() float64 { return float64(nonces.Alone()) })
+	locker := redislock.New(client, fences, redislock.WithPrefix(cfg.RedisPrefix))
+	if policy := redisclient.Evicting(ctx, client); policy != "" {
+		log.Warn(redisclient.EvictionWarning(policy))
+	}
+	claim := siblings.New(client, cfg.RedisPrefix, db.Epochs, log)
+	claim.Make(ctx)
+	watch := redisclient.NewWatch(client, log,
+		redisclient.Use{Name: "locks", Probe: locker.Probe},
+		redisclient.Use{Name: "nonces", Probe: nonces.Probe},
+		redisclient.Use{Name: "notifications", Probe: bus.Probe})
+	checks := []health.Check{{Name: "redis", Degrades: true, Probe: watch.Probe}, {Name: "siblings", Failing: "another database", Probe: claim.Probe}}
+	if cfg.NonceStrict {
+		checks = append(checks, health.Check{Name: "nonces", Probe: nonces.Probe})
+	}
 	return coordination{
 		bus:               bus,
-		locker:            redislock.New(client, fences, redislock.WithPrefix(cfg.RedisPrefix)),
+		locker:            locker,
+		claim:             claim,
 		nonces:            nonces,
 		serveFrom:         nextSecond(),
-		checks:            []health.Check{{Name: "redis", Degrades: !cfg.NonceStrict, Probe: func(ctx context.Context) error { return client.Ping(ctx).Err() }}},
+		checks:            checks,
 		rates:             redisrates.New(client, cfg.RedisPrefix),
-		run:               untilDone,
+		run:               claim.Run,
 		whileHintsAreLost: bus.WhileAway,
 		close:             func() { bus.Close(); _ = client.Close() },
 	}, nil
+}
+
+// onlyOneDatabase refuses what comes while siblings serve another database.
+func (c coordination) onlyOneDatabase(next http.Handler) http.Handler {
+	if c.claim == nil {
+		return next
+	}
+	return c.claim.Middleware(&auth.Error{
+		Code:       auth.CodeUnavailable,
+		Message:    "this instance serves another database than its siblings: try again, by another one",
+		Status:     http.StatusServiceUnavailable,
+		RetryAfter: time.Second,
+	}, next)
 }

@@ -125,7 +125,7 @@ func serve(ctx context.Context, cfg config.Config, db *storage.DB, stderr *logqu
 			Name:        "clients",
 			Address:     cfg.ListenAddress,
 			Connections: lifecycle.Connections{Most: cfg.MaxConnections, Trusted: cfg.TrustedProxies.Trusts},
-			Handler:     cfg.TrustedProxies.Middleware(routes(cfg, state, origins, gate, requests.Middleware(origins.Handler(gate.Middleware(verifier.Middleware(api)))))),
+			Handler:     cfg.TrustedProxies.Middleware(routes(cfg, state, origins, gate, requests.Middleware(origins.Handler(shared.onlyOneDatabase(gate.Middleware(verifier.Middleware(api))))))),
 		}},
 		Loops: []func(context.Context) error{feeds.Run, lockService.Run, gate.Run, shared.run, recovery.Run, sweeper.Run, func(ctx context.Context) error {
 			return shared.whileHintsAreLost(ctx, func() { feeds.PollSoon(); lockService.PollSoon() })

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"database/sql"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -67,6 +68,20 @@ func (db *DB) newEpoch(ctx context.Context, now time.Time, above int64) (base in
 		return 0, err
 	}
 	return base, tx.Commit()
+}
+
+// Epochs are the names of the database's histories, the present one last. Two
+// databases share no more of them than they have of a past in common.
+func (db *DB) Epochs(ctx context.Context) ([]string, error) {
+	found, err := db.Read.Epoch.Query().Order(epoch.ByID()).All(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the epochs: %w", err)
+	}
+	names := make([]string, len(found))
+	for i, e := range found {
+		names[i] = hex.EncodeToString(e.Epoch)
+	}
+	return names, nil
 }
 
 // lockOutWriters waits for the writers in progress and keeps new ones waiting,

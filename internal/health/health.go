@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -21,8 +22,20 @@ type Check struct {
 	// Degrades: without it the server still serves, in part or more slowly. It
 	// stays ready then, since its siblings would have to leave too.
 	Degrades bool
-	// Failing is what the answer says of it when the probe fails; "down" if empty.
+	// Failing is what the answer says of it when the probe fails; "down" if empty. An
+	// error that has a State says that instead.
 	Failing string
+}
+
+// failing is what the answer says of a check that failed.
+func (c Check) failing(err error) string {
+	if e, ok := errors.AsType[interface {
+		error
+		State() string
+	}](err); ok {
+		return e.State()
+	}
+	return cmp.Or(c.Failing, "down")
 }
 
 // Health answers whether the server is alive, and ready for requests. It is
@@ -57,7 +70,7 @@ func (h *Health) Ready(w http.ResponseWriter, r *http.Request) {
 		if failures[i] == nil {
 			continue
 		}
-		answer.Checks[c.Name] = cmp.Or(c.Failing, "down")
+		answer.Checks[c.Name] = c.failing(failures[i])
 		switch {
 		case !c.Degrades:
 			status, answer.Status = http.StatusServiceUnavailable, "not ready"

@@ -82,11 +82,27 @@ func StartSynclineBy(t testing.TB, command []string, env ...string) *Syncline {
 	return s
 }
 
+// LaunchSyncline is StartSyncline for a server that will not be ready: it waits until
+// it listens.
+func LaunchSyncline(t testing.TB, env ...string) *Syncline {
+	t.Helper()
+	s := &Syncline{Address: FreeAddress(t), Dir: t.TempDir(), t: t, env: env}
+	t.Cleanup(s.Kill)
+	s.start("/livez")
+	return s
+}
+
 // URL is where the server answers GraphQL.
 func (s *Syncline) URL() string { return "http://" + s.Address + "/graphql" }
 
 // Start starts the process again after Kill or Stop, and waits until it is ready.
 func (s *Syncline) Start() {
+	s.t.Helper()
+	s.start("/readyz")
+}
+
+// start starts the process and waits until it answers 200 at a path.
+func (s *Syncline) start(path string) {
 	s.t.Helper()
 	if binary == "" {
 		s.t.Fatal("the package needs a TestMain that calls testservers.Main")
@@ -99,7 +115,7 @@ func (s *Syncline) Start() {
 	cmd.Env = append(cmd.Env, s.env...)
 	s.process = launch(s.t, cmd)
 	s.process.await(s.t, "the server", func(ctx context.Context) bool {
-		return ready(ctx, "http://"+s.Address+"/readyz")
+		return ready(ctx, "http://"+s.Address+path)
 	})
 }
 

@@ -51,6 +51,9 @@ func (l *link) serve(ctx context.Context) error {
 		_ = l.pubSub.Close() // ends the reader
 		<-read
 	}()
+	if err := l.hearProbes(ctx); err != nil {
+		return err
+	}
 	if err := l.sendChanges(ctx); err != nil {
 		return err
 	}
@@ -73,6 +76,14 @@ func (l *link) serve(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// hearProbes subscribes to a channel that is always there. Where that is forbidden,
+// the connection fails now, not with the first reader.
+func (l *link) hearProbes(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, writeTime)
+	defer cancel()
+	return l.pubSub.Subscribe(ctx, l.bus.probeChannel())
 }
 
 // watch finds out whether Redis still answers.

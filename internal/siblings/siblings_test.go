@@ -1,0 +1,111 @@
+package siblings_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"syncline/internal/siblings"
+	"syncline/internal/testservers"
+)
+
+func claim(t *testing.T, redis *testservers.Redis, prefix string, epochs *[]string) *siblings.Claim {
+	t.Helper()
+	read := func(context.Context) ([]string, error) { return *epochs, nil }
+	return siblings.New(testservers.RedisClient(t, redis.URL()), prefix, read, slog.New(slog.DiscardHandler))
+}
+
+// What an instance that begins with first, beside one with other epochs, may do.
+func TestClaims(t *testing.T) {
+	t.Parallel()
+	redis := testservers.StartRedis(t)
+	for name, test := range map[string]struct {
+		first, second []string
+		differs       bool
+	}{
+		"the same":                  {[]string{"aa", "bb"}, []string{"aa", "bb"}, false},
+		"a new epoch":               {[]string{"aa"}, []string{"aa", "bb"}, false},
+		"an older one":              {[]string{"aa", "bb"}, []string{"aa"}, true},
+		"another":                   {[]string{"aa"}, []string{"bb"}, true},
+		"another that goes on":      {[]string{"aa", "bb"}, []string{"aa", "cc"}, true},
+		"one that begins alike":     {[]string{"aa"}, []string{"aab"}, true},
+		"one that has a part of it": {[]string{"aa", "bb"}, []string{"bb"}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			one, two := claim(t, redis, name, &test.first), claim(t, redis, name, &test.second)
+			one.Make(t.Context())
+			two.Make(t.Context())
+			if err := one.Probe(t.Context()); err != nil {
+				t.Errorf("the first: %v", err)
+			}
+			if err := two.Probe(t.Context()); (err != nil) != test.differs {
+				t.Errorf("the second: %v, want that it differs: %v", err, test.differs)
+			}
+			elsewhere := claim(t, redis, name+" elsewhere", &test.second)
+			elsewhere.Make(t.Context())
+			if err := elsewhere.Probe(t.Context()); err != nil {
+				t.Errorf("by another prefix: %v", err)
+			}
+		})
+	}
+}
+
+// An instance that read its epochs before a new one began reads them again before it
+// believes that it is wrong.
+func TestANewEpochWhileOthersServe(t *testing.T) {
+	t.Parallel()
+	redis := testservers.StartRedis(t)
+	now := []string{"aa", "bb"}
+	claim(t, redis, "p", &now).Make(t.Context())
+	reads := 0
+	late := siblings.New(testservers.RedisClient(t, redis.URL()), "p", func(context.Context) ([]string, error) {
+		reads++
+		return now[:min(reads, 2)], nil
+	}, slog.New(slog.DiscardHandler))
+	late.Make(t.Context())
+	if err := late.Probe(t.Context()); err != nil || reads != 2 {
+		t.Errorf("%v after %d reads", err, reads)
+	}
+}
+
+// A claim ends with those who make it; what cannot be asked changes nothing.
+func TestClaimsEnd(t *testing.T) {
+	t.Parallel()
+	redis := testservers.StartRedis(t)
+	mine, theirs := []string{"aa"}, []string{"bb"}
+	claim(t, redis, "p", &theirs).Make(t.Context())
+	c := claim(t, redis, "p", &mine)
+	refusal, next := http.NotFoundHandler(), http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+	served := func() int {
+		w := httptest.NewRecorder()
+		c.Middleware(refusal, next).ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/", nil))
+		return w.Code
+	}
+	c.Make(t.Context())
+	if code := served(); code != http.StatusNotFound {
+		t.Errorf("beside another database: HTTP %d", code)
+	}
+	client := testservers.RedisClient(t, redis.URL())
+	if ttl := client.PTTL(t.Context(), "p:{database}:epochs").Val(); ttl <= 20*time.Second || ttl > 30*time.Second {
+		t.Errorf("the claim stands for %v", ttl)
+	}
+	redis.Kill()
+	c.Make(t.Context())
+	if c.Probe(t.Context()) == nil {
+		t.Error("without Redis it believes to be right")
+	}
+	redis.Start() // empty, as after the claim's time
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- c.Run(ctx) }()
+	testservers.Await(t, "it serves", func(context.Context) bool { return served() == http.StatusOK })
+	stop()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Errorf("Run: %v", err)
+	}
+}
