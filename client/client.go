@@ -25,13 +25,15 @@ type Client struct {
 	tryTimeout  time.Duration
 	callTimeout time.Duration // 0: as long as its context
 	keepAlive   keepAlive
+	trace       SocketTrace
 }
 
 // Option is what is not required of a Client.
 type Option func(*Client)
 
 // WithHTTPClient sets what sends the requests, http.DefaultClient's transport
-// by default. Where its Transport is an *http.Transport, WebSockets are dialled
+// by default. Where its Transport is an *http.Transport, or has a method
+// Unwrap() http.RoundTripper that answers one, WebSockets are dialled
 // with its proxy, dialler and TLS settings. Redirects are never followed: a
 // signature holds for one address.
 func WithHTTPClient(h *http.Client) Option { return func(c *Client) { c.http = h } }
@@ -79,6 +81,21 @@ func WithKeepAlive(interval, timeout time.Duration) Option {
 	return func(c *Client) { c.keepAlive = keepAlive{interval: interval, timeout: timeout} }
 }
 
+// SocketTrace hears what WebSockets carry, for debugging. All functions are there; they
+// are called by several goroutines. Messages have signatures, certificates and data in
+// them: leave those out of what others may read.
+type SocketTrace struct {
+	// Dialled: a connection stands (err is nil), or why not.
+	Dialled func(target *url.URL, err error)
+	// Message was sent, or else has come. It is valid until Message returns.
+	Message func(sent bool, message []byte)
+	// Ended: no further message comes, and why.
+	Ended func(err error)
+}
+
+// WithSocketTrace sets what hears of WebSockets. Nobody by default.
+func WithSocketTrace(t SocketTrace) Option { return func(c *Client) { c.trace = t } }
+
 // New makes a client of the service at an endpoint such as
 // https://api.example.com/graphql that acts for the key's owner. It does not
 // connect yet.
@@ -101,12 +118,13 @@ func New(endpoint string, key signing.PrivateKey, opts ...Option) (*Client, erro
 		log:        slog.New(slog.DiscardHandler),
 		tryTimeout: 30 * time.Second,
 		keepAlive:  keepAlive{interval: 20 * time.Second, timeout: 10 * time.Second},
+		trace:      SocketTrace{Dialled: func(*url.URL, error) {}, Message: func(bool, []byte) {}, Ended: func(error) {}},
 	}
 	for _, o := range opts {
 		o(c)
 	}
 	switch {
-	case c.http == nil || c.clock.local == nil || c.log == nil:
+	case c.http == nil || c.clock.local == nil || c.log == nil || c.trace.Dialled == nil || c.trace.Message == nil || c.trace.Ended == nil:
 		return nil, errors.New("an option is nil")
 	case c.tryTimeout <= 0 || c.callTimeout < 0 || c.keepAlive.interval <= 0 || c.keepAlive.timeout <= 0:
 		return nil, errors.New("the time limits of a client are above 0")

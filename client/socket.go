@@ -50,6 +50,7 @@ type message struct {
 type socket struct {
 	conn      *websocket.Conn
 	keepAlive keepAlive
+	trace     SocketTrace
 	writing   sync.Mutex
 	incoming  chan message // closed when reading ended
 	err       error        // why, once incoming is closed
@@ -63,12 +64,13 @@ func (c *Client) connect(ctx context.Context) (*socket, error) {
 	defer cancel()
 	target := c.socketURL()
 	conn, res, err := c.dialer().DialContext(dialing, target.String(), nil) //nolint:bodyclose // refusedUpgrade closes it; else it is the connection
+	c.trace.Dialled(target, err)
 	if err != nil {
 		return nil, refusedUpgrade(res, err)
 	}
 	conn.SetReadLimit(maxAnswerBytes)
 	s := &socket{
-		conn: conn, keepAlive: c.keepAlive,
+		conn: conn, keepAlive: c.keepAlive, trace: c.trace,
 		incoming: make(chan message, pendingMessages), closing: make(chan struct{}),
 	}
 	stop := context.AfterFunc(dialing, func() { _ = conn.Close() })
@@ -90,7 +92,11 @@ func (c *Client) socketURL() *url.URL {
 
 func (c *Client) dialer() *websocket.Dialer {
 	d := &websocket.Dialer{Proxy: http.ProxyFromEnvironment, Subprotocols: []string{subprotocol}}
-	if t, ok := c.http.Transport.(*http.Transport); ok {
+	transport := c.http.Transport
+	if wrapped, ok := transport.(interface{ Unwrap() http.RoundTripper }); ok {
+		transport = wrapped.Unwrap()
+	}
+	if t, ok := transport.(*http.Transport); ok {
 		t = t.Clone() // a transport completes itself when it is first used, or cloned
 		d.Proxy, d.NetDialContext, d.NetDialTLSContext = t.Proxy, t.DialContext, t.DialTLSContext
 		if t.TLSClientConfig != nil {
@@ -146,10 +152,15 @@ func (s *socket) authenticate(c *Client, target *url.URL) error {
 
 // write sends a message. It may be called by several goroutines.
 func (s *socket) write(m message) error {
+	text, err := json.Marshal(m)
+	if err != nil {
+		return fmt.Errorf("encode a message: %w", err)
+	}
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	_ = s.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
-	if err := s.conn.WriteJSON(m); err != nil {
+	s.trace.Message(true, text)
+	if err := s.conn.WriteMessage(websocket.TextMessage, text); err != nil {
 		return &unreachableError{cause: err}
 	}
 	return nil
@@ -160,8 +171,14 @@ func (s *socket) write(m message) error {
 // than a ping and its answer take is dead.
 func (s *socket) receive() (message, error) {
 	_ = s.conn.SetReadDeadline(time.Now().Add(s.keepAlive.interval + s.keepAlive.timeout))
+	_, text, err := s.conn.ReadMessage()
+	if err != nil {
+		s.trace.Ended(err)
+		return message{}, closed(err)
+	}
+	s.trace.Message(false, text)
 	var m message
-	if err := s.conn.ReadJSON(&m); err != nil {
+	if err := json.Unmarshal(text, &m); err != nil {
 		return message{}, closed(err)
 	}
 	switch m.Type {

@@ -76,6 +76,9 @@ func (a *app) client(ctx context.Context, level slog.Level) (*client.Client, err
 		client.WithCallTimeout(a.Timeout), client.WithClockCorrection(a.ClockCorrection),
 		client.WithHTTPClient(&http.Client{Transport: a.transport()}),
 	}
+	if a.Debug {
+		opts = append(opts, client.WithSocketTrace(a.socketTrace()))
+	}
 	if a.Certificate != "" {
 		der, err := readCertificate(ctx, a.Certificate)
 		if err != nil {

@@ -5,11 +5,17 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
+
+	"syncline/client"
 )
+
+// most of a body or message that is shown, in bytes.
+const most = 4 << 10
 
 // debugTransport shows requests and answers. What would serve somebody else to act
 // as the user, signatures and certificates, and what records contain are left out.
@@ -35,7 +41,6 @@ func (d *debugTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	d.app.notef("< %s, after %v\n", res.Status, time.Since(began).Round(time.Millisecond))
 	d.showHeader("< ", res.Header)
-	const most = 4 << 10
 	head, err := io.ReadAll(io.LimitReader(res.Body, most))
 	d.app.notef("< %s\n", withoutData(head))
 	rest := io.MultiReader(bytes.NewReader(head), res.Body)
@@ -63,6 +68,36 @@ func (d *debugTransport) showHeader(mark string, h http.Header) {
 		}
 		d.app.notef("%s%s: %s\n", mark, name, value)
 	}
+}
+
+// Unwrap is what WebSockets are dialled with.
+func (d *debugTransport) Unwrap() http.RoundTripper { return d.RoundTripper }
+
+// socketTrace shows what WebSockets carry, as debugTransport shows requests.
+func (a *app) socketTrace() client.SocketTrace {
+	return client.SocketTrace{
+		Dialled: func(target *url.URL, err error) {
+			a.notef("> GET %s\n", target)
+			if err != nil {
+				a.notef("< %v\n", err)
+			}
+		},
+		Message: func(sent bool, message []byte) {
+			mark := map[bool]string{true: ">", false: "<"}[sent]
+			a.notef("%s %s\n", mark, withoutProof(withoutData(message[:min(len(message), most)])))
+		},
+		Ended: func(err error) { a.notef("< %v\n", err) },
+	}
+}
+
+// proof matches what authenticates a WebSocket; cut off at the end, too.
+var proof = regexp.MustCompile(`"(signature|authorization)":"([^"]*)"?`)
+
+func withoutProof(message string) string {
+	return proof.ReplaceAllStringFunc(message, func(m string) string {
+		parts := proof.FindStringSubmatch(m)
+		return fmt.Sprintf(`"%s":"(%d characters)"`, parts[1], len(parts[2]))
+	})
 }
 
 // dataOfRecords matches what records contain; cut off at the end, too.

@@ -148,21 +148,6 @@ func testDoctor(d device) {
 	d.run("doctor").wants(exitError, "FAIL  key", "syncctl keygen")
 }
 
-// testDebug shows what goes over the line, but nothing to act as the user with.
-func testDebug(d device) {
-	got := d.run("--debug", "set", "a", "a secret of mine").wants(exitOK, "", "> POST "+d.url)
-	for _, part := range []string{"setRecord", "Signature-Input: sig=", "< 200 OK", `"newRevision":1`} {
-		if !strings.Contains(got.err, part) {
-			d.t.Errorf("no %s in %s", part, got.err)
-		}
-	}
-	for _, secret := range []string{"YSBzZWNyZXQgb2YgbWluZQ", "Signature: sig="} {
-		if strings.Contains(got.err, secret) {
-			d.t.Errorf("%s is shown: %s", secret, got.err)
-		}
-	}
-}
-
 // testTLS has a server without TLS where some is expected: that is told at once.
 func testTLS(d device) {
 	d.url = strings.Replace(d.url, "http:", "https:", 1)
@@ -351,23 +336,6 @@ func TestPassphrase(t *testing.T) {
 	d.run("whoami", "--offline", "--passphrase-file", two).wants(exitOK, owner, "")
 	d.run("key", "passphrase", "--passphrase-file", two, "--remove").wants(exitOK, "no passphrase", "")
 	d.run("whoami", "--offline").wants(exitOK, owner, "")
-}
-
-func TestKeyTravels(t *testing.T) {
-	t.Parallel()
-	d := device{t: t, url: "http://127.0.0.1:1/graphql", key: filepath.Join(t.TempDir(), "key")}
-	owner := d.run("keygen", "--json").json()[0]["owner"].(string)
-	exported := d.run("key", "export").wants(exitOK, "", "")
-	phone := d
-	phone.key = filepath.Join(t.TempDir(), "key")
-	phone.runWith(t.Context(), exported.out, "key", "import").wants(exitOK, owner, "")
-	phone.run("whoami", "--offline").wants(exitOK, owner, "")
-	phone.runWith(t.Context(), exported.out, "key", "import").wants(exitError, "", "--force")
-	phone.runWith(t.Context(), "nonsense", "key", "import", "--force").wants(exitError, "", "private key")
-	code := d.run("key", "export", "--qr").wants(exitOK, "█", "all of your data")
-	if lines := strings.Split(strings.TrimSpace(code.out), "\n"); len(lines) < 20 || strings.Count(lines[0], "\x1b[0m") != 1 {
-		t.Errorf("%q", lines)
-	}
 }
 
 func TestHelpAndVersion(t *testing.T) {

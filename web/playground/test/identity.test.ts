@@ -38,7 +38,7 @@ test('a key is exported in one browser and imported in another, and the data is 
   await here.leave();
 
   const there = await Visitor.open(browser, server.origin);
-  await importKey(there, ` ${privateKey.toUpperCase()}\n`);
+  await there.importKey(` ${privateKey.toUpperCase()}\n`);
   await until(async () => (await there.publicKey('First user')) === Identity.fromHex(privateKey).publicKey);
   await there.panel('Feed');
   await until(async () => (await there.events()).some((event) => event.includes('note-1')));
@@ -57,7 +57,7 @@ test('what is no private key is not imported, and the page says what to do', asy
     ['ab'.repeat(31), 'is 32 bytes'],
     [before, 'This is a public key'],
   ] as const) {
-    await importKey(visitor, text);
+    await visitor.importKey(text);
     const alert = visitor.page.getByRole('tabpanel', { name: 'Identity' }).getByRole('alert');
     await until(async () => (await alert.innerText()).includes(advice));
     assert.equal(await visitor.page.getByRole('textbox', { name: 'Private key' }).getAttribute('aria-invalid'), 'true');
@@ -117,12 +117,3 @@ test('tabs keep operations of their own, and an import warns of the key that is 
   await card.getByText('The present key is forgotten').waitFor();
   await visitor.leave();
 });
-
-async function importKey(visitor: Visitor, text: string): Promise<void> {
-  const panel = await visitor.panel('Identity');
-  const card = panel.getByRole('region', { name: 'First user' });
-  const button = card.getByRole('button', { name: 'Import' });
-  if ((await button.getAttribute('aria-expanded')) === 'false') await button.click();
-  await card.getByRole('textbox', { name: 'Private key' }).fill(text);
-  await card.getByRole('button', { name: 'Become this user' }).click();
-}

@@ -21,7 +21,7 @@ test('a narrow page keeps operation and answer while another panel is open', asy
   const visitor = await Visitor.open(browser, server.origin, { viewport: narrow });
   await visitor.run('Create');
   const [operation, answer] = [await visitor.model('operation'), await visitor.answer()];
-  for (const panel of ['Feed', 'Request', 'Identity', 'Data', 'Docs']) {
+  for (const panel of ['Feed', 'Locks', 'Request', 'History', 'Identity', 'Data', 'Docs']) {
     await visitor.panel(panel);
     await visitor.panel('Operation');
     await shows(visitor, 'setRecord');
@@ -106,7 +106,7 @@ test('a window that grows and shrinks keeps operation and answer', async () => {
 
 test('nothing sticks out of 320 pixels, which is also what a zoom of 400 % leaves', async () => {
   const visitor = await Visitor.open(browser, server.origin, { viewport: { width: 320, height: 640 } });
-  for (const panel of ['Operation', 'Feed', 'Request', 'Identity', 'Data', 'Docs']) {
+  for (const panel of ['Operation', 'Feed', 'Records', 'Locks', 'Request', 'History', 'Identity', 'Data', 'Docs']) {
     await visitor.panel(panel);
     const excess = await visitor.page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
     assert.ok(excess <= 0, `${panel} is ${excess} pixels too wide`);

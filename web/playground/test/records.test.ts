@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
+import { encodeText, Identity, newNonce, Session, signedFetch } from '@syncline/client';
 import type { Browser } from 'playwright-core';
 import { launchChromium, Server, until } from 'syncline-testing';
 
@@ -74,3 +75,44 @@ test('a record whose line ends a text field would change is not edited as text',
   assert.equal(await panel.getByRole('textbox', { name: 'Data as text' }).count(), 0);
   await visitor.leave();
 });
+
+for (const [name, viewport] of Object.entries({ desktop: { width: 1280, height: 800 }, phone: { width: 390, height: 844 } })) {
+  test(`${name}: 10,000 records are counted, searched, sorted and paged, and one of them is changed`, async () => {
+    const identity = Identity.create();
+    await writeMany(identity, 10_000);
+    const visitor = await Visitor.open(browser, server.origin, { viewport });
+    await visitor.importKey(identity.exportHex());
+    const panel = await visitor.panel('Records');
+    await panel.getByText('1 to 50 of 10000').waitFor();
+    const ids = () => panel.locator('.record-id').allInnerTexts();
+    assert.deepEqual([(await ids()).length, (await ids())[0]], [50, 'many-09999']);
+    await panel.getByRole('combobox', { name: 'Sorted by' }).selectOption('Id');
+    await until(async () => (await ids())[0] === 'many-00000');
+    await panel.getByRole('button', { name: 'Next' }).click();
+    await until(async () => (await ids())[0] === 'many-00050');
+    await panel.getByRole('searchbox').fill('-0777');
+    await panel.getByText('10 of 10000').waitFor();
+    await panel.getByRole('button', { name: 'many-07775' }).click();
+    await until(async () => (await panel.getByRole('textbox', { name: 'Data as text' }).inputValue()) === 'record 7775');
+    await panel.getByRole('textbox', { name: 'Data as text' }).fill('changed');
+    await panel.getByRole('button', { name: 'Save' }).click();
+    await panel.getByText('revision 10001, by laptop').waitFor();
+    const width = await visitor.page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    assert.ok(width <= 0, `${width} pixels too wide`);
+    await visitor.leave();
+  });
+}
+
+/** Writes records of a user's, `many-00000` and on, from another device. */
+async function writeMany(identity: Identity, count: number): Promise<void> {
+  const send = signedFetch(new Session({ url: server.url, identity }));
+  const query = 'mutation ($input: WriteRecordsInput!) { writeRecords(input: $input) { status } }';
+  for (let first = 0; first < count; first += 100) {
+    const writes = Array.from({ length: 100 }, (_, i) => ({
+      set: { id: `many-${String(first + i).padStart(5, '0')}`, data: encodeText(`record ${first + i}`) },
+    }));
+    const body = JSON.stringify({ query, variables: { input: { writes, mutationId: newNonce() } } });
+    const response = await send(server.url, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
+    assert.equal(await response.text(), '{"data":{"writeRecords":{"status":"SUCCESS"}}}');
+  }
+}

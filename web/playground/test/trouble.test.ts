@@ -168,3 +168,12 @@ test('a name under which the server serves, on a page without WebCrypto', async 
   assert.equal(await visitor.publicKey('First user'), publicKey);
   await visitor.leave();
 });
+
+test('a subscription that the server refuses shows its errors as a query does', async () => {
+  const visitor = await Visitor.open(browser, server.origin);
+  await visitor.write('subscription Refused { recordChanged(since: "nonsense") { kind } }');
+  await visitor.page.getByRole('button', { name: 'Run' }).click();
+  await until(async () => (await visitor.answer()).includes('BAD_USER_INPUT'));
+  assert.match(await visitor.answer(), /"message": "(?!\[object)[^"]*since|"message": "[^"]*cursor/);
+  await visitor.leave();
+});

@@ -10,7 +10,7 @@ import { assertHas } from './has.js';
 import { Visitor } from './visitor.js';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-const panels = ['Feed', 'Records', 'Request', 'Identity', 'Data', 'Docs'];
+const panels = ['Feed', 'Records', 'Locks', 'Request', 'History', 'Identity', 'Data', 'Docs'];
 
 let server: Server;
 let browser: Browser;
@@ -37,10 +37,13 @@ for (const colorScheme of ['light', 'dark'] as const) {
       const visitor = await Visitor.open(browser, server.origin, { colorScheme, viewport, reducedMotion: 'reduce' });
       await visitor.run('Create');
       await visitor.run('Delete');
+      await visitor.run('Lock');
       await check(visitor.page, 'the page', 'html');
       for (const panel of panels) {
         const opened = await visitor.panel(panel);
         if (panel === 'Request') await opened.getByRole('button', { name: 'Sign' }).click();
+        if (panel === 'Request') await opened.getByRole('button', { name: 'Make the link' }).click();
+        if (panel === 'Locks') await opened.getByText('token 1').waitFor();
         if (panel === 'Identity') await opened.getByRole('button', { name: 'Export' }).first().click();
         if (panel === 'Identity') await opened.getByRole('button', { name: 'Import' }).last().click();
         await check(visitor.page, panel, '.panels');

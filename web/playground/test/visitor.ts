@@ -135,6 +135,15 @@ export class Visitor {
     return this.page.locator('.feed > li').allInnerTexts();
   }
 
+  /** Makes the first user the one with a private key. */
+  async importKey(text: string): Promise<void> {
+    const card = (await this.panel('Identity')).getByRole('region', { name: 'First user' });
+    const button = card.getByRole('button', { name: 'Import' });
+    if ((await button.getAttribute('aria-expanded')) === 'false') await button.click();
+    await card.getByRole('textbox', { name: 'Private key' }).fill(text);
+    await card.getByRole('button', { name: 'Become this user' }).click();
+  }
+
   /** The public key that a user's card shows. */
   async publicKey(person: string): Promise<string> {
     const panel = await this.panel('Identity');

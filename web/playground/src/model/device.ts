@@ -23,7 +23,7 @@ export class Device {
   readonly send: typeof fetch;
   readonly socket: Client;
   readonly feed: Feed;
-  readonly seen = new Seen();
+  readonly seen: Seen;
   readonly records = new Records();
 
   constructor(
@@ -36,6 +36,7 @@ export class Device {
     this.session = new Session({ url: endpoint, identity: person.identity, ...(certificate && { certificate }) });
     this.requests = new RequestLog(this.session);
     this.send = signedFetch(this.session, { fetch: this.requests.fetch, attempts: 3 });
+    this.seen = new Seen((name) => person.locks.add(name));
     this.feed = new Feed(this.seen, this.records);
     this.socket = createSocket(this.session, { webSocketImpl: this.requests.WebSocket, on: this.feed.connection });
     person.state.subscribe(({ identity }) => void this.#become(identity));

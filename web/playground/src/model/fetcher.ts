@@ -11,15 +11,18 @@ import type { Payload } from './operation.ts';
 export interface Bench {
   /** The variables as they stand in the editor. */
   variables: () => string;
+  /** Hears of each operation that is about to be sent, as the editors have it. */
+  ran: (query: string, variables: string) => void;
   /** Hears of each answer. */
   answered: () => void;
 }
 
 /** Sends what the editors hold as a device. */
-export function createFetcher(device: Device, { variables: written, answered }: Bench): Fetcher {
+export function createFetcher(device: Device, { variables: written, ran, answered }: Bench): Fetcher {
   return ({ query, variables, operationName }) => {
     const parsed = JSON.stringify(variables ?? {});
     const text = written().trim();
+    ran(query, text);
     // GraphiQL parsed them, also with comments in them, which are not JSON.
     const same = isJSON(text) && JSON.stringify(JSON.parse(text)) === parsed;
     const { payload, body, isSubscription } = prepare(query, same ? text : parsed, operationName);
@@ -45,14 +48,16 @@ async function send(device: Device, body: string, answered: () => void): Promise
 
 /** A subscription whose failure is shown like the failure of a query. */
 function subscribe(device: Device, payload: Payload): AsyncIterableIterator<ExecutionResult> {
-  const results = device.socket.iterate(payload);
+  const results = device.socket.iterate<Record<string, unknown>>(payload);
   return {
     [Symbol.asyncIterator]() {
       return this;
     },
     async next() {
       try {
-        return (await results.next()) as IteratorResult<ExecutionResult>;
+        const result = (await results.next()) as IteratorResult<ExecutionResult>;
+        if (!result.done) device.seen.answer(result.value.data);
+        return result;
       } catch (error) {
         await results.return?.();
         return { done: false, value: asResult(error) };

@@ -4,6 +4,7 @@ import { createStore } from 'zustand/vanilla';
 import type { StoreApi } from 'zustand/vanilla';
 
 import { asSynclineError } from './errors.ts';
+import { LockNames } from './lock-names.ts';
 
 /** Who the page's two users are called. */
 export type PersonName = 'First user' | 'Second user';
@@ -19,6 +20,7 @@ export interface PersonState {
 /** A user of the playground: an identity, kept by the browser from one visit to the next. */
 export class Person {
   readonly state: StoreApi<PersonState>;
+  readonly locks: LockNames;
 
   /** Tells the browser's other tabs that another identity is kept. */
   readonly #tabs: BroadcastChannel;
@@ -29,6 +31,8 @@ export class Person {
     state: Omit<PersonState, 'fromAnotherTab'>,
   ) {
     this.state = createStore(() => ({ ...state, fromAnotherTab: false }));
+    this.locks = new LockNames(name, state.identity.publicKey);
+    this.state.subscribe(({ identity }, before) => identity !== before.identity && this.locks.forget(identity.publicKey));
     this.#tabs = new BroadcastChannel(`syncline playground: ${name}`);
     this.#tabs.onmessage = () => void this.#follow();
   }

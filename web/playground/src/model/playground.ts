@@ -3,6 +3,7 @@ import { createStore } from 'zustand/vanilla';
 import { Device } from './device.ts';
 import { greet } from './greeting.ts';
 import type { Greeting } from './greeting.ts';
+import { History } from './history.ts';
 import { Person } from './person.ts';
 import { readCertificate } from './preferences.ts';
 
@@ -12,6 +13,9 @@ export class Playground {
   readonly active;
   /** What the server said last when it was greeted; null while it was not. */
   readonly greeting = createStore<Greeting | null>(() => null);
+
+  /** What was run so far. */
+  readonly history = new History();
 
   private constructor(
     readonly people: readonly Person[],

@@ -42,6 +42,20 @@ function write(name: string, value: string): void {
   }
 }
 
+/** What `keep` was given last, on this visit or an earlier one; undefined if nothing can be read. */
+export function recall(name: string): unknown {
+  try {
+    return JSON.parse(read(name) ?? '') as unknown;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Keeps what can be written as JSON from one visit to the next, where the browser lets it. */
+export function keep(name: string, value: unknown): void {
+  write(name, JSON.stringify(value));
+}
+
 /** The API key's certificate that every request carries; empty if there is none. */
 export function readCertificate(): string {
   return read(CERTIFICATE) ?? '';

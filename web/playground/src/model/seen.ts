@@ -3,6 +3,9 @@ export class Seen {
   readonly #revisions = new Map<string, number>();
   readonly #tokens = new Map<string, number>();
 
+  /** `onLock` hears the name of each lock that an answer has. */
+  constructor(private readonly onLock: (name: string) => void) {}
+
   /** No record was seen so far. */
   get isEmpty(): boolean {
     return this.#revisions.size === 0;
@@ -25,9 +28,10 @@ export class Seen {
   /** Takes what an answer tells: records and granted locks, wherever they are. */
   answer(value: unknown): void {
     if (typeof value !== 'object' || value === null) return;
-    const { id, revision, token, lock } = value as Record<string, unknown>;
+    const { id, revision, token, lock, lockChanged } = value as Record<string, unknown>;
     if (typeof id === 'string' && typeof revision === 'number') this.record({ id, revision });
-    const name = (lock as { name?: unknown } | null | undefined)?.name;
+    const { name } = Object(lock ?? lockChanged) as { name?: unknown };
+    if (typeof name === 'string') this.onLock(name);
     if (typeof token === 'number' && typeof name === 'string') this.#tokens.set(name, token);
     for (const inner of Object.values(value)) this.answer(inner);
   }

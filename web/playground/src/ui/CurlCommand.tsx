@@ -1,18 +1,18 @@
-import { useGraphiQL } from '@graphiql/react';
 import type { Session } from '@syncline/client';
-import type { editor } from 'monaco-editor';
 import { useState } from 'react';
 
 import { curlCommand } from '../model/curl.ts';
 import { isLone, prepare } from '../model/operation.ts';
 import { CodeBlock } from './CodeBlock.tsx';
 import { useDevice } from './context.ts';
+import { useOpenOperation } from './useOperation.ts';
+import type { OperationText } from './useOperation.ts';
 
 /** The present operation as a command to paste into a terminal, signed when asked for. */
 export function CurlCommand() {
   const device = useDevice();
   const open = useOpenOperation();
-  const subjectOf = (operation: OpenOperation) => JSON.stringify([device.name, device.session.identity.publicKey, operation]);
+  const subjectOf = (operation: OperationText) => JSON.stringify([device.name, device.session.identity.publicKey, operation]);
   const [made, setMade] = useState({ subject: '', command: '', problem: '' });
   const { command, problem } = made.subject === subjectOf(open()) ? made : { command: '', problem: '' };
   const sign = () => {
@@ -38,35 +38,9 @@ export function CurlCommand() {
   );
 }
 
-interface OpenOperation {
-  query: string;
-  variables: string;
-  /** Which one is meant where the query has several. */
-  selected: string | null;
-}
-
-/** The operation as it is at each call: the tab learns of a change a moment after the editor, which a narrow screen puts away. */
-function useOpenOperation(): () => OpenOperation {
-  const { tab, query, variables } = useGraphiQL(({ tabs, activeTabIndex, queryEditor, variableEditor }) => ({
-    tab: tabs[activeTabIndex],
-    query: queryEditor,
-    variables: variableEditor,
-  }));
-  return () => {
-    const text = textOf(query, tab?.query);
-    const selected = isLone(text) ? null : (tab?.operationName ?? null);
-    return { query: text, variables: textOf(variables, tab?.variables), selected };
-  };
-}
-
-function textOf(editor: Pick<editor.IStandaloneCodeEditor, 'getModel' | 'getValue'> | undefined, inTab: string | null | undefined): string {
-  return editor?.getModel() ? editor.getValue() : (inTab ?? '');
-}
-
-
-function make(session: Session, { query, variables, selected }: OpenOperation): { command: string; problem: string } {
+function make(session: Session, { query, variables, selected }: OperationText): { command: string; problem: string } {
   try {
-    return { command: curlCommand(session, prepare(query, variables.trim() || '{}', selected)), problem: '' };
+    return { command: curlCommand(session, prepare(query, variables.trim() || '{}', isLone(query) ? null : selected)), problem: '' };
   } catch {
     return { command: '', problem: 'The variables are not valid JSON: correct them first.' };
   }

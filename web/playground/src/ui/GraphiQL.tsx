@@ -7,7 +7,7 @@ import { createFetcher } from '../model/fetcher.ts';
 import { examples } from '../model/examples.ts';
 import type { GraphiqlMemory } from '../model/preferences.ts';
 import { AnsweredContext } from './answered.ts';
-import { useDevice } from './context.ts';
+import { useDevice, usePlayground } from './context.ts';
 import { useSchema } from './useSchema.ts';
 
 const tabs = examples.map(({ query }) => ({ query }));
@@ -15,12 +15,18 @@ const tabs = examples.map(({ query }) => ({ query }));
 /** GraphiQL's state and editors, sending as the present device. */
 export function GraphiQL({ memory, children }: { memory: GraphiqlMemory; children: ReactNode }) {
   const device = useDevice();
+  const { history } = usePlayground();
   const schema = useSchema();
   const [answered, setAnswered] = useState(0);
   const [editor] = useState<VariablesEditor>(() => ({ text: () => '' }));
   const fetcher = useMemo(
-    () => createFetcher(device, { variables: () => editor.text(), answered: () => setAnswered((n) => n + 1) }),
-    [device, editor],
+    () =>
+      createFetcher(device, {
+        variables: () => editor.text(),
+        ran: (query, variables) => history.add(query, variables),
+        answered: () => setAnswered((n) => n + 1),
+      }),
+    [device, editor, history],
   );
   return (
     <GraphiQLProvider fetcher={fetcher} schema={schema} defaultTabs={tabs} storage={memory}>

@@ -4,6 +4,7 @@ import { useStore } from 'zustand';
 import { advise } from '../model/advice.ts';
 import type { Person } from '../model/person.ts';
 import { usePlayground } from './context.ts';
+import { LinkNotice } from './LinkNotice.tsx';
 
 /** A clock this many seconds off is worth a word. */
 const CLOCK_TOLERANCE = 60;
@@ -13,6 +14,7 @@ export function Notices() {
   const { people } = usePlayground();
   return (
     <section className="notices" aria-label="Notices" aria-live="polite">
+      <LinkNotice />
       <ServerNotice />
       <ClockNotice />
       {people.map((person) => (

@@ -1,18 +1,23 @@
 import type { KeyboardEvent, ReactNode } from 'react';
-import { useRef, useState } from 'react';
+import { useRef } from 'react';
 
 import { DataPanel } from './DataPanel.tsx';
 import { DocsPanel } from './DocsPanel.tsx';
 import { FeedPanel } from './FeedPanel.tsx';
+import { HistoryPanel } from './HistoryPanel.tsx';
 import { IdentityPanel } from './IdentityPanel.tsx';
+import { LocksPanel } from './LocksPanel.tsx';
 import { neighbour } from './neighbour.ts';
+import { OPERATION, usePanel } from './panel.ts';
 import { RecordsPanel } from './RecordsPanel.tsx';
 import { RequestPanel } from './RequestPanel.tsx';
 
 const panels: readonly { name: string; content: ReactNode }[] = [
   { name: 'Feed', content: <FeedPanel /> },
   { name: 'Records', content: <RecordsPanel /> },
+  { name: 'Locks', content: <LocksPanel /> },
   { name: 'Request', content: <RequestPanel /> },
+  { name: 'History', content: <HistoryPanel /> },
   { name: 'Identity', content: <IdentityPanel /> },
   { name: 'Data', content: <DataPanel /> },
   { name: 'Docs', content: <DocsPanel /> },
@@ -20,8 +25,8 @@ const panels: readonly { name: string; content: ReactNode }[] = [
 
 /** One panel at a time; where the screen is narrow, the operation is one of them. */
 export function Panels({ operation }: { operation: ReactNode }) {
-  const shown = operation ? [{ name: 'Operation', content: operation }, ...panels] : panels;
-  const [chosen, setChosen] = useState(shown[0]!.name);
+  const shown = operation ? [{ name: OPERATION, content: operation }, ...panels] : panels;
+  const { name: chosen, open } = usePanel();
   const list = useRef<HTMLDivElement>(null);
   const index = Math.max(
     shown.findIndex(({ name }) => name === chosen),
@@ -31,7 +36,7 @@ export function Panels({ operation }: { operation: ReactNode }) {
     const next = neighbour(event.key, index, shown.length);
     if (next === undefined) return;
     event.preventDefault();
-    setChosen(shown[next]!.name);
+    open(shown[next]!.name);
     list.current?.querySelectorAll<HTMLElement>('[role=tab]')[next]?.focus();
   };
   return (
@@ -46,7 +51,7 @@ export function Panels({ operation }: { operation: ReactNode }) {
             aria-selected={i === index}
             aria-controls={`panel-${name}`}
             tabIndex={i === index ? 0 : -1}
-            onClick={() => setChosen(name)}
+            onClick={() => open(name)}
           >
             {name}
           </button>

@@ -5,6 +5,7 @@ import type { SentRequest } from '../model/request-log.ts';
 import { CodeBlock } from './CodeBlock.tsx';
 import { useDevice } from './context.ts';
 import { CurlCommand } from './CurlCommand.tsx';
+import { OperationLink } from './OperationLink.tsx';
 
 /** What the present device sends, taken apart for those who write a client. */
 export function RequestPanel() {
@@ -15,6 +16,7 @@ export function RequestPanel() {
   return (
     <>
       <CurlCommand />
+      <OperationLink />
       <section aria-labelledby="signed-request">
         <div className="panel-head">
           <h2 id="signed-request">The signed request</h2>
