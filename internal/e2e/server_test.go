@@ -72,52 +72,6 @@ func TestCommands(t *testing.T) {
 	}
 }
 
-// A backup of a running server is restored: clients hear which of their revisions it
-// lacks, and what they write goes on above all that was given.
-func TestBackupOfARunningServer(t *testing.T) {
-	t.Parallel()
-	server := testservers.StartSyncline(t)
-	env := []string{"SQLITE_DIR_PATH=" + server.Dir}
-	c := newClient(t, server.URL(), newKey(t))
-	set := func(id string) client.Written {
-		t.Helper()
-		written, err := c.Set(t.Context(), id, []byte("1"), 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return written
-	}
-	set("a")
-	path := filepath.Join(t.TempDir(), "backup.db")
-	if _, stderr, err := testservers.Run(t, env, "backup", path); err != nil {
-		t.Fatal(err, stderr)
-	}
-	set("b")
-	before, err := c.Viewer(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, stderr, err := testservers.Run(t, env, "restore", "--force", path); err == nil || !strings.Contains(stderr, "another process has it open") {
-		t.Fatalf("a restore under a running server: %v, %s", err, stderr)
-	}
-	server.Kill() // which leaves its log
-	if _, stderr, err := testservers.Run(t, env, "restore", "--force", path); err != nil {
-		t.Fatal(err, stderr)
-	}
-	server.Start()
-	_, err = c.Changes(t.Context(), before.Cursor, 10)
-	var refused *client.Error
-	if !errors.As(err, &refused) || refused.Code != client.ErrEpochMismatch || refused.RestoredHead != 1 {
-		t.Errorf("the old cursor: %v; want EPOCH_MISMATCH with head 1", err)
-	}
-	if written := set("b"); written.Revision < 1<<50 {
-		t.Errorf("what the backup lacks is written again as revision %d; want one above the base", written.Revision)
-	}
-	if v, err := c.Viewer(t.Context()); err != nil || v.RecordCount != 2 {
-		t.Errorf("%d records, error %v", v.RecordCount, err)
-	}
-}
-
 // After a restore, clients hear which of their revisions the server never had.
 func TestNewEpoch(t *testing.T) {
 	t.Parallel()

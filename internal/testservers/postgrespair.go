@@ -78,14 +78,18 @@ func (p *Postgres) SQL(statement string) {
 }
 
 // Holds tells whether a query that answers one boolean answers true.
-func (p *Postgres) Holds(ctx context.Context, query string) bool {
+func (p *Postgres) Holds(ctx context.Context, query string) (holds bool) {
+	return p.scan(ctx, query, &holds) == nil && holds
+}
+
+// scan answers a query for one value.
+func (p *Postgres) scan(ctx context.Context, query string, value any) error {
 	conn, err := pgx.Connect(ctx, p.url("postgres"))
 	if err != nil {
-		return false
+		return err
 	}
 	defer conn.Close(ctx)
-	var holds bool
-	return conn.QueryRow(ctx, query).Scan(&holds) == nil && holds
+	return conn.QueryRow(ctx, query).Scan(value)
 }
 
 // follow copies another server and starts as its replica.
