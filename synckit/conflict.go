@@ -18,30 +18,53 @@ import (
 // Resolutions are in no conflict, and events that no longer count are not either.
 
 // settleGroup finds out whether a page's events of one aggregate are in conflict
-// with the log's, and settles it.
-func (m *Manager) settleGroup(ctx context.Context, in *intake, g *group) error {
-	if m.options.ConflictResolver == nil {
+// with the log's. If they are it is settled now, or, where the peer has more to
+// tell, when the pull ends: one conflict is one decision, however many pages it is on.
+func (m *Manager) settleGroup(ctx context.Context, in *intake, g *group, more bool) error {
+	waits := m.reviewed.waits(g.aggregateID)
+	if !waits && (m.options.ConflictResolver == nil || !m.watched.has(g.aggregateID)) {
+		if m.options.ConflictResolver != nil {
+			in.commit.Unchanged[g.aggregateID] = m.watched.scanned
+		}
 		return nil
 	}
-	if !m.watched.has(g.aggregateID) {
-		in.commit.Unchanged[g.aggregateID] = m.watched.scanned
+	s, err := m.state(ctx, g.aggregateID)
+	if err != nil {
+		return err
+	}
+	in.commit.Unchanged[g.aggregateID] = s.newest
+	c := newComparison(s, m.watched.pushedTo)
+	for _, e := range g.events {
+		c.take(e, s.known.has(e.Event.ID()))
+	}
+	in.compared[g.aggregateID] = c
+	if waits || more && len(c.remote) > 0 {
+		m.stage(in, g, s)
+		return nil
+	}
+	if len(c.remote) == 0 {
 		return nil
 	}
 	entries, err := m.aggregate(ctx, g.aggregateID)
 	if err != nil {
 		return err
 	}
-	in.commit.Unchanged[g.aggregateID] = newest(entries)
-	c := m.compare(entries, g.events)
-	in.settled[g.aggregateID] = c.lowest()
-	local, remote := c.sides()
+	if newest(entries) != s.newest {
+		return errors.New(errors.Outdated, "compare", nil, errors.Metadata{"aggregate": g.aggregateID})
+	}
+	return m.settle(ctx, in, g, c, append(eventsOf(entries), c.fresh...))
+}
+
+// settle has the resolver decide what is in conflict. all is the whole aggregate.
+func (m *Manager) settle(ctx context.Context, in *intake, g *group, c *comparison, all []EventWithVersion) error {
+	local, remote := c.sides(all)
 	if len(local) == 0 || len(remote) == 0 {
 		return nil
 	}
-	return m.resolve(ctx, in, g, c, local, remote)
+	return m.resolve(ctx, in, g, c, all, local, remote)
 }
 
-func (m *Manager) resolve(ctx context.Context, in *intake, g *group, c *comparison, local, remote []EventWithVersion) error {
+func (m *Manager) resolve(ctx context.Context, in *intake, g *group, c *comparison, all, local, remote []EventWithVersion) error {
 	var answer []EventWithVersion
 	err := guard("resolve", errors.ConflictFailed, func() (err error) {
 		answer, err = m.options.ConflictResolver.Resolve(ctx, local, remote)
@@ -53,7 +76,7 @@ func (m *Manager) resolve(ctx context.Context, in *intake, g *group, c *comparis
 	}
 	var decided []Entry
 	if err == nil {
-		d := decision{aggregateID: g.aggregateID, known: c.all, inputs: append(local, remote...), kept: answer}
+		d := decision{aggregateID: g.aggregateID, known: all, inputs: append(local, remote...), kept: answer}
 		decided, err = m.decide(d)
 	}
 	if err != nil {
@@ -75,63 +98,63 @@ func newest(entries []Entry) Position {
 	return entries[len(entries)-1].Position
 }
 
-// comparison is an aggregate's log beside what a page brings.
+// comparison is what is pending of an aggregate beside what the peer brings.
 type comparison struct {
-	all     []EventWithVersion // of both
-	fresh   []EventWithVersion // of the page: what the log does not hold, in order
-	first   int                // in fresh: the first in conflict
-	pending map[string]Entry   // of the log: what the peer was not seen to hold, even by this page
-	local   map[string]bool    // IDs in conflict, of either side
-	remote  map[string]bool
+	pending  map[string]Entry // what the peer was not seen to hold, before this
+	pushedTo Position
+	gone     idSet              // of pending: what it was seen to hold now
+	fresh    []EventWithVersion // what the log does not hold, in order
+	first    int                // in fresh: the first in conflict
+	local    idSet              // IDs in conflict, of either side
+	remote   idSet
+	left     int  // of local: what is not gone
+	marked   bool // all that was pending is in local
 }
 
-func (m *Manager) compare(entries []Entry, events []EventWithVersion) *comparison {
-	c := &comparison{pending: map[string]Entry{}, local: map[string]bool{}, remote: map[string]bool{}}
-	known := map[string]bool{}
-	for _, e := range entries {
-		known[e.Event.ID()] = true
-		c.all = append(c.all, e.EventWithVersion)
-		if m.pending(e) {
-			c.pending[e.Event.ID()] = e
+func newComparison(s *state, pushedTo Position) *comparison {
+	return &comparison{pending: s.pending, pushedTo: pushedTo, gone: idSet{}, local: idSet{}, remote: idSet{}}
+}
+
+// take takes in the peer's next event: one that the log holds, which the peer is
+// thereby seen to hold, too, or a new one.
+func (c *comparison) take(e EventWithVersion, known bool) {
+	if id := e.Event.ID(); known {
+		if c.local.has(id) && c.gone.lacks(id) {
+			c.left--
 		}
+		c.gone[id] = struct{}{}
+		return
 	}
-	for _, e := range events {
-		if known[e.Event.ID()] {
-			delete(c.pending, e.Event.ID())
-			continue
-		}
+	if !reserved(e.Event) {
 		c.meet(e)
-		c.fresh, c.all = append(c.fresh, e), append(c.all, e)
 	}
-	return c
-}
-
-// pending tells whether the peer's log was not yet seen to hold an entry.
-func (m *Manager) pending(e Entry) bool {
-	switch {
-	case reserved(e.Event), e.Origin == m.options.Peer:
-		return false
-	case e.Origin == "":
-		return !e.Confirmed
-	default:
-		return e.Position > m.watched.pushedTo
-	}
+	c.fresh = append(c.fresh, e)
 }
 
 // meet notes what a new event is in conflict with.
 func (c *comparison) meet(e EventWithVersion) {
-	if reserved(e.Event) {
+	_, causal := e.Version.(CausalVersion)
+	met := c.left > 0
+	if causal || !c.marked {
+		met = false
+		for id, p := range c.pending {
+			if c.gone.has(id) || p.Origin != "" && p.Position <= c.pushedTo || !concurrent(p.Version, e.Version) {
+				continue
+			}
+			if met = true; c.local.lacks(id) {
+				c.local[id] = struct{}{}
+				c.left++
+			}
+		}
+		c.marked = c.marked || !causal
+	}
+	if !met {
 		return
 	}
-	for id, p := range c.pending {
-		if !concurrent(p.Version, e.Version) {
-			continue
-		}
-		if len(c.remote) == 0 {
-			c.first = len(c.fresh)
-		}
-		c.local[id], c.remote[e.Event.ID()] = true, true
+	if len(c.remote) == 0 {
+		c.first = len(c.fresh)
 	}
+	c.remote[e.Event.ID()] = struct{}{}
 }
 
 // concurrent tells whether versions leave it open that neither writer knew of
@@ -139,32 +162,22 @@ func (c *comparison) meet(e EventWithVersion) {
 func concurrent(a, b Version) bool {
 	first, ok := a.(CausalVersion)
 	second, both := b.(CausalVersion)
-	return !ok || !both || first.Order(second) == Concurrent
+	if !ok || !both {
+		return true
+	}
+	order := first.Order(second)
+	return order == Concurrent || order == Equal // two events that bear one version: their node was restored
 }
 
 // sides gives the events in conflict that count, in order.
-func (c *comparison) sides() (local, remote []EventWithVersion) {
-	if len(c.remote) == 0 {
-		return nil, nil
-	}
-	for _, e := range Effective(c.all) {
+func (c *comparison) sides(all []EventWithVersion) (local, remote []EventWithVersion) {
+	for _, e := range Effective(all) {
 		switch id := e.Event.ID(); {
-		case c.local[id]:
+		case c.local.has(id):
 			local = append(local, e)
-		case c.remote[id]:
+		case c.remote.has(id):
 			remote = append(remote, e)
 		}
 	}
 	return local, remote
-}
-
-// lowest is where the first entry stands that is still pending; 0: there is none.
-func (c *comparison) lowest() Position {
-	var lowest Position
-	for _, e := range c.pending {
-		if e.Origin == "" && (lowest == 0 || e.Position < lowest) {
-			lowest = e.Position
-		}
-	}
-	return lowest
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	stderrors "errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"syncline/synckit/errors"
@@ -17,11 +18,13 @@ type Manager struct {
 	options   SyncOptions
 	bad       error // what is wrong with the options
 
-	turn    chan struct{} // who holds its one token syncs
-	peer    peerReader
-	watched watched
-	pulling portion
-	pushing portion
+	turn     chan struct{} // who holds its one token syncs
+	peer     peerReader
+	watched  watched
+	reviewed reviewed
+	pulling  portion
+	pushing  portion
+	unsaved  atomic.Pointer[pushCursor] // how far was pushed beyond what the store could keep; auto sync reads it
 
 	results results
 	status  statusKeeper
@@ -62,8 +65,9 @@ func (m *Manager) Sync(ctx context.Context) (*SyncResult, error) {
 			return m.push(ctx, r)
 		}
 		pulled := m.pull(ctx, r)
-		// A resolver that fails holds up what comes, not what goes.
-		if m.options.PullOnly || pulled != nil && errors.CodeOf(pulled) != errors.ConflictFailed {
+		// What keeps this side from taking holds up what comes, not what goes: a
+		// resolver that fails, a disk that is full.
+		if m.options.PullOnly || pulled != nil && !isOwnTrouble(pulled) {
 			return pulled
 		}
 		pushed := m.push(ctx, r)
@@ -75,6 +79,16 @@ func (m *Manager) Sync(ctx context.Context) (*SyncResult, error) {
 		}
 		return pulled
 	})
+}
+
+// isOwnTrouble tells whether a pull failed though the peer was reached.
+func isOwnTrouble(err error) bool {
+	switch errors.CodeOf(err) {
+	case "", errors.Closed, errors.Unavailable, errors.Timeout, errors.Unauthenticated:
+		return false
+	default:
+		return true
+	}
 }
 
 // Push implements SyncManager.

@@ -35,7 +35,7 @@ func (m *Manager) pull(ctx context.Context, r *SyncResult) error {
 		}
 		at = page.Cursor
 		if !page.More {
-			return nil
+			return m.settleStaged(ctx, r)
 		}
 	}
 }
@@ -44,6 +44,7 @@ func (m *Manager) pull(ctx context.Context, r *SyncResult) error {
 // that the peer gets all that is here.
 func (m *Manager) beginAnew(ctx context.Context, reason error) error {
 	m.options.Logger.Warn("the peer's log is another: syncing from the beginning", "peer", m.options.Peer, "error", reason)
+	m.unsaved.Store(nil)
 	_, err := m.commit(ctx, Commit{Cursors: []Cursor{
 		m.at(Pulling, ""), m.at(Pushing, pushCursor{all: true}.String()),
 	}})
@@ -59,17 +60,18 @@ func (m *Manager) takePage(ctx context.Context, from string, page Page, r *SyncR
 	reused := map[string]error{}
 	for attempt := 1; ; {
 		in, err := m.plan(ctx, page, reused)
-		if err != nil {
-			return err
+		var committed Committed
+		if err == nil {
+			committed, err = m.commit(ctx, in.commit)
 		}
-		committed, err := m.commit(ctx, in.commit)
 		switch id := reusedID(err); {
 		case err == nil:
 			m.took(in, committed, r)
 			return nil
 		case errors.CodeOf(err) == errors.Outdated && attempt < maxAttempts:
+			m.watched.states = nil
 			attempt++
-		case in.pulled[id] && reused[id] == nil:
+		case in != nil && in.pulled[id] && reused[id] == nil:
 			reused[id] = err
 		default:
 			return err
@@ -83,9 +85,10 @@ func (m *Manager) took(in *intake, committed Committed, r *SyncResult) {
 			r.EventsPulled++
 		}
 	}
-	for aggregate, lowest := range in.settled {
-		m.watched.settle(aggregate, lowest)
+	for aggregate, c := range in.compared {
+		m.watched.settle(aggregate, c.gone)
 	}
+	m.reviewed.apply(in.commit, m.options.Peer)
 	r.ConflictsResolved += in.resolved
 	r.ReviewsAdded += in.parked
 	r.Errors = append(r.Errors, in.errs...)
@@ -102,27 +105,26 @@ func reusedID(err error) string {
 // intake is what a page comes to.
 type intake struct {
 	commit   Commit
-	pulled   map[string]bool     // IDs of the page
-	parked   int                 // reviews added
-	resolved int                 // conflicts
-	settled  map[string]Position // aggregates' lowest own entry that is still to be watched
+	pulled   map[string]bool // IDs of the page
+	parked   int             // reviews added
+	resolved int             // conflicts
+	compared map[string]*comparison
 	errs     []error
 }
 
 // plan decides what to do with a page, without doing it. reused are events that
 // the log cannot take.
 func (m *Manager) plan(ctx context.Context, page Page, reused map[string]error) (*intake, error) {
-	in := &intake{pulled: map[string]bool{}, settled: map[string]Position{}, commit: Commit{Unchanged: map[string]Position{}}}
+	in := &intake{pulled: map[string]bool{}, compared: map[string]*comparison{}, commit: Commit{Unchanged: map[string]Position{}}}
 	events, err := m.screen(in, page, reused)
 	if err != nil {
 		return nil, err
 	}
 	order, groups := byAggregate(events)
-	reviews, err := m.conflictReviews(ctx, groups)
-	if err != nil {
+	if err := m.learnReviews(ctx); err != nil {
 		return nil, err
 	}
-	if m.options.ConflictResolver != nil {
+	if m.options.ConflictResolver != nil || len(m.reviewed.aggregate) > 0 {
 		if err := m.watch(ctx); err != nil {
 			return nil, err
 		}
@@ -131,12 +133,7 @@ func (m *Manager) plan(ctx context.Context, page Page, reused map[string]error) 
 	parked, decided := map[string]bool{}, []Entry(nil)
 	for _, aggregate := range order {
 		g := &group{aggregateID: aggregate, events: groups[aggregate], parked: parked}
-		if review, waits := reviews[aggregate]; waits {
-			err = m.join(ctx, in, g, review)
-		} else {
-			err = m.settleGroup(ctx, in, g)
-		}
-		if err != nil {
+		if err := m.settleGroup(ctx, in, g, page.More); err != nil {
 			return nil, err
 		}
 		decided = append(decided, g.decided...)

@@ -33,9 +33,15 @@ func (c pushCursor) String() string {
 	return text
 }
 
+// pushCursor is how far was pushed: as it is stored, or further where the store, for
+// its disk is full, could not keep it.
 func (m *Manager) pushCursor(ctx context.Context) (pushCursor, error) {
 	text, err := m.cursor(ctx, Pushing)
-	return parsePushCursor(text), err
+	at := parsePushCursor(text)
+	if unsaved := m.unsaved.Load(); unsaved != nil && at.all == unsaved.all {
+		at.position = max(at.position, unsaved.position)
+	}
+	return at, err
 }
 
 // concerns tells whether the peer is to get an entry.
@@ -70,11 +76,17 @@ func (m *Manager) push(ctx context.Context, r *SyncResult) error {
 
 // endPush notes that all was pushed.
 func (m *Manager) endPush(ctx context.Context, at pushCursor) error {
-	if !at.all {
+	if !at.all && m.unsaved.Load() == nil {
 		return nil
 	}
 	at.all = false
 	_, err := m.commit(ctx, Commit{Cursors: []Cursor{m.at(Pushing, at.String())}})
+	switch {
+	case err == nil:
+		m.unsaved.Store(nil)
+	case errors.CodeOf(err) == errors.StorageFailed:
+		m.unsaved.Store(&at)
+	}
 	return err
 }
 
@@ -99,8 +111,14 @@ func (m *Manager) pushBatch(ctx context.Context, at pushCursor, entries []Entry,
 	next := pushCursor{position: b.done(at.position), all: at.all}
 	if next.position > at.position {
 		commit := Commit{Cursors: []Cursor{m.at(Pushing, next.String())}, AddReviews: m.refusals(b)}
-		if _, err := m.commit(ctx, commit); err != nil {
+		_, err := m.commit(ctx, commit)
+		switch {
+		case err == nil:
+			m.unsaved.Store(nil)
+		case errors.CodeOf(err) != errors.StorageFailed || len(commit.AddReviews) > 0:
 			return at.position, err
+		default: // the peer has it all the same
+			m.unsaved.Store(&next)
 		}
 		m.watched.pushed(next.position)
 	}

@@ -14,6 +14,7 @@ const (
 	conflictPrefix = "conflict:" // a conflict
 	refusedPrefix  = "refused:"  // an event of this log that the peer will not take
 	rejectedPrefix = "rejected:" // an event of the peer that was not taken
+	stagedPrefix   = "staged:"   // what is to be decided when the pull ends; nobody is shown it
 )
 
 // Reviews lists what waits for somebody: conflicts that the resolver left to a
@@ -23,7 +24,22 @@ func (m *Manager) Reviews(ctx context.Context, after string, limit int) ([]Revie
 	if m.bad != nil {
 		return nil, m.bad
 	}
-	return m.reviews(ctx, after, limit)
+	var listed []Review
+	for len(listed) < limit {
+		reviews, err := m.reviews(ctx, after, limit-len(listed))
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range reviews {
+			if after = r.ID; !strings.HasPrefix(r.ID, stagedPrefix) {
+				listed = append(listed, r)
+			}
+		}
+		if len(reviews) == 0 {
+			break
+		}
+	}
+	return listed, nil
 }
 
 // Decide ends a review. kept are the events that count, in order: any of the
@@ -52,6 +68,9 @@ func (m *Manager) Decide(ctx context.Context, reviewID string, kept []EventWithV
 	}
 	defer m.release()
 	review, err := m.review(ctx, reviewID)
+	if err == nil && strings.HasPrefix(reviewID, stagedPrefix) {
+		err = errors.New(errors.NotFound, op, nil, errors.Metadata{"review": reviewID})
+	}
 	if err != nil {
 		return err
 	}
@@ -77,7 +96,9 @@ func (m *Manager) Decide(ctx context.Context, reviewID string, kept []EventWithV
 		commit.Append = append(commit.Append, Entry{EventWithVersion: e, Origin: review.Peer})
 	}
 	commit.Append = append(commit.Append, decided...)
-	_, err = m.commit(ctx, commit)
+	if _, err = m.commit(ctx, commit); err == nil {
+		m.reviewed.apply(commit, m.options.Peer)
+	}
 	return err
 }
 
@@ -101,6 +122,15 @@ func (r Review) withoutResolutions(kept []EventWithVersion) []EventWithVersion {
 }
 
 func (m *Manager) review(ctx context.Context, id string) (found Review, err error) {
+	if log, ok := m.log.(ReviewFinder); ok {
+		err = m.callStore(ctx, "find review", func(ctx context.Context) error {
+			found, err = log.Review(ctx, id)
+			return err
+		})
+		if errors.CodeOf(err) != errors.Unsupported {
+			return found, err
+		}
+	}
 	err = m.eachReview(ctx, func(r Review) bool {
 		if r.ID == id {
 			found = r
@@ -108,7 +138,7 @@ func (m *Manager) review(ctx context.Context, id string) (found Review, err erro
 		return r.ID == id
 	})
 	if err == nil && found.ID == "" {
-		err = errors.New(errors.NotFound, "decide", nil, errors.Metadata{"review": id})
+		err = errors.New(errors.NotFound, "find review", nil, errors.Metadata{"review": id})
 	}
 	return found, err
 }
@@ -125,63 +155,22 @@ func ordinary(events []EventWithVersion) []EventWithVersion {
 	return slices.DeleteFunc(events, func(e EventWithVersion) bool { return reserved(e.Event) })
 }
 
-// conflictReviews finds the aggregates whose events wait for a decision.
-func (m *Manager) conflictReviews(ctx context.Context, groups map[string][]EventWithVersion) (map[string]Review, error) {
-	reviews := map[string]Review{}
-	err := m.eachReview(ctx, func(r Review) bool {
-		if groups[r.AggregateID] != nil && r.Peer == m.options.Peer && strings.HasPrefix(r.ID, conflictPrefix) {
-			reviews[r.AggregateID] = r
-		}
-		return false
-	})
-	return reviews, err
-}
-
 // park keeps a conflict for a person, with all that comes after it.
 func (m *Manager) park(in *intake, g *group, c *comparison, local []EventWithVersion, reason error) {
 	r := Review{
 		AggregateID: g.aggregateID, Peer: m.options.Peer, Reason: reason.Error(),
 		Local: local, Remote: c.fresh[c.first:], Since: time.Now().UTC(),
 	}
-	g.park(in, r, r.Remote)
-	in.parked++
-}
-
-// join adds events to the review that their aggregate waits for: they may build
-// on events that it holds.
-func (m *Manager) join(ctx context.Context, in *intake, g *group, r Review) error {
-	entries, err := m.aggregate(ctx, g.aggregateID)
-	if err != nil {
-		return err
-	}
-	known := map[string]bool{}
-	for _, e := range append(eventsOf(entries), r.Remote...) {
-		known[e.Event.ID()] = true
-	}
-	var joining []EventWithVersion
-	for _, e := range g.events {
-		if !known[e.Event.ID()] {
-			joining = append(joining, e)
-		}
-	}
+	in.addConflict(r)
 	for _, e := range r.Remote {
 		g.parked[e.Event.ID()] = true
 	}
-	if len(joining) == 0 {
-		return nil
-	}
-	in.commit.EndReviews = append(in.commit.EndReviews, r.ID)
-	r.Remote = append(slices.Clone(r.Remote), joining...)
-	g.park(in, r, joining)
-	return nil
+	in.parked++
 }
 
-func (g *group) park(in *intake, r Review, events []EventWithVersion) {
+func (in *intake) addConflict(r Review) {
 	r.ID = conflictPrefix + digest(append(idsOf(r.Local), append([]string{r.Peer, r.AggregateID}, idsOf(r.Remote)...)...)...)
 	in.commit.AddReviews = append(in.commit.AddReviews, r)
-	for _, e := range events {
-		g.parked[e.Event.ID()] = true
-	}
 }
 
 func idsOf(events []EventWithVersion) []string {

@@ -73,6 +73,15 @@ type Log interface {
 	Changed() <-chan struct{}
 }
 
+// ReviewFinder is what a Log can be as well, so that nobody need go through all
+// reviews to find one.
+type ReviewFinder interface {
+	// Review gives a review that waits for a decision. Its error has the code
+	// NotFound if there is none of this ID, and Unsupported if it must be looked for
+	// in Reviews.
+	Review(ctx context.Context, id string) (Review, error)
+}
+
 // Commit is what becomes durable together.
 type Commit struct {
 	// Append are events new to the log, in order. One whose ID is there is left

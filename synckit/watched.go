@@ -22,6 +22,76 @@ type watched struct {
 	// highest position of these. They matter until they are pushed to this one.
 	foreign  map[string]Position
 	pushedTo Position
+	// states are aggregates that were read, so that each page need not read them
+	// again. kept is how many IDs they have.
+	states map[string]*state
+	kept   int
+}
+
+// maxKept bounds the IDs of aggregates that are not read again.
+const maxKept = 200_000
+
+// state is what is known of an aggregate.
+type state struct {
+	newest  Position
+	known   idSet            // all in the log
+	pending map[string]Entry // what the peer was not seen to hold: version, origin and position
+	own     []string         // of pending: what was written here, in order
+}
+
+func (s *state) add(e Entry, peer string) {
+	s.newest = e.Position
+	id := e.Event.ID()
+	s.known[id] = struct{}{}
+	if reserved(e.Event) || e.Origin == peer || e.Origin == "" && e.Confirmed {
+		return
+	}
+	s.pending[id] = Entry{EventWithVersion: EventWithVersion{Version: e.Version}, Origin: e.Origin, Position: e.Position}
+	if e.Origin == "" {
+		s.own = append(s.own, id)
+	}
+}
+
+// confirm takes out what the peer was seen to hold, and gives the position of the
+// first own entry that it was not seen to hold; 0: there is none.
+func (s *state) confirm(gone idSet) Position {
+	for id := range gone {
+		delete(s.pending, id)
+	}
+	for len(s.own) > 0 {
+		if first, waits := s.pending[s.own[0]]; waits {
+			return first.Position
+		}
+		s.own = s.own[1:]
+	}
+	return 0
+}
+
+// state gives what is known of an aggregate, up to the newest entry that was scanned
+// or a later one.
+func (m *Manager) state(ctx context.Context, aggregateID string) (*state, error) {
+	w := &m.watched
+	if s, there := w.states[aggregateID]; there {
+		return s, nil
+	}
+	entries, err := m.aggregate(ctx, aggregateID)
+	if err != nil {
+		return nil, err
+	}
+	s := &state{known: make(idSet, len(entries)), pending: map[string]Entry{}}
+	for _, e := range entries {
+		s.add(e, m.options.Peer)
+	}
+	if w.kept += len(entries); w.kept > maxKept || w.states == nil {
+		w.states, w.kept = map[string]*state{}, len(entries)
+	}
+	w.states[aggregateID] = s
+	if lowest := s.confirm(nil); lowest > 0 {
+		w.own[aggregateID] = lowest
+	} else {
+		delete(w.own, aggregateID)
+	}
+	return s, nil
 }
 
 func (w *watched) has(aggregateID string) bool {
@@ -33,6 +103,10 @@ func (w *watched) has(aggregateID string) bool {
 func (w *watched) see(e Entry, peer string) {
 	aggregate := e.Event.AggregateID()
 	w.scanned = e.Position
+	if s, there := w.states[aggregate]; there && e.Position > s.newest {
+		s.add(e, peer)
+		w.kept++
+	}
 	switch {
 	case e.Origin == peer, e.Event.Type() == ResolutionType:
 	case e.Origin != "":
@@ -46,13 +120,21 @@ func (w *watched) see(e Entry, peer string) {
 	}
 }
 
-// settle notes the lowest own entry that is still to be watched; 0: none.
-func (w *watched) settle(aggregateID string, lowest Position) {
-	if lowest == 0 {
-		delete(w.own, aggregateID)
+// settle notes what the peer was seen to hold of an aggregate.
+func (w *watched) settle(aggregateID string, gone idSet) {
+	s, there := w.states[aggregateID]
+	if !there || len(gone) == 0 {
 		return
 	}
-	w.own[aggregateID] = lowest
+	if lowest := s.confirm(gone); lowest > 0 {
+		w.own[aggregateID] = lowest
+		return
+	}
+	delete(w.own, aggregateID)
+	if !w.has(aggregateID) {
+		w.kept -= len(s.known)
+		delete(w.states, aggregateID)
+	}
 }
 
 // pushed forgets what the peer has by now.

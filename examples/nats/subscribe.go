@@ -65,5 +65,8 @@ func decodeLive(msg jetstream.Msg) ([]synckit.EventWithVersion, error) {
 		return nil, err
 	}
 	e, err := decode(msg.Data(), metadata.Sequence.Stream)
-	return []synckit.EventWithVersion{e}, err
+	if err != nil { // a pull tells what is wrong with it
+		return nil, nil
+	}
+	return []synckit.EventWithVersion{e}, nil
 }

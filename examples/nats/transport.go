@@ -155,17 +155,18 @@ func (t *Transport) PullPage(ctx context.Context, since string, limit int) (sync
 				return err
 			}
 		}
-		for len(page.Events) < max(limit, 1) && at.sequence < info.State.LastSeq {
+		for len(page.Events)+len(page.Unreadable) < max(limit, 1) && at.sequence < info.State.LastSeq {
 			// The first from there on: a sequence that was lost has no message.
 			msg, err := stream.GetMsg(ctx, at.sequence+1, jetstream.WithGetMsgSubject(t.stream+".>"))
 			if err != nil {
 				return err
 			}
-			e, err := decode(msg.Data, msg.Sequence)
-			if err != nil {
-				return err
+			if e, err := decode(msg.Data, msg.Sequence); err == nil {
+				page.Events = append(page.Events, e)
+			} else { // it stands in nobody's way
+				name := strconv.FormatUint(msg.Sequence, 10)
+				page.Unreadable = append(page.Unreadable, synckit.Unreadable{Name: name, Event: e.Event, Err: err})
 			}
-			page.Events = append(page.Events, e)
 			at.sequence = msg.Sequence
 		}
 		page.Cursor, page.More = at.String(), at.sequence < info.State.LastSeq

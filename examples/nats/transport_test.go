@@ -100,8 +100,15 @@ func TestConformance(t *testing.T) {
 		p := newPeer(t)
 		return transporttest.Peer{
 			Connect: func(t *testing.T) synckit.Transport { return p.transport(t) },
-			Stop:    p.stop,
-			Start:   p.start,
+			Inject: func(t *testing.T, e synckit.EventWithVersion) {
+				transport := p.transport(t)
+				defer transport.Close()
+				if err := transport.Push(t.Context(), []synckit.EventWithVersion{e}); err != nil {
+					t.Fatal(err)
+				}
+			},
+			Stop:  p.stop,
+			Start: p.start,
 			Replace: func(t *testing.T) {
 				p.stop(t)
 				p.options.StoreDir = t.TempDir()

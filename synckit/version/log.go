@@ -7,6 +7,7 @@ import (
 
 	"syncline/synckit"
 	"syncline/synckit/cursor"
+	"syncline/synckit/errors"
 )
 
 // versionedLog is a VersionedStore over a log.
@@ -138,6 +139,14 @@ func (l *versionedLog) take(ctx context.Context, entries []synckit.Entry, commit
 // LatestVersion implements synckit.EventStore.
 func (l *versionedLog) LatestVersion(ctx context.Context) (synckit.Version, error) {
 	return l.versions.latest(l.Log.LatestVersion(ctx))
+}
+
+// Review implements synckit.ReviewFinder, if the log below does.
+func (l *versionedLog) Review(ctx context.Context, id string) (synckit.Review, error) {
+	if below, ok := l.Log.(synckit.ReviewFinder); ok {
+		return below.Review(ctx, id)
+	}
+	return synckit.Review{}, errors.New(errors.Unsupported, "find review", nil)
 }
 
 // ParseVersion implements VersionedStore.

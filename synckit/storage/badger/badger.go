@@ -44,7 +44,10 @@ type Store struct {
 	closed bool
 }
 
-var _ synckit.Log = (*Store)(nil)
+var (
+	_ synckit.Log          = (*Store)(nil)
+	_ synckit.ReviewFinder = (*Store)(nil)
+)
 
 // Values above this size stand outside the index, and do not count against the
 // size of a transaction.

@@ -223,6 +223,26 @@ func (s *Store) Reviews(ctx context.Context, after string, limit int) (reviews [
 	return reviews, err
 }
 
+// Review implements synckit.ReviewFinder.
+func (s *Store) Review(ctx context.Context, id string) (review synckit.Review, err error) {
+	const op = "find review"
+	err = s.view(ctx, op, func(txn *badger.Txn) error {
+		place, err := getNumber(txn, placeKey(id))
+		if err != nil {
+			return err
+		}
+		content, err := get(txn, reviewKey(place))
+		if err == nil && (place == 0 || content == nil) {
+			return stored.NotWaiting(op, id)
+		}
+		if err == nil {
+			review, err = s.parse.Review(content)
+		}
+		return err
+	})
+	return review, err
+}
+
 func (s *Store) reviews(txn *badger.Txn, after uint64, limit int) (found []synckit.Review, err error) {
 	options := badger.DefaultIteratorOptions
 	options.Prefix = []byte(prefixReviews)

@@ -28,7 +28,10 @@ type Store struct {
 	reviews    reviews
 }
 
-var _ synckit.Log = (*Store)(nil)
+var (
+	_ synckit.Log          = (*Store)(nil)
+	_ synckit.ReviewFinder = (*Store)(nil)
+)
 
 // row keeps the encoding, so that what a caller does with its event later
 // changes nothing here.

@@ -76,6 +76,22 @@ func detach(events []synckit.EventWithVersion) ([]synckit.EventWithVersion, erro
 	return copied, nil
 }
 
+// Review implements synckit.ReviewFinder.
+func (s *Store) Review(ctx context.Context, id string) (synckit.Review, error) {
+	const op = "find review"
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if err := s.usable(ctx, op); err != nil {
+		return synckit.Review{}, err
+	}
+	r, waits := s.reviews.waiting[s.reviews.places[id]]
+	if !waits {
+		return r, stored.NotWaiting(op, id)
+	}
+	r.Local, r.Remote = slices.Clone(r.Local), slices.Clone(r.Remote)
+	return r, nil
+}
+
 // Reviews implements synckit.Log. after may be a review that was decided since.
 func (s *Store) Reviews(ctx context.Context, after string, limit int) ([]synckit.Review, error) {
 	const op = "list reviews"

@@ -180,6 +180,23 @@ func (s *Store) Reviews(ctx context.Context, after string, limit int) (reviews [
 	return reviews, err
 }
 
+// Review implements synckit.ReviewFinder.
+func (s *Store) Review(ctx context.Context, id string) (review synckit.Review, err error) {
+	const op = "find review"
+	err = s.do(ctx, op, func() error {
+		var content []byte
+		err := s.read.QueryRowContext(ctx, s.statements.reviewOf, id).Scan(&content)
+		if stderrors.Is(err, sql.ErrNoRows) {
+			return stored.NotWaiting(op, id)
+		}
+		if err == nil {
+			review, err = s.parse.Review(content)
+		}
+		return err
+	})
+	return review, err
+}
+
 func (s *Store) reviews(ctx context.Context, after int64, limit int) ([]synckit.Review, error) {
 	rows, err := s.read.QueryContext(ctx, s.statements.review, after, max(limit, 0))
 	if err != nil {

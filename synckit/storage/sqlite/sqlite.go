@@ -33,7 +33,10 @@ type Store struct {
 	times       stored.Times
 }
 
-var _ synckit.Log = (*Store)(nil)
+var (
+	_ synckit.Log          = (*Store)(nil)
+	_ synckit.ReviewFinder = (*Store)(nil)
+)
 
 // NewWithDataSource opens a store with the defaults.
 func NewWithDataSource(dataSourceName string) (*Store, error) {

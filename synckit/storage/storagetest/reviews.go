@@ -127,3 +127,23 @@ func detachedReviews(t *testing.T, log synckit.Log) {
 	listReviews(t, log, "", 1)[0].Remote[0].Event = note("another", "x")
 	equal(t, "listed", showReviews(t, listReviews(t, log, "", 1)), showReviews(t, []synckit.Review{review("r1")}))
 }
+
+// foundReview finds reviews that wait, if the log can, as they are listed.
+func foundReview(t *testing.T, log synckit.Log) {
+	finder, ok := log.(synckit.ReviewFinder)
+	if !ok {
+		return // it is no part of synckit.Log
+	}
+	addReviews(t, log, "r1", "r2", "r3")
+	commit(t, log, synckit.Commit{EndReviews: []string{"r1"}})
+	commit(t, log, synckit.Commit{AddReviews: []synckit.Review{review("r3")}})
+	for _, r := range listReviews(t, log, "", 10) {
+		found, err := finder.Review(t.Context(), r.ID)
+		noError(t, err)
+		equal(t, r.ID, showReviews(t, []synckit.Review{found}), showReviews(t, []synckit.Review{r}))
+	}
+	for _, id := range []string{"r1", "none", ""} {
+		_, err := finder.Review(t.Context(), id)
+		hasCode(t, id, err, errors.NotFound)
+	}
+}

@@ -40,12 +40,12 @@ func (t *Transport) get(ctx context.Context, values url.Values, wait time.Durati
 	if answer.status != http.StatusOK {
 		return synckit.Page{}, answer.fault("pull")
 	}
-	var events []wire.Event
+	var events []wire.Received
 	if err := json.Unmarshal(answer.body, &events); err != nil {
 		return synckit.Page{}, errors.New(errors.Unsupported, "pull", fmt.Errorf("not an answer of this API: %w", err))
 	}
-	page := synckit.Page{Cursor: answer.header.Get(headerCursor), More: answer.header.Get(headerMore) == "true"}
-	page.Events, err = wire.DecodeAll(ctx, events, t.parse)
+	page, err := wire.DecodeAll(ctx, events, t.parse)
+	page.Cursor, page.More = answer.header.Get(headerCursor), answer.header.Get(headerMore) == "true"
 	return page, err
 }
 

@@ -23,6 +23,11 @@ func TestConformance(t *testing.T) {
 			Start:   s.start,
 			Replace: func(t *testing.T) { s.handler.Store(newHandler(newStore(t), nil)) },
 			Fail:    store.Fail,
+			Inject: func(t *testing.T, e synckit.EventWithVersion) {
+				if err := store.Store(t.Context(), e.Event, e.Version); err != nil {
+					t.Fatal(err)
+				}
+			},
 		}
 	})
 }
@@ -45,6 +50,11 @@ func TestConformanceOverADocumentedStore(t *testing.T) {
 			},
 			Replace: func(t *testing.T) { s.handler.Store(handler(memory.New())) },
 			Fail:    store.Fail,
+			Inject: func(t *testing.T, e synckit.EventWithVersion) {
+				if err := store.Store(t.Context(), e.Event, e.Version); err != nil {
+					t.Fatal(err)
+				}
+			},
 		}
 	})
 }
@@ -72,6 +82,9 @@ func TestConformanceOverAFile(t *testing.T) {
 				s.handler.Store(f.open(t))
 			},
 			Fail: func(failing bool) { f.store.Fail(failing) },
+			Cannot: map[transporttest.Ability]string{
+				transporttest.Injecting: "a file's versions have kinds; TestConformance has a store of others",
+			},
 		}
 	})
 }

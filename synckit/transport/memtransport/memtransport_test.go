@@ -16,6 +16,11 @@ func TestConformance(t *testing.T) {
 		return transporttest.Peer{
 			Connect: func(*testing.T) synckit.Transport { return memtransport.New("peer", store) },
 			Fail:    store.Fail,
+			Inject: func(t *testing.T, e synckit.EventWithVersion) {
+				if err := store.Store(t.Context(), e.Event, e.Version); err != nil {
+					t.Fatal(err)
+				}
+			},
 			Cannot: map[transporttest.Ability]string{
 				transporttest.Stopping:  "the peer is in the same process",
 				transporttest.Replacing: "a transport is made for one store",

@@ -60,6 +60,11 @@ func TestConformance(t *testing.T) {
 				empty(t, server.Dir)
 				server.Start()
 			},
+			Inject: func(t *testing.T, e synckit.EventWithVersion) {
+				if err := connect(t, server.URL(), key).Push(t.Context(), []synckit.EventWithVersion{e}); err != nil {
+					t.Fatal(err)
+				}
+			},
 			Cannot: map[transporttest.Ability]string{
 				transporttest.Failing: "the server is another process; TestFailures has one that fails on demand",
 			},

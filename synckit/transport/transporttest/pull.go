@@ -218,3 +218,34 @@ func calls(transport synckit.Transport) map[string]func(context.Context) error {
 	}
 	return all
 }
+
+// foreign is a version of another app.
+type foreign string
+
+func (foreign) Compare(synckit.Version) int { return 0 }
+func (v foreign) String() string            { return string(v) }
+func (foreign) IsZero() bool                { return false }
+
+// readsAround reads the events around one that cannot be read, and is told of that
+// one, if the transport cannot read it.
+func readsAround(t *testing.T, peer Peer) {
+	transport, events := connectPaged(t, peer), newEvents(3)
+	push(t, transport, events[0])
+	events[1].Version = foreign("foreign: 1")
+	peer.Inject(t, events[1])
+	push(t, transport, events[2])
+	for range 2 { // it stands there for ever
+		page, err := transport.PullPage(testContext(t), "", 100)
+		if err != nil {
+			t.Fatalf("PullPage: %v", err)
+		}
+		if len(page.Events) == 3 {
+			continue
+		}
+		expect(t, page.Events, []synckit.EventWithVersion{events[0], events[2]})
+		if len(page.Unreadable) != 1 || page.Unreadable[0].Err == nil || page.Unreadable[0].Name == "" ||
+			page.Unreadable[0].Event == nil || page.Unreadable[0].Event.ID() != events[1].Event.ID() {
+			t.Fatalf("unreadable: %+v", page.Unreadable)
+		}
+	}
+}

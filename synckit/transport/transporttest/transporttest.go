@@ -29,6 +29,9 @@ type Peer struct {
 	Replace func(t *testing.T)
 	// Fail makes the peer's storage fail, or work again.
 	Fail func(failing bool)
+	// Inject puts an event into the peer's log as an app at the peer would, with a
+	// version of which transports do not know.
+	Inject func(t *testing.T, e synckit.EventWithVersion)
 	// Cannot says why there is no such function, or no such ability.
 	Cannot map[Ability]string
 }
@@ -42,6 +45,7 @@ const (
 	Replacing Ability = "replace the log"
 	Failing   Ability = "make storage fail"
 	Paging    Ability = "read by pages" // synckit.PagedTransport
+	Injecting Ability = "have events of other apps"
 )
 
 // A test is one of the suite, with the abilities that it needs.
@@ -78,6 +82,7 @@ var tests = []test{
 	{"a cursor of a replaced log is lost", losesCursor, []Ability{Paging, Replacing}},
 	{"a peer that is away", pushesLater, []Ability{Stopping}},
 	{"a subscription resumes", resumesSubscription, []Ability{Stopping}},
+	{"what cannot be read holds up nothing", readsAround, []Ability{Paging, Injecting}},
 	{"only what is stored is acknowledged", acknowledgesWhatIsStored, []Ability{Failing}},
 }
 

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"syncline/synckit"
+	"syncline/synckit/cursor"
 	"syncline/synckit/errors"
 	"syncline/synckit/storage/memory"
 	"syncline/synckit/transport/memtransport"
@@ -104,6 +105,11 @@ func newPeer(h *host, connect func() synckit.Transport) transporttest.Peer {
 		Start:   func(*testing.T) { h.setAway(false) },
 		Replace: func(*testing.T) { h.replace() },
 		Fail:    func(failing bool) { h.store.Fail(failing) },
+		Inject: func(t *testing.T, e synckit.EventWithVersion) {
+			if err := h.store.Store(t.Context(), e.Event, e.Version); err != nil {
+				t.Fatal(err)
+			}
+		},
 	}
 }
 
@@ -120,14 +126,15 @@ var broken = map[string]struct {
 	breaks func(link) synckit.Transport
 	seen   string
 }{
-	"forgets an event":            {func(l link) synckit.Transport { return forgetful{l} }, "what is pushed is read, in order"},
-	"turns events round":          {func(l link) synckit.Transport { return reversing{l} }, "what is pushed is read, in order"},
-	"acknowledges what failed":    {func(l link) synckit.Transport { return lying{l} }, "only what is stored is acknowledged"},
-	"acknowledges reused ids":     {func(l link) synckit.Transport { return lying{l} }, "an id with other content is refused, alone"},
-	"drops versions":              {func(l link) synckit.Transport { return versionless{l} }, "versions arrive as they are"},
-	"begins again at each cursor": {func(l link) synckit.Transport { return restarting{l} }, "pages follow one another"},
-	"takes any cursor":            {func(l link) synckit.Transport { return restarting{l} }, "a cursor of a replaced log is lost"},
-	"is no paged transport":       {func(l link) synckit.Transport { return struct{ synckit.Transport }{l} }, "pages follow one another"},
+	"forgets an event":             {func(l link) synckit.Transport { return forgetful{l} }, "what is pushed is read, in order"},
+	"turns events round":           {func(l link) synckit.Transport { return reversing{l} }, "what is pushed is read, in order"},
+	"acknowledges what failed":     {func(l link) synckit.Transport { return lying{l} }, "only what is stored is acknowledged"},
+	"acknowledges reused ids":      {func(l link) synckit.Transport { return lying{l} }, "an id with other content is refused, alone"},
+	"drops versions":               {func(l link) synckit.Transport { return versionless{l} }, "versions arrive as they are"},
+	"begins again at each cursor":  {func(l link) synckit.Transport { return restarting{l} }, "pages follow one another"},
+	"takes any cursor":             {func(l link) synckit.Transport { return restarting{l} }, "a cursor of a replaced log is lost"},
+	"stops at what it cannot read": {func(l link) synckit.Transport { return strict{l} }, "what cannot be read holds up nothing"},
+	"is no paged transport":        {func(l link) synckit.Transport { return struct{ synckit.Transport }{l} }, "pages follow one another"},
 }
 
 type forgetful struct{ link }
@@ -149,6 +156,19 @@ type lying struct{ link }
 func (l lying) Push(ctx context.Context, events []synckit.EventWithVersion) error {
 	_ = l.link.Push(ctx, events)
 	return nil
+}
+
+// strict fails on a page with an event whose version it does not know.
+type strict struct{ link }
+
+func (s strict) PullPage(ctx context.Context, since string, limit int) (synckit.Page, error) {
+	page, err := s.link.PullPage(ctx, since, limit)
+	for _, e := range page.Events {
+		if _, known := e.Version.(cursor.IntegerCursor); !known && e.Version != nil {
+			return synckit.Page{}, errors.New(errors.InvalidVersion, "pull", nil)
+		}
+	}
+	return page, err
 }
 
 type versionless struct{ link }

@@ -25,6 +25,11 @@ func TestConformance(t *testing.T) {
 				s.start(t)
 			},
 			Fail: store.Fail,
+			Inject: func(t *testing.T, e synckit.EventWithVersion) {
+				if err := store.Store(t.Context(), e.Event, e.Version); err != nil {
+					t.Fatal(err)
+				}
+			},
 		}
 	})
 }

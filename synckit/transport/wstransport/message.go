@@ -46,7 +46,7 @@ type query struct {
 }
 
 type page struct {
-	Events []wire.Event `json:"events,omitempty"`
-	Cursor string       `json:"cursor,omitempty"`
-	More   bool         `json:"more,omitempty"`
+	Events []wire.Received `json:"events,omitempty"`
+	Cursor string          `json:"cursor,omitempty"`
+	More   bool            `json:"more,omitempty"`
 }

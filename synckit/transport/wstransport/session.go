@@ -167,8 +167,11 @@ func (s *session) limit(q query) int {
 }
 
 func (s *session) encode(p peerlog.Page) *page {
-	events := p.Encode(func(err error) { s.printf("pull: left out: %v", err) })
-	return &page{Events: events, Cursor: p.Cursor, More: p.More}
+	encoded := &page{Cursor: p.Cursor, More: p.More}
+	for _, e := range p.Encode(func(err error) { s.printf("pull: left out: %v", err) }) {
+		encoded.Events = append(encoded.Events, wire.Received{Event: e})
+	}
+	return encoded
 }
 
 // control takes a message about a follow.

@@ -148,8 +148,9 @@ func (t *Transport) page(ctx context.Context, q query) (synckit.Page, error) {
 }
 
 func (t *Transport) decode(ctx context.Context, p *page) (synckit.Page, error) {
-	events, err := wire.DecodeAll(ctx, p.Events, t.parse)
-	return synckit.Page{Events: events, Cursor: p.Cursor, More: p.More}, err
+	decoded, err := wire.DecodeAll(ctx, p.Events, t.parse)
+	decoded.Cursor, decoded.More = p.Cursor, p.More
+	return decoded, err
 }
 
 // Subscribe implements synckit.Transport. It blocks until ctx ends, and connects

@@ -2,7 +2,11 @@
 package wire
 
 import (
+	"bytes"
+	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"unicode/utf8"
@@ -104,14 +108,50 @@ func ParseVersion(ctx context.Context, parse VersionParser, text string) (syncki
 	return v, nil
 }
 
-// DecodeAll reads events.
-func DecodeAll(ctx context.Context, events []Event, parse VersionParser) ([]synckit.EventWithVersion, error) {
-	all := make([]synckit.EventWithVersion, len(events))
-	for i, e := range events {
-		var err error
-		if all[i], err = e.Decode(ctx, parse); err != nil {
-			return nil, err
+// Received is an event as a peer sends it, which may be none.
+type Received struct {
+	Event
+	text []byte // what came; kept only if it is no event
+	err  error
+}
+
+// UnmarshalJSON implements json.Unmarshaler. What is no event is none of JSON's
+// failures: the others of its page are read all the same.
+func (r *Received) UnmarshalJSON(text []byte) error {
+	*r = Received{}
+	if r.err = json.Unmarshal(text, &r.Event); r.err != nil {
+		r.text = bytes.Clone(text)
+	}
+	return nil
+}
+
+// DecodeAll reads a page's events. Those that cannot be read are told of beside the
+// others: whoever writes to a peer's log must not be able to keep others from reading
+// it. Its error is the context's.
+func DecodeAll(ctx context.Context, events []Received, parse VersionParser) (page synckit.Page, err error) {
+	for _, r := range events {
+		e, err := synckit.EventWithVersion{}, r.err
+		if err == nil {
+			e, err = r.Decode(ctx, parse)
+		}
+		switch {
+		case err == nil:
+			page.Events = append(page.Events, e)
+		case ctx.Err() != nil: // the parser may have failed for that
+			return synckit.Page{}, context.Cause(ctx)
+		default:
+			page.Unreadable = append(page.Unreadable, r.unreadable(e.Event, err))
 		}
 	}
-	return all, nil
+	return page, nil
+}
+
+func (r Received) unreadable(e synckit.Event, err error) synckit.Unreadable {
+	name := "event " + r.Event.Event.ID
+	if r.Event.Event.ID == "" {
+		sum := sha256.Sum256(r.text)
+		name = "text " + base64.RawURLEncoding.EncodeToString(sum[:])
+	}
+	err = fmt.Errorf("%.300s: %w", name, err)
+	return synckit.Unreadable{Name: name, Event: e, Err: errors.New(cmp.Or(errors.CodeOf(err), errors.InvalidEvent), "read event", err)}
 }

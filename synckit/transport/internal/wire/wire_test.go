@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	stderrors "errors"
+	"fmt"
 	"io"
 	"reflect"
 	"strings"
@@ -85,8 +86,33 @@ func TestVersions(t *testing.T) {
 	if _, err := wire.ParseVersion(t.Context(), own.OrOwn, "?"); errors.CodeOf(err) != errors.InvalidVersion || !stderrors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("%v", err)
 	}
-	broken := []wire.Event{{Event: synckit.EncodedEvent{ID: "a", Metadata: json.RawMessage("1")}}, {}}
-	if _, err := wire.DecodeAll(t.Context(), broken, wire.Parse); errors.CodeOf(err) != errors.InvalidEvent {
+}
+
+// What is no event does not keep others from being read, whatever it is.
+func TestAPageIsReadAroundWhatIsNoEvent(t *testing.T) {
+	t.Parallel()
+	var received []wire.Received
+	text := `[{"event":{"id":"a","type":"t","aggregate_id":"x"}}, {"event":{"id":7}}, {"event":{"id":"b","metadata":1}}, {}, 5, null,
+		{"event":{"id":"c"},"version":"noon"}, {"event":{"id":"d"},"version":"7"}]`
+	if err := json.Unmarshal([]byte(text), &received); err != nil {
+		t.Fatal(err)
+	}
+	page, err := wire.DecodeAll(t.Context(), received, wire.Parse)
+	if err != nil || len(page.Events) != 2 || page.Events[0].Event.ID() != "a" || page.Events[1].Event.ID() != "d" {
+		t.Fatalf("%v, %v", page.Events, err)
+	}
+	var codes []errors.Code
+	names := map[string]bool{}
+	for _, u := range page.Unreadable {
+		codes, names[u.Name] = append(codes, errors.CodeOf(u.Err)), true
+	}
+	want := "[INVALID_EVENT INVALID_EVENT INVALID_EVENT INVALID_EVENT INVALID_EVENT INVALID_VERSION]"
+	if fmt.Sprint(codes) != want || len(names) < 5 || page.Unreadable[5].Event == nil {
+		t.Errorf("%v, %v", codes, names)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := wire.DecodeAll(ended, received, wire.Parse); !stderrors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
 }
