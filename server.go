@@ -104,6 +104,11 @@ func serve(ctx context.Context, cfg config.Config, db *storage.DB, stderr *logqu
 	records := record.NewService(store, shared.bus, log)
 	quota := record.Quota{Records: int64(cfg.QuotaRecords), Bytes: int64(cfg.QuotaBytes)}
 	records.LimitOwners(quota)
+	records.OnCommit(func(c record.Commit) {
+		if c.Erased > 0 {
+			sweeper.PurgeErased()
+		}
+	})
 	if cfg.MinFreeDisk > 0 && db.Dialect == dialect.SQLite {
 		shared.checks = append(shared.checks, limitGrowth(cfg, records, figures, log))
 	}

@@ -29,6 +29,9 @@ const (
 	setLockDocument = `mutation SetLock($input: SetLockInput!) {
   setLock(input: $input) { status renewed token expiresAt lock` + lockFields + ` }
 }`
+	eraseAccountDocument = `mutation EraseAccount($input: EraseAccountInput!) {
+  eraseAccount(input: $input) { erasedRecords cursor }
+}`
 
 	recordChangedDocument = `subscription RecordChanged($since: Cursor) {
   recordChanged(since: $since) { kind record` + recordFields + ` cursor }

@@ -19,7 +19,7 @@ func TestDocumentsFitTheSchema(t *testing.T) {
 	}
 	documents := []string{
 		changesDocument, recordDocument, recordsDocument, lockDocument, viewerDocument, limitsDocument,
-		setRecordDocument, deleteRecordDocument, writeRecordsDocument, setLockDocument,
+		setRecordDocument, deleteRecordDocument, writeRecordsDocument, setLockDocument, eraseAccountDocument,
 		recordChangedDocument, lockChangedDocument,
 	}
 	called := map[string]bool{}

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"syncline/auth/signing"
 	"syncline/client"
 	"syncline/internal/cutproxy"
 	"syncline/internal/testservers"
@@ -58,7 +59,8 @@ func TestAgainstTheServer(t *testing.T) {
 	for name, test := range map[string]func(*testing.T, context.Context, *client.Client){
 		"records": testRecords, "batches": testBatches, "reading": testReading,
 		"mutation ids": testMutationIDs, "limits and errors": testLimits, "locks": testLocks, "fences": testFences,
-		"live": testLive,
+		"erasing": testErase,
+		"live":    testLive,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -504,5 +506,31 @@ func TestLeaseSurvivesARestart(t *testing.T) {
 	}
 	if err := lease.Release(ctx); err != nil || !renewed {
 		t.Errorf("renewed: %t, %v", renewed, err)
+	}
+}
+
+func testErase(t *testing.T, ctx context.Context, c *client.Client) {
+	before := must(c.Viewer(ctx))(t)
+	must(c.Set(ctx, "a", []byte("x"), 0))(t)
+	stranger, err := signing.GenerateKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.EraseAccount(ctx, stranger.Public()); !errors.Is(err, client.ErrBadUserInput) {
+		t.Errorf("somebody else's account: %v", err)
+	}
+	erased := must(c.EraseAccount(ctx, c.Owner(), client.WithMutationID("once")))(t)
+	if erased.Records != 1 {
+		t.Errorf("%+v", erased)
+	}
+	if _, err := c.Changes(ctx, before.Cursor, 10); !errors.Is(err, client.ErrCursorTooOld) {
+		t.Errorf("a cursor from before: %v", err)
+	}
+	must(c.Set(ctx, "a", []byte("y"), 0))(t)
+	if again := must(c.EraseAccount(ctx, c.Owner(), client.WithMutationID("once")))(t); again != erased {
+		t.Errorf("a retry answers %+v after %+v", again, erased)
+	}
+	if page := must(c.Changes(ctx, erased.Cursor, 10))(t); len(page.Records) != 1 {
+		t.Errorf("%d records are left, want the one that was written since", len(page.Records))
 	}
 }

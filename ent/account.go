@@ -20,6 +20,8 @@ type Account struct {
 	Head int64 `json:"head,omitempty"`
 	// tombstones at or below it are purged
 	Floor int64 `json:"floor,omitempty"`
+	// nothing that was written up to this revision is seen any more
+	Erased int64 `json:"erased,omitempty"`
 	// live records
 	RecordCount int64 `json:"record_count,omitempty"`
 	// data bytes of live records
@@ -48,7 +50,7 @@ func (*Account) scanValues(columns []string) ([]any, error) {
 		switch columns[i] {
 		case account.FieldID:
 			values[i] = new([]byte)
-		case account.FieldHead, account.FieldFloor, account.FieldRecordCount, account.FieldStoredBytes, account.FieldFenceToken, account.FieldCreatedAt, account.FieldTombstones, account.FieldMutationBytes, account.FieldFences, account.FieldQuotaRecords, account.FieldQuotaBytes:
+		case account.FieldHead, account.FieldFloor, account.FieldErased, account.FieldRecordCount, account.FieldStoredBytes, account.FieldFenceToken, account.FieldCreatedAt, account.FieldTombstones, account.FieldMutationBytes, account.FieldFences, account.FieldQuotaRecords, account.FieldQuotaBytes:
 			values[i] = new(sql.NullInt64)
 		default:
 			values[i] = new(sql.UnknownType)
@@ -82,6 +84,12 @@ func (_m *Account) assignValues(columns []string, values []any) error {
 				return fmt.Errorf("unexpected type %T for field floor", values[i])
 			} else if value.Valid {
 				_m.Floor = value.Int64
+			}
+		case account.FieldErased:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field erased", values[i])
+			} else if value.Valid {
+				_m.Erased = value.Int64
 			}
 		case account.FieldRecordCount:
 			if value, ok := values[i].(*sql.NullInt64); !ok {
@@ -178,6 +186,9 @@ func (_m *Account) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("floor=")
 	builder.WriteString(fmt.Sprintf("%v", _m.Floor))
+	builder.WriteString(", ")
+	builder.WriteString("erased=")
+	builder.WriteString(fmt.Sprintf("%v", _m.Erased))
 	builder.WriteString(", ")
 	builder.WriteString("record_count=")
 	builder.WriteString(fmt.Sprintf("%v", _m.RecordCount))

@@ -50,6 +50,20 @@ func (_c *AccountCreate) SetNillableFloor(v *int64) *AccountCreate {
 	return _c
 }
 
+// SetErased sets the "erased" field.
+func (_c *AccountCreate) SetErased(v int64) *AccountCreate {
+	_c.mutation.SetErased(v)
+	return _c
+}
+
+// SetNillableErased sets the "erased" field if the given value is not nil.
+func (_c *AccountCreate) SetNillableErased(v *int64) *AccountCreate {
+	if v != nil {
+		_c.SetErased(*v)
+	}
+	return _c
+}
+
 // SetRecordCount sets the "record_count" field.
 func (_c *AccountCreate) SetRecordCount(v int64) *AccountCreate {
 	_c.mutation.SetRecordCount(v)
@@ -225,6 +239,10 @@ func (_c *AccountCreate) defaults() {
 		v := account.DefaultFloor
 		_c.mutation.SetFloor(v)
 	}
+	if _, ok := _c.mutation.Erased(); !ok {
+		v := account.DefaultErased
+		_c.mutation.SetErased(v)
+	}
 	if _, ok := _c.mutation.RecordCount(); !ok {
 		v := account.DefaultRecordCount
 		_c.mutation.SetRecordCount(v)
@@ -270,6 +288,9 @@ func (_c *AccountCreate) check() error {
 	}
 	if _, ok := _c.mutation.Floor(); !ok {
 		return &ValidationError{Name: "floor", err: errors.New(`ent: missing required field "Account.floor"`)}
+	}
+	if _, ok := _c.mutation.Erased(); !ok {
+		return &ValidationError{Name: "erased", err: errors.New(`ent: missing required field "Account.erased"`)}
 	}
 	if _, ok := _c.mutation.RecordCount(); !ok {
 		return &ValidationError{Name: "record_count", err: errors.New(`ent: missing required field "Account.record_count"`)}
@@ -341,6 +362,10 @@ func (_c *AccountCreate) createSpec() (*Account, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.Floor(); ok {
 		_spec.SetField(account.FieldFloor, field.TypeInt64, value)
 		_node.Floor = value
+	}
+	if value, ok := _c.mutation.Erased(); ok {
+		_spec.SetField(account.FieldErased, field.TypeInt64, value)
+		_node.Erased = value
 	}
 	if value, ok := _c.mutation.RecordCount(); ok {
 		_spec.SetField(account.FieldRecordCount, field.TypeInt64, value)
@@ -463,6 +488,24 @@ func (u *AccountUpsert) UpdateFloor() *AccountUpsert {
 // AddFloor adds v to the "floor" field.
 func (u *AccountUpsert) AddFloor(v int64) *AccountUpsert {
 	u.Add(account.FieldFloor, v)
+	return u
+}
+
+// SetErased sets the "erased" field.
+func (u *AccountUpsert) SetErased(v int64) *AccountUpsert {
+	u.Set(account.FieldErased, v)
+	return u
+}
+
+// UpdateErased sets the "erased" field to the value that was provided on create.
+func (u *AccountUpsert) UpdateErased() *AccountUpsert {
+	u.SetExcluded(account.FieldErased)
+	return u
+}
+
+// AddErased adds v to the "erased" field.
+func (u *AccountUpsert) AddErased(v int64) *AccountUpsert {
+	u.Add(account.FieldErased, v)
 	return u
 }
 
@@ -715,6 +758,27 @@ func (u *AccountUpsertOne) AddFloor(v int64) *AccountUpsertOne {
 func (u *AccountUpsertOne) UpdateFloor() *AccountUpsertOne {
 	return u.Update(func(s *AccountUpsert) {
 		s.UpdateFloor()
+	})
+}
+
+// SetErased sets the "erased" field.
+func (u *AccountUpsertOne) SetErased(v int64) *AccountUpsertOne {
+	return u.Update(func(s *AccountUpsert) {
+		s.SetErased(v)
+	})
+}
+
+// AddErased adds v to the "erased" field.
+func (u *AccountUpsertOne) AddErased(v int64) *AccountUpsertOne {
+	return u.Update(func(s *AccountUpsert) {
+		s.AddErased(v)
+	})
+}
+
+// UpdateErased sets the "erased" field to the value that was provided on create.
+func (u *AccountUpsertOne) UpdateErased() *AccountUpsertOne {
+	return u.Update(func(s *AccountUpsert) {
+		s.UpdateErased()
 	})
 }
 
@@ -1161,6 +1225,27 @@ func (u *AccountUpsertBulk) AddFloor(v int64) *AccountUpsertBulk {
 func (u *AccountUpsertBulk) UpdateFloor() *AccountUpsertBulk {
 	return u.Update(func(s *AccountUpsert) {
 		s.UpdateFloor()
+	})
+}
+
+// SetErased sets the "erased" field.
+func (u *AccountUpsertBulk) SetErased(v int64) *AccountUpsertBulk {
+	return u.Update(func(s *AccountUpsert) {
+		s.SetErased(v)
+	})
+}
+
+// AddErased adds v to the "erased" field.
+func (u *AccountUpsertBulk) AddErased(v int64) *AccountUpsertBulk {
+	return u.Update(func(s *AccountUpsert) {
+		s.AddErased(v)
+	})
+}
+
+// UpdateErased sets the "erased" field to the value that was provided on create.
+func (u *AccountUpsertBulk) UpdateErased() *AccountUpsertBulk {
+	return u.Update(func(s *AccountUpsert) {
+		s.UpdateErased()
 	})
 }
 

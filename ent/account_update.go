@@ -69,6 +69,27 @@ func (_u *AccountUpdate) AddFloor(v int64) *AccountUpdate {
 	return _u
 }
 
+// SetErased sets the "erased" field.
+func (_u *AccountUpdate) SetErased(v int64) *AccountUpdate {
+	_u.mutation.ResetErased()
+	_u.mutation.SetErased(v)
+	return _u
+}
+
+// SetNillableErased sets the "erased" field if the given value is not nil.
+func (_u *AccountUpdate) SetNillableErased(v *int64) *AccountUpdate {
+	if v != nil {
+		_u.SetErased(*v)
+	}
+	return _u
+}
+
+// AddErased adds value to the "erased" field.
+func (_u *AccountUpdate) AddErased(v int64) *AccountUpdate {
+	_u.mutation.AddErased(v)
+	return _u
+}
+
 // SetRecordCount sets the "record_count" field.
 func (_u *AccountUpdate) SetRecordCount(v int64) *AccountUpdate {
 	_u.mutation.ResetRecordCount()
@@ -311,6 +332,12 @@ func (_u *AccountUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	if value, ok := _u.mutation.AddedFloor(); ok {
 		_spec.AddField(account.FieldFloor, field.TypeInt64, value)
 	}
+	if value, ok := _u.mutation.Erased(); ok {
+		_spec.SetField(account.FieldErased, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedErased(); ok {
+		_spec.AddField(account.FieldErased, field.TypeInt64, value)
+	}
 	if value, ok := _u.mutation.RecordCount(); ok {
 		_spec.SetField(account.FieldRecordCount, field.TypeInt64, value)
 	}
@@ -424,6 +451,27 @@ func (_u *AccountUpdateOne) SetNillableFloor(v *int64) *AccountUpdateOne {
 // AddFloor adds value to the "floor" field.
 func (_u *AccountUpdateOne) AddFloor(v int64) *AccountUpdateOne {
 	_u.mutation.AddFloor(v)
+	return _u
+}
+
+// SetErased sets the "erased" field.
+func (_u *AccountUpdateOne) SetErased(v int64) *AccountUpdateOne {
+	_u.mutation.ResetErased()
+	_u.mutation.SetErased(v)
+	return _u
+}
+
+// SetNillableErased sets the "erased" field if the given value is not nil.
+func (_u *AccountUpdateOne) SetNillableErased(v *int64) *AccountUpdateOne {
+	if v != nil {
+		_u.SetErased(*v)
+	}
+	return _u
+}
+
+// AddErased adds value to the "erased" field.
+func (_u *AccountUpdateOne) AddErased(v int64) *AccountUpdateOne {
+	_u.mutation.AddErased(v)
 	return _u
 }
 
@@ -698,6 +746,12 @@ func (_u *AccountUpdateOne) sqlSave(ctx context.Context) (_node *Account, err er
 	}
 	if value, ok := _u.mutation.AddedFloor(); ok {
 		_spec.AddField(account.FieldFloor, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.Erased(); ok {
+		_spec.SetField(account.FieldErased, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedErased(); ok {
+		_spec.AddField(account.FieldErased, field.TypeInt64, value)
 	}
 	if value, ok := _u.mutation.RecordCount(); ok {
 		_spec.SetField(account.FieldRecordCount, field.TypeInt64, value)

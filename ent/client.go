@@ -14,6 +14,7 @@ import (
 	"syncline/ent/account"
 	"syncline/ent/appliedmutation"
 	"syncline/ent/epoch"
+	"syncline/ent/erasure"
 	"syncline/ent/lock"
 	"syncline/ent/lockholder"
 	"syncline/ent/nonce"
@@ -38,6 +39,8 @@ type Client struct {
 	AppliedMutation *AppliedMutationClient
 	// Epoch is the client for interacting with the Epoch builders.
 	Epoch *EpochClient
+	// Erasure is the client for interacting with the Erasure builders.
+	Erasure *ErasureClient
 	// Lock is the client for interacting with the Lock builders.
 	Lock *LockClient
 	// LockHolder is the client for interacting with the LockHolder builders.
@@ -62,6 +65,7 @@ func (c *Client) init() {
 	c.Account = NewAccountClient(c.config)
 	c.AppliedMutation = NewAppliedMutationClient(c.config)
 	c.Epoch = NewEpochClient(c.config)
+	c.Erasure = NewErasureClient(c.config)
 	c.Lock = NewLockClient(c.config)
 	c.LockHolder = NewLockHolderClient(c.config)
 	c.Nonce = NewNonceClient(c.config)
@@ -162,6 +166,7 @@ func (c *Client) Tx(ctx context.Context) (*Tx, error) {
 		Account:         NewAccountClient(cfg),
 		AppliedMutation: NewAppliedMutationClient(cfg),
 		Epoch:           NewEpochClient(cfg),
+		Erasure:         NewErasureClient(cfg),
 		Lock:            NewLockClient(cfg),
 		LockHolder:      NewLockHolderClient(cfg),
 		Nonce:           NewNonceClient(cfg),
@@ -189,6 +194,7 @@ func (c *Client) BeginTx(ctx context.Context, opts *sql.TxOptions) (*Tx, error) 
 		Account:         NewAccountClient(cfg),
 		AppliedMutation: NewAppliedMutationClient(cfg),
 		Epoch:           NewEpochClient(cfg),
+		Erasure:         NewErasureClient(cfg),
 		Lock:            NewLockClient(cfg),
 		LockHolder:      NewLockHolderClient(cfg),
 		Nonce:           NewNonceClient(cfg),
@@ -223,8 +229,8 @@ func (c *Client) Close() error {
 // In order to add hooks to a specific client, call: `client.Node.Use(...)`.
 func (c *Client) Use(hooks ...Hook) {
 	for _, n := range []interface{ Use(...Hook) }{
-		c.Account, c.AppliedMutation, c.Epoch, c.Lock, c.LockHolder, c.Nonce, c.Record,
-		c.RestoredHead,
+		c.Account, c.AppliedMutation, c.Epoch, c.Erasure, c.Lock, c.LockHolder, c.Nonce,
+		c.Record, c.RestoredHead,
 	} {
 		n.Use(hooks...)
 	}
@@ -234,8 +240,8 @@ func (c *Client) Use(hooks ...Hook) {
 // In order to add interceptors to a specific client, call: `client.Node.Intercept(...)`.
 func (c *Client) Intercept(interceptors ...Interceptor) {
 	for _, n := range []interface{ Intercept(...Interceptor) }{
-		c.Account, c.AppliedMutation, c.Epoch, c.Lock, c.LockHolder, c.Nonce, c.Record,
-		c.RestoredHead,
+		c.Account, c.AppliedMutation, c.Epoch, c.Erasure, c.Lock, c.LockHolder, c.Nonce,
+		c.Record, c.RestoredHead,
 	} {
 		n.Intercept(interceptors...)
 	}
@@ -250,6 +256,8 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 		return c.AppliedMutation.mutate(ctx, m)
 	case *EpochMutation:
 		return c.Epoch.mutate(ctx, m)
+	case *ErasureMutation:
+		return c.Erasure.mutate(ctx, m)
 	case *LockMutation:
 		return c.Lock.mutate(ctx, m)
 	case *LockHolderMutation:
@@ -661,6 +669,139 @@ func (c *EpochClient) mutate(ctx context.Context, m *EpochMutation) (Value, erro
 		return (&EpochDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
 	default:
 		return nil, fmt.Errorf("ent: unknown Epoch mutation op: %q", m.Op())
+	}
+}
+
+// ErasureClient is a client for the Erasure schema.
+type ErasureClient struct {
+	config
+}
+
+// NewErasureClient returns a client for the Erasure from the given config.
+func NewErasureClient(c config) *ErasureClient {
+	return &ErasureClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `erasure.Hooks(f(g(h())))`.
+func (c *ErasureClient) Use(hooks ...Hook) {
+	c.hooks.Erasure = append(c.hooks.Erasure, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `erasure.Intercept(f(g(h())))`.
+func (c *ErasureClient) Intercept(interceptors ...Interceptor) {
+	c.inters.Erasure = append(c.inters.Erasure, interceptors...)
+}
+
+// Create returns a builder for creating a Erasure entity.
+func (c *ErasureClient) Create() *ErasureCreate {
+	mutation := newErasureMutation(c.config, OpCreate)
+	return &ErasureCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of Erasure entities.
+func (c *ErasureClient) CreateBulk(builders ...*ErasureCreate) *ErasureCreateBulk {
+	return &ErasureCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *ErasureClient) MapCreateBulk(slice any, setFunc func(*ErasureCreate, int)) *ErasureCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &ErasureCreateBulk{err: fmt.Errorf("calling to ErasureClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*ErasureCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &ErasureCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for Erasure.
+func (c *ErasureClient) Update() *ErasureUpdate {
+	mutation := newErasureMutation(c.config, OpUpdate)
+	return &ErasureUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *ErasureClient) UpdateOne(_m *Erasure) *ErasureUpdateOne {
+	mutation := newErasureMutation(c.config, OpUpdateOne, withErasure(_m))
+	return &ErasureUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *ErasureClient) UpdateOneID(id []byte) *ErasureUpdateOne {
+	mutation := newErasureMutation(c.config, OpUpdateOne, withErasureID(id))
+	return &ErasureUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for Erasure.
+func (c *ErasureClient) Delete() *ErasureDelete {
+	mutation := newErasureMutation(c.config, OpDelete)
+	return &ErasureDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *ErasureClient) DeleteOne(_m *Erasure) *ErasureDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *ErasureClient) DeleteOneID(id []byte) *ErasureDeleteOne {
+	builder := c.Delete().Where(erasure.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &ErasureDeleteOne{builder}
+}
+
+// Query returns a query builder for Erasure.
+func (c *ErasureClient) Query() *ErasureQuery {
+	return &ErasureQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeErasure},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a Erasure entity by its id.
+func (c *ErasureClient) Get(ctx context.Context, id []byte) (*Erasure, error) {
+	return c.Query().Where(erasure.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *ErasureClient) GetX(ctx context.Context, id []byte) *Erasure {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *ErasureClient) Hooks() []Hook {
+	return c.hooks.Erasure
+}
+
+// Interceptors returns the client interceptors.
+func (c *ErasureClient) Interceptors() []Interceptor {
+	return c.inters.Erasure
+}
+
+func (c *ErasureClient) mutate(ctx context.Context, m *ErasureMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&ErasureCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&ErasureUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&ErasureUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&ErasureDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown Erasure mutation op: %q", m.Op())
 	}
 }
 
@@ -1332,11 +1473,11 @@ func (c *RestoredHeadClient) mutate(ctx context.Context, m *RestoredHeadMutation
 // hooks and interceptors per client, for fast access.
 type (
 	hooks struct {
-		Account, AppliedMutation, Epoch, Lock, LockHolder, Nonce, Record,
+		Account, AppliedMutation, Epoch, Erasure, Lock, LockHolder, Nonce, Record,
 		RestoredHead []ent.Hook
 	}
 	inters struct {
-		Account, AppliedMutation, Epoch, Lock, LockHolder, Nonce, Record,
+		Account, AppliedMutation, Epoch, Erasure, Lock, LockHolder, Nonce, Record,
 		RestoredHead []ent.Interceptor
 	}
 )

@@ -11,6 +11,7 @@ import (
 	"syncline/ent/account"
 	"syncline/ent/appliedmutation"
 	"syncline/ent/epoch"
+	"syncline/ent/erasure"
 	"syncline/ent/lock"
 	"syncline/ent/lockholder"
 	"syncline/ent/nonce"
@@ -83,6 +84,7 @@ func checkColumn(t, c string) error {
 			account.Table:         account.ValidColumn,
 			appliedmutation.Table: appliedmutation.ValidColumn,
 			epoch.Table:           epoch.ValidColumn,
+			erasure.Table:         erasure.ValidColumn,
 			lock.Table:            lock.ValidColumn,
 			lockholder.Table:      lockholder.ValidColumn,
 			nonce.Table:           nonce.ValidColumn,

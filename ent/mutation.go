@@ -10,6 +10,7 @@ import (
 	"syncline/ent/account"
 	"syncline/ent/appliedmutation"
 	"syncline/ent/epoch"
+	"syncline/ent/erasure"
 	"syncline/ent/lock"
 	"syncline/ent/lockholder"
 	"syncline/ent/nonce"
@@ -33,6 +34,7 @@ const (
 	TypeAccount         = "Account"
 	TypeAppliedMutation = "AppliedMutation"
 	TypeEpoch           = "Epoch"
+	TypeErasure         = "Erasure"
 	TypeLock            = "Lock"
 	TypeLockHolder      = "LockHolder"
 	TypeNonce           = "Nonce"
@@ -50,6 +52,8 @@ type AccountMutation struct {
 	addhead           *int64
 	floor             *int64
 	addfloor          *int64
+	erased            *int64
+	adderased         *int64
 	record_count      *int64
 	addrecord_count   *int64
 	stored_bytes      *int64
@@ -288,6 +292,62 @@ func (m *AccountMutation) AddedFloor() (r int64, exists bool) {
 func (m *AccountMutation) ResetFloor() {
 	m.floor = nil
 	m.addfloor = nil
+}
+
+// SetErased sets the "erased" field.
+func (m *AccountMutation) SetErased(i int64) {
+	m.erased = &i
+	m.adderased = nil
+}
+
+// Erased returns the value of the "erased" field in the mutation.
+func (m *AccountMutation) Erased() (r int64, exists bool) {
+	v := m.erased
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldErased returns the old "erased" field's value of the Account entity.
+// If the Account object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AccountMutation) OldErased(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldErased is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldErased requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldErased: %w", err)
+	}
+	return oldValue.Erased, nil
+}
+
+// AddErased adds i to the "erased" field.
+func (m *AccountMutation) AddErased(i int64) {
+	if m.adderased != nil {
+		*m.adderased += i
+	} else {
+		m.adderased = &i
+	}
+}
+
+// AddedErased returns the value that was added to the "erased" field in this mutation.
+func (m *AccountMutation) AddedErased() (r int64, exists bool) {
+	v := m.adderased
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetErased resets all changes to the "erased" field.
+func (m *AccountMutation) ResetErased() {
+	m.erased = nil
+	m.adderased = nil
 }
 
 // SetRecordCount sets the "record_count" field.
@@ -828,12 +888,15 @@ func (m *AccountMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *AccountMutation) Fields() []string {
-	fields := make([]string, 0, 11)
+	fields := make([]string, 0, 12)
 	if m.head != nil {
 		fields = append(fields, account.FieldHead)
 	}
 	if m.floor != nil {
 		fields = append(fields, account.FieldFloor)
+	}
+	if m.erased != nil {
+		fields = append(fields, account.FieldErased)
 	}
 	if m.record_count != nil {
 		fields = append(fields, account.FieldRecordCount)
@@ -874,6 +937,8 @@ func (m *AccountMutation) Field(name string) (ent.Value, bool) {
 		return m.Head()
 	case account.FieldFloor:
 		return m.Floor()
+	case account.FieldErased:
+		return m.Erased()
 	case account.FieldRecordCount:
 		return m.RecordCount()
 	case account.FieldStoredBytes:
@@ -905,6 +970,8 @@ func (m *AccountMutation) OldField(ctx context.Context, name string) (ent.Value,
 		return m.OldHead(ctx)
 	case account.FieldFloor:
 		return m.OldFloor(ctx)
+	case account.FieldErased:
+		return m.OldErased(ctx)
 	case account.FieldRecordCount:
 		return m.OldRecordCount(ctx)
 	case account.FieldStoredBytes:
@@ -945,6 +1012,13 @@ func (m *AccountMutation) SetField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetFloor(v)
+		return nil
+	case account.FieldErased:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetErased(v)
 		return nil
 	case account.FieldRecordCount:
 		v, ok := value.(int64)
@@ -1023,6 +1097,9 @@ func (m *AccountMutation) AddedFields() []string {
 	if m.addfloor != nil {
 		fields = append(fields, account.FieldFloor)
 	}
+	if m.adderased != nil {
+		fields = append(fields, account.FieldErased)
+	}
 	if m.addrecord_count != nil {
 		fields = append(fields, account.FieldRecordCount)
 	}
@@ -1062,6 +1139,8 @@ func (m *AccountMutation) AddedField(name string) (ent.Value, bool) {
 		return m.AddedHead()
 	case account.FieldFloor:
 		return m.AddedFloor()
+	case account.FieldErased:
+		return m.AddedErased()
 	case account.FieldRecordCount:
 		return m.AddedRecordCount()
 	case account.FieldStoredBytes:
@@ -1102,6 +1181,13 @@ func (m *AccountMutation) AddField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.AddFloor(v)
+		return nil
+	case account.FieldErased:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddErased(v)
 		return nil
 	case account.FieldRecordCount:
 		v, ok := value.(int64)
@@ -1198,6 +1284,9 @@ func (m *AccountMutation) ResetField(name string) error {
 		return nil
 	case account.FieldFloor:
 		m.ResetFloor()
+		return nil
+	case account.FieldErased:
+		m.ResetErased()
 		return nil
 	case account.FieldRecordCount:
 		m.ResetRecordCount()
@@ -2402,6 +2491,374 @@ func (m *EpochMutation) ClearEdge(name string) error {
 // It returns an error if the edge is not defined in the schema.
 func (m *EpochMutation) ResetEdge(name string) error {
 	return fmt.Errorf("unknown Epoch edge %s", name)
+}
+
+// ErasureMutation represents an operation that mutates the Erasure nodes in the graph.
+type ErasureMutation struct {
+	config
+	op            Op
+	typ           string
+	id            *[]byte
+	erased        *int64
+	adderased     *int64
+	clearedFields map[string]struct{}
+	done          bool
+	oldValue      func(context.Context) (*Erasure, error)
+	predicates    []predicate.Erasure
+}
+
+var _ ent.Mutation = (*ErasureMutation)(nil)
+
+// erasureOption allows management of the mutation configuration using functional options.
+type erasureOption func(*ErasureMutation)
+
+// newErasureMutation creates new mutation for the Erasure entity.
+func newErasureMutation(c config, op Op, opts ...erasureOption) *ErasureMutation {
+	m := &ErasureMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeErasure,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withErasureID sets the ID field of the mutation.
+func withErasureID(id []byte) erasureOption {
+	return func(m *ErasureMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *Erasure
+		)
+		m.oldValue = func(ctx context.Context) (*Erasure, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().Erasure.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withErasure sets the old Erasure of the mutation.
+func withErasure(node *Erasure) erasureOption {
+	return func(m *ErasureMutation) {
+		m.oldValue = func(context.Context) (*Erasure, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m ErasureMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m ErasureMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of Erasure entities.
+func (m *ErasureMutation) SetID(id []byte) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *ErasureMutation) ID() (id []byte, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *ErasureMutation) IDs(ctx context.Context) ([][]byte, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return [][]byte{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().Erasure.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetErased sets the "erased" field.
+func (m *ErasureMutation) SetErased(i int64) {
+	m.erased = &i
+	m.adderased = nil
+}
+
+// Erased returns the value of the "erased" field in the mutation.
+func (m *ErasureMutation) Erased() (r int64, exists bool) {
+	v := m.erased
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldErased returns the old "erased" field's value of the Erasure entity.
+// If the Erasure object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ErasureMutation) OldErased(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldErased is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldErased requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldErased: %w", err)
+	}
+	return oldValue.Erased, nil
+}
+
+// AddErased adds i to the "erased" field.
+func (m *ErasureMutation) AddErased(i int64) {
+	if m.adderased != nil {
+		*m.adderased += i
+	} else {
+		m.adderased = &i
+	}
+}
+
+// AddedErased returns the value that was added to the "erased" field in this mutation.
+func (m *ErasureMutation) AddedErased() (r int64, exists bool) {
+	v := m.adderased
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetErased resets all changes to the "erased" field.
+func (m *ErasureMutation) ResetErased() {
+	m.erased = nil
+	m.adderased = nil
+}
+
+// Where appends a list predicates to the ErasureMutation builder.
+func (m *ErasureMutation) Where(ps ...predicate.Erasure) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the ErasureMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *ErasureMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.Erasure, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *ErasureMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *ErasureMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (Erasure).
+func (m *ErasureMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *ErasureMutation) Fields() []string {
+	fields := make([]string, 0, 1)
+	if m.erased != nil {
+		fields = append(fields, erasure.FieldErased)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *ErasureMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case erasure.FieldErased:
+		return m.Erased()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *ErasureMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case erasure.FieldErased:
+		return m.OldErased(ctx)
+	}
+	return nil, fmt.Errorf("unknown Erasure field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *ErasureMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case erasure.FieldErased:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetErased(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Erasure field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *ErasureMutation) AddedFields() []string {
+	var fields []string
+	if m.adderased != nil {
+		fields = append(fields, erasure.FieldErased)
+	}
+	return fields
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *ErasureMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case erasure.FieldErased:
+		return m.AddedErased()
+	}
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *ErasureMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	case erasure.FieldErased:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddErased(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Erasure numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *ErasureMutation) ClearedFields() []string {
+	return nil
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *ErasureMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *ErasureMutation) ClearField(name string) error {
+	return fmt.Errorf("unknown Erasure nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *ErasureMutation) ResetField(name string) error {
+	switch name {
+	case erasure.FieldErased:
+		m.ResetErased()
+		return nil
+	}
+	return fmt.Errorf("unknown Erasure field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *ErasureMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *ErasureMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *ErasureMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *ErasureMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *ErasureMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *ErasureMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *ErasureMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown Erasure unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *ErasureMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown Erasure edge %s", name)
 }
 
 // LockMutation represents an operation that mutates the Lock nodes in the graph.

@@ -23,40 +23,44 @@ func init() {
 	accountDescFloor := accountFields[2].Descriptor()
 	// account.DefaultFloor holds the default value on creation for the floor field.
 	account.DefaultFloor = accountDescFloor.Default.(int64)
+	// accountDescErased is the schema descriptor for erased field.
+	accountDescErased := accountFields[3].Descriptor()
+	// account.DefaultErased holds the default value on creation for the erased field.
+	account.DefaultErased = accountDescErased.Default.(int64)
 	// accountDescRecordCount is the schema descriptor for record_count field.
-	accountDescRecordCount := accountFields[3].Descriptor()
+	accountDescRecordCount := accountFields[4].Descriptor()
 	// account.DefaultRecordCount holds the default value on creation for the record_count field.
 	account.DefaultRecordCount = accountDescRecordCount.Default.(int64)
 	// accountDescStoredBytes is the schema descriptor for stored_bytes field.
-	accountDescStoredBytes := accountFields[4].Descriptor()
+	accountDescStoredBytes := accountFields[5].Descriptor()
 	// account.DefaultStoredBytes holds the default value on creation for the stored_bytes field.
 	account.DefaultStoredBytes = accountDescStoredBytes.Default.(int64)
 	// accountDescFenceToken is the schema descriptor for fence_token field.
-	accountDescFenceToken := accountFields[5].Descriptor()
+	accountDescFenceToken := accountFields[6].Descriptor()
 	// account.DefaultFenceToken holds the default value on creation for the fence_token field.
 	account.DefaultFenceToken = accountDescFenceToken.Default.(int64)
 	// accountDescCreatedAt is the schema descriptor for created_at field.
-	accountDescCreatedAt := accountFields[6].Descriptor()
+	accountDescCreatedAt := accountFields[7].Descriptor()
 	// account.DefaultCreatedAt holds the default value on creation for the created_at field.
 	account.DefaultCreatedAt = accountDescCreatedAt.Default.(int64)
 	// accountDescTombstones is the schema descriptor for tombstones field.
-	accountDescTombstones := accountFields[7].Descriptor()
+	accountDescTombstones := accountFields[8].Descriptor()
 	// account.DefaultTombstones holds the default value on creation for the tombstones field.
 	account.DefaultTombstones = accountDescTombstones.Default.(int64)
 	// accountDescMutationBytes is the schema descriptor for mutation_bytes field.
-	accountDescMutationBytes := accountFields[8].Descriptor()
+	accountDescMutationBytes := accountFields[9].Descriptor()
 	// account.DefaultMutationBytes holds the default value on creation for the mutation_bytes field.
 	account.DefaultMutationBytes = accountDescMutationBytes.Default.(int64)
 	// accountDescFences is the schema descriptor for fences field.
-	accountDescFences := accountFields[9].Descriptor()
+	accountDescFences := accountFields[10].Descriptor()
 	// account.DefaultFences holds the default value on creation for the fences field.
 	account.DefaultFences = accountDescFences.Default.(int64)
 	// accountDescQuotaRecords is the schema descriptor for quota_records field.
-	accountDescQuotaRecords := accountFields[10].Descriptor()
+	accountDescQuotaRecords := accountFields[11].Descriptor()
 	// account.DefaultQuotaRecords holds the default value on creation for the quota_records field.
 	account.DefaultQuotaRecords = accountDescQuotaRecords.Default.(int64)
 	// accountDescQuotaBytes is the schema descriptor for quota_bytes field.
-	accountDescQuotaBytes := accountFields[11].Descriptor()
+	accountDescQuotaBytes := accountFields[12].Descriptor()
 	// account.DefaultQuotaBytes holds the default value on creation for the quota_bytes field.
 	account.DefaultQuotaBytes = accountDescQuotaBytes.Default.(int64)
 	lockFields := schema.Lock{}.Fields()

@@ -20,6 +20,8 @@ type Tx struct {
 	AppliedMutation *AppliedMutationClient
 	// Epoch is the client for interacting with the Epoch builders.
 	Epoch *EpochClient
+	// Erasure is the client for interacting with the Erasure builders.
+	Erasure *ErasureClient
 	// Lock is the client for interacting with the Lock builders.
 	Lock *LockClient
 	// LockHolder is the client for interacting with the LockHolder builders.
@@ -164,6 +166,7 @@ func (tx *Tx) init() {
 	tx.Account = NewAccountClient(tx.config)
 	tx.AppliedMutation = NewAppliedMutationClient(tx.config)
 	tx.Epoch = NewEpochClient(tx.config)
+	tx.Erasure = NewErasureClient(tx.config)
 	tx.Lock = NewLockClient(tx.config)
 	tx.LockHolder = NewLockHolderClient(tx.config)
 	tx.Nonce = NewNonceClient(tx.config)

@@ -88,6 +88,19 @@ func (m *memory) Write(ctx context.Context, owner record.Owner, request record.R
 	return verdict.Result, nil
 }
 
+func (m *memory) Erase(ctx context.Context, owner record.Owner, mutationID *string) (record.Erasure, []string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.enter(ctx); err != nil {
+		return record.Erasure{}, nil, err
+	}
+	a := m.of(owner)
+	a.Exists = true
+	erasure, left, _, err := record.JudgeErasure(record.State{Account: a.Account}, mutationID)
+	a.Account, a.records = left, make(map[string]record.Record)
+	return erasure, nil, err
+}
+
 func (m *memory) Changes(ctx context.Context, owner record.Owner, span record.Span) (record.Snapshot, error) {
 	if m.beforeChanges != nil {
 		m.beforeChanges()

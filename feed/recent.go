@@ -75,7 +75,13 @@ func (r *recent) commit(c record.Commit) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.owners[c.Owner]
-	if s == nil || len(c.Records) == 0 {
+	switch {
+	case s == nil:
+		return
+	case c.Erased > 0:
+		s.erase(c.Epoch, c.Erased)
+		return
+	case len(c.Records) == 0:
 		return
 	}
 	s.change(func(h *history) {
@@ -86,6 +92,16 @@ func (r *recent) commit(c record.Commit) {
 		}
 		h.commit(c)
 	})
+}
+
+// erase forgets what was erased: the history is empty after that revision. Under the
+// mutex.
+func (s *shared) erase(epoch record.Epoch, erased record.Revision) {
+	if s.known && s.history.epoch == epoch && s.history.from >= erased {
+		return
+	}
+	s.change(func(h *history) { h.begin(epoch, erased) })
+	s.known = true
 }
 
 // change changes the history and keeps all of them together within bounds:
@@ -198,6 +214,9 @@ func (s *shared) endRead(r storeRead, since record.Cursor, page record.Page, err
 	defer s.recent.mu.Unlock()
 	if unavailable := new(record.UnavailableError); errors.As(err, &unavailable) {
 		s.failed, s.failure = r.number, err
+	}
+	if tooOld, ok := errors.AsType[*record.CursorTooOldError](err); ok && s.known {
+		s.erase(s.history.epoch, tooOld.Floor) // perhaps another instance erased all
 	}
 	if err != nil || s.followers == 0 {
 		return

@@ -1,6 +1,7 @@
 package feed_test
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -269,4 +270,60 @@ func (w *world) exists(owner record.Owner, id string) bool {
 	defer w.memory.mu.Unlock()
 	r, ok := w.memory.of(owner).records[id]
 	return ok && !r.Deleted
+}
+
+// Whoever reads on after an erasure is told that its cursor is too old, also where
+// the memory had what comes after it; whoever begins then finds nothing of before.
+func TestWhatWasErasedIsNotRemembered(t *testing.T) {
+	inBubble(t, func(w *world) {
+		for name, instance := range map[string]*record.Service{"here": w.service, "elsewhere": w.other} {
+			owner := record.Owner{0: 2, 32: byte(len(name))}
+			idle := w.follow(owner, nil)
+			w.expect(idle, "|")
+			w.fill(owner, 5)
+			first := w.next(idle)
+			w.expect(idle, "2:2", "3:3", "4:4", "5:5")
+			erasure, _, err := instance.EraseAccount(w.Context(), owner, owner.String(), nil)
+			if err != nil {
+				w.Fatal(err)
+			}
+			var tooOld *record.CursorTooOldError
+			if _, err := w.try(idle); !errors.As(err, &tooOld) || tooOld.Floor != erasure.Revision {
+				w.Errorf("%s: who had read all is told %v", name, err)
+			}
+			if event, err := w.try(w.follow(owner, &first.Cursor)); !errors.As(err, &tooOld) {
+				w.Errorf("%s: who reads on is told %v, %v", name, event, err)
+			}
+			w.expect(w.follow(owner, start()), "|")
+			after := erasure.Cursor()
+			going := w.follow(owner, &after)
+			w.expect(going, "|")
+			w.write(owner, "new", []byte("x"))
+			w.expect(going, "new:7")
+		}
+	})
+}
+
+// A page that was read before the erasure, and came after it, is not learnt from.
+func TestAReadingFromBeforeAnErasureIsNotRemembered(t *testing.T) {
+	inBubble(t, func(w *world) {
+		w.fill(alice, 5)
+		cursor := record.CursorAt(record.Epoch{1}, 2)
+		reads := w.follow(alice, &cursor)
+		w.memory.afterChanges = func() {
+			w.memory.afterChanges = nil
+			if _, _, err := w.service.EraseAccount(w.Context(), alice, alice.String(), nil); err != nil {
+				w.Error(err)
+			}
+		}
+		w.expect(reads, "3:3") // it was read before
+		exact := record.CursorAt(record.Epoch{1}, 3)
+		if event, err := w.try(w.follow(alice, &exact)); err == nil {
+			w.Errorf("who comes later got %s", show(event))
+		}
+		w.expect(reads, "4:4", "5:5", "|")
+		if event, err := w.try(reads); err == nil {
+			w.Errorf("who read on got %s", show(event))
+		}
+	})
 }

@@ -58,6 +58,7 @@ func TestUnsignedDocumentsThatAreRefused(t *testing.T) {
 		"after typename":    `mutation {__typename setRecord(input: {id: "a", data: ""}) {status}}`,
 		"deleteRecord":      `mutation {deleteRecord(input: {id: "a", revision: 1}) {status}}`,
 		"writeRecords":      `mutation {writeRecords(input: {writes: []}) {status}}`,
+		"eraseAccount":      `mutation {eraseAccount(input: {owner: "a"}) {erasedRecords}}`,
 		"setLock":           `mutation {setLock(input: {name: "a", instanceId: "a"}) {status}}`,
 		"a fragment twice":  `{...A ...A limits {maxPage}} fragment A on Query {limits {maxPage} viewer {id}}`,
 		"introspection too": `{__schema {queryType {name}} viewer {id}}`,

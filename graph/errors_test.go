@@ -19,6 +19,10 @@ func (s failingStore) Write(context.Context, record.Owner, record.Request) (reco
 	return record.Result{}, s.fail()
 }
 
+func (s failingStore) Erase(context.Context, record.Owner, *string) (record.Erasure, []string, error) {
+	return record.Erasure{}, nil, s.fail()
+}
+
 func (s failingStore) Changes(context.Context, record.Owner, record.Span) (record.Snapshot, error) {
 	return record.Snapshot{}, s.fail()
 }
@@ -61,12 +65,13 @@ var calls = map[string]string{
 	"deleteRecord": `mutation {deleteRecord(input: {id: "a", revision: 1}) {status}}`,
 	"writeRecords": `mutation {writeRecords(input: {writes: [{delete: {id: "a", revision: 1}}]}) {status}}`,
 	"setLock":      `mutation {setLock(input: {name: "a", instanceId: "a"}) {status}}`,
+	"eraseAccount": `mutation {eraseAccount(input: {owner: "` + keyOf("alice") + `"}) {erasedRecords}}`,
 	"release":      `mutation {setLock(input: {name: "a", instanceId: "a", acquire: false}) {status}}`,
 }
 
 func TestFailuresOfTheStore(t *testing.T) {
 	t.Parallel()
-	const mutation = "setRecord deleteRecord writeRecords setLock release"
+	const mutation = "setRecord deleteRecord writeRecords setLock eraseAccount release"
 	for name, test := range map[string]struct {
 		records, locks error
 		want           refusal

@@ -23,6 +23,7 @@ func FuzzDocument(f *testing.F) {
 		{`query($c: Cursor) { changes(since: $c) { head } }`, `{"c":"0"}`},
 		{`mutation($i: SetRecordInput!) { setRecord(input: $i) { status record { data } } }`, `{"i":{"id":"a","data":"YQ==","revision":0}}`},
 		{`mutation { writeRecords(input: {writes: [{set: {id: "a", data: ""}}, {delete: {id: "b", revision: 1}}]}) { results { status } } }`, `{}`},
+		{`mutation { eraseAccount(input: {owner: "02", mutationId: "m"}) { erasedRecords cursor } }`, `{}`},
 		{`mutation { setLock(input: {name: "a", instanceId: "b", ttlSeconds: 1}) { token lock { holders { instanceId } } } }`, `{}`},
 		{`{ ...F } fragment F on Query { viewer { id } ...F }`, `{}`},
 		{`{ a: limits @include(if: $x) { maxPage } limits @skip(if: true) { maxPage } }`, `{"x":null}`},

@@ -114,6 +114,19 @@ func (m mutation) SetLock(ctx context.Context, input model.SetLockInput) (*model
 	return toSetLockPayload(grant), nil
 }
 
+func (m mutation) EraseAccount(ctx context.Context, input model.EraseAccountInput) (*model.EraseAccountPayload, error) {
+	owner, err := ownerOf(ctx)
+	if err != nil {
+		return nil, err
+	}
+	erasure, names, err := m.records.EraseAccount(ctx, owner, input.Owner, input.MutationID)
+	if err != nil {
+		return nil, inInput(err)
+	}
+	m.locks.Forget(ctx, owner, names, locks.Token(erasure.Forgotten))
+	return &model.EraseAccountPayload{ErasedRecords: int(erasure.Records), Cursor: erasure.Cursor()}, nil
+}
+
 func fromFence(fence *model.FenceInput) *record.Fence {
 	if fence == nil {
 		return nil

@@ -107,3 +107,9 @@ type Locker interface {
 	// Read reads many locks in one query, in the order asked.
 	Read(ctx context.Context, keys []Key) ([]Lock, error)
 }
+
+// Forgetter is a Locker that keeps holds elsewhere than beside the owner's records.
+type Forgetter interface {
+	// Forget ends the holds of locks that were granted with tokens up to newest.
+	Forget(ctx context.Context, keys []Key, newest Token) error
+}

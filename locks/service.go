@@ -79,6 +79,24 @@ func (s *Service) read(ctx context.Context, key Key) (Lock, error) {
 	return found[0], nil
 }
 
+// Forget is called after all of an owner's data was erased, which ended the holds of
+// these locks as far as the store of records knows of them. It ends the others, with
+// tokens up to newest, and tells those who watch.
+func (s *Service) Forget(ctx context.Context, owner Owner, names []string, newest Token) {
+	keys := make([]Key, len(names))
+	for i, name := range names {
+		keys[i] = Key{Owner: owner, Name: name}
+	}
+	if f, ok := s.locker.(Forgetter); ok && len(keys) > 0 {
+		if err := f.Forget(ctx, keys, newest); err != nil {
+			s.log.WarnContext(ctx, "locks of an erased account not ended; they end when their time runs out", "owner", owner.Short(), "error", err)
+		}
+	}
+	for _, name := range names {
+		s.tell(ctx, owner, name)
+	}
+}
+
 // tell publishes that a lock may have changed. The change stands whatever
 // becomes of the hint, so a caller that has gone away must not hold it back.
 func (s *Service) tell(ctx context.Context, owner Owner, name string) {

@@ -17,6 +17,9 @@ type State struct {
 	// Fence is the newest token granted of the lock that the request's fence
 	// names; 0 if it was never granted.
 	Fence FenceToken
+	// Forgotten are the tokens that may have been granted of any lock before an
+	// erasure forgot it: up to this one.
+	Forgotten FenceToken
 	// Records are those of the request's ids that are stored, tombstones too.
 	Records map[string]Stored
 }
@@ -62,7 +65,7 @@ func Judge(state State, request Request, now time.Time) (Verdict, error) {
 		unchanged.Result = replay(state, request)
 		return unchanged, nil
 	}
-	if err := checkFence(state.Fence, request.Fence); err != nil {
+	if err := checkFence(state, request.Fence); err != nil {
 		return unchanged, err
 	}
 	if result, ok := findConflicts(state, request); ok {
@@ -116,10 +119,13 @@ func replay(state State, request Request) Result {
 	return result
 }
 
-func checkFence(granted FenceToken, fence *Fence) error {
+func checkFence(state State, fence *Fence) error {
+	granted := state.Fence
 	switch {
 	case fence == nil || fence.Token == granted && granted > 0:
 		return nil
+	case granted == 0 && fence.Token <= state.Forgotten && fence.Token > 0:
+		return ErrFenced
 	case granted == 0:
 		return invalid("fence.lock", "this lock was never granted")
 	case fence.Token > granted:

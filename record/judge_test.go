@@ -100,24 +100,30 @@ func TestJudgeInOrder(t *testing.T) {
 func TestJudgeFences(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
-		granted, token FenceToken
-		want           error
+		granted, forgotten, token FenceToken
+		want                      error
 	}{
-		{1, 1, nil},
-		{5, 5, nil},
-		{5, 4, ErrFenced},
-		{5, 0, ErrFenced},
-		{5, -1, ErrFenced},
-		{5, 6, invalid("fence.token", "")},
-		{0, 1, invalid("fence.lock", "")},
-		{0, 0, invalid("fence.lock", "")},
+		{1, 0, 1, nil},
+		{5, 0, 5, nil},
+		{5, 0, 4, ErrFenced},
+		{5, 0, 0, ErrFenced},
+		{5, 0, -1, ErrFenced},
+		{5, 0, 6, invalid("fence.token", "")},
+		{0, 0, 1, invalid("fence.lock", "")},
+		{0, 0, 0, invalid("fence.lock", "")},
+		{0, 7, 7, ErrFenced},
+		{0, 7, 1, ErrFenced},
+		{0, 7, 8, invalid("fence.lock", "")},
+		{0, 7, 0, invalid("fence.lock", "")},
+		{8, 7, 7, ErrFenced},
+		{8, 7, 8, nil},
 	}
 	for _, c := range tests {
-		if err := checkFence(c.granted, &Fence{Lock: "l", Token: c.token}); !sameError(err, c.want) {
-			t.Errorf("granted %d, token %d: %v, want %v", c.granted, c.token, err, c.want)
+		if err := checkFence(State{Fence: c.granted, Forgotten: c.forgotten}, &Fence{Lock: "l", Token: c.token}); !sameError(err, c.want) {
+			t.Errorf("granted %d, forgotten %d, token %d: %v, want %v", c.granted, c.forgotten, c.token, err, c.want)
 		}
 	}
-	if err := checkFence(0, nil); err != nil {
+	if err := checkFence(State{}, nil); err != nil {
 		t.Errorf("no fence: %v", err)
 	}
 }

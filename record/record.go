@@ -43,11 +43,12 @@ type Record struct {
 // for another kind is used for other content.
 type Kind uint8
 
-// The kinds of a Request.
+// The kinds.
 const (
 	KindSet Kind = iota + 1
 	KindDelete
 	KindBatch
+	KindErase // of a digest only: see JudgeErasure
 )
 
 // Write sets or deletes one record.
@@ -115,6 +116,7 @@ type Result struct {
 type Account struct {
 	Head        Revision // the newest revision; 0 before the first write
 	Floor       Revision // tombstones at or below it are purged
+	Erased      Revision // nothing that was written up to it is seen any more
 	Epoch       Epoch
 	RecordCount int64 // live records
 	StoredBytes int64 // data bytes of live records

@@ -18,6 +18,11 @@ type Store interface {
 	// that revisions become visible in their order. A context that ends after
 	// the transaction began does not tear it.
 	Write(ctx context.Context, owner Owner, request Request) (Result, error)
+	// Erase carries out JudgeErasure in such a transaction. From its commit on nobody
+	// is shown a record, or knows a mutation id, that was written before: the store
+	// may remove them later, when it is at leisure. Locks and their fences are gone,
+	// and locks are the names of those that there were.
+	Erase(ctx context.Context, owner Owner, mutationID *string) (erasure Erasure, locks []string, err error)
 	// Changes reads a part of the owner's feed from one snapshot.
 	Changes(ctx context.Context, owner Owner, span Span) (Snapshot, error)
 	// Records reads those of the ids that are stored, tombstones too, from one snapshot.
@@ -52,7 +57,8 @@ type Snapshot struct {
 	Records []Record // in ascending order of revision
 	More    bool     // the span goes on after Records
 	// RestoredHead is the owner's head at the first restore after Span.Epoch,
-	// at the first restore on record if that epoch is unknown, or 0.
+	// at the first restore on record if that epoch is unknown, or 0; but not below
+	// Erased: what a reader has from before is not lost and to be written again.
 	RestoredHead Revision
 }
 

@@ -172,6 +172,8 @@ func testMigrateBehindBackup(t *testing.T, db *storage.DB) {
 func backToFirstVersion(t *testing.T, db *storage.DB) {
 	t.Helper()
 	for _, statement := range []string{
+		"DROP TABLE syncline_erasures",
+		"ALTER TABLE syncline_accounts DROP COLUMN erased",
 		"DROP INDEX record_tombstones",
 		"ALTER TABLE syncline_mutations DROP COLUMN applied_at",
 		"ALTER TABLE syncline_locks DROP COLUMN used_at",

@@ -15,6 +15,8 @@ const (
 	FieldHead = "head"
 	// FieldFloor holds the string denoting the floor field in the database.
 	FieldFloor = "floor"
+	// FieldErased holds the string denoting the erased field in the database.
+	FieldErased = "erased"
 	// FieldRecordCount holds the string denoting the record_count field in the database.
 	FieldRecordCount = "record_count"
 	// FieldStoredBytes holds the string denoting the stored_bytes field in the database.
@@ -42,6 +44,7 @@ var Columns = []string{
 	FieldID,
 	FieldHead,
 	FieldFloor,
+	FieldErased,
 	FieldRecordCount,
 	FieldStoredBytes,
 	FieldFenceToken,
@@ -68,6 +71,8 @@ var (
 	DefaultHead int64
 	// DefaultFloor holds the default value on creation for the "floor" field.
 	DefaultFloor int64
+	// DefaultErased holds the default value on creation for the "erased" field.
+	DefaultErased int64
 	// DefaultRecordCount holds the default value on creation for the "record_count" field.
 	DefaultRecordCount int64
 	// DefaultStoredBytes holds the default value on creation for the "stored_bytes" field.
@@ -104,6 +109,11 @@ func ByHead(opts ...sql.OrderTermOption) OrderOption {
 // ByFloor orders the results by the floor field.
 func ByFloor(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldFloor, opts...).ToFunc()
+}
+
+// ByErased orders the results by the erased field.
+func ByErased(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldErased, opts...).ToFunc()
 }
 
 // ByRecordCount orders the results by the record_count field.

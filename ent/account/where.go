@@ -63,6 +63,11 @@ func Floor(v int64) predicate.Account {
 	return predicate.Account(sql.FieldEQ(FieldFloor, v))
 }
 
+// Erased applies equality check predicate on the "erased" field. It's identical to ErasedEQ.
+func Erased(v int64) predicate.Account {
+	return predicate.Account(sql.FieldEQ(FieldErased, v))
+}
+
 // RecordCount applies equality check predicate on the "record_count" field. It's identical to RecordCountEQ.
 func RecordCount(v int64) predicate.Account {
 	return predicate.Account(sql.FieldEQ(FieldRecordCount, v))
@@ -186,6 +191,46 @@ func FloorLT(v int64) predicate.Account {
 // FloorLTE applies the LTE predicate on the "floor" field.
 func FloorLTE(v int64) predicate.Account {
 	return predicate.Account(sql.FieldLTE(FieldFloor, v))
+}
+
+// ErasedEQ applies the EQ predicate on the "erased" field.
+func ErasedEQ(v int64) predicate.Account {
+	return predicate.Account(sql.FieldEQ(FieldErased, v))
+}
+
+// ErasedNEQ applies the NEQ predicate on the "erased" field.
+func ErasedNEQ(v int64) predicate.Account {
+	return predicate.Account(sql.FieldNEQ(FieldErased, v))
+}
+
+// ErasedIn applies the In predicate on the "erased" field.
+func ErasedIn(vs ...int64) predicate.Account {
+	return predicate.Account(sql.FieldIn(FieldErased, vs...))
+}
+
+// ErasedNotIn applies the NotIn predicate on the "erased" field.
+func ErasedNotIn(vs ...int64) predicate.Account {
+	return predicate.Account(sql.FieldNotIn(FieldErased, vs...))
+}
+
+// ErasedGT applies the GT predicate on the "erased" field.
+func ErasedGT(v int64) predicate.Account {
+	return predicate.Account(sql.FieldGT(FieldErased, v))
+}
+
+// ErasedGTE applies the GTE predicate on the "erased" field.
+func ErasedGTE(v int64) predicate.Account {
+	return predicate.Account(sql.FieldGTE(FieldErased, v))
+}
+
+// ErasedLT applies the LT predicate on the "erased" field.
+func ErasedLT(v int64) predicate.Account {
+	return predicate.Account(sql.FieldLT(FieldErased, v))
+}
+
+// ErasedLTE applies the LTE predicate on the "erased" field.
+func ErasedLTE(v int64) predicate.Account {
+	return predicate.Account(sql.FieldLTE(FieldErased, v))
 }
 
 // RecordCountEQ applies the EQ predicate on the "record_count" field.

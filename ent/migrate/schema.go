@@ -14,6 +14,7 @@ var (
 		{Name: "owner", Type: field.TypeBytes},
 		{Name: "head", Type: field.TypeInt64, Default: 0},
 		{Name: "floor", Type: field.TypeInt64, Default: 0},
+		{Name: "erased", Type: field.TypeInt64, Default: 0},
 		{Name: "record_count", Type: field.TypeInt64, Default: 0},
 		{Name: "stored_bytes", Type: field.TypeInt64, Default: 0},
 		{Name: "fence_token", Type: field.TypeInt64, Default: 0},
@@ -57,6 +58,17 @@ var (
 		Name:       "syncline_epochs",
 		Columns:    SynclineEpochsColumns,
 		PrimaryKey: []*schema.Column{SynclineEpochsColumns[0]},
+	}
+	// SynclineErasuresColumns holds the columns for the "syncline_erasures" table.
+	SynclineErasuresColumns = []*schema.Column{
+		{Name: "owner", Type: field.TypeBytes},
+		{Name: "erased", Type: field.TypeInt64},
+	}
+	// SynclineErasuresTable holds the schema information for the "syncline_erasures" table.
+	SynclineErasuresTable = &schema.Table{
+		Name:       "syncline_erasures",
+		Columns:    SynclineErasuresColumns,
+		PrimaryKey: []*schema.Column{SynclineErasuresColumns[0]},
 	}
 	// SynclineLocksColumns holds the columns for the "syncline_locks" table.
 	SynclineLocksColumns = []*schema.Column{
@@ -154,6 +166,7 @@ var (
 		SynclineAccountsTable,
 		SynclineMutationsTable,
 		SynclineEpochsTable,
+		SynclineErasuresTable,
 		SynclineLocksTable,
 		SynclineLockHoldersTable,
 		SynclineNoncesTable,
@@ -171,6 +184,9 @@ func init() {
 	}
 	SynclineEpochsTable.Annotation = &entsql.Annotation{
 		Table: "syncline_epochs",
+	}
+	SynclineErasuresTable.Annotation = &entsql.Annotation{
+		Table: "syncline_erasures",
 	}
 	SynclineLocksTable.Annotation = &entsql.Annotation{
 		Table: "syncline_locks",

@@ -15,6 +15,9 @@ type AppliedMutation func(*sql.Selector)
 // Epoch is the predicate function for epoch builders.
 type Epoch func(*sql.Selector)
 
+// Erasure is the predicate function for erasure builders.
+type Erasure func(*sql.Selector)
+
 // Lock is the predicate function for lock builders.
 type Lock func(*sql.Selector)
 

@@ -19,6 +19,7 @@ func (Account) Fields() []ent.Field {
 		field.Bytes("id").StorageKey("owner"),
 		field.Int64("head").Default(0).Comment("the newest revision"),
 		field.Int64("floor").Default(0).Comment("tombstones at or below it are purged"),
+		field.Int64("erased").Default(0).Comment("nothing that was written up to this revision is seen any more"),
 		field.Int64("record_count").Default(0).Comment("live records"),
 		field.Int64("stored_bytes").Default(0).Comment("data bytes of live records"),
 		field.Int64("fence_token").Default(0).Comment("the newest token taken for any lock"),

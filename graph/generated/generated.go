@@ -53,6 +53,7 @@ type MutationResolver interface {
 	DeleteRecord(ctx context.Context, input model.DeleteRecordInput) (*object.WriteRecordPayload, error)
 	WriteRecords(ctx context.Context, input model.WriteRecordsInput) (*object.WriteRecordsPayload, error)
 	SetLock(ctx context.Context, input model.SetLockInput) (*model.SetLockPayload, error)
+	EraseAccount(ctx context.Context, input model.EraseAccountInput) (*model.EraseAccountPayload, error)
 }
 type QueryResolver interface {
 	Changes(ctx context.Context, since *record.Cursor, first int) (*object.ChangePage, error)
@@ -92,6 +93,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 	inputUnmarshalMap := graphql.BuildUnmarshalerMap(
 		ec.unmarshalInputDeleteRecordInput,
 		ec.unmarshalInputDeleteWrite,
+		ec.unmarshalInputEraseAccountInput,
 		ec.unmarshalInputFenceInput,
 		ec.unmarshalInputRecordWrite,
 		ec.unmarshalInputSetLockInput,
@@ -359,6 +361,20 @@ type Mutation {
     """
     input: SetLockInput!
   ): SetLockPayload!
+
+  """
+  Erases all of your data, for good: records, tombstones, locks and remembered mutation ids. From the answer on nobody
+  is shown any of it, however much there was. Only your counters of revisions and tokens go on, so your key can be used as
+  before. All cursors from before are too old: other devices learn of it by ` + "`" + `CURSOR_TOO_OLD` + "`" + ` and then find nothing, live
+  subscriptions at once. A device that has unsent writes may well write them again. Backups of the server may still hold
+  the data.
+  """
+  eraseAccount(
+    """
+    Whose data, once more.
+    """
+    input: EraseAccountInput!
+  ): EraseAccountPayload!
 }
 
 """
@@ -789,6 +805,35 @@ type SetLockPayload {
 }
 
 """
+Asks for all of your data to be erased.
+"""
+input EraseAccountInput {
+  """
+  Your own id, as ` + "`" + `viewer.id` + "`" + ` has it: a safeguard. Any other is ` + "`" + `BAD_USER_INPUT` + "`" + `, and nothing is erased.
+  """
+  owner: ID!
+  """
+  A unique id for this request, 1 to 64 bytes of text, which makes a retry safe: sent again, it erases nothing that was
+  written since, and answers as the first time.
+  """
+  mutationId: ID
+}
+
+"""
+What erasing did.
+"""
+type EraseAccountPayload {
+  """
+  How many records there were.
+  """
+  erasedRecords: Int!
+  """
+  The position right after: that of a device which has nothing.
+  """
+  cursor: Cursor!
+}
+
+"""
 The state of one of your locks.
 """
 type Lock {
@@ -972,6 +1017,16 @@ func (ec *executionContext) childFields_ChangePage(ctx context.Context, field gr
 		return ec.fieldContext_ChangePage_head(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ChangePage", field.Name)
+}
+
+func (ec *executionContext) childFields_EraseAccountPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "erasedRecords":
+		return ec.fieldContext_EraseAccountPayload_erasedRecords(ctx, field)
+	case "cursor":
+		return ec.fieldContext_EraseAccountPayload_cursor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EraseAccountPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Limits(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -1264,6 +1319,20 @@ func (ec *executionContext) field_Mutation_deleteRecord_args(ctx context.Context
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (model.DeleteRecordInput, error) {
 			return ec.unmarshalNDeleteRecordInput2synclineᚋgraphᚋmodelᚐDeleteRecordInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_eraseAccount_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (model.EraseAccountInput, error) {
+			return ec.unmarshalNEraseAccountInput2synclineᚋgraphᚋmodelᚐEraseAccountInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -1579,6 +1648,52 @@ func (ec *executionContext) _ChangePage_head(ctx context.Context, field graphql.
 }
 func (ec *executionContext) fieldContext_ChangePage_head(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("ChangePage", field, false, false, errors.New("field of type Revision does not have child fields"))
+}
+
+func (ec *executionContext) _EraseAccountPayload_erasedRecords(ctx context.Context, field graphql.CollectedField, obj *model.EraseAccountPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EraseAccountPayload_erasedRecords(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ErasedRecords, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_EraseAccountPayload_erasedRecords(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("EraseAccountPayload", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _EraseAccountPayload_cursor(ctx context.Context, field graphql.CollectedField, obj *model.EraseAccountPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EraseAccountPayload_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v record.Cursor) graphql.Marshaler {
+			return ec.marshalNCursor2synclineᚋrecordᚐCursor(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_EraseAccountPayload_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("EraseAccountPayload", field, false, false, errors.New("field of type Cursor does not have child fields"))
 }
 
 func (ec *executionContext) _Limits_maxRecordBytes(ctx context.Context, field graphql.CollectedField, obj *model.Limits) (ret graphql.Marshaler) {
@@ -2206,6 +2321,50 @@ func (ec *executionContext) fieldContext_Mutation_setLock(ctx context.Context, f
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Mutation_setLock_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_eraseAccount(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_eraseAccount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().EraseAccount(ctx, fc.Args["input"].(model.EraseAccountInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.EraseAccountPayload) graphql.Marshaler {
+			return ec.marshalNEraseAccountPayload2ᚖsynclineᚋgraphᚋmodelᚐEraseAccountPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_eraseAccount(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_EraseAccountPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_eraseAccount_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -4611,6 +4770,43 @@ func (ec *executionContext) unmarshalInputDeleteWrite(ctx context.Context, obj a
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputEraseAccountInput(ctx context.Context, obj any) (model.EraseAccountInput, error) {
+	var it model.EraseAccountInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"owner", "mutationId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "owner":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("owner"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Owner = data
+		case "mutationId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("mutationId"))
+			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.MutationID = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputFenceInput(ctx context.Context, obj any) (model.FenceInput, error) {
 	var it model.FenceInput
 	if obj == nil {
@@ -5009,6 +5205,49 @@ func (ec *executionContext) _ChangePage(ctx context.Context, sel ast.SelectionSe
 	return out
 }
 
+var eraseAccountPayloadImplementors = []string{"EraseAccountPayload"}
+
+func (ec *executionContext) _EraseAccountPayload(ctx context.Context, sel ast.SelectionSet, obj *model.EraseAccountPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, eraseAccountPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("EraseAccountPayload")
+		case "erasedRecords":
+			out.Values[i] = ec._EraseAccountPayload_erasedRecords(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "cursor":
+			out.Values[i] = ec._EraseAccountPayload_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var limitsImplementors = []string{"Limits"}
 
 func (ec *executionContext) _Limits(ctx context.Context, sel ast.SelectionSet, obj *model.Limits) graphql.Marshaler {
@@ -5247,6 +5486,13 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 		case "setLock":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_setLock(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "eraseAccount":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_eraseAccount(ctx, field)
 			})
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
@@ -6378,6 +6624,21 @@ func (ec *executionContext) marshalNDateTime2timeᚐTime(ctx context.Context, se
 func (ec *executionContext) unmarshalNDeleteRecordInput2synclineᚋgraphᚋmodelᚐDeleteRecordInput(ctx context.Context, v any) (model.DeleteRecordInput, error) {
 	res, err := ec.unmarshalInputDeleteRecordInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNEraseAccountInput2synclineᚋgraphᚋmodelᚐEraseAccountInput(ctx context.Context, v any) (model.EraseAccountInput, error) {
+	res, err := ec.unmarshalInputEraseAccountInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNEraseAccountPayload2ᚖsynclineᚋgraphᚋmodelᚐEraseAccountPayload(ctx context.Context, sel ast.SelectionSet, v *model.EraseAccountPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._EraseAccountPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNFenceToken2synclineᚋrecordᚐFenceToken(ctx context.Context, v any) (record.FenceToken, error) {

@@ -35,6 +35,23 @@ type DeleteWrite struct {
 	Revision record.Revision `json:"revision"`
 }
 
+// Asks for all of your data to be erased.
+type EraseAccountInput struct {
+	// Your own id, as `viewer.id` has it: a safeguard. Any other is `BAD_USER_INPUT`, and nothing is erased.
+	Owner string `json:"owner"`
+	// A unique id for this request, 1 to 64 bytes of text, which makes a retry safe: sent again, it erases nothing that was
+	// written since, and answers as the first time.
+	MutationID *string `json:"mutationId,omitempty"`
+}
+
+// What erasing did.
+type EraseAccountPayload struct {
+	// How many records there were.
+	ErasedRecords int `json:"erasedRecords"`
+	// The position right after: that of a device which has nothing.
+	Cursor record.Cursor `json:"cursor"`
+}
+
 // Makes a write conditional on a lock's newest grant. Whether the lock is still held does not matter, only that
 // nobody was granted it since.
 type FenceInput struct {

@@ -53,7 +53,10 @@ type Locker struct {
 	prefix string
 }
 
-var _ locks.Locker = (*Locker)(nil)
+var (
+	_ locks.Locker    = (*Locker)(nil)
+	_ locks.Forgetter = (*Locker)(nil)
+)
 
 // Option changes a Locker from its defaults.
 type Option func(*Locker)
@@ -162,6 +165,17 @@ func (l *Locker) Release(ctx context.Context, key locks.Key, instanceID string) 
 	}
 	a, err := l.run(context.WithoutCancel(ctx), releaseScript, key, instanceID, 0)
 	return a.lock, err
+}
+
+// Forget implements locks.Forgetter. Once begun it is not stopped by the end of ctx.
+func (l *Locker) Forget(ctx context.Context, keys []locks.Key, newest locks.Token) error {
+	ctx = context.WithoutCancel(ctx)
+	for _, key := range keys {
+		if _, err := l.run(ctx, fencedScript, key, int64(newest)+1); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Read implements locks.Locker. Locks of one owner are read at one instant each,

@@ -82,12 +82,18 @@ func (w *walker) step() {
 	}
 }
 
-// changeSurroundings grants a lock anew, or purges tombstones.
+// changeSurroundings grants a lock anew, purges tombstones, or erases all.
 func (w *walker) changeSurroundings() {
-	if w.random.IntN(8) < 5 {
+	n := w.random.IntN(16)
+	if n < 10 {
 		lock := w.pick("l", "m")
 		w.model.fences[lock]++
 		w.Grant(w.t, w.owner, lock, w.model.fences[lock])
+		return
+	}
+	if n == 10 && w.model.head > 0 {
+		erasure := w.erase(nil)
+		assertEqual(w.t, "erased records", erasure.Records, w.model.erase())
 		return
 	}
 	floor := w.model.floor + record.Revision(w.random.Int64N(int64(w.model.head-w.model.floor+1)))
@@ -187,7 +193,7 @@ func (w *walker) catchUp() {
 	}
 	a := w.account()
 	want := record.Account{
-		Head: w.model.head, Floor: w.model.floor, Epoch: a.Epoch,
+		Head: w.model.head, Floor: w.model.floor, Erased: w.model.erased, Epoch: a.Epoch,
 		RecordCount: int64(len(live)), StoredBytes: int64(bytes), Exists: w.model.head > 0,
 		Tombstones: int64(len(w.model.records) - len(live)), MutationBytes: a.MutationBytes,
 	}
@@ -203,10 +209,10 @@ func ordered(records map[string]record.Record) []record.Record {
 
 // model is one owner's data by the plain words of the contract.
 type model struct {
-	head, floor record.Revision
-	records     map[string]record.Record
-	mutations   map[string]applied
-	fences      map[string]record.FenceToken
+	head, floor, erased record.Revision
+	records             map[string]record.Record
+	mutations           map[string]applied
+	fences              map[string]record.FenceToken
 }
 
 type applied struct {
@@ -293,4 +299,19 @@ func (m *model) answer(status string, writes []record.Write, revisions []record.
 func (m *model) purge(floor record.Revision) {
 	m.floor = floor
 	maps.DeleteFunc(m.records, func(_ string, r record.Record) bool { return r.Deleted && r.Revision <= floor })
+}
+
+// erase answers how many records there were.
+func (m *model) erase() (records int64) {
+	for _, r := range m.records {
+		if !r.Deleted {
+			records++
+		}
+	}
+	m.head++
+	m.floor, m.erased = m.head, m.head
+	clear(m.records)
+	clear(m.mutations)
+	clear(m.fences)
+	return records
 }

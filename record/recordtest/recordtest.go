@@ -40,6 +40,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		{"room", roomCases},
 		{"feed", feedCases},
 		{"restore", restoreCases},
+		{"erase", eraseCases},
 		{"isolation", isolationCases},
 		{"concurrency", concurrencyCases},
 		{"model", modelCases},

@@ -213,6 +213,11 @@ var tables = [...]*table{
 	row.Data:      &data,
 	row.Mutations: &mutations,
 	row.Fences:    &fences,
+
+	row.Erasures:      &erasures,
+	row.AllFences:     &allFences,
+	row.AllHolders:    &allHolders,
+	row.RestoredHeads: &restoredHeads,
 }
 
 // LATERAL with LIMIT has PostgreSQL look up one key after the other in the index.

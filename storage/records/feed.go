@@ -30,8 +30,10 @@ func (s *Store) readFeed(ctx context.Context, tx *ent.Tx, owner record.Owner, sp
 	}
 	if span.Epoch != nil && *span.Epoch != snapshot.Epoch {
 		snapshot.RestoredHead, err = restoredHead(ctx, tx, owner, *span.Epoch)
+		snapshot.RestoredHead = max(snapshot.RestoredHead, snapshot.Erased)
 		return snapshot, err
 	}
+	span.After = max(span.After, snapshot.Erased)
 	if span.FromStart {
 		span.SkipTombstones = snapshot.Head
 	}

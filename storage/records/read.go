@@ -8,10 +8,12 @@ import (
 	"time"
 
 	"entgo.io/ent/dialect"
+	entsql "entgo.io/ent/dialect/sql"
 
 	"syncline/ent"
 	"syncline/ent/account"
 	"syncline/ent/epoch"
+	"syncline/ent/predicate"
 	entrecord "syncline/ent/record"
 	"syncline/ent/restoredhead"
 	"syncline/record"
@@ -80,7 +82,7 @@ func padded[K any](keys []K) []K {
 }
 
 func findRecords(ctx context.Context, client *ent.RecordClient, owner record.Owner, ids []string) (map[string]record.Record, error) {
-	rows, err := client.Query().Where(entrecord.Owner(owner[:]), entrecord.IDIn(padded(slices.Clone(ids))...)).All(ctx)
+	rows, err := client.Query().Where(entrecord.Owner(owner[:]), notErased(owner), entrecord.IDIn(padded(slices.Clone(ids))...)).All(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -89,6 +91,15 @@ func findRecords(ctx context.Context, client *ent.RecordClient, owner record.Own
 		found[row.ID] = toRecord(row)
 	}
 	return found, nil
+}
+
+// notErased holds for an owner's records that were written after the newest erasure.
+// Who never wrote has no account and no records.
+func notErased(owner record.Owner) predicate.Record {
+	return func(s *entsql.Selector) {
+		erased := entsql.Dialect(s.Dialect()).Select(account.FieldErased).From(entsql.Table(account.Table)).Where(entsql.EQ(account.FieldID, owner[:]))
+		s.Where(entsql.GT(s.C(entrecord.FieldRevision), erased))
+	}
 }
 
 // querier is a client of Ent's, or a transaction.
@@ -119,7 +130,7 @@ var errNoEpoch = errors.New("records: the database has no epoch")
 // scanAccountNow reads the row of either AccountNow.
 func scanAccountNow(a *record.Account, row interface{ Scan(into ...any) error }) error {
 	var epoch []byte
-	err := row.Scan(&epoch, &a.Head, &a.Floor, &a.RecordCount, &a.StoredBytes,
+	err := row.Scan(&epoch, &a.Head, &a.Floor, &a.Erased, &a.RecordCount, &a.StoredBytes,
 		&a.Exists, &a.Tombstones, &a.MutationBytes, &a.Own.Records, &a.Own.Bytes)
 	copy(a.Epoch[:], epoch)
 	return err

@@ -18,6 +18,7 @@ var names = strings.NewReplacer(
 	"{account}", account.FieldID,
 	"{head}", account.FieldHead,
 	"{floor}", account.FieldFloor,
+	"{erased}", account.FieldErased,
 	"{record_count}", account.FieldRecordCount,
 	"{stored_bytes}", account.FieldStoredBytes,
 	"{fence_token}", account.FieldFenceToken,
@@ -38,7 +39,7 @@ var names = strings.NewReplacer(
 
 // accountNow is the epoch and an owner's account, with zeros if there is no row
 // for it.
-const accountNow = "SELECT e.{epoch}, coalesce({head}, 0), coalesce({floor}, 0), coalesce({record_count}, 0), coalesce({stored_bytes}, 0), " +
+const accountNow = "SELECT e.{epoch}, coalesce({head}, 0), coalesce({floor}, 0), coalesce({erased}, 0), coalesce({record_count}, 0), coalesce({stored_bytes}, 0), " +
 	"coalesce({created_at} > 0 OR {head} > 0 OR {fence_token} > 0, false), coalesce({tombstones}, 0), coalesce({mutation_bytes}, 0), " +
 	"coalesce({quota_records}, 0), coalesce({quota_bytes}, 0) " +
 	"FROM (SELECT {epoch} FROM {epochs} ORDER BY {number} DESC LIMIT 1) AS e LEFT JOIN {accounts} ON {account} = "
@@ -51,8 +52,11 @@ var (
 var postgresFeed = named("SELECT " + strings.Join(recordColumns, ", ") + feedSpan + " AND {revision} <= " + lastWithinBytes +
 	" ORDER BY {revision} LIMIT $4")
 
-// feedSpan are the records of $1 after revision $2, without tombstones up to $3.
-const feedSpan = " FROM {records} WHERE {record.owner} = $1 AND {revision} > $2 AND (NOT {deleted} OR {revision} > $3)"
+// feedSpan are the records of $1 after revision $2 that are not erased, without
+// tombstones up to $3.
+const feedSpan = " FROM {records} WHERE {record.owner} = $1 AND {revision} > $2 AND {revision} > " + erasedUpTo + " AND (NOT {deleted} OR {revision} > $3)"
+
+const erasedUpTo = "coalesce((SELECT {erased} FROM {accounts} WHERE {account} = $1), 0)"
 
 // lastWithinBytes is a revision that a page of $4 records and $5 bytes does not
 // reach beyond, or a few records later: PostgreSQL sends all that a statement

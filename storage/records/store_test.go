@@ -58,8 +58,9 @@ func harness(db *storage.DB) recordtest.Harness {
 
 func purge(t *testing.T, db *storage.DB, owner record.Owner, floor record.Revision) {
 	t.Helper()
+	erased := db.Read.Account.Query().Where(account.ID(owner[:])).Select(account.FieldErased).IntX(t.Context())
 	purged, err := db.Write.Record.Delete().
-		Where(entrecord.Owner(owner[:]), entrecord.Deleted(true), entrecord.RevisionLTE(int64(floor))).
+		Where(entrecord.Owner(owner[:]), entrecord.Deleted(true), entrecord.RevisionGT(int64(erased)), entrecord.RevisionLTE(int64(floor))).
 		Exec(t.Context())
 	if err != nil {
 		t.Fatal(err)

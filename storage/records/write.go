@@ -61,18 +61,10 @@ func (w *write) key(table commit.Table, id string) commit.Key {
 func (w *write) Judge(rows *commit.Rows) error {
 	epoch := rows.Get(row.PresentEpoch).(row.Epoch)
 	account, _ := rows.Get(row.AccountOf(w.owner)).(row.Account)
-	state := record.State{
-		Account: record.Account{
-			Head: record.Revision(account.Head), Floor: record.Revision(account.Floor), Epoch: epoch.Name,
-			RecordCount: account.RecordCount, StoredBytes: account.StoredBytes,
-			Exists: account.Exists(), Tombstones: account.Tombstones, MutationBytes: account.MutationBytes,
-			Own: record.Quota{Records: account.QuotaRecords, Bytes: account.QuotaBytes},
-		},
-		Base: record.Revision(epoch.Base),
-	}
+	state := stateOf(epoch, account)
 	for _, write := range w.request.Writes {
 		stored, ok := rows.Get(w.key(row.Records, write.ID)).(*record.Stored)
-		if !ok {
+		if !ok || !account.Shows(stored) {
 			continue
 		}
 		if state.Records == nil { // of most writes, there is none
@@ -81,7 +73,7 @@ func (w *write) Judge(rows *commit.Rows) error {
 		state.Records[write.ID] = *stored
 	}
 	if id := w.request.MutationID; id != nil {
-		if m, ok := rows.Get(w.key(row.Mutations, *id)).(*row.Mutation); ok {
+		if m, ok := rows.Get(w.key(row.Mutations, *id)).(*row.Mutation); ok && account.Knows(m) {
 			var err error
 			if state.Mutation, err = decodeMutation(m); err != nil {
 				return err
@@ -132,6 +124,23 @@ func (w *write) Judge(rows *commit.Rows) error {
 		}
 	}
 	return nil
+}
+
+// stateOf is what a request is judged by, without what it touches.
+func stateOf(epoch row.Epoch, account row.Account) record.State {
+	state := record.State{
+		Account: record.Account{
+			Head: record.Revision(account.Head), Floor: record.Revision(account.Floor), Erased: record.Revision(account.Erased),
+			Epoch: epoch.Name, RecordCount: account.RecordCount, StoredBytes: account.StoredBytes,
+			Exists: account.Exists(), Tombstones: account.Tombstones, MutationBytes: account.MutationBytes,
+			Own: record.Quota{Records: account.QuotaRecords, Bytes: account.QuotaBytes},
+		},
+		Base: record.Revision(epoch.Base),
+	}
+	if account.Erased > 0 {
+		state.Forgotten = record.FenceToken(account.FenceToken)
+	}
+	return state
 }
 
 func encodeMutation(m *record.Mutation, head record.Revision, now time.Time) *row.Mutation {

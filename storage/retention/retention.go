@@ -1,5 +1,6 @@
 // Package retention forgets what is kept for a time only: tombstones, with the
-// floor below which feeds do not know of deletes any more, and mutation ids.
+// floor below which feeds do not know of deletes any more, and mutation ids. It
+// removes what was erased, too, which nobody sees any more.
 //
 // It looks for what is old beside the writers, a page at a time, and has it
 // purged by units of work: what is judged under the owner's lock is what is
@@ -42,13 +43,14 @@ type Sweeper struct {
 	tombstones, mutations time.Duration
 	now                   func() time.Time
 	log                   *slog.Logger
+	erased                chan struct{} // holds one request to purge what was erased
 }
 
 // New makes a sweeper. read reads the database whose writes engine carries out.
 // Tombstones and mutation ids are kept for so long, or for ever if that is 0. now
 // is the clock that stamps records.
 func New(read *ent.Client, engine *commit.Engine, tombstones, mutations time.Duration, now func() time.Time, log *slog.Logger) *Sweeper {
-	return &Sweeper{read: read, engine: engine, tombstones: tombstones, mutations: mutations, now: now, log: log}
+	return &Sweeper{read: read, engine: engine, tombstones: tombstones, mutations: mutations, now: now, log: log, erased: make(chan struct{}, 1)}
 }
 
 // Run sweeps at once and then every hour, until ctx ends, and returns its error.
@@ -63,26 +65,39 @@ func (s *Sweeper) Run(ctx context.Context) error {
 		case err != nil:
 			s.log.WarnContext(ctx, "what is old was not purged whole; the next sweep tries again", "error", err)
 		case swept != Swept{}:
-			s.log.InfoContext(ctx, "old data purged", "tombstones", swept.Tombstones, "mutation_ids", swept.Mutations)
+			s.log.InfoContext(ctx, "old data purged", "tombstones", swept.Tombstones, "mutation_ids", swept.Mutations, "erased", swept.Erased)
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-ticker.C:
+		for due := false; !due; {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-ticker.C:
+				due = true
+			case <-s.erased:
+				if _, err := s.sweepErased(ctx); err != nil && ctx.Err() == nil {
+					s.log.WarnContext(ctx, "what was erased, and is seen by nobody, was not removed whole; the next sweep tries again", "error", err)
+				}
+			}
 		}
 	}
 }
 
 // Swept is how much a sweep purged.
-type Swept struct{ Tombstones, Mutations int }
+type Swept struct {
+	Tombstones, Mutations int
+	Erased                int // records and mutation ids
+}
 
 // Sweep purges all that is too old now. What cannot be purged does not keep the rest
 // from being purged. With an error, Swept is what was purged all the same.
 func (s *Sweeper) Sweep(ctx context.Context) (swept Swept, err error) {
+	if swept.Erased, err = s.sweepErased(ctx); err != nil {
+		err = fmt.Errorf("remove what was erased: %w", err)
+	}
 	if s.tombstones > 0 {
 		var failed error
 		if swept.Tombstones, failed = s.sweepTombstones(ctx, s.now().Add(-s.tombstones)); failed != nil {
-			err = fmt.Errorf("purge tombstones: %w", failed)
+			err = errors.Join(err, fmt.Errorf("purge tombstones: %w", failed))
 		}
 	}
 	if s.mutations > 0 {
@@ -231,12 +246,16 @@ func (p *purge) Judge(rows *commit.Rows) error {
 			if !r.Deleted || int64(r.Revision) > p.floor {
 				continue
 			}
-			account.Tombstones--
+			if account.Shows(r) {
+				account.Tombstones--
+			}
 		case *row.Mutation:
 			if r.AppliedAt >= p.kept.UnixMicro() {
 				continue
 			}
-			account.MutationBytes -= r.Size(key.ID)
+			if account.Knows(r) {
+				account.MutationBytes -= r.Size(key.ID)
+			}
 		default:
 			continue
 		}

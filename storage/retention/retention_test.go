@@ -16,6 +16,7 @@ import (
 	"syncline/ent/appliedmutation"
 	entrecord "syncline/ent/record"
 	"syncline/internal/testservers"
+	"syncline/pubsub"
 	"syncline/pubsub/inproc"
 	"syncline/record"
 	"syncline/storage"
@@ -73,6 +74,10 @@ func run(t *testing.T, open func(testing.TB) *storage.DB) {
 		{"what was written again is left alone", testWrittenAgain},
 		{"many owners, pages and units", testMany},
 		{"mirrors beside writers and sweeps", testMirrors},
+		{"what was erased goes", testErased},
+		{"erased again meanwhile", testErasedTwice},
+		{"what was erased is old", testErasedAndOld},
+		{"erasures beside writers, walks and sweeps", testEraseBesideAll},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -80,6 +85,13 @@ func run(t *testing.T, open func(testing.TB) *storage.DB) {
 		})
 	}
 }
+
+var silent = slog.New(slog.DiscardHandler)
+
+// nowhere is a bus that nobody listens to.
+type nowhere struct{}
+
+func (nowhere) Publish(context.Context, pubsub.Hint) error { return nil }
 
 // house is a store with a clock that stands still until it is moved.
 type house struct {
@@ -96,7 +108,7 @@ func newHouse(t *testing.T, db *storage.DB) *house {
 	h.store = records.New(db.Write, db.Read, db.Dialect, records.WithClock(h.time))
 	bus := inproc.New()
 	t.Cleanup(bus.Close)
-	h.service = record.NewService(h.store, bus, slog.New(slog.DiscardHandler))
+	h.service = record.NewService(h.store, bus, silent)
 	return h
 }
 
@@ -113,7 +125,7 @@ func (h *house) elapse(d time.Duration) {
 }
 
 func (h *house) sweeper(tombstones, mutations time.Duration) *retention.Sweeper {
-	return retention.New(h.db.Read, h.store.Engine(), tombstones, mutations, h.time, slog.New(slog.DiscardHandler))
+	return retention.New(h.db.Read, h.store.Engine(), tombstones, mutations, h.time, silent)
 }
 
 func (h *house) sweep(t *testing.T, tombstones, mutations time.Duration) retention.Swept {

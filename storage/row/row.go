@@ -15,6 +15,13 @@ const (
 	Data                              // []byte: the data of a record, to be read only
 	Mutations                         // *Mutation, by mutation id
 	Fences                            // int64: the newest token granted of a lock, by its name
+
+	// The key has no id. Of the last three nothing is read, and to delete the row is
+	// to delete all that the owner has.
+	Erasures // int64: the revision up to which rows may be left that are erased
+	AllFences
+	AllHolders
+	RestoredHeads
 )
 
 // PresentEpoch is the key of the one row of Epochs.
@@ -22,6 +29,9 @@ var PresentEpoch = commit.Key{Table: Epochs}
 
 // AccountOf is the key of an owner's account.
 func AccountOf(owner commit.Owner) commit.Key { return commit.Key{Table: Accounts, Owner: owner} }
+
+// ErasureOf is the key of an owner's erasure.
+func ErasureOf(owner commit.Owner) commit.Key { return commit.Key{Table: Erasures, Owner: owner} }
 
 // Epoch is one history of the database.
 type Epoch struct {
@@ -33,6 +43,7 @@ type Epoch struct {
 // quota.
 type Account struct {
 	Head, Floor              int64
+	Erased                   int64 // nothing that was written up to this revision is seen any more
 	RecordCount, StoredBytes int64
 	FenceToken               int64 // the newest token taken for any lock
 	CreatedAt                int64 // microseconds since 1970; 0 if that is not known, or there is none yet
@@ -45,6 +56,13 @@ type Account struct {
 // Exists tells whether the owner has begun: by a write, by a lock, or because the
 // operator created the account. A row may be there before, to be locked.
 func (a Account) Exists() bool { return a.CreatedAt > 0 || a.Head > 0 || a.FenceToken > 0 }
+
+// Shows tells whether a record of the owner is seen by anybody.
+func (a Account) Shows(r *record.Stored) bool { return int64(r.Revision) > a.Erased }
+
+// Knows tells whether a mutation id of the owner is. That of an erasure has the
+// revision which the erasure took.
+func (a Account) Knows(m *Mutation) bool { return m.Head >= a.Erased }
 
 // Mutation is what is remembered of an accepted write with a mutation id.
 type Mutation struct {

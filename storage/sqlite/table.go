@@ -13,7 +13,7 @@ import (
 // table is how the rows of one commit.Table are read and written.
 type table struct {
 	name    string // in errors
-	read    string // selects at most one row
+	read    string // selects at most one row; empty: nothing is read
 	columns int
 	keys    int                                         // how many of owner and id are arguments of read
 	scan    func(id string, columns []driver.Value) any // a row's value
@@ -28,6 +28,11 @@ var tables = [...]*table{
 	row.Data:      &data,
 	row.Mutations: &mutations,
 	row.Fences:    &fences,
+
+	row.Erasures:      &erasures,
+	row.AllFences:     &allFences,
+	row.AllHolders:    &allHolders,
+	row.RestoredHeads: &restoredHeads,
 }
 
 // each runs a statement once for each change.
@@ -48,8 +53,8 @@ func (t *transaction) each(statement string, changes []commit.Change, args func(
 // statement is a prepared statement.
 type statement struct {
 	driver.Stmt
-	args [10]driver.NamedValue
-	row  [11]driver.Value
+	args [11]driver.NamedValue
+	row  [12]driver.Value
 }
 
 func (t *transaction) prepare(text string) (*statement, error) {

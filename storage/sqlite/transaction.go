@@ -95,6 +95,9 @@ func (t *transaction) Read(_ context.Context, keys []commit.Key, found func(comm
 	)
 	for i := range keys {
 		key := &keys[i]
+		if tables[key.Table].read == "" {
+			continue
+		}
 		if next := tables[key.Table]; next != at {
 			if stmt != nil {
 				stmt.Close() //nolint:errcheck // tells again what running it told
