@@ -65,6 +65,7 @@ func serve(ctx context.Context, cfg config.Config, db *storage.DB, stderr *logqu
 	for _, warning := range slices.Concat(cfg.Warnings, db.Warnings) {
 		log.Warn(warning)
 	}
+	db.OnFault(func(err error) { log.Error("the database cannot be trusted any more", "error", err) })
 	figures := metrics.New()
 	figures.Gauge("syncline_log_lines_dropped", "Lines of the log that nobody read in time, or at all.", func() float64 { return float64(stderr.Dropped()) })
 	memory := budget.NewMemory(int64(cfg.MemoryBudget))

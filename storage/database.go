@@ -32,6 +32,7 @@ type DB struct {
 	place       string       // names the database in errors, without secrets
 	release     func() error // lets go of the database for other processes; may be nil
 	noncesMark  string       // the path of SQLite's; empty otherwise
+	files       *files       // SQLite's; nil otherwise
 }
 
 func newDB(name, place string, write, read *sql.DB) *DB {
@@ -44,8 +45,23 @@ func newDB(name, place string, write, read *sql.DB) *DB {
 	return db
 }
 
-// Ping tells whether the database answers readers. It does not wait for writers.
-func (db *DB) Ping(ctx context.Context) error { return db.read.PingContext(ctx) }
+// Ping tells whether the database answers readers. It does not wait for writers. The
+// error is a *Fault if it will never be whole again by itself.
+func (db *DB) Ping(ctx context.Context) error {
+	if db.files != nil {
+		if err := db.files.present(nil); err != nil {
+			return err
+		}
+	}
+	return db.read.PingContext(ctx)
+}
+
+// OnFault has tell called, once, when a fault is met.
+func (db *DB) OnFault(tell func(error)) {
+	if db.files != nil {
+		db.files.tell.Store(&tell)
+	}
+}
 
 // Place names the database for people, without secrets.
 func (db *DB) Place() string { return db.place }

@@ -66,7 +66,11 @@ func openSQLite(ctx context.Context, dir string) (_ *DB, err error) {
 }
 
 func openSQLiteFile(ctx context.Context, path string) (*DB, error) {
-	write, err := openPool(sqliteURL(path, "_txlock=immediate&_pragma="+checkpointing), path+"-wal")
+	watched, err := watchFiles(path)
+	if err != nil {
+		return nil, err
+	}
+	write, err := openPool(sqliteURL(path, "_txlock=immediate&_pragma="+checkpointing+"&_pragma="+cutting), watched, true)
 	if err != nil {
 		return nil, err
 	}
@@ -74,20 +78,26 @@ func openSQLiteFile(ctx context.Context, path string) (*DB, error) {
 	if err := write.PingContext(ctx); err != nil { // makes the file a WAL one, before readers come
 		return nil, errors.Join(err, write.Close())
 	}
-	read, err := openPool(sqliteURL(path, "_query_only=1"), "")
+	read, err := openPool(sqliteURL(path, "_query_only=1"), watched, false)
 	if err != nil {
 		return nil, errors.Join(err, write.Close())
 	}
 	readers := max(4, runtime.GOMAXPROCS(0))
 	read.SetMaxOpenConns(readers)
 	read.SetMaxIdleConns(readers)
-	return newDB(dialect.SQLite, path, write, read), nil
+	db := newDB(dialect.SQLite, path, write, read)
+	db.files = watched
+	return db, nil
 }
 
 // checkpointing has the log folded into the file every 4000 pages, which is
 // 16 MiB. With more pages at a time, more of them are found changed twice and
 // written once: SQLite's own 1000 cost a third of the writes per second.
 const checkpointing = "wal_autocheckpoint(4000)"
+
+// cutting has SQLite cut the log off when it begins it anew. It would stay as long as a
+// reader once made it.
+var cutting = fmt.Sprintf("journal_size_limit(%d)", maxLog)
 
 // busyTimeout, in milliseconds, matters only when an operator's tool has the
 // file open.
@@ -109,6 +119,11 @@ func explainSQLite(err error) error {
 			return fmt.Errorf("%s is damaged, or not an SQLite database; restore it from a backup: %w", sqliteFile, err)
 		case sqlitelib.SQLITE_FULL:
 			return fmt.Errorf("the disk is full: %w", err)
+		case sqlitelib.SQLITE_IOERR:
+			if e.Code() == sqlitelib.SQLITE_IOERR_SHMSIZE { // no room for the file beside the log
+				return fmt.Errorf("the disk is full: %w", err)
+			}
+			return fmt.Errorf("the disk fails: %w", err)
 		case sqlitelib.SQLITE_READONLY, sqlitelib.SQLITE_PERM, sqlitelib.SQLITE_CANTOPEN:
 			return fmt.Errorf("this user may not write there: %w", err)
 		}

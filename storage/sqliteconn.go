@@ -13,31 +13,36 @@ import (
 const maxPrepared = 128
 
 // openPool is a pool of connections that keep their statements prepared.
-// Preparing a statement takes SQLite as long as running it. If log names the
-// write-ahead log, they keep it short.
-func openPool(dsn, log string) (*sql.DB, error) {
+// Preparing a statement takes SQLite as long as running it. Those that write keep the
+// write-ahead log short.
+func openPool(dsn string, watched *files, writes bool) (*sql.DB, error) {
 	c, err := sqlite.NewConnector(dsn)
 	if err != nil {
 		return nil, err
 	}
-	return sql.OpenDB(preparingConnector{c, log}), nil
+	return sql.OpenDB(preparingConnector{c, watched, writes}), nil
 }
 
 type preparingConnector struct {
 	driver.Connector
-	log string
+	files  *files
+	writes bool
 }
 
 func (c preparingConnector) Connect(ctx context.Context) (driver.Conn, error) {
-	conn, err := c.Connector.Connect(ctx)
-	if err != nil {
+	// SQLite would make a database in the place of one that is gone.
+	if err := c.files.present(nil); err != nil {
 		return nil, err
 	}
-	prepared := &preparingConn{sqliteConn: conn.(sqliteConn), idle: map[string]driver.Stmt{}}
-	if c.log == "" {
+	conn, err := c.Connector.Connect(ctx)
+	if err != nil {
+		return nil, c.files.note(err)
+	}
+	prepared := &preparingConn{sqliteConn: conn.(sqliteConn), idle: map[string]driver.Stmt{}, files: c.files}
+	if !c.writes {
 		return prepared, nil
 	}
-	return &loggingConn{preparingConn: prepared, log: c.log, longest: maxLog}, nil
+	return &loggingConn{preparingConn: prepared, log: c.files.path + "-wal", longest: maxLog}, nil
 }
 
 // sqliteConn is what the driver's connections can do and database/sql uses. That
@@ -55,7 +60,8 @@ type sqliteConn interface {
 // any connection it is used by one goroutine at a time.
 type preparingConn struct {
 	sqliteConn
-	idle map[string]driver.Stmt
+	idle  map[string]driver.Stmt
+	files *files
 }
 
 // Prepare implements driver.Conn.
@@ -71,7 +77,7 @@ func (c *preparingConn) PrepareContext(ctx context.Context, query string) (drive
 	} else {
 		var err error
 		if stmt, err = c.sqliteConn.PrepareContext(ctx, query); err != nil {
-			return nil, err
+			return nil, c.files.note(err)
 		}
 	}
 	if !worthKeeping(query) {
@@ -129,6 +135,22 @@ type preparedStmt struct {
 	closed bool
 }
 
+// ExecContext implements driver.StmtExecContext.
+func (s *preparedStmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
+	result, err := s.sqliteStmt.ExecContext(ctx, args)
+	return result, s.conn.files.note(err)
+}
+
+// QueryContext implements driver.StmtQueryContext.
+func (s *preparedStmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
+	rows, err := s.sqliteStmt.QueryContext(ctx, args)
+	if err != nil {
+		return nil, s.conn.files.note(err)
+	}
+	return notingRows{rows, s.conn.files}, nil
+}
+
+// Close implements driver.Stmt.
 func (s *preparedStmt) Close() error {
 	if s.closed {
 		return nil

@@ -18,16 +18,27 @@ const readersTime = 250
 // loggingConn is a connection that writes. It keeps the log short.
 type loggingConn struct {
 	*preparingConn
-	log     string // its path
-	longest int64  // until the readers are waited for
+	log     string      // its path
+	info    os.FileInfo // of the log as this connection has it open; nil before the first transaction
+	longest int64       // until the readers are waited for
 }
 
 // BeginTx implements driver.ConnBeginTx.
 func (c *loggingConn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
+	if err := c.files.present(c.info); err != nil {
+		return nil, refusal(err)
+	}
 	if info, err := os.Stat(c.log); err == nil && info.Size() >= c.longest {
 		c.fold()
 	}
-	return c.preparingConn.BeginTx(ctx, opts)
+	tx, err := c.preparingConn.BeginTx(ctx, opts)
+	if err != nil {
+		return nil, c.files.note(err)
+	}
+	if c.info == nil {
+		c.info, _ = os.Stat(c.log) // known from the next one on, if not now
+	}
+	return checkedTx{tx, c}, nil
 }
 
 // fold brings the log into the file and cuts it off. If that fails, which harms

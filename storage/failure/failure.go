@@ -23,8 +23,9 @@ import (
 
 // How long a client is asked to wait.
 const (
-	retryAfter         = time.Second
-	retryAfterFullDisk = 30 * time.Second
+	retryAfter = time.Second
+	// retryAfterOperator is for what an operator has to mend: a full disk, damage.
+	retryAfterOperator = 30 * time.Second
 )
 
 // ErrRolledBack says that the database answered a commit by rolling back.
@@ -44,10 +45,10 @@ func Of(err error) error {
 		outcome = commit.Refused
 	} else if e, ok := errors.AsType[*pgconn.PgError](err); ok {
 		switch {
-		case !postgresAtFault(e.Code):
-			return err
 		case Clashed(err):
 			outcome = commit.Clashed
+		case !postgresAtFault(e.Code):
+			return err
 		case e.SeverityUnlocalized == "ERROR" && !strings.HasPrefix(e.Code, "08"):
 			outcome = commit.Refused
 		}
@@ -103,11 +104,14 @@ func lost(err error) bool {
 }
 
 func pause(err error) time.Duration {
-	if e, ok := errors.AsType[*sqlite.Error](err); ok && e.Code()&0xff == sqlitelib.SQLITE_FULL {
-		return retryAfterFullDisk
+	if e, ok := errors.AsType[*sqlite.Error](err); ok {
+		switch e.Code() & 0xff {
+		case sqlitelib.SQLITE_FULL, sqlitelib.SQLITE_CORRUPT, sqlitelib.SQLITE_NOTADB:
+			return retryAfterOperator
+		}
 	}
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == "53100" {
-		return retryAfterFullDisk
+		return retryAfterOperator
 	}
 	return retryAfter
 }
@@ -135,10 +139,20 @@ func Retry(ctx context.Context, f func() error) error {
 }
 
 // Clashed tells whether PostgreSQL rolled the transaction back for the sake of
-// another one. It says so in an answer, so the outcome is known.
+// another one, or because the tables have changed since a statement was prepared. It
+// says so in an answer, so the outcome is known.
 func Clashed(err error) bool {
 	e, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && (e.Code == "40001" || e.Code == "40P01") // serialization_failure, deadlock_detected
+	if !ok {
+		return false
+	}
+	switch e.Code {
+	case "40001", "40P01": // serialization_failure, deadlock_detected
+		return true
+	case "0A000": // not supported: that a plan changes what it answers
+		return e.Routine == "RevalidateCachedQuery"
+	}
+	return false
 }
 
 // LeftWaiting tells whether PostgreSQL ended a statement that waited longer than
