@@ -36,6 +36,7 @@ func newGate(cfg config.Config, records *record.Service, shared coordination, fi
 		},
 		Refused:  figures.Counter("syncline_rate_limited_total", "Requests, connections and operations over a limit, by whose it is (address or owner) and which.", "of", "limit"),
 		Exchange: shared.rates,
+		Refuse:   refuse,
 		Log:      log,
 	})
 }

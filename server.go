@@ -116,7 +116,7 @@ func serve(ctx context.Context, cfg config.Config, db *storage.DB, stderr *logqu
 	feeds := feed.New(records, shared.bus, cfg.FeedPollInterval, log)
 	lockService := locks.NewService(shared.locker, shared.bus, cfg.FeedPollInterval, log)
 	requests := newAccessLog(cfg, figures, log)
-	origins := crossorigin.New(cfg.AllowedOrigins, cfg.AllowedHeaders, log)
+	origins := crossorigin.New(crossorigin.GraphQL, cfg.AllowedOrigins, cfg.AllowedHeaders, log)
 	gate := newGate(cfg, records, shared, figures, log)
 	transports := newTransports(cfg, verifier, gate, requests, origins, memory)
 	api := graph.NewServer(graph.Config{
@@ -126,12 +126,13 @@ func serve(ctx context.Context, cfg config.Config, db *storage.DB, stderr *logqu
 	transports.Install(api)
 	state := health.New(checks(db, shared, certificates)...)
 
+	mux := routes(cfg, state, origins, gate, requests.Middleware(origins.Handler(shared.onlyOneDatabase(gate.Middleware(verifier.Middleware(api))))))
 	server := lifecycle.Server{
 		Listeners: []lifecycle.Listener{{
 			Name:        "clients",
 			Address:     cfg.ListenAddress,
 			Connections: lifecycle.Connections{Most: cfg.MaxConnections, Trusted: cfg.TrustedProxies.Trusts},
-			Handler:     cfg.TrustedProxies.Middleware(routes(cfg, state, origins, gate, requests.Middleware(origins.Handler(shared.onlyOneDatabase(gate.Middleware(verifier.Middleware(api))))))),
+			Handler:     cfg.TrustedProxies.Middleware(mux),
 		}},
 		Loops: []func(context.Context) error{feeds.Run, lockService.Run, gate.Run, shared.run, recovery.Run, sweeper.Run, func(ctx context.Context) error {
 			return shared.whileHintsAreLost(ctx, func() { feeds.PollSoon(); lockService.PollSoon() })
@@ -141,6 +142,10 @@ func serve(ctx context.Context, cfg config.Config, db *storage.DB, stderr *logqu
 		Drain:   transports.Shutdown,
 		Timeout: cfg.ShutdownTimeout,
 		Log:     log,
+	}
+	if cfg.BreezCompatibility {
+		calls := newBreez(cfg, records, feeds, lockService, shared, verifier, recovery.PublicKey, gate, memory.Output, figures, log)
+		serveBreez(&server, mux, shared.onlyOneDatabase(gate.Middleware(calls)), calls, cfg, log)
 	}
 	if certificates != nil {
 		server.Loops = append(server.Loops, func(ctx context.Context) error { certificates.Run(ctx); return nil })
@@ -160,7 +165,7 @@ func closeStore(store *records.Store, timeout time.Duration) {
 	store.Close(ctx)
 }
 
-func routes(cfg config.Config, state *health.Health, origins *crossorigin.Policy, gate *ratelimit.Gate, api http.Handler) http.Handler {
+func routes(cfg config.Config, state *health.Health, origins *crossorigin.Policy, gate *ratelimit.Gate, api http.Handler) *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", api)
 	mux.Handle("GET /schema.graphql", origins.Handler(gate.Middleware(pages.Schema(schema))))

@@ -51,6 +51,21 @@ func sharesOf(ctx context.Context, p Principal, signed bool) []budget.Share {
 	return append(shares, budget.Share{Name: network.String(), Part: 2})
 }
 
+// ReadBody reads the body, of at most limit bytes, of a request whose signature, if
+// it has one, stands in there: once there is memory for it and for what it becomes.
+// The caller releases the grant. The body is empty if there is none. Errors are of
+// type *Error.
+func (v *Verifier) ReadBody(w http.ResponseWriter, r *http.Request, limit int64) (io.ReadCloser, *budget.Grant, error) {
+	body, grant, err := v.readBody(w, r, limit, sharesOf(r.Context(), Principal{}, false))
+	if err != nil {
+		return nil, nil, asError(err)
+	}
+	if body == nil {
+		return http.NoBody, grant, nil
+	}
+	return body, grant, nil
+}
+
 // readBody reads a request's body once there is memory for it and for what it
 // becomes. The caller releases the grant. The body is nil if there is none.
 func (v *Verifier) readBody(w http.ResponseWriter, r *http.Request, limit int64, shares []budget.Share) (*body, *budget.Grant, error) {

@@ -7,7 +7,9 @@ package auth
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/x509"
+	"encoding/hex"
 
 	"syncline/auth/signing"
 )
@@ -20,6 +22,17 @@ type Principal struct {
 	// certificate is what the request was let in with, where certificates are
 	// asked for.
 	certificate *x509.Certificate
+}
+
+// CertificateHash is the beginning of the SHA-256 of the certificate that the request
+// was let in with, in hexadecimal, which tells certificates apart in logs; false if
+// none was asked for.
+func (p Principal) CertificateHash() (hash string, ok bool) {
+	if p.certificate == nil {
+		return "", false
+	}
+	sum := sha256.Sum256(p.certificate.Raw)
+	return hex.EncodeToString(sum[:6]), true
 }
 
 type contextKey struct{}

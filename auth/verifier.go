@@ -108,6 +108,23 @@ func (v *Verifier) Recheck(p Principal) error {
 	return v.opts.Certificates.recheck(p.certificate)
 }
 
+// Admit judges the certificate of a request whose signature is another protocol's,
+// by the value of its Authorization header, then has recoverKey say who signed it.
+// Errors are of type *Error, or recoverKey's.
+func (v *Verifier) Admit(ctx context.Context, authorization string, recoverKey func() (signing.PublicKey, error)) (Principal, error) {
+	var p Principal
+	var err error
+	if c := v.opts.Certificates; c != nil {
+		if p.certificate, err = c.check(authorization); err != nil {
+			return Principal{}, observe(ctx, Principal{}, err)
+		}
+	}
+	if p.Key, err = recoverKey(); err != nil {
+		return Principal{}, err
+	}
+	return p, observe(ctx, p, nil)
+}
+
 // message is what a signature over the request must cover, but for the digest
 // of a body.
 func (v *Verifier) message(tag signing.Tag, r *http.Request) (signing.Message, error) {

@@ -85,7 +85,7 @@ func newWhole(b *testing.B, store record.Store) *whole {
 	records := record.NewService(store, bus, log)
 	verifier := auth.NewVerifier(auth.Authorities{}, forgetful{}, auth.Options{Now: func() time.Time { return signedAt }})
 	requests := accesslog.New(log, func(string, string, time.Duration) {})
-	origins := crossorigin.New([]string{"*"}, nil, slog.New(slog.DiscardHandler))
+	origins := crossorigin.New(crossorigin.GraphQL, []string{"*"}, nil, slog.New(slog.DiscardHandler))
 	transports := transport.New(transport.Config{
 		Init: func(ctx context.Context, upgrade *http.Request, payload map[string]any) (context.Context, error) {
 			p, err := verifier.VerifyInit(ctx, upgrade, payload)

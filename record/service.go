@@ -169,6 +169,18 @@ func (s *Service) ChangesWithin(ctx context.Context, owner Owner, since Cursor, 
 	return newPage(since, snapshot), nil
 }
 
+// Live reads up to first live records, 1 to MaxPage, above a revision, and up to
+// maxBytes of their data, save that the first record always comes; more tells that
+// there are others. It is for clients that know of no deletes, epochs and floors.
+// Errors are *UnavailableError or the context's.
+func (s *Service) Live(ctx context.Context, owner Owner, above Revision, first, maxBytes int) (records []Record, more bool, err error) {
+	snapshot, err := s.store.Changes(ctx, owner, Span{After: above, FromStart: true, Limit: first, MaxBytes: maxBytes})
+	if err != nil {
+		return nil, false, err
+	}
+	return snapshot.Records, snapshot.More, nil
+}
+
 func newPage(since Cursor, s Snapshot) Page {
 	page := Page{Records: s.Records, HasMore: s.More, Head: s.Head, Cursors: make([]Cursor, len(s.Records))}
 	for i, r := range s.Records {

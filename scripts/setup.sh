@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 # What is not there yet: gcc for the race detector, servers that tests start for
 # themselves, a browser, systemd-analyze, an emulator for the tests of arithmetic
-# on arm64.
+# on arm64, the compiler of breez/sync.proto.
 missing=()
 command -v gcc >/dev/null || missing+=(gcc)
 [ -e /usr/include/stdlib.h ] || missing+=(libc6-dev)
@@ -16,6 +16,7 @@ command -v pgbouncer >/dev/null || [ -x /usr/sbin/pgbouncer ] || missing+=(pgbou
 command -v qemu-aarch64 >/dev/null || missing+=(qemu-user)
 command -v systemd-analyze >/dev/null || missing+=(systemd)
 command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || missing+=(chromium)
+command -v protoc >/dev/null || missing+=(protobuf-compiler)
 command -v curl >/dev/null || missing+=(curl)
 command -v zsh >/dev/null || missing+=(zsh)
 command -v fish >/dev/null || missing+=(fish)

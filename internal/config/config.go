@@ -93,6 +93,12 @@ type Config struct {
 	TombstoneRetention Retention `env:"TOMBSTONE_RETENTION" envDefault:"90d"`
 	MutationRetention  Retention `env:"MUTATION_RETENTION" envDefault:"30d"`
 
+	// BreezCompatibility serves the clients of Breez data-sync.
+	BreezCompatibility bool `env:"BREEZ_COMPATIBILITY" envDefault:"false"`
+	// GRPCListenAddress and GRPCWebListenAddress serve them alone.
+	GRPCListenAddress    string `env:"GRPC_LISTEN_ADDRESS"`
+	GRPCWebListenAddress string `env:"GRPC_WEB_LISTEN_ADDRESS"`
+
 	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT" envDefault:"20s"`
 	// DrainDelay is how long a stopping instance serves on while it is not ready.
 	DrainDelay   time.Duration `env:"DRAIN_DELAY"`
@@ -162,6 +168,8 @@ func (c Config) check() error {
 	for _, a := range []struct{ name, address string }{
 		{"LISTEN_ADDRESS", c.ListenAddress},
 		{"METRICS_LISTEN_ADDRESS", c.MetricsListenAddress},
+		{"GRPC_LISTEN_ADDRESS", c.GRPCListenAddress},
+		{"GRPC_WEB_LISTEN_ADDRESS", c.GRPCWebListenAddress},
 	} {
 		if _, _, err := net.SplitHostPort(a.address); a.address != "" && err != nil {
 			return fmt.Errorf("%s: %q is not host:port or :port", a.name, a.address)
@@ -252,6 +260,10 @@ func (c Config) checkRest() error {
 		return fmt.Errorf("REDIS_PREFIX: %q is not 1 to 64 letters, digits, dots, colons, - and _", c.RedisPrefix)
 	case c.DrainDelay > maxDrainDelay:
 		return fmt.Errorf("DRAIN_DELAY: must be at most %s", maxDrainDelay)
+	case !c.BreezCompatibility && c.GRPCListenAddress != "":
+		return errors.New("GRPC_LISTEN_ADDRESS: has no meaning without BREEZ_COMPATIBILITY=true")
+	case !c.BreezCompatibility && c.GRPCWebListenAddress != "":
+		return errors.New("GRPC_WEB_LISTEN_ADDRESS: has no meaning without BREEZ_COMPATIBILITY=true")
 	case c.NonceStrict && c.RedisURL == "":
 		return errors.New("NONCE_STRICT: has no meaning without REDIS_URL")
 	}

@@ -23,10 +23,28 @@ const maxAge = 7200
 // maxLogged bounds the headers that the log names.
 const maxLogged = 20
 
-// own are the request headers that Syncline's protocol needs.
-var own = []string{
-	"Accept", "Content-Type", "Authorization",
-	signing.HeaderContentDigest, signing.HeaderSignature, signing.HeaderSignatureInput,
+// Protocol names the headers that a protocol needs.
+type Protocol struct {
+	Request []string // that pages send
+	Answer  []string // that pages may read
+}
+
+// GraphQL is Syncline's own protocol.
+var GraphQL = Protocol{
+	Request: []string{
+		"Accept", "Content-Type", "Authorization",
+		signing.HeaderContentDigest, signing.HeaderSignature, signing.HeaderSignatureInput,
+	},
+	Answer: []string{"Retry-After", "X-Request-Id"},
+}
+
+// GRPCWeb is what gRPC-Web and Connect clients send and read.
+var GRPCWeb = Protocol{
+	Request: []string{
+		"Accept", "Content-Type", "Authorization", "User-Agent", "X-User-Agent", "X-Grpc-Web", "Grpc-Timeout",
+		"Connect-Protocol-Version", "Connect-Timeout-Ms", "Connect-Accept-Encoding", "Connect-Content-Encoding",
+	},
+	Answer: []string{"Grpc-Status", "Grpc-Message", "Grpc-Status-Details-Bin"},
 }
 
 // Policy is what pages of other origins may do.
@@ -39,7 +57,7 @@ type Policy struct {
 	logged map[string]bool // headers whose refusal is in the log
 }
 
-// New allows the origins listed; "*" allows all, and an empty list none. headers
+// New is a policy for one protocol that allows the origins listed; "*" allows all, and an empty list none. headers
 // are the names of request headers that pages may send beside those of the
 // protocol; "*" allows all. What is refused for its headers is logged, each
 // header once.
@@ -47,12 +65,12 @@ type Policy struct {
 // Pages of origins that are named, not of "*", may send cookies: the service has
 // none, but a proxy before it may ask for its own. With them a page can still do
 // only what it can sign.
-func New(origins, headers []string, log *slog.Logger) *Policy {
+func New(protocol Protocol, origins, headers []string, log *slog.Logger) *Policy {
 	options := cors.Options{
 		AllowedOrigins:   origins,
 		AllowedMethods:   []string{http.MethodGet, http.MethodPost},
-		AllowedHeaders:   slices.Concat(own, headers),
-		ExposedHeaders:   []string{"Retry-After", "X-Request-Id"},
+		AllowedHeaders:   slices.Concat(protocol.Request, headers),
+		ExposedHeaders:   protocol.Answer,
 		AllowCredentials: !slices.Contains(origins, "*"),
 		MaxAge:           maxAge,
 	}

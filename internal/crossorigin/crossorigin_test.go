@@ -25,8 +25,8 @@ func preflight(policy *crossorigin.Policy, origin string, headers ...string) *ht
 }
 
 func TestPreflight(t *testing.T) {
-	listed := crossorigin.New([]string{"https://app.example"}, []string{"Traceparent", "X-App"}, silent)
-	all := crossorigin.New([]string{"*"}, []string{"*"}, silent)
+	listed := crossorigin.New(crossorigin.GraphQL, []string{"https://app.example"}, []string{"Traceparent", "X-App"}, silent)
+	all := crossorigin.New(crossorigin.GraphQL, []string{"*"}, []string{"*"}, silent)
 	for _, test := range []struct {
 		policy      *crossorigin.Policy
 		origin      string
@@ -60,7 +60,7 @@ func TestPreflight(t *testing.T) {
 // Who looks at the answer, or into the log, learns what is missing.
 func TestARefusedPreflightTellsWhy(t *testing.T) {
 	var log strings.Builder
-	policy := crossorigin.New([]string{"https://app.example"}, []string{"Traceparent"}, slog.New(slog.NewTextHandler(&log, nil)))
+	policy := crossorigin.New(crossorigin.GraphQL, []string{"https://app.example"}, []string{"Traceparent"}, slog.New(slog.NewTextHandler(&log, nil)))
 	for _, test := range []struct{ origin, headers, want string }{
 		{"https://app.example", "content-type,traceparent,x-other", `header \"x-other\" here: see ALLOWED_HEADERS`},
 		{"https://app.example", "x-other", `header \"x-other\" here: see ALLOWED_HEADERS`},
@@ -86,14 +86,14 @@ func TestAnswersShowRequestIDs(t *testing.T) {
 	r := httptest.NewRequest(http.MethodPost, "/graphql", nil)
 	r.Header.Set("Origin", "https://anywhere.example")
 	w := httptest.NewRecorder()
-	crossorigin.New([]string{"*"}, nil, silent).Handler(http.NotFoundHandler()).ServeHTTP(w, r)
+	crossorigin.New(crossorigin.GraphQL, []string{"*"}, nil, silent).Handler(http.NotFoundHandler()).ServeHTTP(w, r)
 	if got := strings.ToLower(w.Header().Get("Access-Control-Expose-Headers")); got != "retry-after, x-request-id" {
 		t.Errorf("exposed headers %q", got)
 	}
 }
 
 func TestSockets(t *testing.T) {
-	listed, all, none := crossorigin.New([]string{"https://app.example"}, nil, silent), crossorigin.New([]string{"*"}, nil, silent), crossorigin.New(nil, nil, silent)
+	listed, all, none := crossorigin.New(crossorigin.GraphQL, []string{"https://app.example"}, nil, silent), crossorigin.New(crossorigin.GraphQL, []string{"*"}, nil, silent), crossorigin.New(crossorigin.GraphQL, nil, nil, silent)
 	for _, test := range []struct {
 		policy  *crossorigin.Policy
 		origin  string

@@ -3,6 +3,7 @@
 package lifecycle
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,6 +26,10 @@ const (
 	// is the longest. What idles gives way to what comes, so that it costs nobody.
 	idleTimeout    = 65 * time.Minute
 	maxHeaderBytes = 32 << 10
+	maxStreams     = 100 // of an HTTP/2 connection
+	// What an HTTP/2 peer is asked for, and given, to show that it is there.
+	pingAfter   = 10 * time.Second
+	pingTimeout = 5 * time.Second
 )
 
 // Listener is an address and what it serves.
@@ -32,6 +37,11 @@ type Listener struct {
 	Name    string // for the log
 	Address string // host:port or :port
 	Handler http.Handler
+	// HTTP2 serves HTTP/2 beside HTTP/1.1, without encryption (h2c, with prior
+	// knowledge): what gRPC needs.
+	HTTP2 bool
+	// MaxStreams bounds the requests at once of an HTTP/2 connection; 100 if zero.
+	MaxStreams int
 	// Connections bounds those that are open; none if zero.
 	Connections Connections
 }
@@ -133,6 +143,8 @@ func (s *Server) listen(ctx context.Context) ([]*server, error) {
 			WriteTimeout:      writeTimeout,
 			IdleTimeout:       idleTimeout,
 			MaxHeaderBytes:    maxHeaderBytes,
+			Protocols:         l.protocols(),
+			HTTP2:             l.http2(),
 			ErrorLog:          slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
 		}})
 	}
@@ -166,6 +178,27 @@ func (s *Server) lastRequests(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// protocols are those that the listener serves.
+func (l Listener) protocols() *http.Protocols {
+	p := new(http.Protocols)
+	p.SetHTTP1(true)
+	p.SetUnencryptedHTTP2(l.HTTP2)
+	return p
+}
+
+// http2 bounds what an HTTP/2 connection may take. A peer that says nothing for
+// pingAfter is asked whether it is there, and is taken for gone after pingTimeout.
+func (l Listener) http2() *http.HTTP2Config {
+	return &http.HTTP2Config{
+		MaxConcurrentStreams:          cmp.Or(l.MaxStreams, maxStreams),
+		MaxReceiveBufferPerConnection: 256 << 10,
+		MaxReceiveBufferPerStream:     64 << 10,
+		SendPingTimeout:               pingAfter,
+		PingTimeout:                   pingTimeout,
+		WriteByteTimeout:              writeTimeout,
+	}
 }
 
 func (s *Server) drain(servers []*server) {

@@ -37,6 +37,9 @@ type Options struct {
 	// Refused is told of each refusal: whose limit it was ("address" or "owner"),
 	// and which. Nil: nobody is.
 	Refused func(whose, limit string)
+	// Refuse answers a request that is refused; nil: the error itself does, as the
+	// GraphQL API answers.
+	Refuse func(w http.ResponseWriter, r *http.Request, err *auth.Error)
 	// Exchange shares limits with other instances. Nil: each has its own.
 	Exchange Exchange
 	Log      *slog.Logger
@@ -61,6 +64,9 @@ func New(limits Limits, options Options) *Gate {
 	}
 	if options.Refused == nil {
 		options.Refused = func(string, string) {}
+	}
+	if options.Refuse == nil {
+		options.Refuse = func(w http.ResponseWriter, r *http.Request, err *auth.Error) { err.ServeHTTP(w, r) }
 	}
 	g := &Gate{
 		addresses: newTable("address", addressBounds(limits), options.Now),
@@ -106,7 +112,7 @@ func (g *Gate) Middleware(next http.Handler) http.Handler {
 		}
 		if err := v.enter(); err != nil {
 			g.hintAtProxy(r)
-			err.ServeHTTP(w, r)
+			g.options.Refuse(w, r, err)
 			return
 		}
 		c := count(w, r, v)

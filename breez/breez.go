@@ -1,0 +1,147 @@
+// Package breez serves the clients of Breez data-sync, unchanged: their gRPC,
+// gRPC-Web and Connect calls become the same writes, feeds and locks as those of
+// the GraphQL API. It has no rules of its own about records and locks, save two:
+// a record that is absent or deleted is created whatever revision is sent, and
+// tombstones are left out. Clients that are in use need both.
+//
+// A call carries its signature in its message. The key recovered from it is the
+// owner, the same as over GraphQL; signatures.go says what is signed.
+package breez
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"connectrpc.com/connect"
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"syncline/auth"
+	"syncline/auth/signing"
+	"syncline/breez/syncpb/syncpbconnect"
+	"syncline/feed"
+	"syncline/internal/budget"
+	"syncline/locks"
+	"syncline/pubsub"
+	"syncline/record"
+)
+
+// Prefix is that of the paths of all calls.
+const Prefix = "/" + syncpbconnect.SyncerName + "/"
+
+// maxMessageBytes bounds a message, also once it is decompressed.
+const maxMessageBytes = 262_144
+
+// Verifier reads what has a signature within, and judges certificates.
+// *auth.Verifier is one.
+type Verifier interface {
+	ReadBody(w http.ResponseWriter, r *http.Request, limit int64) (io.ReadCloser, *budget.Grant, error)
+	Admit(ctx context.Context, authorization string, recoverKey func() (signing.PublicKey, error)) (auth.Principal, error)
+	Recheck(p auth.Principal) error
+}
+
+// Limiter keeps the limits of owners and addresses. Errors are of type *auth.Error.
+type Limiter interface {
+	Admit(ctx context.Context) error
+	Charge(ctx context.Context, kind ast.Operation, cost int) error
+}
+
+// Config is what a Service stands on.
+type Config struct {
+	Records  *record.Service
+	Feed     *feed.Feed
+	Locks    *locks.Service
+	Bus      pubsub.Bus // tells streams of all instances that there is more to pull
+	Verifier Verifier
+	Recover  signing.Recoverer
+	Limiter  Limiter
+	Output   *budget.Pool // memory for answers
+	// MaxAge is when a stream is ended, so that its client signs anew.
+	MaxAge time.Duration
+	// RecheckInterval is how often the certificate of a stream is judged again. Default 1 min.
+	RecheckInterval time.Duration
+	Log             *slog.Logger
+	// Observe is told of each call: its name, outcome ("ok" or a status code) and duration.
+	Observe func(call, outcome string, took time.Duration)
+	// Now is the clock; time.Now if nil.
+	Now func() time.Time
+}
+
+// Service is an http.Handler for the paths below Prefix. It is safe for
+// concurrent use.
+type Service struct {
+	Config
+	calls http.Handler
+
+	draining  chan struct{}
+	drainOnce sync.Once
+	streams   streams
+}
+
+// New makes a Service.
+func New(config Config) *Service {
+	if config.Now == nil {
+		config.Now = time.Now
+	}
+	if config.RecheckInterval == 0 {
+		config.RecheckInterval = time.Minute
+	}
+	s := &Service{Config: config, draining: make(chan struct{})}
+	_, s.calls = syncpbconnect.NewSyncerHandler(s, connect.WithReadMaxBytes(maxMessageBytes))
+	return s
+}
+
+// Shutdown ends all streams, each with UNAVAILABLE, so that their clients come
+// back elsewhere. It waits until they have ended or ctx has.
+func (s *Service) Shutdown(ctx context.Context) error {
+	s.drainOnce.Do(func() { close(s.draining) })
+	return s.streams.wait(ctx)
+}
+
+// Streams is how many calls of ListenChanges are open.
+func (s *Service) Streams() int { return s.streams.count() }
+
+// streams counts what is open.
+type streams struct {
+	mu    sync.Mutex
+	open  int
+	empty chan struct{} // closed when open is 0; nil while nobody waits
+}
+
+func (s *streams) add(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open += n
+	if s.open == 0 && s.empty != nil {
+		close(s.empty)
+		s.empty = nil
+	}
+}
+
+func (s *streams) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.open
+}
+
+func (s *streams) wait(ctx context.Context) error {
+	s.mu.Lock()
+	if s.open == 0 {
+		s.mu.Unlock()
+		return nil
+	}
+	if s.empty == nil {
+		s.empty = make(chan struct{})
+	}
+	empty := s.empty
+	s.mu.Unlock()
+	select {
+	case <-empty:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,346 @@
+package breez_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"connectrpc.com/connect"
+
+	"syncline/breez/syncpb"
+	"syncline/client"
+	"syncline/internal/testservers"
+)
+
+func containsFold(s, part string) bool {
+	return strings.Contains(strings.ToLower(s), strings.ToLower(part))
+}
+
+const (
+	phone  = "4f0ff2f8-5dd0-4ff4-9f8a-7a3e5c7e2e66"
+	laptop = "8a0d9a0e-62a8-4a05-a6a6-d3a2f4a8d6b1"
+)
+
+// deployments are ways to run the service; each answers the address of each of two devices.
+var deployments = map[string]func(t *testing.T) [2]*testservers.Syncline{
+	"SQLite": func(t *testing.T) [2]*testservers.Syncline {
+		server := testservers.StartSyncline(t, switchedOn)
+		return [2]*testservers.Syncline{server, server}
+	},
+	"PostgreSQL and Redis": func(t *testing.T) [2]*testservers.Syncline {
+		database := "DATABASE_URL=" + testservers.StartPostgres(t).NewURL(t)
+		redis := "REDIS_URL=" + testservers.StartRedis(t).URL()
+		return [2]*testservers.Syncline{
+			testservers.StartSyncline(t, switchedOn, database, redis),
+			testservers.StartSyncline(t, switchedOn, database, redis),
+		}
+	},
+}
+
+func TestDevices(t *testing.T) {
+	t.Parallel()
+	for name, start := range deployments {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			servers := start(t)
+			for _, p := range protocols {
+				t.Run(p.name, func(t *testing.T) {
+					t.Parallel()
+					u := newUser(t)
+					one := device{t, u, p.client(t, servers[0].Address), "one"}
+					two := device{t, u, p.client(t, servers[1].Address), "two"}
+					testRecords(t, u, one, two, servers[1])
+					testLocks(t, one, two)
+				})
+			}
+		})
+	}
+}
+
+func testRecords(t *testing.T, u user, one, two device, server *testservers.Syncline) {
+	heard := two.listen()
+	first := one.set("a", []byte("hello"), 0)
+	heard.next("one")
+	if got := two.list(0); len(got) != 1 || got[0].GetId() != "a" || string(got[0].GetData()) != "hello" || got[0].GetRevision() != first || got[0].GetSchemaVersion() != "1" {
+		t.Fatalf("%v", got)
+	}
+	second := two.set("a", nil, first) // data may be empty
+	heard.next("two")
+	reply, err := one.trySet(t.Context(), &syncpb.Record{Id: "a", Data: []byte("late"), Revision: first})
+	if err != nil || reply.GetStatus() != syncpb.SetRecordStatus_CONFLICT || reply.GetNewRevision() != 0 {
+		t.Fatalf("%v, %v: want a conflict", reply, err)
+	}
+	if got := one.list(first); len(got) != 1 || got[0].GetRevision() != second || len(got[0].GetData()) != 0 {
+		t.Fatalf("%v", got)
+	}
+	if got := one.list(second); len(got) != 0 {
+		t.Fatalf("%v after the newest", got)
+	}
+	if got := one.list(1 << 60); len(got) != 0 {
+		t.Fatalf("%v ahead of the newest", got)
+	}
+
+	// What other clients of the same key do is seen, too, and theirs sees this.
+	api := u.graphQL(t, server)
+	if _, err := api.Set(t.Context(), "b", []byte("by GraphQL"), 0); err != nil {
+		t.Fatal(err)
+	}
+	heard.next("")
+	if r, err := api.Get(t.Context(), "a"); err != nil || int64(r.Revision) != int64(second) {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	if _, err := api.Delete(t.Context(), "b", mustGet(t, api, "b").Revision); err != nil {
+		t.Fatal(err)
+	}
+	heard.next("")
+	if got := one.list(second); len(got) != 0 {
+		t.Fatalf("%v: a tombstone stops these clients", got)
+	}
+	// Older SDKs send a revision whatever they know.
+	one.set("b", []byte("again"), 77)
+	heard.next("one")
+	one.set("never there", nil, 1<<63)
+	heard.next("one")
+}
+
+func mustGet(t *testing.T, c *client.Client, id string) client.Record {
+	t.Helper()
+	r, err := c.Get(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func testLocks(t *testing.T, one, two device) {
+	mine := &syncpb.SetLockRequest{LockName: "sync", InstanceId: phone, Acquire: true, Exclusive: true}
+	others := &syncpb.SetLockRequest{LockName: "sync", InstanceId: laptop, Acquire: true}
+	if one.locked("sync") {
+		t.Fatal("held before")
+	}
+	if err := one.setLock(mine); err != nil {
+		t.Fatal(err)
+	}
+	mine.InstanceId = "URN:UUID:" + strings.ToUpper(phone) // the same device
+	if err := one.setLock(mine); err != nil {
+		t.Fatal(err)
+	}
+	if !one.locked("sync") || !two.locked("sync") {
+		t.Fatal("not held")
+	}
+	mustFail(t, two.setLock(others), connect.CodeFailedPrecondition, "lock held by another instance")
+	release := &syncpb.SetLockRequest{LockName: "sync", InstanceId: strings.ReplaceAll(phone, "-", "")}
+	for range 2 { // released, and not held any more
+		if err := one.setLock(release); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if two.locked("sync") {
+		t.Fatal("held after the release")
+	}
+	// Two share it.
+	if err := two.setLock(others); err != nil {
+		t.Fatal(err)
+	}
+	mine.Exclusive = false
+	if err := one.setLock(mine); err != nil {
+		t.Fatal(err)
+	}
+	mine.Exclusive = true
+	mustFail(t, one.setLock(mine), connect.CodeFailedPrecondition, "lock held by another instance")
+}
+
+// A client that pulls once for each notification gets everything, though no reply
+// has all of it.
+func TestPullingByNotifications(t *testing.T) {
+	t.Parallel()
+	server := testservers.StartSyncline(t, switchedOn, "RATE_LIMITS=off")
+	for name, test := range map[string]struct{ records, bytes int }{
+		"many":  {2500, 10},
+		"large": {70, 64 << 10},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			u := newUser(t)
+			api := u.graphQL(t, server)
+			var batch []client.Write
+			for i := range test.records {
+				batch = append(batch, client.Write{ID: fmt.Sprint(i), Data: bytes.Repeat([]byte{byte(i)}, test.bytes)})
+				if len(batch) == min(100, 600_000/test.bytes) || i == test.records-1 {
+					if _, err := api.Write(t.Context(), batch); err != nil {
+						t.Fatal(err)
+					}
+					batch = nil
+				}
+			}
+			d := device{t, u, protocols[0].client(t, server.Address), ""}
+			heard := d.open()
+			got, since := make(map[string]bool), uint64(0)
+			for len(got) < test.records {
+				heard.next("")
+				for _, r := range d.list(since) {
+					since = r.GetRevision()
+					got[r.GetId()] = len(r.GetData()) == test.bytes
+				}
+			}
+			for id, whole := range got {
+				if !whole {
+					t.Errorf("%s is not whole", id)
+				}
+			}
+		})
+	}
+}
+
+// Writers that come at the same time are all served.
+func TestWritersAtOnce(t *testing.T) {
+	t.Parallel()
+	server := testservers.StartSyncline(t, switchedOn)
+	u := newUser(t)
+	var group sync.WaitGroup
+	for n := range 16 {
+		d := device{t, u, protocols[n%len(protocols)].client(t, server.Address), ""}
+		group.Go(func() {
+			revision := uint64(0)
+			for i := range 20 {
+				reply, err := d.trySet(t.Context(), &syncpb.Record{Id: fmt.Sprint(n), Data: fmt.Append(nil, i), Revision: revision})
+				if err != nil || reply.GetStatus() != syncpb.SetRecordStatus_SUCCESS {
+					t.Errorf("%v, %v", reply, err)
+					return
+				}
+				revision = reply.GetNewRevision()
+			}
+		})
+	}
+	group.Wait()
+}
+
+// A server that goes away tells all who listen so at once.
+func TestDrainEndsStreams(t *testing.T) {
+	t.Parallel()
+	server := testservers.StartSyncline(t, switchedOn)
+	var streams []stream
+	for i := range 100 {
+		d := device{t, newUser(t), protocols[i%len(protocols)].client(t, server.Address), ""}
+		streams = append(streams, d.listen())
+	}
+	if err := server.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range streams {
+		if s.Receive() || connect.CodeOf(s.Err()) != connect.CodeUnavailable {
+			t.Fatalf("ended by %v", s.Err())
+		}
+	}
+	if err := server.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestOldStreamsEnd(t *testing.T) {
+	t.Parallel()
+	server := testservers.StartSyncline(t, switchedOn, "CONNECTION_MAX_AGE=1s")
+	s := device{t, newUser(t), protocols[0].client(t, server.Address), ""}.listen()
+	if s.Receive() || connect.CodeOf(s.Err()) != connect.CodeUnavailable {
+		t.Fatalf("ended by %v", s.Err())
+	}
+}
+
+// Unless it is asked for, there is nothing.
+func TestOff(t *testing.T) {
+	t.Parallel()
+	off, on := testservers.StartSyncline(t), testservers.StartSyncline(t, switchedOn)
+	status := func(method, address, path string) (int, string) {
+		request, err := http.NewRequestWithContext(t.Context(), method, "http://"+address+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Content-Type", "application/grpc-web+proto")
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		body, err := io.ReadAll(response.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return response.StatusCode, string(body)
+	}
+	for _, path := range []string{"/sync.Syncer/ListChanges", "/health"} {
+		if code, _ := status(http.MethodPost, off.Address, path); code != http.StatusNotFound {
+			t.Errorf("%s answers %d", path, code)
+		}
+	}
+	if code, _ := status(http.MethodGet, off.Address, "/health"); code != http.StatusNotFound {
+		t.Errorf("/health answers %d", code)
+	}
+	if code, body := status(http.MethodGet, on.Address, "/health"); code != http.StatusOK || body != "OK" {
+		t.Errorf("/health answers %d %q", code, body)
+	}
+	if _, stderr, err := testservers.Run(t, []string{"GRPC_LISTEN_ADDRESS=:1"}, "serve"); err == nil || !strings.Contains(stderr, "BREEZ_COMPATIBILITY") {
+		t.Errorf("%v, %s", err, stderr)
+	}
+}
+
+// Listeners of their own serve the calls alone, gRPC's a few at a time for each
+// connection.
+func TestOwnListeners(t *testing.T) {
+	t.Parallel()
+	grpc, web := testservers.FreeAddress(t), testservers.FreeAddress(t)
+	testservers.StartSyncline(t, switchedOn, "GRPC_LISTEN_ADDRESS="+grpc, "GRPC_WEB_LISTEN_ADDRESS="+web)
+	u := newUser(t)
+	device{t, u, protocols[2].client(t, web), ""}.set("a", nil, 0)
+	strict := protocols[0]
+	strict.strict = true
+	d := device{t, u, strict.client(t, grpc), ""}
+	if got := d.list(0); len(got) != 1 {
+		t.Fatalf("%v", got)
+	}
+	response, err := http.Post("http://"+web+"/graphql", "application/json", strings.NewReader("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	if response.StatusCode != http.StatusNotFound {
+		t.Errorf("GraphQL answers %d there", response.StatusCode)
+	}
+	for range 5 {
+		d.listen()
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if _, err := d.client.ListChanges(ctx, connect.NewRequest(listRequest(u, 0, d.now()))); !errors.Is(err, context.DeadlineExceeded) && connect.CodeOf(err) != connect.CodeDeadlineExceeded {
+		t.Errorf("a sixth call on the connection: %v", err)
+	}
+}
+
+// A stream that has nothing to tell for long is still there.
+func TestIdleStream(t *testing.T) {
+	t.Parallel()
+	if !verify {
+		t.Skip("make verify runs it: it waits for longer than every time limit of requests, 150 s")
+	}
+	server := testservers.StartSyncline(t, switchedOn)
+	for _, p := range protocols {
+		t.Run(p.name, func(t *testing.T) {
+			t.Parallel()
+			u := newUser(t)
+			heard := device{t, u, p.client(t, server.Address), ""}.listen()
+			select {
+			case <-time.After(155 * time.Second):
+			case <-t.Context().Done():
+			}
+			device{t, u, protocols[0].client(t, server.Address), "late"}.set("a", nil, 0)
+			heard.next("late")
+		})
+	}
+}

@@ -1,0 +1,181 @@
+package breez
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"connectrpc.com/connect"
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"syncline/auth"
+	"syncline/breez/syncpb"
+	"syncline/feed"
+	"syncline/pubsub"
+	"syncline/record"
+)
+
+// sendTimeout is how long a client may take nothing of what its stream has for it.
+const sendTimeout = 30 * time.Second
+
+// ListenChanges implements syncpbconnect.SyncerHandler. It tells once that the
+// subscription stands, for clients begin their first pull by it, and then of each
+// change, by anybody. It ends with an error always: some clients do not come back
+// after OK.
+func (s *Service) ListenChanges(ctx context.Context, request *connect.Request[syncpb.ListenChangesRequest], stream *connect.ServerStream[syncpb.Notification]) error {
+	in := request.Msg
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // gives back the place that Charge took
+	ctx, p, err := s.verify(ctx, request.Header(), in, listenChangesText(in), ast.Subscription, visitCost)
+	if err != nil {
+		return s.fail(ctx, err)
+	}
+	s.streams.add(1)
+	defer s.streams.add(-1)
+	callOf(ctx).untimed()
+	l, err := s.listen(ctx, p, stream)
+	if err != nil {
+		return s.fail(ctx, err)
+	}
+	defer l.close()
+	return s.fail(ctx, l.run(ctx))
+}
+
+// listener is one stream.
+type listener struct {
+	service   *Service
+	principal auth.Principal
+	stream    *connect.ServerStream[syncpb.Notification]
+	changes   *feed.Follower
+	pulls     pubsub.Subscription
+	woken     chan struct{} // holds one word that changes or pulls have something
+}
+
+func (s *Service) listen(ctx context.Context, p auth.Principal, stream *connect.ServerStream[syncpb.Notification]) (*listener, error) {
+	owner := record.Owner(p.Key)
+	pulls, err := s.Bus.Subscribe(ctx, owner, pullTopic)
+	if err != nil {
+		return nil, err
+	}
+	changes, err := s.Feed.Follow(ctx, owner, nil)
+	if err != nil {
+		pulls.Close()
+		return nil, err
+	}
+	l := &listener{service: s, principal: p, stream: stream, changes: changes, pulls: pulls, woken: make(chan struct{}, 1)}
+	changes.Notify(l.wake)
+	pulls.Notify(l.wake)
+	return l, nil
+}
+
+func (l *listener) wake() {
+	select {
+	case l.woken <- struct{}{}:
+	default:
+	}
+}
+
+func (l *listener) close() {
+	l.changes.Close()
+	l.pulls.Close()
+}
+
+var (
+	errDraining = connect.NewError(connect.CodeUnavailable, errors.New("the server is going away: listen again"))
+	errMaxAge   = connect.NewError(connect.CodeUnavailable, errors.New("the stream has become old: listen again"))
+	errEnded    = connect.NewError(connect.CodeUnavailable, errors.New("the stream has ended: listen again"))
+)
+
+// run tells of changes until the stream ends, and answers why it did.
+func (l *listener) run(ctx context.Context) error {
+	old := time.NewTimer(l.service.MaxAge)
+	defer old.Stop()
+	recheck := time.NewTicker(l.service.RecheckInterval)
+	defer recheck.Stop()
+	for {
+		select { // before anything else
+		case <-l.service.draining:
+			return errDraining
+		default:
+		}
+		if err := l.tell(ctx); err != nil {
+			return err
+		}
+		select {
+		case <-l.woken:
+		case <-l.service.draining:
+		case <-old.C:
+			return errMaxAge
+		case <-recheck.C:
+			if err := l.service.Verifier.Recheck(l.principal); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// tell sends what is there to tell. Changes that wait may share a notification if
+// the same device made them.
+func (l *listener) tell(ctx context.Context) error {
+	var waiting *syncpb.Notification
+	send := func() error {
+		if waiting == nil {
+			return nil
+		}
+		next := waiting
+		waiting = nil
+		return l.send(ctx, next)
+	}
+	for {
+		event, ok, err := l.changes.Poll(ctx)
+		switch {
+		case errors.Is(err, feed.ErrClosed):
+			return errEnded
+		case err != nil:
+			return err
+		case !ok:
+			if err := send(); err != nil {
+				return err
+			}
+			return l.tellToPull(ctx)
+		}
+		next := notificationOf(event)
+		if waiting != nil && waiting.GetClientId() != next.GetClientId() {
+			if err := send(); err != nil {
+				return err
+			}
+		}
+		waiting = next
+	}
+}
+
+// notificationOf has no device for the event that the subscription stands.
+func notificationOf(event feed.Event) *syncpb.Notification {
+	if event.Record == nil || event.Record.ClientID == "" {
+		return &syncpb.Notification{}
+	}
+	return &syncpb.Notification{ClientId: &event.Record.ClientID}
+}
+
+// tellToPull tells, if somebody asked for it, that there is more to pull.
+func (l *listener) tellToPull(ctx context.Context) error {
+	select {
+	case _, open := <-l.pulls.Hints():
+		if !open {
+			return errEnded
+		}
+		return l.send(ctx, &syncpb.Notification{})
+	default:
+		return nil
+	}
+}
+
+// send sends a notification. A client that takes nothing is cut off: it comes back
+// and is told to pull.
+func (l *listener) send(ctx context.Context, n *syncpb.Notification) error {
+	sent := callOf(ctx).within(sendTimeout)
+	defer sent()
+	return l.stream.Send(n)
+}

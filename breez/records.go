@@ -1,0 +1,160 @@
+package breez
+
+import (
+	"context"
+
+	"connectrpc.com/connect"
+	"github.com/vektah/gqlparser/v2/ast"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+
+	"syncline/auth"
+	"syncline/breez/syncpb"
+	"syncline/internal/input"
+	"syncline/pubsub"
+	"syncline/record"
+)
+
+const (
+	// maxChanges and maxReplyBytes bound a reply of ListChanges. A larger one stops
+	// the clients for good.
+	maxChanges    = record.MaxPage
+	maxReplyBytes = 4_000_000
+
+	// What calls cost of the limits, as the same would over GraphQL.
+	writeCost = 86
+	pageCost  = 11_100
+	visitCost = 10
+)
+
+// SetRecord implements syncpbconnect.SyncerHandler.
+func (s *Service) SetRecord(ctx context.Context, request *connect.Request[syncpb.SetRecordRequest]) (*connect.Response[syncpb.SetRecordReply], error) {
+	in := request.Msg
+	if err := checkRecord(in.GetRecord()); err != nil {
+		return nil, s.fail(ctx, err)
+	}
+	ctx, p, err := s.verify(ctx, request.Header(), in, setRecordText(in), ast.Mutation, writeCost)
+	if err != nil {
+		return nil, s.fail(ctx, err)
+	}
+	reply, err := s.set(ctx, record.Owner(p.Key), in)
+	if err != nil {
+		return nil, s.fail(ctx, err)
+	}
+	return connect.NewResponse(reply), nil
+}
+
+func checkRecord(r *syncpb.Record) error {
+	switch {
+	case r == nil:
+		return invalid("record must not be empty")
+	case len(r.GetId()) > record.MaxIDBytes:
+		return invalid("record id exceeds maximum length of %d", record.MaxIDBytes)
+	case len(r.GetData()) > record.MaxDataBytes:
+		return invalid("record data exceeds maximum size of %d bytes", record.MaxDataBytes)
+	case len(r.GetSchemaVersion()) > record.MaxSchemaVersionBytes:
+		return invalid("schema version exceeds maximum length of %d", record.MaxSchemaVersionBytes)
+	}
+	return nil
+}
+
+// set writes a record that was seen at a revision; if it turns out to be absent or
+// deleted, at any.
+func (s *Service) set(ctx context.Context, owner record.Owner, in *syncpb.SetRecordRequest) (*syncpb.SetRecordReply, error) {
+	r := in.GetRecord()
+	write := record.Write{
+		ID:            r.GetId(),
+		Data:          r.GetData(),
+		SchemaVersion: r.GetSchemaVersion(),
+		Revision:      record.Revision(min(r.GetRevision(), uint64(record.MaxRevision))),
+	}
+	result, err := s.write(ctx, owner, write, clientID(in))
+	if err == nil && result.Status == record.Conflict && !isLive(result.Record) && write.Revision != 0 {
+		write.Revision = 0 // which a record that became live meanwhile refuses
+		result, err = s.write(ctx, owner, write, clientID(in))
+	}
+	switch {
+	case err != nil:
+		return nil, err
+	case result.Status == record.Conflict:
+		return &syncpb.SetRecordReply{Status: syncpb.SetRecordStatus_CONFLICT}, nil
+	}
+	return &syncpb.SetRecordReply{Status: syncpb.SetRecordStatus_SUCCESS, NewRevision: uint64(result.NewRevision)}, nil
+}
+
+func (s *Service) write(ctx context.Context, owner record.Owner, write record.Write, client *string) (record.WriteResult, error) {
+	result, err := s.Records.Write(ctx, owner, record.Request{Kind: record.KindSet, Writes: []record.Write{write}, ClientID: client})
+	if err != nil {
+		return record.WriteResult{}, err
+	}
+	return result.Results[0], nil
+}
+
+func isLive(r *record.Record) bool { return r != nil && !r.Deleted }
+
+// clientID is what the writer's device calls itself, if it is a name that can be kept.
+func clientID(in *syncpb.SetRecordRequest) *string {
+	if in.ClientId == nil || input.Text("client_id", in.GetClientId(), 1, record.MaxClientIDBytes) != nil {
+		return nil
+	}
+	return in.ClientId
+}
+
+// ListChanges implements syncpbconnect.SyncerHandler. If the reply leaves something
+// out, the owner's streams are told afterwards: the clients do not page, they pull
+// again when something has changed.
+func (s *Service) ListChanges(ctx context.Context, request *connect.Request[syncpb.ListChangesRequest]) (*connect.Response[syncpb.ListChangesReply], error) {
+	in := request.Msg
+	ctx, p, err := s.verify(ctx, request.Header(), in, listChangesText(in), ast.Query, pageCost)
+	if err != nil {
+		return nil, s.fail(ctx, err)
+	}
+	// What is read, and its encoded form.
+	grant, err := s.Output.Acquire(ctx, 2*maxReplyBytes, auth.Shares(ctx)...)
+	if err != nil {
+		return nil, s.fail(ctx, err)
+	}
+	callOf(ctx).hold(grant)
+	callOf(ctx).yield(grant)
+	owner := record.Owner(p.Key)
+	reply, cut, err := s.list(ctx, owner, in.GetSinceRevision())
+	if err != nil {
+		return nil, s.fail(ctx, err)
+	}
+	grant.Shrink(2 * int64(proto.Size(reply)))
+	if cut {
+		callOf(ctx).afterwards(func() { s.tellToPull(ctx, owner) })
+	}
+	return connect.NewResponse(reply), nil
+}
+
+// list reads the live records above a revision, as many as a reply may have.
+func (s *Service) list(ctx context.Context, owner record.Owner, since uint64) (reply *syncpb.ListChangesReply, cut bool, err error) {
+	reply = new(syncpb.ListChangesReply)
+	if since > uint64(record.MaxRevision) {
+		return reply, false, nil
+	}
+	records, cut, err := s.Records.Live(ctx, owner, record.Revision(since), maxChanges, maxReplyBytes)
+	if err != nil {
+		return nil, false, err
+	}
+	size := 0
+	for _, r := range records {
+		change := &syncpb.Record{Id: r.ID, Revision: uint64(r.Revision), SchemaVersion: r.SchemaVersion, Data: r.Data}
+		size += protowire.SizeTag(1) + protowire.SizeBytes(proto.Size(change))
+		if size > maxReplyBytes {
+			return reply, true, nil
+		}
+		reply.Changes = append(reply.Changes, change)
+	}
+	return reply, cut, nil
+}
+
+// pullTopic tells streams that there is more to pull, though nothing changed.
+const pullTopic pubsub.Topic = "breez: pull"
+
+func (s *Service) tellToPull(ctx context.Context, owner record.Owner) {
+	if err := s.Bus.Publish(context.WithoutCancel(ctx), pubsub.Hint{Owner: owner, Topic: pullTopic}); err != nil {
+		s.Log.WarnContext(ctx, "clients are not told that there is more to pull; they learn it with the next change", "owner", owner.Short(), "error", err)
+	}
+}

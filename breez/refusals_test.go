@@ -1,0 +1,258 @@
+package breez_test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+
+	"connectrpc.com/connect"
+	"google.golang.org/protobuf/proto"
+
+	"syncline/breez/syncpb"
+	"syncline/internal/testservers"
+)
+
+// verify is for what takes long.
+var verify = os.Getenv("SYNCLINE_VERIFY") != ""
+
+func TestRecordLimits(t *testing.T) {
+	t.Parallel()
+	server := testservers.StartSyncline(t, switchedOn)
+	for _, p := range protocols {
+		t.Run(p.name, func(t *testing.T) {
+			t.Parallel()
+			d := device{t, newUser(t), p.client(t, server.Address), ""}
+			for name, r := range map[string]*syncpb.Record{
+				"id":     {Id: strings.Repeat("i", 64)},
+				"data":   {Id: "d", Data: make([]byte, 65_536)},
+				"schema": {Id: "s", SchemaVersion: strings.Repeat("1", 15)},
+				"empty":  {Id: "e"},
+			} {
+				if reply, err := d.trySet(t.Context(), r); err != nil || reply.GetStatus() != syncpb.SetRecordStatus_SUCCESS {
+					t.Errorf("%s: %v, %v", name, reply, err)
+				}
+			}
+			for _, test := range []struct {
+				record  *syncpb.Record
+				message string
+			}{
+				{nil, "record must not be empty"},
+				{&syncpb.Record{Id: strings.Repeat("i", 65)}, "exceeds maximum length of 64"},
+				{&syncpb.Record{Id: "d", Data: make([]byte, 65_537)}, "exceeds maximum size of 65536 bytes"},
+				{&syncpb.Record{Id: "s", SchemaVersion: strings.Repeat("1", 16)}, "exceeds maximum length of 15"},
+				{&syncpb.Record{}, "id"},
+				{&syncpb.Record{Id: "a\x00b"}, "id"},
+			} {
+				_, err := d.trySet(t.Context(), test.record)
+				mustFail(t, err, connect.CodeInvalidArgument, test.message)
+			}
+			_, err := d.trySet(t.Context(), &syncpb.Record{Id: "d", Data: make([]byte, 262_144)})
+			mustFail(t, err, connect.CodeResourceExhausted, "")
+			if got := d.list(0); len(got) != 4 {
+				t.Errorf("%d records after all that", len(got))
+			}
+		})
+	}
+}
+
+// A device's name that cannot be kept counts as none, and refuses nothing.
+func TestClientIDs(t *testing.T) {
+	t.Parallel()
+	server := testservers.StartSyncline(t, switchedOn)
+	u := newUser(t)
+	c := protocols[0].client(t, server.Address)
+	heard := device{t, u, c, ""}.listen()
+	for i, name := range []string{strings.Repeat("n", 64), strings.Repeat("n", 65), "\x00", " "} {
+		want := name
+		if len(name) > 64 || name == "\x00" {
+			want = ""
+		}
+		device{t, u, c, name}.set(fmt.Sprint(i), nil, 1)
+		heard.next(want)
+	}
+}
+
+func TestLockLimits(t *testing.T) {
+	t.Parallel()
+	server := testservers.StartSyncline(t, switchedOn)
+	d := device{t, newUser(t), protocols[0].client(t, server.Address), ""}
+	ttl := func(seconds uint32) *uint32 { return &seconds }
+	for name, in := range map[string]*syncpb.SetLockRequest{
+		"a long name":  {LockName: strings.Repeat("l", 256), InstanceId: phone, Acquire: true},
+		"the shortest": {LockName: "a", InstanceId: phone, Acquire: true, TtlSeconds: ttl(1)},
+		"the longest":  {LockName: "b", InstanceId: phone, Acquire: true, TtlSeconds: ttl(1<<32 - 1)},
+		"braces":       {LockName: "c", InstanceId: "{" + phone + "}", Acquire: true},
+		"never held":   {LockName: "d", InstanceId: phone},
+		"no hyphens":   {LockName: "e", InstanceId: strings.ReplaceAll(phone, "-", ""), Acquire: true},
+	} {
+		if err := d.setLock(in); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, test := range []struct {
+		in      *syncpb.SetLockRequest
+		message string
+	}{
+		{&syncpb.SetLockRequest{InstanceId: phone}, "lock_name must not be empty"},
+		{&syncpb.SetLockRequest{LockName: strings.Repeat("l", 257), InstanceId: phone}, "exceeds maximum length of 256"},
+		{&syncpb.SetLockRequest{LockName: "a"}, "instance_id must be a valid UUID"},
+		{&syncpb.SetLockRequest{LockName: "a", InstanceId: "phone"}, "instance_id must be a valid UUID"},
+		{&syncpb.SetLockRequest{LockName: "a", InstanceId: phone, Acquire: true, TtlSeconds: ttl(0)}, "ttl_seconds must be at least 1"},
+		{&syncpb.SetLockRequest{LockName: "a", InstanceId: phone, TtlSeconds: ttl(0)}, "ttl_seconds must be at least 1"},
+	} {
+		mustFail(t, d.setLock(test.in), connect.CodeInvalidArgument, test.message)
+	}
+	_, err := d.client.GetLock(t.Context(), connect.NewRequest(getLockRequest(d.user, "", d.now())))
+	mustFail(t, err, connect.CodeInvalidArgument, "lock_name must not be empty")
+	_, err = d.client.GetLock(t.Context(), connect.NewRequest(getLockRequest(d.user, strings.Repeat("l", 257), d.now())))
+	mustFail(t, err, connect.CodeInvalidArgument, "exceeds maximum length of 256")
+}
+
+func TestTimesAndSignatures(t *testing.T) {
+	t.Parallel()
+	server := testservers.StartSyncline(t, switchedOn)
+	d := device{t, newUser(t), protocols[0].client(t, server.Address), ""}
+	for seconds, ok := range map[int]bool{0: true, -290: true, 290: true, -310: false, 310: false} {
+		at := uint32(int(d.now()) + seconds)
+		_, err := d.client.ListChanges(t.Context(), connect.NewRequest(listRequest(d.user, 0, at)))
+		if ok && err != nil {
+			t.Errorf("%d s: %v", seconds, err)
+		}
+		if !ok {
+			mustFail(t, err, connect.CodeInvalidArgument, "request time too far from server time")
+		}
+	}
+	twice := listRequest(d.user, 0, d.now())
+	for range 2 { // two devices that call alike send the same bytes
+		if _, err := d.client.ListChanges(t.Context(), connect.NewRequest(twice)); err != nil {
+			t.Error(err)
+		}
+	}
+	good := twice.GetSignature()
+	for name, signature := range map[string]string{
+		"none":                   "",
+		"one short":              good[:103],
+		"one long":               good + "y",
+		"a letter that is none":  "2" + good[1:],
+		"a line break":           good[:103] + "\n",
+		"no curve point":         strings.Repeat("y", 104),
+		"in standard base64":     base64.StdEncoding.EncodeToString(make([]byte, 65)),
+		"of a key not shortened": alphabet.EncodeToString(append([]byte{27}, mustDecode(t, good)[1:]...)),
+	} {
+		in := proto.CloneOf(twice)
+		in.Signature = signature
+		_, err := d.client.ListChanges(t.Context(), connect.NewRequest(in))
+		if connect.CodeOf(err) != connect.CodeUnauthenticated {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	// The signature of other content is another owner's, who has nothing.
+	d.set("a", nil, 0)
+	in := listRequest(d.user, 1, d.now())
+	in.SinceRevision = 0
+	reply, err := d.client.ListChanges(t.Context(), connect.NewRequest(in))
+	if err != nil || len(reply.Msg.GetChanges()) > 0 {
+		t.Errorf("%v, %v", reply, err)
+	}
+}
+
+func mustDecode(t *testing.T, signature string) []byte {
+	t.Helper()
+	data, err := alphabet.DecodeString(signature)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// What the service bounds, it bounds here too.
+func TestQuotasAndRates(t *testing.T) {
+	t.Parallel()
+	quota := testservers.StartSyncline(t, switchedOn, "QUOTA_RECORDS=1")
+	d := device{t, newUser(t), protocols[0].client(t, quota.Address), ""}
+	d.set("a", nil, 0)
+	_, err := d.trySet(t.Context(), &syncpb.Record{Id: "b"})
+	mustFail(t, err, connect.CodeResourceExhausted, "quota")
+
+	rates := testservers.StartSyncline(t, switchedOn, "RATE_LIMITS=on", "RATE_COST=100", "RATE_ADDRESS_FACTOR=1")
+	for _, p := range protocols {
+		d := device{t, newUser(t), p.client(t, rates.Address), ""}
+		var err error
+		for n := 0; err == nil && n < 1000; n++ {
+			_, err = d.trySet(t.Context(), &syncpb.Record{Id: "a", Revision: uint64(n)})
+		}
+		mustFail(t, err, connect.CodeResourceExhausted, "")
+	}
+}
+
+// The text form of gRPC-Web, as browsers without streams send it.
+func TestText(t *testing.T) {
+	t.Parallel()
+	server := testservers.StartSyncline(t, switchedOn)
+	u := newUser(t)
+	d := device{t, u, protocols[0].client(t, server.Address), ""}
+	d.set("a", bytes.Repeat([]byte("0123456789"), 5000), 0)
+	body, _ := postText(t, server.Address, "ListChanges", listRequest(u, 0, d.now()))
+	if len(body) == 0 || body[0] != 0 {
+		t.Fatalf("%x", body)
+	}
+	length := binary.BigEndian.Uint32(body[1:])
+	var reply syncpb.ListChangesReply
+	if err := proto.Unmarshal(body[5:5+length], &reply); err != nil || len(reply.GetChanges()) != 1 || len(reply.GetChanges()[0].GetData()) != 50_000 {
+		t.Fatalf("%v, %v", &reply, err)
+	}
+	if trailers := string(body[5+length:]); !strings.Contains(trailers, "grpc-status: 0") {
+		t.Errorf("trailers %q", trailers)
+	}
+	_, refused := postText(t, server.Address, "GetLock", getLockRequest(u, "", d.now()))
+	if got := refused.Get("Grpc-Status"); got != "3" {
+		t.Errorf("status %q", got)
+	}
+}
+
+func postText(t *testing.T, address, call string, in proto.Message) ([]byte, http.Header) {
+	t.Helper()
+	data, err := proto.Marshal(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	frame := append(binary.BigEndian.AppendUint32([]byte{0}, uint32(len(data))), data...)
+	text := base64.StdEncoding.EncodeToString(frame[:4]) + base64.StdEncoding.EncodeToString(frame[4:]) // pieces may be padded
+	response, err := http.Post("http://"+address+"/sync.Syncer/"+call, "application/grpc-web-text", strings.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if kind := response.Header.Get("Content-Type"); !strings.HasPrefix(kind, "application/grpc-web-text") {
+		t.Errorf("%d %q", response.StatusCode, kind)
+	}
+	answer, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return decodePieces(t, string(answer)), response.Header
+}
+
+// decodePieces decodes pieces of base64 that are padded each.
+func decodePieces(t *testing.T, text string) (data []byte) {
+	t.Helper()
+	for len(text) > 0 {
+		piece := text
+		if i := strings.IndexByte(text, '='); i >= 0 {
+			piece = text[:(i/4+1)*4]
+		}
+		text = text[len(piece):]
+		decoded, err := base64.StdEncoding.DecodeString(piece)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data = append(data, decoded...)
+	}
+	return data
+}

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+
+	"golang.org/x/sync/errgroup"
+
+	"syncline/auth"
+	"syncline/auth/signing"
+	"syncline/breez"
+	"syncline/feed"
+	"syncline/internal/budget"
+	"syncline/internal/config"
+	"syncline/internal/crossorigin"
+	"syncline/internal/lifecycle"
+	"syncline/internal/metrics"
+	"syncline/internal/ratelimit"
+	"syncline/locks"
+	"syncline/record"
+)
+
+// maxGRPCStreams bounds the calls at once of a connection to GRPC_LISTEN_ADDRESS,
+// as data-sync does.
+const maxGRPCStreams = 5
+
+// newBreez serves the clients of Breez data-sync by what serves all others.
+func newBreez(cfg config.Config, records *record.Service, feeds *feed.Feed, lockService *locks.Service, shared coordination, verifier *auth.Verifier,
+	recoverKey signing.Recoverer, gate *ratelimit.Gate, output *budget.Pool, figures *metrics.Metrics, log *slog.Logger,
+) *breez.Service {
+	calls := breez.New(breez.Config{
+		Records: records, Feed: feeds, Locks: lockService, Bus: shared.bus,
+		Verifier: verifier, Recover: recoverKey, Limiter: gate, Output: output,
+		MaxAge: cfg.ConnectionMaxAge, Log: log, Observe: figures.Observe,
+	})
+	figures.Gauge("syncline_breez_streams", "Open calls of ListenChanges.", func() float64 { return float64(calls.Streams()) })
+	return calls
+}
+
+// serveBreez adds its paths to those of the API, and its own listeners. guarded is
+// calls behind what stands before all requests.
+func serveBreez(server *lifecycle.Server, api *http.ServeMux, guarded http.Handler, calls *breez.Service, cfg config.Config, log *slog.Logger) {
+	origins := crossorigin.New(crossorigin.GRPCWeb, cfg.AllowedOrigins, cfg.AllowedHeaders, log)
+	only := http.NewServeMux()
+	for _, mux := range []*http.ServeMux{api, only} {
+		mux.Handle(breez.Prefix, origins.Handler(guarded))
+		mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "OK") })
+	}
+	clients := &server.Listeners[0]
+	clients.HTTP2 = true
+	for _, l := range []lifecycle.Listener{
+		{Name: "gRPC", Address: cfg.GRPCListenAddress, MaxStreams: maxGRPCStreams},
+		{Name: "gRPC-Web", Address: cfg.GRPCWebListenAddress},
+	} {
+		if l.Address != "" {
+			l.Handler, l.HTTP2, l.Connections = cfg.TrustedProxies.Middleware(only), true, clients.Connections
+			server.Listeners = append(server.Listeners, l)
+		}
+	}
+	others := server.Drain
+	server.Drain = func(ctx context.Context) error {
+		var group errgroup.Group
+		group.Go(func() error { return calls.Shutdown(ctx) })
+		group.Go(func() error { return others(ctx) })
+		return group.Wait()
+	}
+}
+
+// refuse answers what is over a limit, in the protocol that was spoken.
+func refuse(w http.ResponseWriter, r *http.Request, err *auth.Error) {
+	if breez.Serves(r) {
+		breez.Refuse(w, r, err)
+		return
+	}
+	err.ServeHTTP(w, r)
+}
