@@ -64,6 +64,18 @@ func NewCertificates(caCert string, opts CertificateOptions) (*Certificates, err
 	return c, nil
 }
 
+// CertificateEnds is when the certificate of CA_CERT ceases to be valid.
+func CertificateEnds(caCert string) (time.Time, error) {
+	if _, err := NewCertificates(caCert, CertificateOptions{}); err != nil {
+		return time.Time{}, err
+	}
+	ca, err := parseCertificate(caCert)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("CA_CERT: %w", err)
+	}
+	return ca.NotAfter, nil
+}
+
 // Run keeps the list of revoked serial numbers fresh until ctx ends. A failed
 // fetch, and an answer that is no list, keep the last good one, until that is too
 // old, and are logged.

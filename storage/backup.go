@@ -139,18 +139,46 @@ func inspect(ctx context.Context, path string) (c Contents, err error) {
 	if said := strings.Join(faults, "; "); said != "ok" {
 		return c, fmt.Errorf("SQLite finds it damaged: %s", said)
 	}
-	info, err := os.Stat(path)
+	size, err := queryStrings(ctx, db, "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
 	if err != nil {
 		return c, err
 	}
-	c.Bytes = info.Size()
-	size, err := queryStrings(ctx, db, "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
-	if err != nil {
+	if c, err = contents(ctx, db, path); err != nil {
 		return c, err
 	}
 	if size[0] != strconv.FormatInt(c.Bytes, 10) { // SQLite takes the end of the last page for zeros
 		return c, fmt.Errorf("it has %d bytes of %s", c.Bytes, size[0])
 	}
+	return c, nil
+}
+
+// LookAtSQLite tells what is in a directory's database, also beside a server. It
+// changes nothing and does not look for damage. The error is ErrNoDatabase where
+// there is none.
+func LookAtSQLite(ctx context.Context, dir string) (c Contents, err error) {
+	path, err := filepath.Abs(filepath.Join(dir, sqliteFile))
+	if err != nil {
+		return c, err
+	}
+	if !isThere(path) {
+		return c, ErrNoDatabase
+	}
+	if _, err := checkDir(dir); err != nil {
+		return c, err
+	}
+	if err := mustBeRegular(path); err != nil {
+		return c, err
+	}
+	db, err := sql.Open("sqlite", readOnlyURL(path))
+	if err != nil {
+		return c, err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	c, err = contents(ctx, db, path)
+	return c, explainSQLite(err)
+}
+
+func contents(ctx context.Context, db *sql.DB, path string) (c Contents, err error) {
 	tables, err := queryStrings(ctx, db, "SELECT name FROM sqlite_master WHERE type = 'table' AND name = '"+epoch.Table+"'")
 	if err != nil {
 		return c, err
@@ -171,6 +199,11 @@ func inspect(ctx context.Context, path string) (c Contents, err error) {
 	if c.Records, err = client.Record.Query().Count(ctx); err != nil {
 		return c, err
 	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return c, err
+	}
+	c.Bytes = info.Size()
 	return c, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
 	"entgo.io/ent/dialect"
 	entsql "entgo.io/ent/dialect/sql"
@@ -80,6 +81,18 @@ func (db *DB) MustHaveTables(ctx context.Context) error {
 		return fmt.Errorf("%w in %s", ErrNoDatabase, db.place)
 	}
 	return nil
+}
+
+// Clock is the time by the clock of the database's machine.
+func (db *DB) Clock(ctx context.Context) (time.Time, error) {
+	if !db.postgres() {
+		return time.Now(), nil
+	}
+	var now time.Time
+	if err := db.read.QueryRowContext(ctx, "SELECT clock_timestamp()").Scan(&now); err != nil {
+		return now, fmt.Errorf("ask %s for the time: %w", db.place, err)
+	}
+	return now, nil
 }
 
 // Close ends all connections and lets other processes open the database. It

@@ -11,7 +11,6 @@ import (
 
 	"golang.org/x/term"
 
-	"syncline/internal/config"
 	"syncline/storage"
 )
 
@@ -121,7 +120,7 @@ func (c *restoreCommand) Run(ctx context.Context, l *line) error {
 // sqliteDir is the configured directory. Where the data is in PostgreSQL, the error
 // says what to do instead.
 func (l *line) sqliteDir(instead string) (string, error) {
-	cfg, err := config.Load(l.Environ)
+	cfg, err := l.config()
 	if err != nil {
 		return "", err
 	}

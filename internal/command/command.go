@@ -35,11 +35,14 @@ const (
 type cli struct {
 	VersionFlag commandline.VersionFlag `name:"version" help:"Show the version."`
 
+	EnvFile string `type:"path" placeholder:"FILE" help:"Read variables from a file, too: NAME=value a line. Those of the environment go before."`
+
 	Serve       serveCommand       `cmd:"" default:"1" help:"Serve the API. This is what syncline without a command does."`
 	Migrate     migrateCommand     `cmd:"" help:"Bring the database up to date. Serving does so, too."`
 	NewEpoch    newEpochCommand    `cmd:"" help:"Begin a new history after a restore by other means, before serving."`
 	Backup      backupCommand      `cmd:"" help:"Copy the SQLite database, also while a server runs."`
 	Restore     restoreCommand     `cmd:"" help:"Put a backup in place of the SQLite database, and begin a new history."`
+	Check       checkCommand       `cmd:"" help:"Look at the configuration and at all that a server needs, and say what is wrong."`
 	Healthcheck healthcheckCommand `cmd:"" help:"Ask the server at LISTEN_ADDRESS whether it is ready."`
 
 	Version    versionCommand    `cmd:"" help:"Show the version."`
@@ -51,7 +54,7 @@ type cli struct {
 
 const description = `Syncline keeps an app's data in step across a user's devices: a GraphQL server.
 
-The configuration comes from variables of the environment: the README has a table of them.
+The configuration comes from variables of the environment, or of a file (--env-file): the README has a table of them.
 
 Exit codes:
   0  done
@@ -69,8 +72,9 @@ func Run(ctx context.Context, args []string, p Program) (code int) {
 }
 
 func run(ctx context.Context, args []string, p Program) (code int, err error) {
-	line := &line{Program: p, exited: -1}
-	line.parser, err = kong.New(&cli{},
+	var c cli
+	line := &line{Program: p, cli: &c, exited: -1}
+	line.parser, err = kong.New(&c,
 		kong.Name("syncline"),
 		kong.Description(description),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
@@ -109,8 +113,21 @@ func (e usageError) Unwrap() error { return e.err }
 // line is a command line that is being run.
 type line struct {
 	Program
+	cli    *cli
 	parser *kong.Kong
 	exited int // the code that the parser asked for; below 0, none
+}
+
+// config is the configuration.
+func (l *line) config() (config.Config, error) {
+	if l.cli.EnvFile == "" {
+		return config.Load(l.Environ)
+	}
+	environ, err := config.WithEnvFile(l.Environ, l.cli.EnvFile)
+	if err != nil {
+		return config.Config{}, err
+	}
+	return config.Load(environ)
 }
 
 // printf tells a result.
@@ -130,7 +147,7 @@ func (l *line) withExisting(ctx context.Context, use func(config.Config, *storag
 // withDatabase opens the configured database, brings it up to date and lends it. It
 // makes one if there is none and create is set.
 func (l *line) withDatabase(ctx context.Context, create bool, use func(config.Config, *storage.DB) error) (err error) {
-	cfg, err := config.Load(l.Environ)
+	cfg, err := l.config()
 	if err != nil {
 		return err
 	}

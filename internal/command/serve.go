@@ -48,7 +48,7 @@ func (*newEpochCommand) Run(ctx context.Context, l *line) error {
 type healthcheckCommand struct{}
 
 func (*healthcheckCommand) Run(ctx context.Context, l *line) error {
-	cfg, err := config.Load(l.Environ)
+	cfg, err := l.config()
 	if err != nil {
 		return err
 	}

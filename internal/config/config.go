@@ -124,12 +124,18 @@ const (
 func Load(environ []string) (Config, error) {
 	var c Config
 	environment := env.ToMap(environ)
+	if err := checkTexts(environment); err != nil { // names of files, too
+		return Config{}, err
+	}
+	if err := readSecrets(environment); err != nil {
+		return Config{}, err
+	}
 	if err := checkTexts(environment); err != nil {
 		return Config{}, err
 	}
 	c.Warnings = nearMisses(environment)
 	if err := env.ParseWithOptions(&c, env.Options{Environment: environment}); err != nil {
-		return Config{}, oneLine(err, environ)
+		return Config{}, oneLine(err, environment)
 	}
 	c.AllowedOrigins = trim(c.AllowedOrigins)
 	if _, set := environment["ALLOWED_HEADERS"]; !set {

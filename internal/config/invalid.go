@@ -12,7 +12,7 @@ import (
 )
 
 // oneLine names the variable before the reason, as operators look for it.
-func oneLine(err error, environ []string) error {
+func oneLine(err error, environment map[string]string) error {
 	var all env.AggregateError
 	if errors.As(err, &all) && len(all.Errors) > 0 {
 		err = all.Errors[0]
@@ -23,7 +23,7 @@ func oneLine(err error, environ []string) error {
 	}
 	name := variable(parse.Name)
 	if valid := validValues(parse.Type); valid != "" {
-		return fmt.Errorf("%s: %q is not %s", name, env.ToMap(environ)[name], valid)
+		return fmt.Errorf("%s: %q is not %s", name, environment[name], valid)
 	}
 	return fmt.Errorf("%s: %w", name, parse.Err)
 }

@@ -1,6 +1,9 @@
 package config
 
-import "reflect"
+import (
+	"reflect"
+	"slices"
+)
 
 // variable is the environment variable that fills a field.
 func variable(field string) string {
@@ -10,12 +13,16 @@ func variable(field string) string {
 	return field
 }
 
-// Variables lists the names of all variables, in the order of Config.
+// Variables lists the names of all variables, in the order of Config, those of files
+// too.
 func Variables() []string {
 	var names []string
 	for f := range reflect.TypeFor[Config]().Fields() {
 		if name := f.Tag.Get("env"); name != "" {
 			names = append(names, name)
+			if slices.Contains(secrets, name) {
+				names = append(names, name+fileSuffix)
+			}
 		}
 	}
 	return names
