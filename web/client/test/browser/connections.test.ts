@@ -50,15 +50,19 @@ test('Chromium: a WebSocket is made again after each close code that may pass', 
   await page.close();
 });
 
-test('Chromium: a seventh event stream over HTTP/1.1 says why it is not answered, and comes when a tab is closed', async () => {
+test('Chromium: a seventh event stream over HTTP/1.1 says why it is not answered, a write waits with it, and both come when tabs are closed', async () => {
   const context = await browser.newContext();
   const tabs = await Promise.all(Array.from({ length: 6 }, () => open(context, server.url, 'EventSource')));
   for (const { state } of tabs) await until(async () => (await state()).caughtUp >= 1);
   const seventh = await open(context, server.url, 'EventSource');
+  await seventh.page.evaluate((to) => tab.write(to), server.url);
   await until(async () => (await seventh.state()).retries.length > 0);
   assert.match((await seventh.state()).retries[0]!, /^UNREACHABLE .*six connections.*HTTP\/2/);
-  assert.equal((await seventh.state()).caughtUp, 0);
+  assert.deepEqual([(await seventh.state()).caughtUp, (await seventh.state()).written], [0, ''], 'a write waits, too');
   await tabs[0]!.page.close();
+  await until(async () => (await seventh.state()).written !== '');
+  assert.equal((await seventh.state()).written, '{"data":{"setRecord":{"status":"SUCCESS"}}}');
+  await tabs[1]!.page.close();
   await until(async () => (await seventh.state()).caughtUp >= 1);
   await context.close();
 });
