@@ -103,6 +103,11 @@ func (b *SyncManagerBuilder) WithValidation(validate func(Event) error) *SyncMan
 	return b.with(func(o *SyncOptions) { o.Validate = validate })
 }
 
+// WithRelease is SyncOptions.Release.
+func (b *SyncManagerBuilder) WithRelease(release string) *SyncManagerBuilder {
+	return b.with(func(o *SyncOptions) { o.Release = release })
+}
+
 // WithMetrics is SyncOptions.Metrics.
 func (b *SyncManagerBuilder) WithMetrics(metrics MetricsCollector) *SyncManagerBuilder {
 	return b.with(func(o *SyncOptions) { o.Metrics = metrics })

@@ -24,6 +24,7 @@ type Manager struct {
 	reviewed reviewed
 	pulling  portion
 	pushing  portion
+	learned  bool                       // what calls carried in earlier runs is known
 	unsaved  atomic.Pointer[pushCursor] // how far was pushed beyond what the store could keep; auto sync reads it
 
 	results results
@@ -51,6 +52,9 @@ func NewSyncManager(store EventStore, transport Transport, options *SyncOptions)
 	default:
 		m.options = m.options.withDefaults(transport)
 		m.log = logOf(store)
+		if r, ok := m.options.ConflictResolver.(StoreResolver); ok {
+			m.options.ConflictResolver = r.ForStore(m.log)
+		}
 		m.peer = newPeerReader(store, transport)
 		m.pulling = portion{now: m.options.BatchSize, most: m.options.BatchSize, patience: m.options.Timeout}
 		m.pushing = m.pulling
@@ -110,7 +114,10 @@ func (m *Manager) run(ctx context.Context, op string, f func(*SyncResult) error)
 	defer m.release()
 	m.status.syncing()
 	r := &SyncResult{StartTime: time.Now()}
+	m.learnPortions(ctx)
+	before := [2]int{m.pulling.now, m.pushing.now}
 	err := f(r)
+	m.keepPortions(ctx, before)
 	r.Duration = time.Since(r.StartTime)
 	if err != nil {
 		r.Errors = append(r.Errors, err)

@@ -51,6 +51,7 @@ func (o SyncOptions) withDefaults(transport Transport) SyncOptions {
 		fill(&o.Peer, named.Peer())
 	}
 	fill(&o.Peer, defaultPeer)
+	fill(&o.Release, thisRelease())
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}

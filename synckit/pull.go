@@ -13,6 +13,9 @@ const maxAttempts = 20
 
 // pull takes the peer's log page by page from where the last pull ended.
 func (m *Manager) pull(ctx context.Context, r *SyncResult) error {
+	if err := m.retryRejected(ctx); err != nil {
+		return err
+	}
 	at, err := m.cursor(ctx, Pulling)
 	if err != nil {
 		return err
@@ -71,6 +74,9 @@ func (m *Manager) takePage(ctx context.Context, from string, page Page, r *SyncR
 		case errors.CodeOf(err) == errors.Outdated && attempt < maxAttempts:
 			m.watched.states = nil
 			attempt++
+		case errors.CodeOf(err) == errors.NotFound && attempt < maxAttempts: // somebody decided a review meanwhile
+			m.reviewed.ready = false
+			attempt++
 		case in != nil && in.pulled[id] && reused[id] == nil:
 			reused[id] = err
 		default:
@@ -116,14 +122,14 @@ type intake struct {
 // the log cannot take.
 func (m *Manager) plan(ctx context.Context, page Page, reused map[string]error) (*intake, error) {
 	in := &intake{pulled: map[string]bool{}, compared: map[string]*comparison{}, commit: Commit{Unchanged: map[string]Position{}}}
+	if err := m.learnReviews(ctx); err != nil {
+		return nil, err
+	}
 	events, err := m.screen(in, page, reused)
 	if err != nil {
 		return nil, err
 	}
 	order, groups := byAggregate(events)
-	if err := m.learnReviews(ctx); err != nil {
-		return nil, err
-	}
 	if m.options.ConflictResolver != nil || len(m.reviewed.aggregate) > 0 {
 		if err := m.watch(ctx); err != nil {
 			return nil, err
@@ -190,6 +196,9 @@ func (m *Manager) screen(in *intake, page Page, reused map[string]error) ([]Even
 		case !in.pulled[e.Event.ID()]:
 			in.pulled[e.Event.ID()] = true
 			wanted = append(wanted, e)
+			if id := m.rejectionID(e.Event.ID()); m.reviewed.rejects(id) {
+				in.commit.EndReviews = append(in.commit.EndReviews, id)
+			}
 		}
 	}
 	for _, u := range page.Unreadable {
@@ -200,7 +209,9 @@ func (m *Manager) screen(in *intake, page Page, reused map[string]error) ([]Even
 		if passes {
 			reason := u.reason()
 			r := m.rejection(EventWithVersion{Event: u.Event}, reason)
-			r.ID = rejectedPrefix + digest(r.Peer, "", u.Name)
+			if u.Event == nil { // else the event's own ID leads to it, once it can be read
+				r.ID = rejectedPrefix + digest(r.Peer, "", u.Name)
+			}
 			in.reject(r, reason)
 		}
 	}

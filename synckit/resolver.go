@@ -20,3 +20,12 @@ type ConflictResolver interface {
 	// error stops the pull before these events; the next one tries again.
 	Resolve(ctx context.Context, local, remote []EventWithVersion) ([]EventWithVersion, error)
 }
+
+// StoreResolver is a ConflictResolver that looks at what a store holds, such as at
+// the state on which both sides build. A manager asks it once for the one to use.
+type StoreResolver interface {
+	ConflictResolver
+	// ForStore gives a resolver that looks at a store. It leaves its own receiver
+	// as it is.
+	ForStore(store EventStore) ConflictResolver
+}

@@ -181,6 +181,10 @@ func idsOf(events []EventWithVersion) []string {
 	return ids
 }
 
+func (m *Manager) rejectionID(eventID string) string {
+	return rejectedPrefix + digest(m.options.Peer, eventID)
+}
+
 // rejection keeps an event of the peer that cannot be taken. What cannot be kept
 // either, is too large or is no event, is only named.
 func (m *Manager) rejection(e EventWithVersion, reason error) Review {
@@ -189,7 +193,7 @@ func (m *Manager) rejection(e EventWithVersion, reason error) Review {
 		r.ID = rejectedPrefix + digest(r.Peer, "", textOf(e.Version))
 		return r
 	}
-	r.ID = rejectedPrefix + digest(r.Peer, e.Event.ID())
+	r.ID = m.rejectionID(e.Event.ID())
 	if encoded, err := Encode(e.Event); err == nil {
 		r.AggregateID = encoded.AggregateID
 		if encoded.size() <= m.options.MaxEventBytes {

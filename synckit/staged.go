@@ -21,6 +21,7 @@ type reviewed struct {
 	conflicts map[string]string   // the review for a person, by aggregate
 	staged    map[string]*stagers // by aggregate
 	aggregate map[string]string   // by review
+	rejected  map[string]bool     // reviews of what was not taken: whether it is kept there
 }
 
 // stagers are an aggregate's staged reviews, in order.
@@ -38,6 +39,9 @@ func (k *reviewed) add(r Review, peer string) {
 		return
 	}
 	switch {
+	case strings.HasPrefix(r.ID, rejectedPrefix):
+		k.rejected[r.ID] = len(r.Remote) > 0
+		return
 	case strings.HasPrefix(r.ID, conflictPrefix):
 		k.conflicts[r.AggregateID] = r.ID
 	case strings.HasPrefix(r.ID, stagedPrefix):
@@ -65,6 +69,7 @@ func (k *reviewed) apply(c Commit, peer string) {
 		return
 	}
 	for _, id := range c.EndReviews {
+		delete(k.rejected, id)
 		aggregate := k.aggregate[id]
 		if delete(k.aggregate, id); k.conflicts[aggregate] == id {
 			delete(k.conflicts, aggregate)
@@ -87,7 +92,7 @@ func (m *Manager) learnReviews(ctx context.Context) error {
 	if m.reviewed.ready {
 		return nil
 	}
-	m.reviewed = reviewed{conflicts: map[string]string{}, staged: map[string]*stagers{}, aggregate: map[string]string{}}
+	m.reviewed = reviewed{conflicts: map[string]string{}, staged: map[string]*stagers{}, aggregate: map[string]string{}, rejected: map[string]bool{}}
 	err := m.eachReview(ctx, func(r Review) bool {
 		m.reviewed.add(r, m.options.Peer)
 		return false

@@ -59,6 +59,10 @@ type SyncOptions struct {
 	// and before they are stored, as MaxEventBytes does; nil: none. Resolutions
 	// and events that Filter leaves out are not asked about.
 	Validate func(Event) error
+	// Release names the program and its version; empty: what its build tells. When it is
+	// another than at the last pull, what could not be taken before, for it could not
+	// be read or was refused by Validate or MaxEventBytes, is pulled again.
+	Release string
 	// Metrics counts; nil: nothing.
 	Metrics MetricsCollector
 	// Logger gets what somebody should know; nil: nothing.

@@ -32,8 +32,9 @@ const maxMergedIDs = 32
 // 32 KiB. A single field that makes a larger one than any event of both sides is
 // no merge that all peers take: Otherwise resolves then.
 type ThreeWayMerge struct {
-	// Base gives the object on which both sides build; nil: not known, so that
-	// each field that a side sets counts as changed. FromLog makes one.
+	// Base gives the object on which both sides build; nil: what FromLog says of the
+	// manager's own log (outside of a manager it is not known). NoBase says that it is
+	// not known: each field that a side sets then counts as changed.
 	Base func(ctx context.Context, local, remote []synckit.EventWithVersion) (json.RawMessage, error)
 	// Fields decides a field that both sides changed; nil: LastField.
 	Fields FieldPolicy
@@ -44,7 +45,29 @@ type ThreeWayMerge struct {
 	Time func(synckit.EventWithVersion) time.Time
 }
 
-var _ synckit.ConflictResolver = ThreeWayMerge{}
+var _ synckit.StoreResolver = ThreeWayMerge{}
+
+// ForStore implements synckit.StoreResolver: without Base it is the store's.
+func (r ThreeWayMerge) ForStore(store synckit.EventStore) synckit.ConflictResolver {
+	if r.Base == nil {
+		r.Base = FromLog(store)
+	}
+	r.Otherwise = forStore(r.Otherwise, store)
+	return r
+}
+
+// forStore gives a resolver that looks at a store, if it is one that does.
+func forStore(r synckit.ConflictResolver, store synckit.EventStore) synckit.ConflictResolver {
+	if looking, ok := r.(synckit.StoreResolver); ok {
+		return looking.ForStore(store)
+	}
+	return r
+}
+
+// NoBase is a ThreeWayMerge's Base that knows none.
+func NoBase(context.Context, []synckit.EventWithVersion, []synckit.EventWithVersion) (json.RawMessage, error) {
+	return nil, nil
+}
 
 // Field is a field that both sides changed, to different values.
 type Field struct {

@@ -3,6 +3,7 @@ package resolve
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"syncline/synckit"
 	"syncline/synckit/errors"
@@ -26,7 +27,18 @@ type Rules struct {
 	Decided func(ctx context.Context, decision Decision)
 }
 
-var _ synckit.ConflictResolver = (*Rules)(nil)
+var _ synckit.StoreResolver = (*Rules)(nil)
+
+// ForStore implements synckit.StoreResolver, for its rules' resolvers.
+func (r *Rules) ForStore(store synckit.EventStore) synckit.ConflictResolver {
+	looking := *r
+	looking.Fallback = forStore(r.Fallback, store)
+	looking.Rules = slices.Clone(r.Rules)
+	for i := range looking.Rules {
+		looking.Rules[i].Then = forStore(looking.Rules[i].Then, store)
+	}
+	return &looking
+}
 
 // Decision tells what a rule decided, and why.
 type Decision struct {

@@ -29,6 +29,13 @@ func (l *versionedLog) learn(ctx context.Context) error {
 		return err
 	}
 	l.resume(text)
+	nodeID, err := l.Cursor(ctx, l.checkpointName(), nodeDirection)
+	if err != nil {
+		return err
+	}
+	if nodeID != "" {
+		l.versions.nodeID = nodeID
+	}
 	return l.catchUp(ctx)
 }
 
@@ -80,7 +87,7 @@ func (l *versionedLog) commit(ctx context.Context, op string, commit synckit.Com
 	if err := ended(ctx, op); err != nil {
 		return synckit.Committed{}, err
 	}
-	made, err := l.versioned(&commit)
+	made, nodeID, err := l.versioned(&commit)
 	if err != nil {
 		return synckit.Committed{}, err
 	}
@@ -90,29 +97,37 @@ func (l *versionedLog) commit(ctx context.Context, op string, commit synckit.Com
 		l.versions.failed(err, made)
 		return committed, err
 	}
+	l.versions.nodeID = nodeID
 	l.checked = max(l.checked, checkpoint)
 	l.take(ctx, commit.Append, committed)
 	return committed, nil
 }
 
-// versioned gives versions to a commit's own events, and tells how many.
-func (l *versionedLog) versioned(commit *synckit.Commit) (made int, err error) {
+// versioned gives versions to a commit's own events, and tells how many, and the node
+// that goes on after it.
+func (l *versionedLog) versioned(commit *synckit.Commit) (made int, nodeID string, err error) {
 	clone := l.versions.manager.Clone()
+	giver := &giver{base: l.versions.base, nodeID: l.versions.nodeID}
 	entries := make([]synckit.Entry, len(commit.Append))
 	for i, e := range commit.Append {
 		switch {
 		case e.Version != nil:
+			if other := giver.another(clone.CurrentVersion(), e.Version); other != "" {
+				giver.nodeID = other
+				commit.Cursors = append(commit.Cursors[:len(commit.Cursors):len(commit.Cursors)],
+					synckit.Cursor{Peer: l.checkpointName(), Direction: nodeDirection, Value: other})
+			}
 			_ = clone.UpdateFromVersion(e.Version) // one that it cannot take in is stored all the same
 		case e.Origin == "":
-			if e.Version, err = l.versions.next(clone); err != nil {
-				return made, err
+			if e.Version, err = giver.next(clone); err != nil {
+				return made, "", err
 			}
 			made++
 		}
 		entries[i] = e
 	}
 	commit.Append = entries
-	return made, nil
+	return made, giver.nodeID, nil
 }
 
 // take notes the versions of what was appended. If the log has more than that,
@@ -158,7 +173,10 @@ func (l *versionedLog) ParseVersion(ctx context.Context, text string) (synckit.V
 // cursor, beside those of peers: what the manager knew of all up to a position.
 const checkpointDirection synckit.Direction = "versions"
 
-func (l *versionedLog) checkpointName() string { return "synckit.version/" + l.versions.nodeID }
+// nodeDirection is that of the node ID that took the place of the app's.
+const nodeDirection synckit.Direction = "node"
+
+func (l *versionedLog) checkpointName() string { return "synckit.version/" + l.versions.base }
 
 // addCheckpoint adds one to a commit when one is due. It covers what was seen
 // before the commit.

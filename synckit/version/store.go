@@ -2,6 +2,7 @@ package version
 
 import (
 	"context"
+	"crypto/rand"
 	stderrors "errors"
 	"fmt"
 	"sync"
@@ -30,7 +31,9 @@ type VersionedStore interface {
 // events then do not claim to have known them.
 //
 // A node ID belongs to one store, and one VersionedStore at a time may write to
-// it: else two events would bear one version. The manager must not give versions
+// it: else two events would bear one version. A node that was restored from a backup, or
+// installed anew under its old ID, finds that out when it meets what it had written
+// before, and goes on under an ID of its own making. The manager must not give versions
 // to anything else. Closing the VersionedStore closes the store below.
 func NewVersionedStore(store synckit.EventStore, nodeID string, manager VersionManager) (VersionedStore, error) {
 	const op = "make versioned store"
@@ -40,7 +43,7 @@ func NewVersionedStore(store synckit.EventStore, nodeID string, manager VersionM
 	case CheckNodeID(nodeID) != nil:
 		return nil, errors.New(errors.InvalidOptions, op, CheckNodeID(nodeID))
 	}
-	versions := &giver{nodeID: nodeID, manager: manager}
+	versions := &giver{base: nodeID, nodeID: nodeID, manager: manager}
 	if log, ok := store.(synckit.Log); ok {
 		s := &versionedLog{Log: log, versions: versions}
 		return opened(s, s.learn(context.Background()))
@@ -60,9 +63,27 @@ func opened(s VersionedStore, err error) (VersionedStore, error) {
 // making to its event's storing.
 type giver struct {
 	sync.Mutex
-	nodeID      string
+	base        string // the node ID that the app gave
+	nodeID      string // that, or one that took its place
 	manager     VersionManager
 	unversioned bool // some event has no version of the manager's kind
+}
+
+// another is a node ID to go on with, if a version that comes from elsewhere has a
+// higher counter of this node than this node ever gave: the node was restored from a
+// backup, or installed anew under its old name, and its next versions would be those of events
+// that others know already. Empty: go on.
+func (g *giver) another(known, seen synckit.Version) string {
+	had, ok := known.(VectorClock)
+	got, both := seen.(VectorClock)
+	if !ok || !both || got.Counter(g.nodeID) <= had.Counter(g.nodeID) {
+		return ""
+	}
+	other := g.base + "~" + rand.Text()[:10]
+	if CheckNodeID(other) != nil {
+		return "" // there is no room in the name
+	}
+	return other
 }
 
 // next makes a version with a clone of the manager, so that one whose event is
@@ -140,8 +161,10 @@ func (s *versionedStore) Store(ctx context.Context, event synckit.Event, version
 	if err := ended(ctx, "store"); err != nil {
 		return err
 	}
-	made := 0
-	if version == nil {
+	made, other := 0, ""
+	if version != nil {
+		other = s.versions.another(s.versions.manager.CurrentVersion(), version)
+	} else {
 		var err error
 		if version, err = s.versions.next(s.versions.manager.Clone()); err != nil {
 			return err
@@ -149,6 +172,9 @@ func (s *versionedStore) Store(ctx context.Context, event synckit.Event, version
 		made = 1
 	}
 	err := s.EventStore.Store(ctx, event, version)
+	if err == nil && other != "" {
+		s.versions.nodeID = other
+	}
 	if err != nil {
 		s.versions.failed(err, made)
 		return err

@@ -312,10 +312,10 @@ func TestVersionsAreParsedAsBelow(t *testing.T) {
 
 func TestNoVersionIsLeft(t *testing.T) {
 	bothKinds(t, func(t *testing.T, base synckit.EventStore) {
-		s := versioned(t, base, "A")
-		if err := s.Store(t.Context(), note("a"), clock(t, `{"A":9007199254740991}`)); err != nil {
+		if err := base.Store(t.Context(), note("a"), clock(t, `{"A":9007199254740991}`)); err != nil {
 			t.Fatal(err)
 		}
+		s := versioned(t, base, "A")
 		if err := s.Store(t.Context(), note("b"), nil); errors.CodeOf(err) != errors.TooLarge {
 			t.Errorf("got %v", err)
 		}
@@ -361,4 +361,59 @@ func TestAStoreIsAskedWithAVersion(t *testing.T) {
 	store(t, versioned(t, base, "A"), "a")
 	store(t, versioned(t, trusting{plain{base}}, "A"), "b")
 	assertVersions(t, base, `a={"A":1} b={"A":2}`)
+}
+
+// A node that was installed anew under its old ID gave versions that are those of
+// events it had written before. When it meets these it goes on under another ID.
+func TestANodeThatIsInstalledAnewTakesAnotherID(t *testing.T) {
+	bothKinds(t, func(t *testing.T, base synckit.EventStore) {
+		before, again := versioned(t, memory.New(), "phone"), versioned(t, base, "phone")
+		store(t, before, "e1", "e2", "e3")
+		store(t, again, "f1")
+		assertVersions(t, again, `f1={"phone":1}`)
+		events, err := before.Load(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range events {
+			if err := again.Store(t.Context(), e.Event, e.Version); err != nil {
+				t.Fatal(err)
+			}
+		}
+		store(t, again, "f2", "f3")
+		all, err := again.Load(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f2, f3 := all[4].Version.(version.VectorClock), all[5].Version.(version.VectorClock)
+		nodes := f3.Nodes()
+		if f2.Counter("phone") != 3 || f3.Counter("phone") != 3 || len(nodes) != 2 || !strings.HasPrefix(nodes[1], "phone~") ||
+			f2.Counter(nodes[1]) != 1 || f3.Counter(nodes[1]) != 2 {
+			t.Errorf("%v, %v", f2, f3)
+		}
+	})
+}
+
+func TestTheOtherIDOutlivesARestart(t *testing.T) {
+	t.Parallel()
+	log := memory.New()
+	seen, err := version.NewVectorClock(map[string]uint64{"phone": 7})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := versioned(t, log, "phone")
+	if err := first.Store(t.Context(), note("old"), seen); err != nil {
+		t.Fatal(err)
+	}
+	store(t, first, "a")
+	again := versioned(t, log, "phone")
+	store(t, again, "b")
+	all, err := again.Load(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b := all[1].Version.(version.VectorClock), all[2].Version.(version.VectorClock)
+	if b.Counter("phone") != 7 || len(b.Nodes()) != 2 || b.Counter(b.Nodes()[1]) != 2 || a.Order(b) != synckit.Before {
+		t.Errorf("%v, %v", a, b)
+	}
 }

@@ -15,7 +15,8 @@ import (
 // defaults.
 type Config struct {
 	// DataSourceName is a file's path or URI, such as "file:events.db"; required.
-	// ":memory:" keeps everything in memory.
+	// ":memory:" keeps everything in memory. Settings of SQLite may follow after ?.
+	// In a URI a ? or # that is part of the path is written %3f or %23.
 	DataSourceName string
 	// EnableWAL is how it is unless DisableWAL is set: readers go on beside the
 	// writer.
@@ -78,6 +79,10 @@ func (c Config) check() error {
 	switch {
 	case c.DataSourceName == "":
 		return contradiction("DataSourceName is missing")
+	case strings.HasPrefix(c.DataSourceName, "file:") && strings.Contains(c.DataSourceName, "#"):
+		return contradiction(fmt.Sprintf("%.200q: SQLite leaves out what comes after # in a URI; write %%23", c.DataSourceName))
+	case !settings(c.DataSourceName):
+		return contradiction(fmt.Sprintf("%.200q: what comes after ? are no settings; for a file of that name write file: and %%3f", c.DataSourceName))
 	case c.EnableWAL && c.DisableWAL:
 		return contradiction("EnableWAL and DisableWAL contradict each other")
 	case c.MaxOpenConns < 0 || c.MaxIdleConns < 0:
@@ -88,6 +93,20 @@ func (c Config) check() error {
 		return contradiction(fmt.Sprintf("%.80q is no name for a table: letters, digits and _, up to 64, not sqlite_", c.TableName))
 	}
 	return nil
+}
+
+// setting is one that SQLite or its driver knows, as name=value.
+var setting = regexp.MustCompile(`^(_[a-z_]+|mode|cache|vfs|psow|nolock|immutable|modeof)=`)
+
+// settings tells whether what follows the path, after ?, are settings.
+func settings(dataSourceName string) bool {
+	_, query, has := strings.Cut(dataSourceName, "?")
+	for _, one := range strings.Split(query, "&") {
+		if has && one != "" && !setting.MatchString(one) {
+			return false
+		}
+	}
+	return true
 }
 
 func contradiction(text string) error {

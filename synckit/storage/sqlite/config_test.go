@@ -6,6 +6,7 @@ import (
 	stderrors "errors"
 	"fmt"
 	"log"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -108,6 +109,9 @@ func TestContradictionsAreRefused(t *testing.T) {
 		"no configuration":     nil,
 		"no data source":       {},
 		"on and off":           {DataSourceName: source, EnableWAL: true, DisableWAL: true},
+		"a path with ?":        {DataSourceName: source + "?1.db"},
+		"a path with ? and &":  {DataSourceName: source + "?mode=rwc&draft.db"},
+		"a URI with #":         {DataSourceName: "file:" + source + "#1"},
 		"negative connections": {DataSourceName: source, MaxOpenConns: -1},
 		"negative idle":        {DataSourceName: source, MaxIdleConns: -1},
 		"negative lifetime":    {DataSourceName: source, ConnMaxLifetime: -1},
@@ -115,6 +119,29 @@ func TestContradictionsAreRefused(t *testing.T) {
 	} {
 		if _, err := sqlite.New(config); errors.CodeOf(err) != errors.InvalidOptions {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// The file that is opened is the one that was named.
+func TestFilesOfOddNames(t *testing.T) {
+	t.Parallel()
+	for source, name := range map[string]string{
+		"a#b.db": "a#b.db", "file:%s/c%%23d.db": "c#d.db", "file:%s/e%%3ff.db": "e?f.db",
+		"%s/g.db?_pragma=cache_size(100)": "g.db", "file:%s/h.db?mode=rwc&_pragma=cache_size(100)": "h.db",
+	} {
+		dir := t.TempDir()
+		if !strings.Contains(source, "%s") {
+			source = "%s/" + source
+		}
+		store, err := sqlite.NewWithDataSource(fmt.Sprintf(source, dir))
+		if err != nil {
+			t.Errorf("%s: %v", source, err)
+			continue
+		}
+		store.Close()
+		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
+			t.Errorf("%s: %v", source, err)
 		}
 	}
 }

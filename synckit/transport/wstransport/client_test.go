@@ -279,9 +279,8 @@ func TestABadNetwork(t *testing.T) {
 	}
 }
 
-// A subscription more than a connection holds is refused at once, and the others
-// do not notice.
-func TestSubscriptionsAreBounded(t *testing.T) {
+// More subscriptions than one connection holds have another one, and all are woken.
+func TestSubscriptionsBeyondAConnection(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, wstransport.NewHandler(newStore(t), nil))
 	var dialled atomic.Int64
@@ -290,51 +289,43 @@ func TestSubscriptionsAreBounded(t *testing.T) {
 		return (&net.Dialer{}).DialContext(ctx, network, address)
 	}}
 	transport := connect(t, s.url(), &wstransport.ClientOptions{Dialer: dialer})
-	const most = 16
-	woken := make(chan int, 10*most)
-	subscribe := func(ctx context.Context) error {
-		return transport.Subscribe(ctx, func(events []synckit.EventWithVersion) error {
-			woken <- len(events)
-			return nil
-		})
-	}
-	first, stop := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- subscribe(first) }()
-	for range most - 1 {
-		go subscribe(t.Context())
+	const many = 2*16 + 1
+	woken, ended := make(chan int, 10*many), make(chan error, many)
+	ctx, stop := context.WithCancel(t.Context())
+	for range many {
+		go func() {
+			ended <- transport.Subscribe(ctx, func(events []synckit.EventWithVersion) error {
+				woken <- len(events)
+				return nil
+			})
+		}()
 	}
 	await := func(want int) {
 		t.Helper()
-		if got := <-woken; got != want {
-			t.Errorf("woken with %d events, want %d", got, want)
+		for range many {
+			if got := <-woken; got != want {
+				t.Errorf("woken with %d events, want %d", got, want)
+			}
 		}
 	}
-	for range most {
-		await(0)
-	}
-	late, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	if err := subscribe(late); errors.CodeOf(err) != errors.TooLarge || !strings.Contains(err.Error(), "16") {
-		t.Errorf("one more: %v", err)
-	}
+	await(0)
 	if err := transport.Push(t.Context(), newEvents(1)); err != nil {
 		t.Fatal(err)
 	}
-	for range most {
-		await(1)
+	await(1)
+	if n := dialled.Load(); n != 3 {
+		t.Errorf("%d connections", n)
 	}
 	stop()
-	if err := <-ended; !stderrors.Is(err, context.Canceled) {
-		t.Errorf("%v", err)
+	for range many {
+		if err := <-ended; !stderrors.Is(err, context.Canceled) {
+			t.Errorf("%v", err)
+		}
 	}
-	go func() { ended <- subscribe(t.Context()) }()
-	select {
-	case <-woken:
-	case err := <-ended:
-		t.Errorf("there is room again: %v", err)
+	if err := transport.Close(); err != nil {
+		t.Error(err)
 	}
-	if n := dialled.Load(); n != 1 {
-		t.Errorf("%d connections", n)
+	if err := transport.Subscribe(t.Context(), nil); errors.CodeOf(err) != errors.Closed {
+		t.Errorf("after Close: %v", err)
 	}
 }

@@ -22,6 +22,7 @@ type Transport struct {
 	dialing chan struct{} // holds one token while somebody connects
 	mu      sync.Mutex
 	conn    *connection // the present one; nil before the first
+	more    *Transport  // for subscriptions that a connection has no room for
 	running sync.WaitGroup
 }
 
@@ -63,8 +64,11 @@ func (t *Transport) Peer() string { return t.url }
 func (t *Transport) Close() error {
 	t.mu.Lock()
 	t.lifetime.Close()
-	conn := t.conn
+	conn, more := t.conn, t.more
 	t.mu.Unlock()
+	if more != nil {
+		_ = more.Close() // it is always nil
+	}
 	if conn != nil {
 		conn.close()
 	}
@@ -155,8 +159,8 @@ func (t *Transport) decode(ctx context.Context, p *page) (synckit.Page, error) {
 
 // Subscribe implements synckit.Transport. It blocks until ctx ends, and connects
 // again after failures that pass, from where it was. handler is called without
-// events whenever it has begun to listen, then with what comes. A transport has up
-// to 16 subscriptions at once: one more fails with an error of code TooLarge.
+// events whenever it has begun to listen, then with what comes. A server takes up to
+// 16 subscriptions on one connection; each 16 more have another one.
 func (t *Transport) Subscribe(ctx context.Context, handler func([]synckit.EventWithVersion) error) error {
 	ctx, release, err := t.lifetime.Begin(ctx, "subscribe")
 	if err != nil {
@@ -167,9 +171,27 @@ func (t *Transport) Subscribe(ctx context.Context, handler func([]synckit.EventW
 	case t.follows <- struct{}{}:
 		defer func() { <-t.follows }()
 	default:
-		return errors.New(errors.TooLarge, "subscribe", errFollows)
+		more, err := t.further()
+		if err != nil {
+			return err
+		}
+		return more.Subscribe(ctx, handler)
 	}
 	f := &follower{transport: t}
 	defer f.stop()
 	return live.Follow(ctx, f, handler)
+}
+
+// further is a transport to the same peer, with a connection of its own.
+func (t *Transport) further() (*Transport, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.lifetime.Err(); err != nil {
+		return nil, err
+	}
+	if t.more == nil {
+		options := t.options
+		t.more = NewTransport(t.url, &options)
+	}
+	return t.more, nil
 }
