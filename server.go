@@ -101,9 +101,10 @@ func serve(ctx context.Context, cfg config.Config, db *storage.DB, stderr *logqu
 	defer closeStore(store, cfg.ShutdownTimeout/10)
 	figures.Gauge("syncline_writes_waiting", "Writes that wait for a transaction.", func() float64 { return float64(store.Waiting()) })
 	tombstones, mutations := time.Duration(cfg.TombstoneRetention), time.Duration(cfg.MutationRetention)
-	sweeper := retention.New(db.Read, store.Engine(), tombstones, mutations, time.Now, log)
-	records := record.NewService(store, shared.bus, log)
 	quota := record.Quota{Records: int64(cfg.QuotaRecords), Bytes: int64(cfg.QuotaBytes)}
+	sweeper := retention.New(db.Read, store.Engine(), retention.Config{Tombstones: tombstones, Mutations: mutations, Quota: quota}, time.Now, log)
+	store.WhenTracesExceed(sweeper.TracesExceed)
+	records := record.NewService(store, shared.bus, log)
 	records.LimitOwners(quota)
 	records.OnCommit(func(c record.Commit) {
 		if c.Erased > 0 {

@@ -54,8 +54,9 @@ type Verdict struct {
 
 // Judge says what a valid request does to a state, or with which error it is
 // refused: ErrMutationIDReused, ErrFenced, an *InvalidError, a *QuotaExceededError,
-// or an *UnavailableError where there is no room. It judges in the order of the
-// contract: mutation id, fence, revisions, quota, room. It changes nothing.
+// or an *UnavailableError where there is no room, or too much left to be purged. It
+// judges in the order of the contract: mutation id, fence, revisions, quota, room. It
+// changes nothing.
 func Judge(state State, request Request, now time.Time) (Verdict, error) {
 	unchanged := Verdict{Account: state.Account}
 	if state.Mutation != nil {
@@ -77,20 +78,28 @@ func Judge(state State, request Request, now time.Time) (Verdict, error) {
 	if err := quota.check(state.Account, v.Account); err != nil {
 		return unchanged, err
 	}
-	if request.NoRoom == nil {
+	full := quota.Traces().full(state.Account)
+	if request.NoRoom == nil && !full {
 		return v, nil
 	}
 	if len(v.Changed) == 0 { // all was deleted before: asked again, the answer is the same
 		v.Mutation = nil
 	}
-	if v.needsRoom(state) {
+	switch {
+	case !v.needsRoom(state):
+		return v, nil
+	case full:
+		return unchanged, &UnavailableError{RetryAfter: retryAfterPurge, Err: errTracesFull}
+	default:
 		return unchanged, &UnavailableError{RetryAfter: retryAfterNoRoom, Err: request.NoRoom}
 	}
-	return v, nil
 }
 
-// retryAfterNoRoom is long: somebody has to make room first.
-const retryAfterNoRoom = 30 * time.Second
+// Where there is no room somebody has to make some. A purge is at work already.
+const (
+	retryAfterNoRoom = 30 * time.Second
+	retryAfterPurge  = time.Second
+)
 
 // needsRoom tells whether there are more live records than in state, or more bytes
 // in them; or as much, with a new row: of a record or of a mutation id. What shrinks

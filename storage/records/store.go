@@ -25,6 +25,8 @@ type Store struct {
 	dialect  string
 	now      func() time.Time
 	engine   *commit.Engine
+
+	tracesExceed func(record.Owner) // nil: nobody is told
 }
 
 var _ record.Store = (*Store)(nil)
@@ -36,6 +38,11 @@ type Option func(*Store)
 func WithClock(now func() time.Time) Option {
 	return func(s *Store) { s.now = now }
 }
+
+// WhenTracesExceed has f told of owners who write while they have left more than
+// record.Quota.Traces allows. f must not wait for anything. It is set before the
+// first write.
+func (s *Store) WhenTracesExceed(f func(record.Owner)) { s.tracesExceed = f }
 
 // New puts a migrated database to use. Both clients stand over a pool of
 // connections by Ent's own driver. write begins transactions that hold the

@@ -21,7 +21,11 @@ func (s *Store) submit(ctx context.Context, owner record.Owner, request record.R
 	w := &write{owner: owner, request: request, now: s.now}
 	done := s.engine.Submit(ctx, w)
 	return func() (record.Result, error) {
-		if err := done(); err != nil {
+		err := done()
+		if w.exceeds && s.tracesExceed != nil {
+			s.tracesExceed(owner)
+		}
+		if err != nil {
 			return record.Result{}, unavailable(err)
 		}
 		return w.result, nil
@@ -34,6 +38,7 @@ type write struct {
 	request record.Request
 	now     func() time.Time
 	result  record.Result
+	exceeds bool // the owner has left too much, so much maybe that this was refused
 }
 
 // Plan implements commit.Unit.
@@ -87,6 +92,7 @@ func (w *write) Judge(rows *commit.Rows) error {
 
 	now := w.now()
 	verdict, err := record.Judge(state, w.request, now)
+	w.exceeds = w.request.Quota.Of(verdict.Account).Traces().Exceeded(verdict.Account)
 	if err != nil {
 		return err
 	}

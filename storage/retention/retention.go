@@ -1,5 +1,6 @@
 // Package retention forgets what is kept for a time only: tombstones, with the
-// floor below which feeds do not know of deletes any more, and mutation ids. It
+// floor below which feeds do not know of deletes any more, and mutation ids. Of an
+// owner who leaves more of them than his quota allows, it forgets the oldest. It
 // removes what was erased, too, which nobody sees any more.
 //
 // It looks for what is old beside the writers, a page at a time, and has it
@@ -17,6 +18,8 @@ import (
 	"math"
 	"time"
 
+	entsql "entgo.io/ent/dialect/sql"
+
 	"syncline/ent"
 	"syncline/ent/appliedmutation"
 	entrecord "syncline/ent/record"
@@ -24,9 +27,6 @@ import (
 	"syncline/storage/commit"
 	"syncline/storage/row"
 )
-
-// sweepEvery is how often what is old is looked for.
-const sweepEvery = time.Hour
 
 // What is read at a time, what a unit purges at most, and how many units wait at
 // a time: a writer that comes has one transaction of them before it, mostly.
@@ -36,43 +36,64 @@ const (
 	maxUnits = 32
 )
 
-// Sweeper purges what is older than it is to be kept.
+// Config says what is kept, and for how long.
+type Config struct {
+	// Tombstones and Mutations are for how long these are kept; 0 is for ever.
+	Tombstones, Mutations time.Duration
+	// Quota bounds, by its Traces, what owners leave that have no quota of their own.
+	Quota record.Quota
+}
+
+// Sweeper purges what is older than it is to be kept, and what is more than an
+// owner may leave.
 type Sweeper struct {
-	read                  *ent.Client
-	engine                *commit.Engine
-	tombstones, mutations time.Duration
-	now                   func() time.Time
-	log                   *slog.Logger
-	erased                chan struct{} // holds one request to purge what was erased
+	read   *ent.Client
+	engine *commit.Engine
+	config Config
+	now    func() time.Time
+	log    *slog.Logger
+
+	exceeding exceeding
+	erased    chan struct{} // holds one request to purge what was erased
 }
 
-// New makes a sweeper. read reads the database whose writes engine carries out.
-// Tombstones and mutation ids are kept for so long, or for ever if that is 0. now
+// New makes a sweeper. read reads the database whose writes engine carries out. now
 // is the clock that stamps records.
-func New(read *ent.Client, engine *commit.Engine, tombstones, mutations time.Duration, now func() time.Time, log *slog.Logger) *Sweeper {
-	return &Sweeper{read: read, engine: engine, tombstones: tombstones, mutations: mutations, now: now, log: log, erased: make(chan struct{}, 1)}
+func New(read *ent.Client, engine *commit.Engine, config Config, now func() time.Time, log *slog.Logger) *Sweeper {
+	return &Sweeper{
+		read: read, engine: engine, config: config, now: now, log: log,
+		exceeding: exceeding{wake: make(chan struct{}, 1), owners: map[record.Owner]struct{}{}},
+		erased:    make(chan struct{}, 1),
+	}
 }
 
-// Run sweeps at once and then every hour, until ctx ends, and returns its error.
+// sweepEvery is how often what is old is looked for. Of mutation ids all are looked
+// at, for they have no index by age, so they take longer turns.
+const (
+	sweepEvery          = time.Hour
+	sweepMutationsEvery = 24
+)
+
+// Run sweeps at once and then every hour, mutation ids every day, and owners who left
+// too much when it is told of them, until ctx ends. It returns ctx's error.
 func (s *Sweeper) Run(ctx context.Context) error {
 	ticker := time.NewTicker(sweepEvery)
 	defer ticker.Stop()
-	for {
-		swept, err := s.Sweep(ctx)
-		switch {
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case err != nil:
-			s.log.WarnContext(ctx, "what is old was not purged whole; the next sweep tries again", "error", err)
-		case swept != Swept{}:
-			s.log.InfoContext(ctx, "old data purged", "tombstones", swept.Tombstones, "mutation_ids", swept.Mutations, "erased", swept.Erased)
-		}
+	for n := 0; ; {
+		swept, err := s.sweep(ctx, n%sweepMutationsEvery == 0)
+		s.report(ctx, swept, err)
+		n++
 		for due := false; !due; {
 			select {
 			case <-ctx.Done():
 				return ctx.Err()
 			case <-ticker.C:
 				due = true
+			case <-s.exceeding.wake:
+				for _, owner := range s.exceeding.take() {
+					swept, err := s.trim(ctx, owner)
+					s.report(ctx, swept, err, "owner", owner.Short())
+				}
 			case <-s.erased:
 				if _, err := s.sweepErased(ctx); err != nil && ctx.Err() == nil {
 					s.log.WarnContext(ctx, "what was erased, and is seen by nobody, was not removed whole; the next sweep tries again", "error", err)
@@ -82,48 +103,100 @@ func (s *Sweeper) Run(ctx context.Context) error {
 	}
 }
 
+func (s *Sweeper) report(ctx context.Context, swept Swept, err error, more ...any) {
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
+		s.log.WarnContext(ctx, "what is old was not purged whole; the next sweep tries again", append(more, "error", err)...)
+	case swept != Swept{}:
+		s.log.InfoContext(ctx, "old data purged", append(more, "tombstones", swept.Tombstones, "mutation_ids", swept.Mutations, "erased", swept.Erased)...)
+	}
+}
+
 // Swept is how much a sweep purged.
 type Swept struct {
 	Tombstones, Mutations int
 	Erased                int // records and mutation ids
 }
 
-// Sweep purges all that is too old now. What cannot be purged does not keep the rest
-// from being purged. With an error, Swept is what was purged all the same.
-func (s *Sweeper) Sweep(ctx context.Context) (swept Swept, err error) {
+func (s *Swept) add(other Swept) {
+	s.Tombstones += other.Tombstones
+	s.Mutations += other.Mutations
+}
+
+// Sweep purges all that is too old now, and of owners who left too much, the oldest.
+// What cannot be purged does not keep the rest from being purged. With an error, Swept
+// is what was purged all the same.
+func (s *Sweeper) Sweep(ctx context.Context) (Swept, error) { return s.sweep(ctx, true) }
+
+func (s *Sweeper) sweep(ctx context.Context, mutations bool) (swept Swept, err error) {
 	if swept.Erased, err = s.sweepErased(ctx); err != nil {
 		err = fmt.Errorf("remove what was erased: %w", err)
 	}
-	if s.tombstones > 0 {
+	if s.config.Tombstones > 0 {
 		var failed error
-		if swept.Tombstones, failed = s.sweepTombstones(ctx, s.now().Add(-s.tombstones)); failed != nil {
+		if swept.Tombstones, failed = s.purgeTombstones(ctx, span{before: s.now().Add(-s.config.Tombstones)}); failed != nil {
 			err = errors.Join(err, fmt.Errorf("purge tombstones: %w", failed))
 		}
 	}
-	if s.mutations > 0 {
+	if s.config.Mutations > 0 && mutations {
 		var failed error
-		if swept.Mutations, failed = s.sweepMutations(ctx, s.now().Add(-s.mutations)); failed != nil {
+		if swept.Mutations, failed = s.purgeMutations(ctx, span{before: s.now().Add(-s.config.Mutations)}); failed != nil {
 			err = errors.Join(err, fmt.Errorf("purge mutation ids: %w", failed))
 		}
 	}
-	return swept, err
+	trimmed, failed := s.trimAll(ctx)
+	swept.add(trimmed)
+	return swept, errors.Join(err, failed)
 }
 
-// sweepTombstones walks through the tombstones in order of owner and revision.
+// span says which rows to purge: of one owner or, without, of all; those from
+// before a time; of tombstones at most so many, unless that is 0.
+type span struct {
+	owner  []byte
+	before time.Time
+	most   int
+}
+
+// after are the rows that follow a key of two columns, of which both databases find the
+// first by the index.
+func after(ownerColumn, column string, owner []byte, value any) func(*entsql.Selector) {
+	return func(s *entsql.Selector) {
+		s.Where(entsql.P(func(b *entsql.Builder) {
+			b.Wrap(func(b *entsql.Builder) { b.IdentComma(s.C(ownerColumn), s.C(column)) })
+			b.WriteString(" > ")
+			b.Wrap(func(b *entsql.Builder) { b.Args(owner, value) })
+		}))
+	}
+}
+
+// purgeTombstones walks through the tombstones in order of owner and revision.
 // Those of an owner are purged from the lowest revision up to the first one that
 // is to be kept, so that none is left below the floor.
-func (s *Sweeper) sweepTombstones(ctx context.Context, kept time.Time) (purged int, err error) {
-	owner, revision := []byte{}, int64(0) // where the walk is
+func (s *Sweeper) purgeTombstones(ctx context.Context, of span) (purged int, err error) {
+	owner, revision := of.owner, int64(0) // where the walk is
+	if owner == nil {
+		owner = []byte{}
+	}
+	left := of.most
 	var firstFailed error
 	for {
-		page, err := s.read.Record.Query().
-			Where(entrecord.Deleted(true), entrecord.OwnerGTE(owner), entrecord.Or(entrecord.OwnerGT(owner), entrecord.RevisionGT(revision))).
+		query := s.read.Record.Query().
+			Where(entrecord.Deleted(true), after(entrecord.FieldOwner, entrecord.FieldRevision, owner, revision)).
 			Order(ent.Asc(entrecord.FieldOwner, entrecord.FieldRevision)).
-			Limit(pageRows).
-			Select(entrecord.FieldOwner, entrecord.FieldID, entrecord.FieldRevision, entrecord.FieldUpdatedAt).
-			All(ctx)
+			Limit(pageRows)
+		if of.owner != nil {
+			query = query.Where(entrecord.Owner(of.owner))
+		}
+		page, err := query.Select(entrecord.FieldOwner, entrecord.FieldID, entrecord.FieldRevision, entrecord.FieldUpdatedAt).All(ctx)
 		if err != nil {
 			return purged, errors.Join(firstFailed, err)
+		}
+		done := len(page) < pageRows
+		if of.most > 0 {
+			page = page[:min(len(page), left)]
+			left -= len(page)
+			done = done || left == 0
 		}
 		var units []*purge
 		for _, r := range page {
@@ -131,7 +204,7 @@ func (s *Sweeper) sweepTombstones(ctx context.Context, kept time.Time) (purged i
 				continue // an earlier one of this owner is to be kept
 			}
 			owner, revision = r.Owner, r.Revision
-			if r.UpdatedAt >= kept.UnixMicro() {
+			if r.UpdatedAt >= of.before.UnixMicro() {
 				revision = math.MaxInt64
 				continue
 			}
@@ -141,23 +214,27 @@ func (s *Sweeper) sweepTombstones(ctx context.Context, kept time.Time) (purged i
 		n, goOn, failed := s.carryOut(ctx, units)
 		purged += n
 		firstFailed = cmp.Or(firstFailed, failed)
-		if !goOn || len(page) < pageRows {
+		if !goOn || done {
 			return purged, firstFailed
 		}
 	}
 }
 
-func (s *Sweeper) sweepMutations(ctx context.Context, kept time.Time) (purged int, err error) {
-	owner, id := []byte{}, "" // where the walk is
+func (s *Sweeper) purgeMutations(ctx context.Context, of span) (purged int, err error) {
+	owner, id := of.owner, "" // where the walk is
+	if owner == nil {
+		owner = []byte{}
+	}
 	var firstFailed error
 	for {
-		page, err := s.read.AppliedMutation.Query().
-			Where(appliedmutation.AppliedAtLT(kept.UnixMicro()),
-				appliedmutation.OwnerGTE(owner), appliedmutation.Or(appliedmutation.OwnerGT(owner), appliedmutation.IDGT(id))).
+		query := s.read.AppliedMutation.Query().
+			Where(appliedmutation.AppliedAtLT(of.before.UnixMicro()), after(appliedmutation.FieldOwner, appliedmutation.FieldID, owner, id)).
 			Order(ent.Asc(appliedmutation.FieldOwner, appliedmutation.FieldID)).
-			Limit(pageRows).
-			Select(appliedmutation.FieldOwner, appliedmutation.FieldID).
-			All(ctx)
+			Limit(pageRows)
+		if of.owner != nil {
+			query = query.Where(appliedmutation.Owner(of.owner))
+		}
+		page, err := query.Select(appliedmutation.FieldOwner, appliedmutation.FieldID).All(ctx)
 		if err != nil {
 			return purged, errors.Join(firstFailed, err)
 		}
@@ -165,7 +242,7 @@ func (s *Sweeper) sweepMutations(ctx context.Context, kept time.Time) (purged in
 		for _, m := range page {
 			owner, id = m.Owner, m.ID
 			units = add(units, row.Mutations, m.Owner, m.ID)
-			units[len(units)-1].kept = kept
+			units[len(units)-1].kept = of.before
 		}
 		n, goOn, failed := s.carryOut(ctx, units)
 		purged += n

@@ -74,6 +74,10 @@ func run(t *testing.T, open func(testing.TB) *storage.DB) {
 		{"what was written again is left alone", testWrittenAgain},
 		{"many owners, pages and units", testMany},
 		{"mirrors beside writers and sweeps", testMirrors},
+		{"the oldest tombstones of an owner who left too many go", testTooManyTombstones},
+		{"the oldest mutation ids of an owner who left too many go", testTooManyMutations},
+		{"who is not purged in time cannot grow", testTracesFull},
+		{"random operations leave rows in proportion to live records", testProportion},
 		{"what was erased goes", testErased},
 		{"erased again meanwhile", testErasedTwice},
 		{"what was erased is old", testErasedAndOld},
@@ -98,6 +102,7 @@ type house struct {
 	db      *storage.DB
 	store   *records.Store
 	service *record.Service
+	quota   record.Quota
 
 	mu  sync.Mutex
 	now time.Time
@@ -125,7 +130,8 @@ func (h *house) elapse(d time.Duration) {
 }
 
 func (h *house) sweeper(tombstones, mutations time.Duration) *retention.Sweeper {
-	return retention.New(h.db.Read, h.store.Engine(), tombstones, mutations, h.time, silent)
+	config := retention.Config{Tombstones: tombstones, Mutations: mutations, Quota: h.quota}
+	return retention.New(h.db.Read, h.store.Engine(), config, h.time, silent)
 }
 
 func (h *house) sweep(t *testing.T, tombstones, mutations time.Duration) retention.Swept {
