@@ -42,6 +42,7 @@ fi
 echo "setup: Go modules"
 go mod download
 go mod download -C examples/nats
+go mod download -C breez/clients
 
 if ! cmp -s web/package-lock.json web/node_modules/.installed-lock; then
   echo "setup: npm packages in web/"

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"syscall"
 	"testing"
@@ -48,6 +49,8 @@ func build(target string) error {
 		args = append(args, "-race")
 	}
 	cmd := exec.Command("go", append(args, "syncline")...)
+	_, self, _, _ := runtime.Caller(0)
+	cmd.Dir = filepath.Dir(self) // of the server's module, whichever the tests belong to
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("build the server: %w\n%s", err, out)
 	}
