@@ -50,6 +50,9 @@ func openSQLite(ctx context.Context, dir string) (_ *DB, err error) {
 	if _, err := finishRestore(dir); err != nil {
 		return nil, errors.Join(fmt.Errorf("complete the restore that was interrupted: %w", err), release())
 	}
+	if err := checkLogOwner(dir); err != nil {
+		return nil, errors.Join(err, release())
+	}
 	warnings, err := prepareFiles(dir, used)
 	if err != nil {
 		return nil, errors.Join(err, release())

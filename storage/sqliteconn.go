@@ -42,7 +42,9 @@ func (c preparingConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	if !c.writes {
 		return prepared, nil
 	}
-	return &loggingConn{preparingConn: prepared, log: c.files.path + "-wal", longest: maxLog}, nil
+	writer := &loggingConn{preparingConn: prepared, log: c.files.path + "-wal", longest: maxLog}
+	writer.mark() // before anything is written
+	return writer, nil
 }
 
 // sqliteConn is what the driver's connections can do and database/sql uses. That

@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"fmt"
 	"os"
+	"time"
 )
 
 // maxLog is how long the write-ahead log gets, in bytes, before a writer waits
@@ -21,12 +22,16 @@ type loggingConn struct {
 	log     string      // its path
 	info    os.FileInfo // of the log as this connection has it open; nil before the first transaction
 	longest int64       // until the readers are waited for
+	markAt  time.Time   // when the file is to get another number
 }
 
 // BeginTx implements driver.ConnBeginTx.
 func (c *loggingConn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
 	if err := c.files.present(c.info); err != nil {
 		return nil, refusal(err)
+	}
+	if !time.Now().Before(c.markAt) {
+		c.mark()
 	}
 	if info, err := os.Stat(c.log); err == nil && info.Size() >= c.longest {
 		c.fold()
@@ -41,9 +46,9 @@ func (c *loggingConn) BeginTx(ctx context.Context, opts driver.TxOptions) (drive
 	return checkedTx{tx, c}, nil
 }
 
-// fold brings the log into the file and cuts it off. If that fails, which harms
-// nothing, it is tried again when the log is longer.
-func (c *loggingConn) fold() {
+// fold brings the log into the file and cuts it off, and tells whether it did. If that
+// fails, which harms nothing, it is tried again when the log is longer.
+func (c *loggingConn) fold() (done bool) {
 	for _, pragma := range []string{
 		fmt.Sprintf("PRAGMA busy_timeout = %d", readersTime),
 		"PRAGMA wal_checkpoint(TRUNCATE)",
@@ -52,9 +57,11 @@ func (c *loggingConn) fold() {
 		c.run(pragma)
 	}
 	c.longest = maxLog
-	if info, err := os.Stat(c.log); err == nil {
+	info, err := os.Stat(c.log)
+	if err == nil {
 		c.longest += info.Size()
 	}
+	return err == nil && info.Size() == 0
 }
 
 func (c *loggingConn) run(pragma string) {

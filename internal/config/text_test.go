@@ -72,7 +72,7 @@ func TestContradictions(t *testing.T) {
 func TestNearMisses(t *testing.T) {
 	for name, want := range map[string]string{
 		"DATABASE_URI": "DATABASE_URL", "DATABSE_URL": "DATABASE_URL", "database_url": "DATABASE_URL", "SYNCLINE_DATABASE_URL": "DATABASE_URL",
-		"REDIS_URI": "REDIS_URL", "SQLITE_DIRPATH": "SQLITE_DIR_PATH", "PUBLIC_AUTHORITY": "PUBLIC_AUTHORITIES", "LISTEN_ADDRES": "LISTEN_ADDRESS",
+		"REDIS_URI": "REDIS_URL", "SQLITE_DIRPATH": "SQLITE_DIR_PATH", "PUBLIC_AUTHORITY": "PUBLIC_AUTHORITIES", "LISTENADDRESS": "LISTEN_ADDRESS",
 		"ALLOWED-ORIGINS": "ALLOWED_ORIGINS", "LOGLEVEL": "LOG_LEVEL",
 	} {
 		c, err := config.Load([]string{name + "=hidden"})

@@ -105,3 +105,15 @@ func TestALogWhoseReaderIsGone(t *testing.T) {
 		t.Error("the server ended with ", err)
 	}
 }
+
+// The end of the terminal is a polite stop, too.
+func TestHangup(t *testing.T) {
+	t.Parallel()
+	server := testservers.StartSynclineBy(t, []string{"env", "--default-signal=HUP"}, "LOG_LEVEL=info")
+	if err := server.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Wait(); err != nil || !strings.Contains(server.Log(), "msg=drained") {
+		t.Errorf("the server ended with %v\n%s", err, server.Log())
+	}
+}
