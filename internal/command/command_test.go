@@ -167,6 +167,41 @@ func TestBackupAndRestore(t *testing.T) {
 	}
 }
 
+func TestMoveRefusals(t *testing.T) {
+	t.Parallel()
+	empty, from := filepath.Join(t.TempDir(), "empty"), t.TempDir()
+	fill(t, from, 2)
+	postgres := "DATABASE_URL=" + testservers.StartPostgres(t).NewURL(t)
+	for _, test := range []struct {
+		env  []string
+		line string
+		code int
+		want string
+	}{
+		{[]string{"SQLITE_DIR_PATH=" + from}, "move --to postgres", 1, "DATABASE_URL: is not set"},
+		{[]string{"SQLITE_DIR_PATH=" + from, postgres}, "move", 2, "missing flags: --to="},
+		{[]string{"SQLITE_DIR_PATH=" + from, postgres}, "move --to oracle", 2, "must be one of"},
+		{[]string{"SQLITE_DIR_PATH=" + empty, postgres}, "move --to postgres", 1, "SQLITE_DIR_PATH: there is no database of syncline"},
+		{[]string{"SQLITE_DIR_PATH=" + empty, postgres}, "move --to sqlite", 1, "DATABASE_URL: there is no database of syncline"},
+	} {
+		if got := run(t, test.env, strings.Fields(test.line)...); got.code != test.code || got.out != "" || !strings.Contains(got.errors, test.want) {
+			t.Errorf("%s %s: %+v; want %q", test.env, test.line, got, test.want)
+		}
+	}
+	if _, err := os.Stat(empty); err == nil {
+		t.Error("the directory was made")
+	}
+	if got := run(t, []string{"SQLITE_DIR_PATH=" + from, postgres}, "move", "--to", "postgres"); got.code != 0 {
+		t.Fatal(got)
+	}
+	if got := run(t, []string{"SQLITE_DIR_PATH=" + from, postgres}, "move", "--to", "sqlite"); got.code != 1 || !strings.Contains(got.errors, "nothing was moved: "+filepath.Join(from, "syncline.db")+": there is data in it already") {
+		t.Errorf("over data: %+v", got)
+	}
+	if records, _ := count(t, from); records != 2 {
+		t.Errorf("%d records are left, want 2", records)
+	}
+}
+
 // A pipe that breaks is told, and leaves nothing behind.
 func TestBackupIntoAFullPipe(t *testing.T) {
 	t.Parallel()

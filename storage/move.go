@@ -1,0 +1,210 @@
+package storage
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+
+	"syncline/ent/account"
+	"syncline/ent/epoch"
+)
+
+// ErrNotEmpty says that something is kept already where a move is to go.
+var ErrNotEmpty = errors.New("there is data in it already")
+
+// Moved is told of a table that was copied: how many rows it has, on both sides.
+type Moved func(table string, rows int64)
+
+// progressEvery is after how many rows of a table a move tells how far it is.
+const progressEvery = 100_000
+
+// Move copies all that is kept into another database, of whatever kind, in one
+// transaction: epochs, revisions, cursors, mutation ids and fence tokens stay what
+// they are, so that no client notices. Both are brought up to date first. Nobody
+// may write to from meanwhile: who tries to on PostgreSQL waits. Where anything is kept
+// in to, the error is ErrNotEmpty.
+func Move(ctx context.Context, from, to *DB, progress, done Moved) error {
+	for _, db := range []*DB{from, to} {
+		if err := db.Migrate(ctx); err != nil {
+			return err
+		}
+	}
+	read, err := from.write.BeginTx(ctx, &sql.TxOptions{})
+	if err != nil {
+		return fmt.Errorf("read %s: %w", from.place, err)
+	}
+	defer read.Rollback() //nolint:errcheck // it changes nothing
+	if from.postgres() {
+		if _, err := read.ExecContext(ctx, "LOCK TABLE "+account.Table+" IN EXCLUSIVE MODE"); err != nil {
+			return fmt.Errorf("keep writers out of %s: %w", from.place, err)
+		}
+	}
+	conn, err := to.write.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("write to %s: %w", to.place, err)
+	}
+	defer conn.Close() //nolint:errcheck // the transaction on it has ended
+	write, err := conn.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("write to %s: %w", to.place, err)
+	}
+	defer write.Rollback() //nolint:errcheck // after a commit it fails
+	tables, err := sameTables(ctx, from, to, read, write)
+	if err != nil {
+		return err
+	}
+	for _, table := range tables {
+		if n, err := countRows(ctx, write, table); err != nil || n > 0 && table != epoch.Table || n > 1 {
+			return errors.Join(err, fmt.Errorf("%s: %w", to.place, ErrNotEmpty))
+		}
+	}
+	if _, err := write.ExecContext(ctx, "DELETE FROM "+epoch.Table); err != nil { // the one that a new database begins
+		return err
+	}
+	for _, table := range tables {
+		rows, err := copyTable(ctx, read, conn, write, to, table, progress)
+		if err != nil {
+			return fmt.Errorf("copy %s: %w", table, err)
+		}
+		for _, side := range []*sql.Tx{read, write} {
+			if n, err := countRows(ctx, side, table); err != nil || n != rows {
+				return errors.Join(err, fmt.Errorf("copy %s: %d rows were copied of %d", table, rows, n))
+			}
+		}
+		done(table, rows)
+	}
+	return write.Commit()
+}
+
+// sameTables lists the tables that both have, and fails if these or their columns
+// are not the same.
+func sameTables(ctx context.Context, from, to *DB, read, write *sql.Tx) ([]string, error) {
+	ours, err := tableNames(ctx, from, read)
+	if err != nil {
+		return nil, err
+	}
+	theirs, err := tableNames(ctx, to, write)
+	if err != nil {
+		return nil, err
+	}
+	if !slices.Equal(ours, theirs) {
+		return nil, fmt.Errorf("the tables differ: %s has %s, %s has %s", from.place, ours, to.place, theirs)
+	}
+	return ours, nil
+}
+
+func tableNames(ctx context.Context, db *DB, tx *sql.Tx) (names []string, err error) {
+	query := "SELECT name FROM sqlite_master WHERE type = 'table'"
+	if db.postgres() {
+		query = "SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema()"
+	}
+	rows, err := tx.QueryContext(ctx, query)
+	if err != nil {
+		return nil, fmt.Errorf("list the tables of %s: %w", db.place, err)
+	}
+	defer rows.Close() //nolint:errcheck // Err tells
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return nil, err
+		}
+		if strings.HasPrefix(name, "syncline_") && !strings.HasPrefix(name, migrationsTable) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names, rows.Err()
+}
+
+func countRows(ctx context.Context, tx *sql.Tx, table string) (n int64, err error) {
+	err = tx.QueryRowContext(ctx, "SELECT count(*) FROM "+table).Scan(&n)
+	return n, err
+}
+
+// columnTypes are the columns of a table in the order of their names, and what the
+// database calls their types.
+func columnTypes(ctx context.Context, tx *sql.Tx, table string) (names []string, types map[string]string, err error) {
+	rows, err := tx.QueryContext(ctx, "SELECT * FROM "+table+" LIMIT 0")
+	if err != nil {
+		return nil, nil, err
+	}
+	defer rows.Close() //nolint:errcheck // it has none
+	columns, err := rows.ColumnTypes()
+	if err != nil {
+		return nil, nil, err
+	}
+	types = map[string]string{}
+	for _, c := range columns {
+		names = append(names, c.Name())
+		types[c.Name()] = c.DatabaseTypeName()
+	}
+	slices.Sort(names)
+	return names, types, rows.Err()
+}
+
+func copyTable(ctx context.Context, read *sql.Tx, conn *sql.Conn, write *sql.Tx, to *DB, table string, progress Moved) (n int64, err error) {
+	columns, _, err := columnTypes(ctx, read, table)
+	if err != nil {
+		return 0, err
+	}
+	theirs, types, err := columnTypes(ctx, write, table)
+	if err != nil {
+		return 0, err
+	}
+	if !slices.Equal(columns, theirs) {
+		return 0, fmt.Errorf("the columns differ: %s, and %s", columns, theirs)
+	}
+	rows, err := read.QueryContext(ctx, "SELECT "+strings.Join(columns, ", ")+" FROM "+table)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	next := func() ([]any, error) {
+		if !rows.Next() {
+			return nil, rows.Err()
+		}
+		values, places := make([]any, len(columns)), make([]any, len(columns))
+		for i := range values {
+			places[i] = &values[i]
+		}
+		if err := rows.Scan(places...); err != nil {
+			return nil, err
+		}
+		for i, column := range columns {
+			if number, ok := values[i].(int64); ok && types[column] == "BOOL" { // SQLite has none
+				values[i] = number != 0
+			}
+		}
+		if n++; n%progressEvery == 0 {
+			progress(table, n)
+		}
+		return values, nil
+	}
+	if to.postgres() {
+		err = conn.Raw(func(driver any) error {
+			_, err := driver.(*stdlib.Conn).Conn().CopyFrom(ctx, pgx.Identifier{table}, columns, pgx.CopyFromFunc(next))
+			return err
+		})
+		return n, err
+	}
+	insert, err := write.PrepareContext(ctx, fmt.Sprintf("INSERT INTO %s (%s) VALUES (?%s)", table, strings.Join(columns, ", "), strings.Repeat(", ?", len(columns)-1)))
+	if err != nil {
+		return n, err
+	}
+	defer func() { err = errors.Join(err, insert.Close()) }()
+	for {
+		values, err := next()
+		if err != nil || values == nil {
+			return n, err
+		}
+		if _, err := insert.ExecContext(ctx, values...); err != nil {
+			return n, err
+		}
+	}
+}
