@@ -91,6 +91,7 @@ func (m *Manager) took(in *intake, committed Committed, r *SyncResult) {
 			r.EventsPulled++
 		}
 	}
+	r.changed(in.commit.Append, committed)
 	for aggregate, c := range in.compared {
 		m.watched.settle(aggregate, c.gone)
 	}
@@ -98,6 +99,22 @@ func (m *Manager) took(in *intake, committed Committed, r *SyncResult) {
 	r.ConflictsResolved += in.resolved
 	r.ReviewsAdded += in.parked
 	r.Errors = append(r.Errors, in.errs...)
+}
+
+// changed notes the aggregates of what a commit appended.
+func (r *SyncResult) changed(entries []Entry, committed Committed) {
+	appended := setOf(committed.Appended)
+	for _, e := range entries {
+		aggregate := e.Event.AggregateID()
+		if appended.lacks(e.Event.ID()) || r.named.has(aggregate) {
+			continue
+		}
+		if r.named == nil {
+			r.named = idSet{}
+		}
+		r.named[aggregate] = struct{}{}
+		r.Aggregates = append(r.Aggregates, aggregate)
+	}
 }
 
 // reusedID is the ID of the event for which a commit was refused.

@@ -71,13 +71,15 @@ type SyncOptions struct {
 
 // SyncResult tells what a sync did.
 type SyncResult struct {
-	EventsPushed      int     // stored by the peer
-	EventsPulled      int     // new here
-	ConflictsResolved int     // decided by the resolver
-	ReviewsAdded      int     // left to a person
-	Errors            []error // what went wrong without ending the sync, and what ended it
+	EventsPushed      int      // stored by the peer
+	EventsPulled      int      // new here
+	ConflictsResolved int      // decided by the resolver
+	ReviewsAdded      int      // left to a person
+	Aggregates        []string // in which something is new here, pulled or decided, each once
+	Errors            []error  // what went wrong without ending the sync, and what ended it
 	StartTime         time.Time
 	Duration          time.Duration
+	named             idSet // Aggregates
 }
 
 // ErrReview is what a ConflictResolver returns to leave a conflict to a person.
