@@ -259,11 +259,20 @@ func newLog(cfg config.Config, stderr *logqueue.Queue) *slog.Logger {
 	options := &slog.HandlerOptions{Level: cfg.LogLevel}
 	var handler slog.Handler = slog.NewTextHandler(stderr, options)
 	if cfg.LogFormat == config.LogJSON {
+		options.ReplaceAttr = withUnit
 		handler = slog.NewJSONHandler(stderr, options)
 	}
 	log := slog.New(handler)
 	stderr.OnDropped(func(lines int64) { log.Warn("the log was not read fast enough: lines are missing", "lines", lines) })
 	return log
+}
+
+// withUnit writes durations as text has them, such as 1.5ms, not as a bare number.
+func withUnit(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		a.Value = slog.StringValue(a.Value.Duration().String())
+	}
+	return a
 }
 
 func newAccessLog(cfg config.Config, figures *metrics.Metrics, log *slog.Logger) *accesslog.Log {

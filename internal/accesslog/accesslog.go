@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -155,8 +156,9 @@ func (n line) outcome(refusal *auth.Error) string {
 		codes = append(codes, string(refusal.Code))
 	}
 	switch {
-	case len(codes) > 0:
-		return strings.Join(codes, ",")
+	case len(codes) > 0: // in one order, whichever field failed first
+		slices.Sort(codes)
+		return strings.Join(slices.Compact(codes), ",")
 	case n.refused != "":
 		return n.refused
 	default:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -183,6 +184,9 @@ func TestAccessLog(t *testing.T) {
 		}
 		if entry.ID == nil || entry.Took == nil {
 			t.Errorf("a line without id or duration: %s", line)
+		}
+		if took, err := time.ParseDuration(fmt.Sprint(entry.Took)); err != nil || took <= 0 {
+			t.Errorf("the duration %v has no unit", entry.Took)
 		}
 		owner, _ := entry.Owner.(string)
 		if entry.Fields == "setRecord" && (len(owner) < 8 || len(owner) > 16 || !strings.HasPrefix(key.Public().String(), owner)) {
