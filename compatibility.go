@@ -33,7 +33,7 @@ func newBreez(cfg config.Config, records *record.Service, feeds *feed.Feed, lock
 	calls := breez.New(breez.Config{
 		Records: records, Feed: feeds, Locks: lockService, Bus: shared.bus,
 		Verifier: verifier, Recover: recoverKey, Limiter: gate, Output: output,
-		MaxAge: cfg.ConnectionMaxAge, Log: log, Observe: figures.Observe,
+		MaxStreams: cfg.MaxConnections, MaxAge: cfg.ConnectionMaxAge, Log: log, Observe: figures.Observe,
 	})
 	figures.Gauge("syncline_breez_streams", "Open calls of ListenChanges.", func() float64 { return float64(calls.Streams()) })
 	return calls

@@ -59,6 +59,8 @@ type Config struct {
 	Recover  signing.Recoverer
 	Limiter  Limiter
 	Output   *budget.Pool // memory for answers
+	// MaxStreams bounds the calls of ListenChanges that are open at a time.
+	MaxStreams int
 	// MaxAge is when a stream is ended, so that its client signs anew.
 	MaxAge time.Duration
 	// RecheckInterval is how often the certificate of a stream is judged again. Default 1 min.
@@ -111,10 +113,21 @@ type streams struct {
 	empty chan struct{} // closed when open is 0; nil while nobody waits
 }
 
-func (s *streams) add(n int) {
+// enter opens one, unless most are open.
+func (s *streams) enter(most int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.open += n
+	if s.open >= most {
+		return false
+	}
+	s.open++
+	return true
+}
+
+func (s *streams) leave() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open--
 	if s.open == 0 && s.empty != nil {
 		close(s.empty)
 		s.empty = nil

@@ -344,3 +344,17 @@ func TestIdleStream(t *testing.T) {
 		})
 	}
 }
+
+// Streams are bounded in all, whatever connections they share.
+func TestTooManyStreams(t *testing.T) {
+	t.Parallel()
+	server := testservers.StartSyncline(t, switchedOn, "MAX_CONNECTIONS=8")
+	d := device{t, newUser(t), protocols[0].client(t, server.Address), ""}
+	for range 8 {
+		d.listen()
+	}
+	refused := d.open()
+	if refused.Receive() || connect.CodeOf(refused.Err()) != connect.CodeUnavailable {
+		t.Errorf("ended by %v", refused.Err())
+	}
+}

@@ -30,8 +30,10 @@ func (s *Service) ListenChanges(ctx context.Context, request *connect.Request[sy
 	if err != nil {
 		return s.fail(ctx, err)
 	}
-	s.streams.add(1)
-	defer s.streams.add(-1)
+	if !s.streams.enter(s.MaxStreams) {
+		return s.fail(ctx, connect.NewError(connect.CodeUnavailable, errors.New("too many streams are open: listen again later")))
+	}
+	defer s.streams.leave()
 	callOf(ctx).untimed()
 	l, err := s.listen(ctx, p, stream)
 	if err != nil {
@@ -80,11 +82,10 @@ func (l *listener) close() {
 	l.pulls.Close()
 }
 
-var (
-	errDraining = connect.NewError(connect.CodeUnavailable, errors.New("the server is going away: listen again"))
-	errMaxAge   = connect.NewError(connect.CodeUnavailable, errors.New("the stream has become old: listen again"))
-	errEnded    = connect.NewError(connect.CodeUnavailable, errors.New("the stream has ended: listen again"))
-)
+// ended is how a stream ends whose client is to listen again.
+func ended(why string) error {
+	return connect.NewError(connect.CodeUnavailable, errors.New(why+": listen again"))
+}
 
 // run tells of changes until the stream ends, and answers why it did.
 func (l *listener) run(ctx context.Context) error {
@@ -95,7 +96,7 @@ func (l *listener) run(ctx context.Context) error {
 	for {
 		select { // before anything else
 		case <-l.service.draining:
-			return errDraining
+			return ended("the server is going away")
 		default:
 		}
 		if err := l.tell(ctx); err != nil {
@@ -105,7 +106,7 @@ func (l *listener) run(ctx context.Context) error {
 		case <-l.woken:
 		case <-l.service.draining:
 		case <-old.C:
-			return errMaxAge
+			return ended("the stream has become old")
 		case <-recheck.C:
 			if err := l.service.Verifier.Recheck(l.principal); err != nil {
 				return err
@@ -132,7 +133,7 @@ func (l *listener) tell(ctx context.Context) error {
 		event, ok, err := l.changes.Poll(ctx)
 		switch {
 		case errors.Is(err, feed.ErrClosed):
-			return errEnded
+			return ended("the stream has ended")
 		case err != nil:
 			return err
 		case !ok:
@@ -164,7 +165,7 @@ func (l *listener) tellToPull(ctx context.Context) error {
 	select {
 	case _, open := <-l.pulls.Hints():
 		if !open {
-			return errEnded
+			return ended("the stream has ended")
 		}
 		return l.send(ctx, &syncpb.Notification{})
 	default:

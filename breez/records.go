@@ -22,9 +22,9 @@ const (
 	maxReplyBytes = 4_000_000
 
 	// What calls cost of the limits, as the same would over GraphQL.
-	writeCost = 86
-	pageCost  = 11_100
-	visitCost = 10
+	writeCost  = 86
+	visitCost  = 10
+	changeCost = 10 // of each record of a reply, beside one for each KiB of the reply
 )
 
 // SetRecord implements syncpbconnect.SyncerHandler.
@@ -105,7 +105,7 @@ func clientID(in *syncpb.SetRecordRequest) *string {
 // again when something has changed.
 func (s *Service) ListChanges(ctx context.Context, request *connect.Request[syncpb.ListChangesRequest]) (*connect.Response[syncpb.ListChangesReply], error) {
 	in := request.Msg
-	ctx, p, err := s.verify(ctx, request.Header(), in, listChangesText(in), ast.Query, pageCost)
+	ctx, p, err := s.verify(ctx, request.Header(), in, listChangesText(in), ast.Query, visitCost)
 	if err != nil {
 		return nil, s.fail(ctx, err)
 	}
@@ -121,7 +121,11 @@ func (s *Service) ListChanges(ctx context.Context, request *connect.Request[sync
 	if err != nil {
 		return nil, s.fail(ctx, err)
 	}
-	grant.Shrink(2 * int64(proto.Size(reply)))
+	size := proto.Size(reply)
+	grant.Shrink(2 * int64(size))
+	if err := s.Limiter.Charge(ctx, ast.Query, changeCost*len(reply.GetChanges())+size>>10); err != nil {
+		return nil, s.fail(ctx, err)
+	}
 	if cut {
 		callOf(ctx).afterwards(func() { s.tellToPull(ctx, owner) })
 	}

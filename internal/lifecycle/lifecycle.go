@@ -26,7 +26,7 @@ const (
 	// is the longest. What idles gives way to what comes, so that it costs nobody.
 	idleTimeout    = 65 * time.Minute
 	maxHeaderBytes = 32 << 10
-	maxStreams     = 100 // of an HTTP/2 connection
+	maxStreams     = 20 // of an HTTP/2 connection
 	// What an HTTP/2 peer is asked for, and given, to show that it is there.
 	pingAfter   = 10 * time.Second
 	pingTimeout = 5 * time.Second
@@ -40,7 +40,7 @@ type Listener struct {
 	// HTTP2 serves HTTP/2 beside HTTP/1.1, without encryption (h2c, with prior
 	// knowledge): what gRPC needs.
 	HTTP2 bool
-	// MaxStreams bounds the requests at once of an HTTP/2 connection; 100 if zero.
+	// MaxStreams bounds the requests at once of an HTTP/2 connection; 20 if zero.
 	MaxStreams int
 	// Connections bounds those that are open; none if zero.
 	Connections Connections
