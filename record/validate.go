@@ -72,6 +72,15 @@ func validateWrite(prefix string, w Write) error {
 	return input.Text(prefix+"schemaVersion", w.SchemaVersion, 0, MaxSchemaVersionBytes)
 }
 
+// Check tells whether a record could have been written: it is for those that come
+// from elsewhere than a write. The error is an *InvalidError.
+func Check(r Record) error {
+	if err := validateWrite("", Write{ID: r.ID, Data: r.Data, SchemaVersion: r.SchemaVersion, Revision: r.Revision}); err != nil {
+		return err
+	}
+	return input.Text("clientId", r.ClientID, 0, MaxClientIDBytes)
+}
+
 func validateEnvelope(r Request) error {
 	if r.ClientID != nil {
 		if err := input.Text("clientId", *r.ClientID, 1, MaxClientIDBytes); err != nil {

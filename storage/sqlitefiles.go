@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 	"syscall"
 
 	"github.com/gofrs/flock"
@@ -86,9 +88,33 @@ func lockDir(dir string) (release func() error, err error) {
 		return nil, err
 	}
 	if !got {
-		return nil, ErrInUse
+		return nil, fmt.Errorf("%w%s: stop it first", ErrInUse, holderOf(path))
 	}
 	return lock.Close, nil
+}
+
+// holderOf names the process that has a file locked, where the system tells: Linux
+// lists locks with their process and the file's inode.
+func holderOf(path string) string {
+	info, err := os.Stat(path)
+	if err != nil {
+		return ""
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	list, err := os.ReadFile("/proc/locks")
+	if !ok || err != nil {
+		return ""
+	}
+	for line := range strings.Lines(string(list)) { // 1: FLOCK ADVISORY WRITE 1234 08:01:5678 0 EOF
+		fields := strings.Fields(line)
+		if len(fields) < 6 || fields[1] != "FLOCK" || !strings.HasSuffix(fields[5], fmt.Sprint(":", stat.Ino)) {
+			continue
+		}
+		if pid, err := strconv.Atoi(fields[4]); err == nil && pid > 0 { // 0: of another container
+			return fmt.Sprintf(" (process %d)", pid)
+		}
+	}
+	return ""
 }
 
 // prepareFiles makes the database's file, if it is not there, so that only this

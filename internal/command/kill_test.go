@@ -32,15 +32,7 @@ func killedAtEachCall(t *testing.T, prepare func() (env, args []string), check f
 	for _, call := range calls {
 		for n := 1; ; n++ {
 			env, args := prepare()
-			cmd := program(t, env, args...)
-			trace := []string{"strace", "-o", "/dev/null", "-e", "trace=" + call, "-e", fmt.Sprintf("inject=%s:signal=KILL:when=%d", call, n)}
-			cmd.Path, cmd.Args = "/usr/bin/strace", append(append(trace, cmd.Path), args...)
-			out, err := cmd.CombinedOutput()
-			exit, killed := errors.AsType[*exec.ExitError](err)
-			if err != nil && (!killed || !strings.Contains(exit.String(), "killed")) {
-				t.Fatalf("at %s %d: %v\n%s", call, n, err, out)
-			}
-			if err == nil {
+			if !killedAt(t, call, n, env, args) {
 				check("")
 				break
 			}
@@ -54,6 +46,22 @@ func killedAtEachCall(t *testing.T, prepare func() (env, args []string), check f
 	if kills < 8 {
 		t.Errorf("it was killed at %d calls only: was it traced?", kills)
 	}
+}
+
+// killedAt runs a command line that is killed at its n-th call of a kind, and tells
+// whether it came to that. With -f among the flags, that is the n-th of any thread.
+func killedAt(t *testing.T, call string, n int, env, args []string, flags ...string) bool {
+	t.Helper()
+	cmd := program(t, env, args...)
+	trace := []string{"strace", "-o", "/dev/null", "-e", "trace=" + call, "-e", fmt.Sprintf("inject=%s:signal=KILL:when=%d", call, n)}
+	trace = append(trace, flags...)
+	cmd.Path, cmd.Args = "/usr/bin/strace", append(append(trace, cmd.Path), args...)
+	out, err := cmd.CombinedOutput()
+	exit, killed := errors.AsType[*exec.ExitError](err)
+	if err != nil && (!killed || !strings.Contains(exit.String(), "killed")) {
+		t.Fatalf("at %s %d: %v\n%s", call, n, err, out)
+	}
+	return err != nil
 }
 
 // fill makes a database of n records, and leaves its log as a crash does.
