@@ -12,6 +12,7 @@ import (
 	"syncline/internal/health"
 	"syncline/internal/metrics"
 	"syncline/internal/ratelimit"
+	"syncline/locks"
 	"syncline/record"
 )
 
@@ -39,6 +40,18 @@ func newGate(cfg config.Config, records *record.Service, shared coordination, fi
 		Refuse:   refuse,
 		Log:      log,
 	})
+}
+
+// limitOwners has records and locks refused to those who may not become owners.
+func limitOwners(cfg config.Config, records *record.Service, locks *locks.Service) {
+	if cfg.NewOwners == config.OwnersOpen {
+		return
+	}
+	records.AdmitOwners(func(ctx context.Context) bool {
+		principal, _ := auth.FromContext(ctx)
+		return cfg.NewOwners == config.OwnersCertificate && principal.Certified()
+	})
+	locks.AdmitOwners(records.Admit)
 }
 
 // rates is what clients are told of the limits that newGate keeps.

@@ -120,6 +120,7 @@ func serve(ctx context.Context, cfg config.Config, db *storage.DB, stderr *logqu
 	}
 	feeds := feed.New(records, shared.bus, cfg.FeedPollInterval, log)
 	lockService := locks.NewService(shared.locker, shared.bus, cfg.FeedPollInterval, log)
+	limitOwners(cfg, records, lockService)
 	requests := newAccessLog(cfg, figures, log)
 	origins := crossorigin.New(crossorigin.GraphQL, cfg.AllowedOrigins, cfg.AllowedHeaders, log)
 	gate := newGate(cfg, records, shared, figures, log)

@@ -35,6 +35,9 @@ func (p Principal) CertificateHash() (hash string, ok bool) {
 	return hex.EncodeToString(sum[:6]), true
 }
 
+// Certified tells whether the request was let in with a certificate.
+func (p Principal) Certified() bool { return p.certificate != nil }
+
 type contextKey struct{}
 
 // NewContext puts a verified principal into a context.

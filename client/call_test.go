@@ -100,6 +100,7 @@ func TestRefusalsAreNotTriedAgain(t *testing.T) {
 		{"bad input", coded(200, `"code":"BAD_USER_INPUT","field":"input.id"`), client.ErrBadUserInput},
 		{"mutation id reused", coded(200, `"code":"MUTATION_ID_REUSED"`), client.ErrMutationIDReused},
 		{"fenced", coded(200, `"code":"FENCED"`), client.ErrFenced},
+		{"unknown owner", coded(200, `"code":"UNKNOWN_OWNER"`), client.ErrUnknownOwner},
 		{"quota", coded(200, `"code":"QUOTA_EXCEEDED"`), client.ErrQuotaExceeded},
 		{"internal", coded(200, `"code":"INTERNAL"`), client.ErrInternal},
 		{"not GraphQL", body(200, "<html>hello</html>"), client.ErrProtocol},

@@ -23,6 +23,7 @@ const (
 	ErrEpochMismatch    Code = "EPOCH_MISMATCH"     // the database was restored; RestoredHead says what was lost
 	ErrMutationIDReused Code = "MUTATION_ID_REUSED" // the mutation id was used for another write
 	ErrFenced           Code = "FENCED"             // the lock was granted anew since
+	ErrUnknownOwner     Code = "UNKNOWN_OWNER"      // the server takes no new users
 	ErrQuotaExceeded    Code = "QUOTA_EXCEEDED"     // the owner stores too much
 	ErrRateLimited      Code = "RATE_LIMITED"       // too many requests; the client waits and tries again by itself
 	ErrUnavailable      Code = "UNAVAILABLE"        // not now; the client tries again by itself

@@ -46,6 +46,7 @@ type options struct {
 	locker          locks.Locker // nil: the database
 	noIntrospection bool
 	quota           record.Quota
+	mayBegin        func(context.Context) bool      // nil: everybody may become an owner
 	tombstones      time.Duration                   // are remembered; 0: for ever
 	middleware      func(http.Handler) http.Handler // nil: none
 	input, output   *budget.Pool                    // nil: no bound
@@ -69,10 +70,13 @@ func newAPI(t testing.TB, opts options) *api {
 	bus := inproc.New()
 	records := record.NewService(opts.store, bus, log)
 	records.LimitOwners(opts.quota)
+	records.AdmitOwners(opts.mayBegin)
+	lockService := locks.NewService(opts.locker, bus, time.Hour, log)
+	lockService.AdmitOwners(records.Admit)
 	srv := graph.NewServer(graph.Config{
 		Records:       records,
 		Feed:          feed.New(records, bus, time.Hour, log),
-		Locks:         locks.NewService(opts.locker, bus, time.Hour, log),
+		Locks:         lockService,
 		Log:           log,
 		Introspection: !opts.noIntrospection,
 

@@ -28,6 +28,7 @@ const (
 	codeMutationIDReused = "MUTATION_ID_REUSED"
 	codeFenced           = "FENCED"
 	codeQuotaExceeded    = "QUOTA_EXCEEDED"
+	codeUnknownOwner     = "UNKNOWN_OWNER"
 	codeUnavailable      = "UNAVAILABLE"
 	codeInternal         = "INTERNAL"
 )
@@ -124,6 +125,8 @@ func (p presenter) describe(ctx context.Context, err error, argument string) pub
 		return public{message: record.ErrMutationIDReused.Error(), code: codeMutationIDReused}
 	case errors.Is(err, record.ErrFenced):
 		return public{message: record.ErrFenced.Error(), code: codeFenced}
+	case errors.Is(err, record.ErrUnknownOwner):
+		return public{message: record.ErrUnknownOwner.Error(), code: codeUnknownOwner}
 	case errors.As(err, &quota):
 		return public{quota.Error(), codeQuotaExceeded, map[string]any{
 			"maxRecords": bound(quota.Records), "maxStoredBytes": bound(quota.Bytes),

@@ -18,6 +18,7 @@ type Service struct {
 	pollInterval time.Duration
 	log          *slog.Logger
 	pollNow      chan struct{} // holds one request to poll before the interval is over
+	admit        func(context.Context, Owner) error
 
 	mu       sync.Mutex
 	watchers map[*Watcher]struct{}
@@ -36,12 +37,21 @@ func NewService(locker Locker, bus pubsub.Bus, pollInterval time.Duration, log *
 	}
 }
 
+// AdmitOwners has Acquire ask first whether the owner may have locks, and answer the
+// error if there is one. It is called before the service is used.
+func (s *Service) AdmitOwners(admit func(context.Context, Owner) error) { s.admit = admit }
+
 // Acquire takes, renews, upgrades or downgrades a lock. That others hold it is
 // an answer, not an error. A TTL above MaxTTL is capped. Errors are
-// *InvalidError, *UnavailableError or the context's.
+// *InvalidError, *UnavailableError, the context's, or that of AdmitOwners.
 func (s *Service) Acquire(ctx context.Context, owner Owner, request Request) (Grant, error) {
 	if err := validate(request); err != nil {
 		return Grant{}, err
+	}
+	if s.admit != nil {
+		if err := s.admit(ctx, owner); err != nil {
+			return Grant{}, err
+		}
 	}
 	request.TTL = min(request.TTL, MaxTTL)
 	grant, err := s.locker.Acquire(ctx, owner, request)

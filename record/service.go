@@ -78,6 +78,7 @@ type Service struct {
 	publisher pubsub.Publisher
 	room      Room // nil: there always is
 	quota     Quota
+	mayBegin  func(context.Context) bool // nil: every owner may
 	log       *slog.Logger
 	onCommit  []func(Commit)
 }
@@ -104,10 +105,13 @@ func (s *Service) LimitGrowth(room Room) { s.room = room }
 func (s *Service) LimitOwners(quota Quota) { s.quota = quota }
 
 // Write applies a request whole or not at all. A conflict is a result, not an
-// error. Errors are *InvalidError, ErrMutationIDReused, ErrFenced,
+// error. Errors are *InvalidError, ErrUnknownOwner, ErrMutationIDReused, ErrFenced,
 // *QuotaExceededError, *UnavailableError or the context's.
 func (s *Service) Write(ctx context.Context, owner Owner, request Request) (Result, error) {
 	if err := validate(request); err != nil {
+		return Result{}, err
+	}
+	if err := s.Admit(ctx, owner); err != nil {
 		return Result{}, err
 	}
 	request.Quota = s.quota

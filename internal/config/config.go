@@ -88,6 +88,9 @@ type Config struct {
 	QuotaRecords int  `env:"QUOTA_RECORDS" envDefault:"100000"`
 	QuotaBytes   Size `env:"QUOTA_BYTES" envDefault:"256MiB"`
 
+	// NewOwners says who may become an owner.
+	NewOwners NewOwners `env:"NEW_OWNERS" envDefault:"open"`
+
 	// TombstoneRetention and MutationRetention are for how long deletes and mutation
 	// ids are remembered.
 	TombstoneRetention Retention `env:"TOMBSTONE_RETENTION" envDefault:"90d"`
@@ -256,6 +259,8 @@ func (c Config) checkRest() error {
 		return errors.New("NONCE_MEMORY: must be at least 1, or 0 for as many as memory allows, up to 4000000")
 	case c.LogFormat != LogText && c.LogFormat != LogJSON:
 		return fmt.Errorf("LOG_FORMAT: %q is neither text nor json", c.LogFormat)
+	case c.NewOwners == OwnersCertificate && c.CACert == "":
+		return errors.New("NEW_OWNERS: certificate has no meaning without CA_CERT")
 	case c.CRLURL != "" && c.CACert == "":
 		return errors.New("CRL_URL: has no meaning without CA_CERT")
 	case c.CRLURL != "" && !isHTTP(c.CRLURL):

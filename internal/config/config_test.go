@@ -174,6 +174,9 @@ func TestBadValues(t *testing.T) {
 		"RATE_SUBSCRIPTIONS=1.5",
 		"RATE_ADDRESS_FACTOR=Inf",
 		"RATE_NEW_OWNERS=-1",
+		"NEW_OWNERS=nobody",
+		"NEW_OWNERS=Closed",
+		"NEW_OWNERS=certificate", // without CA_CERT
 		"CRL_URL=https://ca.example/revoked",
 		"NONCE_STRICT=true",
 	} {
