@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -64,7 +65,7 @@ func Move(ctx context.Context, from, to *DB, progress, done Moved) error {
 			return errors.Join(err, fmt.Errorf("%s: %w", to.place, ErrNotEmpty))
 		}
 	}
-	if _, err := write.ExecContext(ctx, "DELETE FROM "+epoch.Table); err != nil { // the one that a new database begins
+	if _, err := write.ExecContext(ctx, "DELETE FROM "+epoch.Table); err != nil { //nolint:gosec // a constant; the one epoch that a new database begins
 		return err
 	}
 	for _, table := range tables {
@@ -130,7 +131,7 @@ func countRows(ctx context.Context, tx *sql.Tx, table string) (n int64, err erro
 // columnTypes are the columns of a table in the order of their names, and what the
 // database calls their types.
 func columnTypes(ctx context.Context, tx *sql.Tx, table string) (names []string, types map[string]string, err error) {
-	rows, err := tx.QueryContext(ctx, "SELECT * FROM "+table+" LIMIT 0")
+	rows, err := tx.QueryContext(ctx, "SELECT * FROM "+table+" LIMIT 0") //nolint:gosec // a name that the database tells
 	if err != nil {
 		return nil, nil, err
 	}
@@ -160,11 +161,11 @@ func copyTable(ctx context.Context, read *sql.Tx, conn *sql.Conn, write *sql.Tx,
 	if !slices.Equal(columns, theirs) {
 		return 0, fmt.Errorf("the columns differ: %s, and %s", columns, theirs)
 	}
-	rows, err := read.QueryContext(ctx, "SELECT "+strings.Join(columns, ", ")+" FROM "+table)
+	rows, err := read.QueryContext(ctx, "SELECT "+strings.Join(columns, ", ")+" FROM "+table) //nolint:gosec // names that the database tells
 	if err != nil {
 		return 0, err
 	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
+	defer func() { err = errors.Join(cmp.Or(err, rows.Err()), rows.Close()) }()
 	next := func() ([]any, error) {
 		if !rows.Next() {
 			return nil, rows.Err()
