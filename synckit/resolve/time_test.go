@@ -43,6 +43,25 @@ func TestTheTimesThatLogsGiveDecide(t *testing.T) {
 	}
 }
 
+// Sides can be long, and the winner's is kept whole.
+func TestLongSides(t *testing.T) {
+	t.Parallel()
+	noon := time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
+	side := func(prefix string, from time.Time) (all events) {
+		for i := range 10_000 {
+			all = append(all, stored(fmt.Sprint(prefix, i), i+1, from.Add(time.Duration(i)*time.Millisecond), nil))
+		}
+		return all
+	}
+	a, b := side("a", noon), side("b", noon.Add(time.Hour))
+	if kept := resolved(t, resolve.LastWriteWins{}, a, b); len(kept) != len(b) || kept[0].Event.ID() != "b0" {
+		t.Errorf("%d kept of the last", len(kept))
+	}
+	if kept := resolved(t, resolve.FirstWriteWins{}, a, b); len(kept) != len(a) || kept[0].Event.ID() != "a0" {
+		t.Errorf("%d kept of the first", len(kept))
+	}
+}
+
 // A merge was written when the later of its events was, for whoever orders it later.
 func TestAMergeHasTheTimeOfItsLastEvent(t *testing.T) {
 	t.Parallel()

@@ -52,9 +52,14 @@ func (r FirstWriteWins) Resolve(_ context.Context, local, remote []synckit.Event
 // of their side. leads says that the first is only on the way to the second;
 // among events that lead to no other, compare decides.
 func winnerAnd(all []sided, leads func(a, b sided) bool, compare func(a, b synckit.EventWithVersion) int) []synckit.EventWithVersion {
-	candidates := slices.DeleteFunc(slices.Clone(all), func(e sided) bool {
-		return slices.ContainsFunc(all, func(other sided) bool { return leads(e, other) })
-	})
+	var candidates []sided
+	for i, e := range all {
+		// Mostly a neighbour on its side tells, and sides can be long.
+		neighbours := i > 0 && leads(e, all[i-1]) || i+1 < len(all) && leads(e, all[i+1])
+		if !neighbours && !slices.ContainsFunc(all, func(other sided) bool { return leads(e, other) }) {
+			candidates = append(candidates, e)
+		}
+	}
 	if len(candidates) == 0 { // versions that contradict themselves
 		candidates = all
 	}
