@@ -58,7 +58,10 @@ func harness(db *storage.DB) recordtest.Harness {
 
 func purge(t *testing.T, db *storage.DB, owner record.Owner, floor record.Revision) {
 	t.Helper()
-	erased := db.Read.Account.Query().Where(account.ID(owner[:])).Select(account.FieldErased).IntX(t.Context())
+	erased := 0 // who never wrote has no account
+	for _, revision := range db.Read.Account.Query().Where(account.ID(owner[:])).Select(account.FieldErased).IntsX(t.Context()) {
+		erased = revision
+	}
 	purged, err := db.Write.Record.Delete().
 		Where(entrecord.Owner(owner[:]), entrecord.Deleted(true), entrecord.RevisionGT(int64(erased)), entrecord.RevisionLTE(int64(floor))).
 		Exec(t.Context())
