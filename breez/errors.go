@@ -46,6 +46,8 @@ func asConnect(err error) *connect.Error {
 		return connect.NewError(connect.CodeResourceExhausted, full)
 	}
 	switch {
+	case errors.Is(err, record.ErrUnknownOwner):
+		return connect.NewError(connect.CodePermissionDenied, record.ErrUnknownOwner)
 	case errors.Is(err, context.Canceled):
 		return connect.NewError(connect.CodeCanceled, errors.New("the call was given up"))
 	case errors.Is(err, context.DeadlineExceeded):

@@ -180,6 +180,11 @@ func TestQuotasAndRates(t *testing.T) {
 	_, err := d.trySet(t.Context(), &syncpb.Record{Id: "b"})
 	mustFail(t, err, connect.CodeResourceExhausted, "quota")
 
+	closed := testservers.StartSyncline(t, switchedOn, "NEW_OWNERS=closed")
+	d = device{t, newUser(t), protocols[0].client(t, closed.Address), ""}
+	_, err = d.trySet(t.Context(), &syncpb.Record{Id: "a"})
+	mustFail(t, err, connect.CodePermissionDenied, "operator")
+
 	rates := testservers.StartSyncline(t, switchedOn, "RATE_LIMITS=on", "RATE_COST=100", "RATE_ADDRESS_FACTOR=1")
 	for _, p := range protocols {
 		d := device{t, newUser(t), p.client(t, rates.Address), ""}
