@@ -24,6 +24,7 @@ import (
 	"syncline/pubsub/inproc"
 	"syncline/pubsub/redisbus"
 	"syncline/storage"
+	"syncline/storage/commit"
 	"syncline/storage/locker"
 	"syncline/storage/nonces"
 )
@@ -51,19 +52,19 @@ type coordination struct {
 	close             func()
 }
 
-func coordinate(ctx context.Context, cfg config.Config, db *storage.DB, figures *metrics.Metrics, log *slog.Logger) (coordination, error) {
+func coordinate(ctx context.Context, cfg config.Config, db *storage.DB, engine *commit.Engine, figures *metrics.Metrics, log *slog.Logger) (coordination, error) {
 	memory := auth.NewMemoryNonces(cfg.NonceMemory, time.Now)
 	figures.Gauge("syncline_nonces", "Nonces remembered in this instance's memory.", func() float64 { return float64(memory.Len()) })
-	inDB := locker.New(db.Write, db.Read, db.Dialect)
+	inDB := locker.New(db, engine)
 	if cfg.RedisURL == "" {
-		return coordinateAlone(cfg, db, inDB, memory, log)
+		return coordinateAlone(cfg, db, engine, inDB, memory, log)
 	}
 	return coordinateByRedis(ctx, cfg, db, inDB, memory, figures, log)
 }
 
 // coordinateAlone is for one instance, or several that share a database only.
-func coordinateAlone(cfg config.Config, db *storage.DB, inDB *locker.Locker, memory *auth.MemoryNonces, log *slog.Logger) (coordination, error) {
-	durable := nonces.New(db.Write, time.Now)
+func coordinateAlone(cfg config.Config, db *storage.DB, engine *commit.Engine, inDB *locker.Locker, memory *auth.MemoryNonces, log *slog.Logger) (coordination, error) {
+	durable := nonces.New(db, engine, time.Now)
 	bus := inproc.New()
 	c := coordination{
 		bus:               bus,

@@ -36,6 +36,7 @@ import (
 	"syncline/locks"
 	"syncline/record"
 	"syncline/storage"
+	"syncline/storage/commit"
 	"syncline/storage/records"
 	"syncline/storage/retention"
 )
@@ -80,7 +81,8 @@ func serve(ctx context.Context, cfg config.Config, db *storage.DB, stderr *logqu
 	if cfg.MaxConnections == 0 {
 		cfg.MaxConnections = memory.Connections()
 	}
-	shared, err := coordinate(ctx, cfg, db, figures, log)
+	engine := db.NewEngine()
+	shared, err := coordinate(ctx, cfg, db, engine, figures, log)
 	if err != nil {
 		return err
 	}
@@ -101,12 +103,12 @@ func serve(ctx context.Context, cfg config.Config, db *storage.DB, stderr *logqu
 		}
 		return nil
 	}})
-	store := records.New(db.Write, db.Read, db.Dialect)
-	defer closeStore(store, cfg.ShutdownTimeout/10)
-	figures.Gauge("syncline_writes_waiting", "Writes that wait for a transaction.", func() float64 { return float64(store.Waiting()) })
+	store := records.New(db, engine)
+	defer closeEngine(engine, cfg.ShutdownTimeout/10)
+	figures.Gauge("syncline_writes_waiting", "Writes that wait for a transaction.", func() float64 { return float64(engine.Waiting()) })
 	tombstones, mutations := time.Duration(cfg.TombstoneRetention), time.Duration(cfg.MutationRetention)
 	quota := record.Quota{Records: int64(cfg.QuotaRecords), Bytes: int64(cfg.QuotaBytes)}
-	sweeper := retention.New(db.Read, store.Engine(), retention.Config{Tombstones: tombstones, Mutations: mutations, Quota: quota}, time.Now, log)
+	sweeper := retention.New(db.Read, engine, retention.Config{Tombstones: tombstones, Mutations: mutations, Quota: quota}, time.Now, log)
 	store.WhenTracesExceed(sweeper.TracesExceed)
 	records := record.NewService(store, shared.bus, log)
 	records.LimitOwners(quota)
@@ -164,11 +166,11 @@ func serve(ctx context.Context, cfg config.Config, db *storage.DB, stderr *logqu
 	return server.Run(ctx)
 }
 
-// closeStore waits a moment for writes that the drain cut off from their clients.
-func closeStore(store *records.Store, timeout time.Duration) {
+// closeEngine waits a moment for units of work that the drain cut off from their clients.
+func closeEngine(engine *commit.Engine, timeout time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	store.Close(ctx)
+	engine.Close(ctx)
 }
 
 func routes(cfg config.Config, state *health.Health, origins *crossorigin.Policy, gate *ratelimit.Gate, api http.Handler) *http.ServeMux {

@@ -171,7 +171,7 @@ func TestMirrorsOverARealStore(t *testing.T) {
 	db := testservers.SQLite(t)
 	bus := inproc.New()
 	defer bus.Close()
-	service := record.NewService(records.New(db.Write, db.Read, db.Dialect), bus, silent)
+	service := record.NewService(records.New(db, db.NewEngine()), bus, silent)
 	f := feed.New(service, bus, 20*time.Millisecond, silent)
 	ctx, stop := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer stop()

@@ -62,10 +62,10 @@ func newAPI(t testing.TB, opts options) *api {
 		a.db = testservers.SQLite(t)
 	}
 	if opts.store == nil {
-		opts.store = records.New(a.db.Write, a.db.Read, a.db.Dialect)
+		opts.store = records.New(a.db, a.db.NewEngine())
 	}
 	if opts.locker == nil {
-		opts.locker = locker.New(a.db.Write, a.db.Read, a.db.Dialect, locker.WithClock(a.clock.Now))
+		opts.locker = locker.New(a.db, a.db.NewEngine(), locker.WithClock(a.clock.Now))
 	}
 	bus := inproc.New()
 	records := record.NewService(opts.store, bus, log)

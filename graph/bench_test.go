@@ -250,13 +250,13 @@ func pipelined(b *testing.B, c *websocket.Conn, payload []byte, n, window int) {
 // HTTP without net/http itself.
 func BenchmarkRequestPage(b *testing.B) {
 	db := testservers.SQLite(b)
-	benchmarkPage(b, records.New(db.Write, db.Read, db.Dialect))
+	benchmarkPage(b, records.New(db, db.NewEngine()))
 }
 
 // BenchmarkRequestPagePostgres is the same out of PostgreSQL.
 func BenchmarkRequestPagePostgres(b *testing.B) {
 	db := testservers.StartPostgres(b).Open(b)
-	benchmarkPage(b, records.New(db.Write, db.Read, db.Dialect))
+	benchmarkPage(b, records.New(db, db.NewEngine()))
 }
 
 func benchmarkPage(b *testing.B, store record.Store) {

@@ -22,8 +22,8 @@ func TestNewOwnersAreRefused(t *testing.T) {
 		t.Run(db.Dialect, func(t *testing.T) {
 			var allowed atomic.Bool
 			a := newAPI(t, options{
-				store:    records.New(db.Write, db.Read, db.Dialect),
-				locker:   locker.New(db.Write, db.Read, db.Dialect),
+				store:    records.New(db, db.NewEngine()),
+				locker:   locker.New(db, db.NewEngine()),
 				mayBegin: func(context.Context) bool { return allowed.Load() },
 			})
 			const setLock = `mutation($acquire: Boolean!) {setLock(input: {name: "l", instanceId: "i", acquire: $acquire}) {status}}`

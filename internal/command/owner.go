@@ -242,7 +242,7 @@ func (c *ownerEraseCommand) Run(ctx context.Context, l *line) error {
 		if !c.Yes {
 			return fmt.Errorf("this erases %d records and %d bytes of %s, for good: --yes does it", a.Records, a.Bytes, a.Owner)
 		}
-		store := records.New(db.Write, db.Read, db.Dialect)
+		store := records.New(db, db.NewEngine())
 		defer store.Close(context.WithoutCancel(ctx))
 		erasure, _, err := store.Erase(ctx, a.Owner, nil)
 		if err != nil {

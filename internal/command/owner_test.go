@@ -18,7 +18,7 @@ var alice = record.Owner{0: 2, 32: 1}
 // writeRecords has an owner write so many records through a store.
 func writeRecords(t *testing.T, db *storage.DB, owner record.Owner, n int) {
 	t.Helper()
-	store := records.New(db.Write, db.Read, db.Dialect)
+	store := records.New(db, db.NewEngine())
 	for first := 0; first < n; first += 100 {
 		id := fmt.Sprint("batch ", first)
 		batch := record.Request{Kind: record.KindBatch, MutationID: &id}

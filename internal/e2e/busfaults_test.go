@@ -26,7 +26,7 @@ func TestBadBus(t *testing.T) {
 		urls = append(urls, serveInProcess(t, parts{
 			db:     db,
 			bus:    bus,
-			locker: locker.New(db.Write, db.Read, db.Dialect),
+			locker: locker.New(db, db.NewEngine()),
 			nonces: auth.NewMemoryNonces(1<<20, time.Now),
 			now:    time.Now,
 		}))

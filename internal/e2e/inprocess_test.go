@@ -43,7 +43,7 @@ type parts struct {
 func serveInProcess(t *testing.T, p parts) (url string) {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
-	service := record.NewService(records.New(p.db.Write, p.db.Read, p.db.Dialect, records.WithClock(p.now)), p.bus, log)
+	service := record.NewService(records.New(p.db, p.db.NewEngine(), records.WithClock(p.now)), p.bus, log)
 	feeds := feed.New(service, p.bus, time.Second, log)
 	lockService := locks.NewService(p.locker, p.bus, time.Second, log)
 	loopback, err := auth.ParseAuthorities("")
@@ -106,7 +106,7 @@ func overRedis(t *testing.T, postgresURL, redisURL string, now func() time.Time)
 	bus := redisbus.New(client, log)
 	t.Cleanup(bus.Close)
 	db := openPostgres(t, postgresURL)
-	fences := locker.New(db.Write, db.Read, db.Dialect, locker.WithClock(now))
+	fences := locker.New(db, db.NewEngine(), locker.WithClock(now))
 	return parts{
 		db:     db,
 		bus:    bus,

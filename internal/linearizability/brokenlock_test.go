@@ -115,8 +115,8 @@ func newLocal(t *testing.T, kept func(*locker.Locker) locks.Locker) *localLock {
 	db := testservers.SQLite(t)
 	seed := newSeed(t)
 	return &localLock{
-		locker: kept(locker.New(db.Write, db.Read, db.Dialect)),
-		store:  records.New(db.Write, db.Read, db.Dialect),
+		locker: kept(locker.New(db, db.NewEngine())),
+		store:  records.New(db, db.NewEngine()),
 		seed:   seed,
 		random: newRandom(seed, brokenTries),
 	}

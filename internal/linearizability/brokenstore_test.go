@@ -64,7 +64,7 @@ func inProcessRecords(t *testing.T, breakIt func(record.Store) record.Store) fun
 	db := testservers.SQLite(t)
 	bus := inproc.New()
 	t.Cleanup(bus.Close)
-	store := breakIt(records.New(db.Write, db.Read, db.Dialect))
+	store := breakIt(records.New(db, db.NewEngine()))
 	service := record.NewService(store, bus, slog.New(slog.DiscardHandler))
 	return func(n int) *history {
 		random := newRandom(seed, n)

@@ -60,7 +60,7 @@ func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	server := testservers.StartRedis(t)
 	db := testservers.SQLite(t)
-	inDB := locker.New(db.Write, db.Read, db.Dialect)
+	inDB := locker.New(db, db.NewEngine())
 	fences := &interposed{Fences: inDB}
 	return &fixture{T: t, server: server, inDB: inDB, fences: fences, locker: redislock.New(testservers.RedisClient(t, server.URL()), fences)}
 }
@@ -339,7 +339,7 @@ func TestSentinelFailover(t *testing.T) {
 	t.Parallel()
 	servers := testservers.StartRedisSentinel(t)
 	db := testservers.SQLite(t)
-	locker := redislock.New(testservers.RedisClient(t, servers.URL()), locker.New(db.Write, db.Read, db.Dialect))
+	locker := redislock.New(testservers.RedisClient(t, servers.URL()), locker.New(db, db.NewEngine()))
 	first, err := locker.Acquire(t.Context(), alice, exclusive("a", "one"))
 	if err != nil {
 		t.Fatal(err)
@@ -368,7 +368,7 @@ func TestClusterNodeDies(t *testing.T) {
 	t.Parallel()
 	cluster := testservers.StartRedisCluster(t)
 	db := testservers.SQLite(t)
-	locker := redislock.New(testservers.RedisClient(t, cluster.URL()), locker.New(db.Write, db.Read, db.Dialect))
+	locker := redislock.New(testservers.RedisClient(t, cluster.URL()), locker.New(db, db.NewEngine()))
 	owners := make([]locks.Owner, 12) // on all of the nodes
 	for i := range owners {
 		owners[i] = locks.Owner{0: 2, 32: byte(i)}

@@ -50,7 +50,7 @@ func conforms(t *testing.T, url, prefix string) {
 	})
 }
 
-func fencesOf(db *storage.DB) redislock.Fences { return locker.New(db.Write, db.Read, db.Dialect) }
+func fencesOf(db *storage.DB) redislock.Fences { return locker.New(db, db.NewEngine()) }
 
 func readFence(t *testing.T, client *ent.Client, key locks.Key) locks.Token {
 	t.Helper()

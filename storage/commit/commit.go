@@ -69,6 +69,10 @@ type Plan struct {
 	// Owner is whose lock is held from before the rows are read until the
 	// transaction ends: units of one owner take effect one after the other.
 	Owner Owner
+	// Unlocked: the unit does without the lock. Its rows are of a table whose
+	// store notices if another process changed them, and answers Clashed. Units
+	// of one owner without the lock take effect one after the other, too.
+	Unlocked bool
 	// Reads are the rows that Judge may get and change, each once.
 	Reads []Key
 	// Rows and Bytes are how much the unit writes at most, about.
@@ -90,7 +94,7 @@ type Tx interface {
 	// Lock takes the owners' locks in their order, which is that of bytes, and
 	// then reads: all that was committed under these locks before is seen. found
 	// is called for each key whose row exists; more than once if need be, the
-	// last time counts. busy are owners whose lock another process holds.
+	// last time counts, and also for rows that the locks are. busy are owners whose lock another process holds.
 	Lock(ctx context.Context, owners []Owner, keys []Key, found func(Key, any)) (busy []Owner, err error)
 	// Read reads more rows.
 	Read(ctx context.Context, keys []Key, found func(Key, any)) error

@@ -331,6 +331,34 @@ func TestALockedOwnerHoldsUpNobodyElse(t *testing.T) {
 	})
 }
 
+// A unit that needs no lock takes effect though its owner is locked elsewhere, and
+// another unit of the owner waits for that.
+func TestAnUnlockedUnitWaitsForNoLock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newMemory()
+		e := commit.New(store, 1, 1)
+		unlock := store.lockElsewhere(ownerNumber(1))
+		waiting := e.Submit(t.Context(), &add{owner: ownerNumber(1), name: "waits"})
+		synctest.Wait()
+		mustDo(t, e, unlocked{&add{owner: ownerNumber(1), name: "does not"}})
+		if got := store.applied(ownerNumber(1)); !slices.Equal(got, []string{"does not"}) {
+			t.Errorf("while the owner is locked elsewhere, %v took effect", got)
+		}
+		unlock()
+		if err := waiting(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+type unlocked struct{ *add }
+
+func (u unlocked) Plan() commit.Plan {
+	plan := u.add.Plan()
+	plan.Unlocked = true
+	return plan
+}
+
 func TestWhatWaitsIsBounded(t *testing.T) {
 	t.Parallel()
 	e := commit.New(newMemory(), 1, 0)

@@ -32,7 +32,7 @@ func New(store Store, workers, waiters int) *Engine {
 	e := &Engine{store: store}
 	e.queue = queue{
 		work:   e.work,
-		lines:  map[Owner]*line{},
+		lines:  map[lineOf]*line{},
 		open:   turns{limit: workers},
 		locked: turns{limit: waiters, wait: true},
 	}
@@ -91,7 +91,7 @@ func run(ctx context.Context, tx Tx, tasks []*task) (left []*task, err error) {
 		return nil, fmt.Errorf("lock and read for %d units: %w", len(tasks), err)
 	}
 	for _, t := range tasks {
-		if slices.Contains(busy, t.plan.Owner) {
+		if !t.plan.Unlocked && slices.Contains(busy, t.plan.Owner) {
 			left = append(left, t)
 		} else {
 			b.judge(t)

@@ -46,9 +46,17 @@ func (t *task) answer(err error) {
 	close(t.done)
 }
 
+// lineOf names a line: those that need no lock do not wait for those that do.
+type lineOf struct {
+	owner    Owner
+	unlocked bool
+}
+
+func (t *task) line() lineOf { return lineOf{t.plan.Owner, t.plan.Unlocked} }
+
 // line is the tasks of one owner that wait, in the order in which they came.
 type line struct {
-	owner   Owner
+	of      lineOf
 	waiting []*task
 	bytes   int
 	inBatch bool // no two transactions at a time have units of one owner
@@ -71,7 +79,7 @@ type queue struct {
 	work func(*turns) // takes and commits batches until no line waits
 
 	mu           sync.Mutex
-	lines        map[Owner]*line // those that wait or are in a batch
+	lines        map[lineOf]*line // those that wait or are in a batch
 	open, locked turns
 	waiting      int
 	bytes        int
@@ -114,15 +122,15 @@ func (q *queue) enter(t *task) error {
 	if q.closed {
 		return &Failure{Outcome: Unavailable, RetryAfter: retryAfter, Err: errClosed}
 	}
-	l := q.lines[t.plan.Owner]
+	l := q.lines[t.line()]
 	if l == nil {
-		l = &line{owner: t.plan.Owner}
+		l = &line{of: t.line()}
 	}
 	if q.waiting == MaxWaiting || q.bytes+t.plan.Bytes > MaxWaitingBytes ||
 		len(l.waiting) == MaxWaiting/2 || l.bytes+t.plan.Bytes > MaxWaitingBytes/2 {
 		return &Failure{Outcome: Unavailable, RetryAfter: retryAfter, Err: errFull}
 	}
-	q.lines[l.owner] = l
+	q.lines[l.of] = l
 	l.waiting = append(l.waiting, t)
 	q.count(l, 1, t.plan.Bytes)
 	if len(l.waiting) == 1 && !l.inBatch {
@@ -154,7 +162,7 @@ func (q *queue) addTurn(l *line) {
 func (q *queue) leave(t *task) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	l := q.lines[t.plan.Owner]
+	l := q.lines[t.line()]
 	if l == nil {
 		return false
 	}
@@ -168,7 +176,7 @@ func (q *queue) leave(t *task) bool {
 		for _, turns := range []*turns{&q.open, &q.locked} {
 			turns.lines = slices.DeleteFunc(turns.lines, func(other *line) bool { return other == l })
 		}
-		delete(q.lines, l.owner)
+		delete(q.lines, l.of)
 	}
 	return true
 }
@@ -215,7 +223,7 @@ func (q *queue) take(turns *turns) (batch []*task) {
 		case len(l.waiting) > 0:
 			round = append(round, l)
 		case !l.inBatch:
-			delete(q.lines, l.owner)
+			delete(q.lines, l.of)
 		}
 	}
 	round = slices.DeleteFunc(round, func(l *line) bool { return l.inBatch }) // they come back with finish
@@ -229,16 +237,16 @@ func (q *queue) finish(batch, left []*task) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, t := range batch {
-		q.lines[t.plan.Owner].locked = false
+		q.lines[t.line()].locked = false
 	}
 	for _, t := range slices.Backward(left) {
-		l := q.lines[t.plan.Owner]
+		l := q.lines[t.line()]
 		l.locked = true
 		l.waiting = slices.Insert(l.waiting, 0, t)
 		q.count(l, 1, t.plan.Bytes)
 	}
 	for _, t := range batch {
-		l := q.lines[t.plan.Owner]
+		l := q.lines[t.line()]
 		if l == nil || !l.inBatch { // seen to with an earlier unit of the owner
 			continue
 		}
@@ -246,7 +254,7 @@ func (q *queue) finish(batch, left []*task) {
 		if len(l.waiting) > 0 {
 			q.addTurn(l)
 		} else {
-			delete(q.lines, l.owner)
+			delete(q.lines, l.of)
 		}
 	}
 }

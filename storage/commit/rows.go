@@ -93,7 +93,9 @@ func newBatch(tasks []*task) *batch {
 		verdicts: make([]verdict, 0, len(tasks)),
 	}
 	for _, t := range tasks {
-		b.owners = append(b.owners, t.plan.Owner)
+		if !t.plan.Unlocked {
+			b.owners = append(b.owners, t.plan.Owner)
+		}
 		b.keys = append(b.keys, t.plan.Reads...)
 	}
 	slices.SortFunc(b.owners, func(x, y Owner) int { return bytes.Compare(x[:], y[:]) })
@@ -107,10 +109,12 @@ func newBatch(tasks []*task) *batch {
 	return b
 }
 
-// found takes a row that was read.
+// found takes a row that was read. Stores may tell of rows that no unit asked for:
+// what they lock owners by.
 func (b *batch) found(key Key, value any) {
-	c := b.cells[key]
-	c.before, c.now = value, value
+	if c := b.cells[key]; c != nil {
+		c.before, c.now = value, value
+	}
 }
 
 // judge has a unit judged by what those before it left.

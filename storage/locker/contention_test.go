@@ -51,7 +51,7 @@ func testOthersGoOn(t *testing.T, address string, owners, each int, freeze func(
 	for n := range owners {
 		freeze(t, elsewhere, frozen, ownerNumber(n))
 	}
-	locker := locker.New(db.Write, db.Read, db.Dialect)
+	locker := locker.New(db, db.NewEngine())
 	finish := acquireAll(t, locker, owners, each)
 	awaitWaitingFor(t, frozen)
 	acquireOthers(t, locker)
@@ -117,7 +117,7 @@ func testAnotherWhoWaits(t *testing.T, address string) {
 	frozen, slow := begin(t, elsewhere), begin(t, elsewhere)
 	lockAccount(t, elsewhere, frozen, ownerNumber(0))
 	lockAccount(t, elsewhere, slow, alice)
-	locker := locker.New(db.Write, db.Read, db.Dialect)
+	locker := locker.New(db, db.NewEngine())
 	finish := acquireAll(t, locker, 1, 40)
 	awaitWaitingFor(t, frozen)
 	granted := make(chan error, 1)
@@ -144,7 +144,7 @@ func testAnotherWhoWaits(t *testing.T, address string) {
 // over at once, and changes nothing.
 func testARequestThatEnds(t *testing.T, address string) {
 	db, elsewhere := open(t, address), open(t, address)
-	locker := locker.New(db.Write, db.Read, db.Dialect)
+	locker := locker.New(db, db.NewEngine())
 	frozen := begin(t, elsewhere)
 	lockAccount(t, elsewhere, frozen, alice)
 	first := make(chan error, 1)
@@ -178,7 +178,7 @@ func testReadsGoOn(t *testing.T, address string) {
 	if _, err := frozen.ExecContext(t.Context(), "LOCK TABLE "+lockholder.Table+" IN ACCESS EXCLUSIVE MODE"); err != nil {
 		t.Fatal(err)
 	}
-	finish := acquireAll(t, locker.New(db.Write, db.Read, db.Dialect), 20, 1)
+	finish := acquireAll(t, locker.New(db, db.NewEngine()), 20, 1)
 	awaitWaitingFor(t, frozen)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()

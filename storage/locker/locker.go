@@ -1,25 +1,30 @@
-// Package locker keeps locks in SQLite or PostgreSQL by way of Ent.
+// Package locker keeps locks in the database.
 //
-// Holds survive a restart. They end by the clock of the database: PostgreSQL's
-// own, or with SQLite this process's.
+// What it does to a lock is a unit of work of commit, so locks share transactions
+// with writes and with one another. Holds survive a restart. They end by the
+// clock of the database: PostgreSQL's own, or with SQLite this process's.
+//
+// In the order in which a request meets them: Locker, then its unit of work in
+// units.go, which has locks.Decide decide.
 package locker
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"time"
 
-	"syncline/ent"
 	"syncline/locks"
+	"syncline/storage"
+	"syncline/storage/commit"
+	"syncline/storage/row"
 )
 
 // Locker is a locks.Locker. Make one with New.
 type Locker struct {
-	write, read *ent.Client
-	dialect     string
-	now         func() time.Time // SQLite has no clock of its own
-	turns       *turns
-	working     gate // of transactions that do not wait for an account
-	patient     gate // of those that do
+	engine *commit.Engine
+	rows   storage.Reader
+	now    func() time.Time // for a database that has no clock of its own
 }
 
 var _ locks.Locker = (*Locker)(nil)
@@ -32,117 +37,115 @@ func WithClock(now func() time.Time) Option {
 	return func(l *Locker) { l.now = now }
 }
 
-// New puts a migrated database to use. Both clients stand over a pool of
-// connections by Ent's own driver. write begins transactions that hold the
-// write lock from their start (SQLite) or lock rows (PostgreSQL); read serves
-// everything else and may be the same client. dialect is Ent's name of the kind
-// of database.
-func New(write, read *ent.Client, dialect string, options ...Option) *Locker {
-	pool, ok := write.Pool()
-	if !ok {
-		panic("locker: the client has no pool of connections")
-	}
-	l := &Locker{write: write, read: read, dialect: dialect, now: time.Now, turns: newTurns()}
-	l.working, l.patient = newGates(pool.Stats().MaxOpenConnections)
+// New keeps locks in a migrated database, by its engine.
+func New(db *storage.DB, engine *commit.Engine, options ...Option) *Locker {
+	l := &Locker{engine: engine, rows: db.Rows(), now: time.Now}
 	for _, option := range options {
 		option(l)
 	}
 	return l
 }
 
-// Acquire implements locks.Locker. The holders, the token and the fence change
-// in one transaction, which holds the owner's counter row from its start.
+// Acquire implements locks.Locker. The holds, the token and the fence change in
+// one transaction, under the lock of the owner's account.
 func (l *Locker) Acquire(ctx context.Context, owner locks.Owner, request locks.Request) (locks.Grant, error) {
-	var grant locks.Grant
-	err := l.transact(ctx, owner, func(ctx context.Context, tx *ent.Tx, counter locks.Token) (bool, error) {
-		var err error
-		grant, err = l.acquire(ctx, tx, counter, locks.Key{Owner: owner, Name: request.Name}, request)
-		return grant.Acquired, err
-	})
-	if err != nil {
+	a := &acquire{key: locks.Key{Owner: owner, Name: request.Name}, request: request, now: l.now}
+	if err := l.do(ctx, a); err != nil {
 		return locks.Grant{}, err
 	}
-	return grant, nil
-}
-
-func (l *Locker) acquire(ctx context.Context, tx *ent.Tx, counter locks.Token, key locks.Key, request locks.Request) (locks.Grant, error) {
-	fence, err := readFence(ctx, tx.Lock, key)
-	if err != nil {
-		return locks.Grant{}, err
-	}
-	lock, err := l.readOne(ctx, tx, key)
-	if err != nil {
-		return locks.Grant{}, err
-	}
-	lock = withoutFenced(lock, fence)
-	decision := locks.Decide(lock, request)
-	if !decision.Granted {
-		return locks.Grant{Ended: decision.Ended, Lock: lock}, nil
-	}
-	if decision.NewToken {
-		if decision.Token, err = takeToken(ctx, tx, key.Owner, counter); err != nil {
-			return locks.Grant{}, err
-		}
-	}
-	if err := raiseFence(ctx, tx, key, fence, decision.Token); err != nil {
-		return locks.Grant{}, err
-	}
-	hold := locks.Holder{
-		InstanceID: request.InstanceID,
-		Token:      decision.Token,
-		ExpiresAt:  lock.ReadAt.Add(request.TTL).Truncate(time.Microsecond),
-	}
-	lock = withHold(lock, hold, request.Exclusive)
-	if err := keepHold(ctx, tx, key, lock, fence, hold); err != nil {
-		return locks.Grant{}, err
-	}
-	return locks.Grant{
-		Acquired:  true,
-		Renewed:   decision.Renewed,
-		Token:     hold.Token,
-		ExpiresAt: hold.ExpiresAt,
-		Lock:      lock,
-	}, nil
+	return a.grant, nil
 }
 
 // Release implements locks.Locker. Without a hold to end it writes nothing.
 func (l *Locker) Release(ctx context.Context, key locks.Key, instanceID string) (locks.Lock, error) {
-	lock, err := l.readKey(ctx, key)
-	if err != nil || !holds(lock, instanceID) {
-		return lock, err
-	}
-	err = l.transact(ctx, key.Owner, func(ctx context.Context, tx *ent.Tx, _ locks.Token) (bool, error) {
-		if err := dropHolder(ctx, tx, key, instanceID); err != nil {
-			return false, err
-		}
-		var err error
-		lock, err = l.readOne(ctx, tx, key)
-		return true, err
-	})
-	if err != nil {
+	r := &release{key: key, instanceID: instanceID, now: l.now}
+	if err := l.do(ctx, r); err != nil {
 		return locks.Lock{}, err
 	}
-	return lock, nil
+	return r.lock, nil
 }
 
-// Read implements locks.Locker. More than maxKeys locks take more than one query.
-func (l *Locker) Read(ctx context.Context, keys []locks.Key) ([]locks.Lock, error) {
-	server, cancel := context.WithTimeout(ctx, transactionTime)
-	defer cancel()
-	found, err := l.readAll(server, l.read, keys)
-	if err != nil && ctx.Err() != nil {
-		return nil, ctx.Err()
+// TakeToken takes the owner's next token, for a Locker that keeps its holds
+// elsewhere. Errors are those of a locks.Locker.
+func (l *Locker) TakeToken(ctx context.Context, owner locks.Owner) (locks.Token, error) {
+	t := &takeToken{owner: owner}
+	err := l.do(ctx, t)
+	return t.token, err
+}
+
+// RaiseFence brings a lock's fence to a token, unless it stands there or above,
+// and answers where it stands. It is for a Locker that keeps its holds elsewhere.
+// Errors are those of a locks.Locker.
+func (l *Locker) RaiseFence(ctx context.Context, key locks.Key, token locks.Token) (locks.Token, error) {
+	var fence row.Fence
+	err := l.read(ctx, []commit.Key{fenceOf(key)}, func(_ commit.Key, value any) { fence = value.(row.Fence) })
+	if err == nil && locks.Token(fence.Token) >= token && !outOfDate(fence, l.now()) { // a renewal's, mostly
+		return locks.Token(fence.Token), nil
 	}
+	r := &raiseFence{key: key, token: token, now: l.now}
+	err = l.do(ctx, r)
+	return r.fence, err
+}
+
+// Read implements locks.Locker.
+func (l *Locker) Read(ctx context.Context, keys []locks.Key) ([]locks.Lock, error) {
+	wanted := make([]commit.Key, len(keys), len(keys)+1)
+	for i, key := range keys {
+		wanted[i] = holdsOf(key)
+	}
+	wanted = append(wanted, row.PresentTime)
+	slices.SortFunc(wanted, commit.Key.Compare)
+	now, holds := utc(l.now()), make(map[commit.Key][]row.Hold)
+	err := l.read(ctx, slices.Compact(wanted), func(key commit.Key, value any) {
+		if key == row.PresentTime {
+			now = value.(time.Time)
+		} else {
+			holds[key] = value.([]row.Hold)
+		}
+	})
 	if err != nil {
-		return nil, unavailable(err)
+		return nil, err
+	}
+	found := make([]locks.Lock, len(keys))
+	for i, key := range keys {
+		found[i] = toLock(key.Name, live(holds[holdsOf(key)], now), now)
 	}
 	return found, nil
 }
 
-func (l *Locker) readKey(ctx context.Context, key locks.Key) (locks.Lock, error) {
-	found, err := l.Read(ctx, []locks.Key{key})
-	if err != nil {
-		return locks.Lock{}, err
+// readTime bounds a read, so that a database that stopped answering does not hold
+// requests for ever.
+const readTime = 30 * time.Second
+
+func (l *Locker) read(ctx context.Context, keys []commit.Key, found func(commit.Key, any)) error {
+	server, cancel := context.WithTimeout(ctx, readTime)
+	defer cancel()
+	err := l.rows.Read(server, keys, found)
+	if err != nil && ctx.Err() != nil {
+		return ctx.Err()
 	}
-	return found[0], nil
+	return unavailable(err)
+}
+
+// do has a unit of work carried out. The end of ctx stops it before it begins, and
+// not any more after that, so that whoever still listens learns what became of it.
+func (l *Locker) do(ctx context.Context, unit commit.Unit) error {
+	err := l.engine.Do(ctx, unit)
+	if _, failed := errors.AsType[*commit.Failure](err); err != nil && !failed && ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return unavailable(err)
+}
+
+// unavailable says that the database is at fault, for a request that got here is
+// valid.
+func unavailable(err error) error {
+	if err == nil {
+		return nil
+	}
+	u := &locks.UnavailableError{RetryAfter: time.Second, Err: err}
+	if f, ok := errors.AsType[*commit.Failure](err); ok {
+		u.RetryAfter, u.OutcomeUnknown = f.RetryAfter, f.Outcome == commit.Unknown
+	}
+	return u
 }

@@ -39,7 +39,7 @@ func TestPostgresBehindPgBouncer(t *testing.T) {
 func testPostgres(t *testing.T, newDatabase func(testing.TB) *storage.DB) {
 	lockstest.Run(t, func(t *testing.T) lockstest.Harness {
 		db := newDatabase(t)
-		open := func() locks.Locker { return locker.New(db.Write, db.Read, db.Dialect) }
+		open := func() locks.Locker { return locker.New(db, db.NewEngine()) }
 		return lockstest.Harness{
 			Locker: open(),
 			Elapse: func(d time.Duration) { <-time.After(d) },
@@ -99,7 +99,7 @@ func (f *fixture) open(t *testing.T) {
 	if err := db.Migrate(ctx); err != nil {
 		t.Fatal(err)
 	}
-	f.locker = locker.New(db.Write, db.Read, db.Dialect, locker.WithClock(f.clock.Now))
+	f.locker = locker.New(db, db.NewEngine(), locker.WithClock(f.clock.Now))
 }
 
 func (f *fixture) harness(t *testing.T) lockstest.Harness {

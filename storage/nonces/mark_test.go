@@ -37,7 +37,7 @@ func (p place) open(now func() time.Time) (*nonces.Marked, *storage.DB) {
 	if err := db.Migrate(p.t.Context()); err != nil {
 		p.t.Fatal(err)
 	}
-	marked, err := nonces.New(db.Write, now).Marked(p.mark)
+	marked, err := nonces.New(db, db.NewEngine(), now).Marked(p.mark)
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -127,7 +127,7 @@ func TestTheMarkComesBack(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		mark := filepath.Join(t.TempDir(), "mark")
-		m, err := nonces.New(nil, time.Now).Marked(mark)
+		m, err := nonces.New(new(storage.DB), nil, time.Now).Marked(mark)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -10,10 +10,11 @@ import (
 
 	"syncline/auth"
 	"syncline/auth/signing"
-	"syncline/ent"
 	"syncline/internal/testservers"
+	"syncline/record"
 	"syncline/storage"
 	"syncline/storage/nonces"
+	"syncline/storage/records"
 )
 
 func TestSQLite(t *testing.T) {
@@ -25,22 +26,132 @@ func TestPostgres(t *testing.T) {
 	t.Parallel()
 	server := testservers.StartPostgres(t)
 	run(t, server.Open)
+	t.Run("one of racers in several processes wins", func(t *testing.T) { testRaceOfProcesses(t, server) })
+	t.Run("another process is remembering it", func(t *testing.T) { testRememberedMeanwhile(t, server) })
+	t.Run("nobody waits for an account", func(t *testing.T) { testNoWaiting(t, server) })
+}
+
+// testRaceOfProcesses has each process claim nonces that are new, and some that
+// expired, at the same time.
+func testRaceOfProcesses(t *testing.T, server *testservers.Postgres) {
+	address := server.NewURL(t)
+	now := start
+	var memories []*nonces.Nonces
+	for range 2 {
+		db, err := storage.OpenPostgres(t.Context(), address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { db.Close() })
+		if err := db.Migrate(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		memories = append(memories, nonces.New(db, db.NewEngine(), func() time.Time { return now }))
+	}
+	const each = 200
+	for n := range each / 2 {
+		assert(t, memories[0].Remember(t.Context(), key, signing.Nonce{byte(n)}, start), nil)
+	}
+	now = start.Add(time.Second) // no sweep is due yet
+	var (
+		wg   sync.WaitGroup
+		wins [each]atomic.Int64
+	)
+	for _, memory := range memories {
+		for n := range each {
+			wg.Go(func() {
+				err := memory.Remember(t.Context(), key, signing.Nonce{byte(n)}, start.Add(time.Hour))
+				if err == nil {
+					wins[n].Add(1)
+				} else if !errors.Is(err, auth.ErrNonceReused) {
+					t.Error(err)
+				}
+			})
+		}
+	}
+	wg.Wait()
+	for n := range wins {
+		if won := wins[n].Load(); won != 1 {
+			t.Errorf("nonce %d serves %d times", n, won)
+		}
+	}
+}
+
+// testRememberedMeanwhile has another process insert a nonce and commit while this
+// one, which did not find it, waits to insert it.
+func testRememberedMeanwhile(t *testing.T, server *testservers.Postgres) {
+	db := server.Open(t)
+	other, err := db.Write.Tx(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Rollback()
+	other.Nonce.Create().SetOwner(key[:]).SetID(nonce[:]).SetExpiresAt(start.Add(time.Hour).UnixMicro()).ExecX(t.Context())
+	memory := nonces.New(db, db.NewEngine(), func() time.Time { return start })
+	remembered := make(chan error, 1)
+	go func() { remembered <- memory.Remember(t.Context(), key, nonce, start.Add(time.Hour)) }()
+	testservers.Await(t, "the nonce waits", func(ctx context.Context) bool {
+		return server.Holds(ctx, "SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%syncline_nonces%'")
+	})
+	if err := other.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	assert(t, <-remembered, auth.ErrNonceReused)
+}
+
+// testNoWaiting claims a nonce of one whose account another process has locked, and
+// whose write waits for it.
+func testNoWaiting(t *testing.T, server *testservers.Postgres) {
+	db := server.Open(t)
+	engine := db.NewEngine()
+	owner := record.Owner(key)
+	db.Write.Account.Create().SetID(owner[:]).ExecX(t.Context())
+	holder, err := db.Write.Tx(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer holder.Rollback()
+	holder.Account.Query().ForUpdate().OnlyX(t.Context())
+	store, memory := records.New(db, engine), nonces.New(db, engine, func() time.Time { return start })
+	written := make(chan error, 1)
+	go func() {
+		_, err := store.Write(t.Context(), owner, record.Request{Writes: []record.Write{{ID: "a", Data: []byte("a")}}})
+		written <- err
+	}()
+	testservers.Await(t, "the write waits", func(ctx context.Context) bool {
+		return server.Holds(ctx, "SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+	})
+	assert(t, memory.Remember(t.Context(), key, nonce, start.Add(time.Hour)), nil)
+	if err := holder.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	assert(t, <-written, nil)
+}
+
+// testNoAccount: whoever may connect is nobody to keep an account for.
+func testNoAccount(t *testing.T, db *storage.DB) {
+	memory := nonces.New(db, db.NewEngine(), func() time.Time { return start })
+	assert(t, memory.Remember(t.Context(), key, nonce, start.Add(time.Hour)), nil)
+	if n := db.Read.Account.Query().CountX(t.Context()); n != 0 {
+		t.Errorf("%d accounts were made for a connection", n)
+	}
 }
 
 func run(t *testing.T, open func(testing.TB) *storage.DB) {
 	for _, c := range []struct {
 		name string
-		test func(*testing.T, *ent.Client)
+		test func(*testing.T, *storage.DB)
 	}{
 		{"a nonce serves once", testOnce},
 		{"one of many racers wins", testRace},
 		{"many that come at once", testMany},
 		{"expired ones are forgotten", testSweep},
+		{"connecting makes no account", testNoAccount},
 		{"an expired one serves one racer again", testExpiredRace},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			c.test(t, open(t).Write)
+			c.test(t, open(t))
 		})
 	}
 }
@@ -51,16 +162,16 @@ var (
 	nonce = signing.Nonce{1}
 )
 
-func testOnce(t *testing.T, client *ent.Client) {
+func testOnce(t *testing.T, db *storage.DB) {
 	ctx, now := t.Context(), start
 	until := start.Add(5 * time.Minute)
-	memory := nonces.New(client, func() time.Time { return now })
+	memory := nonces.New(db, db.NewEngine(), func() time.Time { return now })
 	assert(t, memory.Remember(ctx, key, nonce, until), nil)
 	assert(t, memory.Remember(ctx, key, nonce, until), auth.ErrNonceReused)
 	assert(t, memory.Remember(ctx, key, signing.Nonce{2}, until), nil)
 	assert(t, memory.Remember(ctx, signing.PublicKey{2, 2}, nonce, until), nil)
 
-	restarted := nonces.New(client, func() time.Time { return now })
+	restarted := nonces.New(db, db.NewEngine(), func() time.Time { return now })
 	assert(t, restarted.Remember(ctx, key, nonce, until), auth.ErrNonceReused)
 	now = until
 	assert(t, restarted.Remember(ctx, key, nonce, until), auth.ErrNonceReused)
@@ -73,14 +184,14 @@ func testOnce(t *testing.T, client *ent.Client) {
 	}
 }
 
-func testRace(t *testing.T, client *ent.Client) {
-	race(t, nonces.New(client, func() time.Time { return start }))
+func testRace(t *testing.T, db *storage.DB) {
+	race(t, nonces.New(db, db.NewEngine(), func() time.Time { return start }))
 }
 
 // Those that are written together do not stand or fall together: of two equal
 // ones one is refused, and whose request is gone holds up nobody.
-func testMany(t *testing.T, client *ent.Client) {
-	memory := nonces.New(client, func() time.Time { return start })
+func testMany(t *testing.T, db *storage.DB) {
+	memory := nonces.New(db, db.NewEngine(), func() time.Time { return start })
 	gone, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	var reused atomic.Int64
@@ -104,14 +215,14 @@ func testMany(t *testing.T, client *ent.Client) {
 	if n := reused.Load(); n < 245 || n > 250 {
 		t.Errorf("%d of 250 that came again are refused", n)
 	}
-	if n := client.Nonce.Query().CountX(t.Context()); n < 246 || n > 251 {
+	if n := db.Read.Nonce.Query().CountX(t.Context()); n < 246 || n > 251 {
 		t.Errorf("%d nonces are kept of 251", n)
 	}
 }
 
-func testExpiredRace(t *testing.T, client *ent.Client) {
+func testExpiredRace(t *testing.T, db *storage.DB) {
 	now := start
-	memory := nonces.New(client, func() time.Time { return now })
+	memory := nonces.New(db, db.NewEngine(), func() time.Time { return now })
 	assert(t, memory.Remember(t.Context(), key, nonce, start), nil)
 	now = start.Add(time.Second) // no sweep is due yet
 	race(t, memory)
@@ -139,14 +250,14 @@ func race(t *testing.T, memory *nonces.Nonces) {
 	}
 }
 
-func testSweep(t *testing.T, client *ent.Client) {
+func testSweep(t *testing.T, db *storage.DB) {
 	now := start
-	memory := nonces.New(client, func() time.Time { return now })
+	memory := nonces.New(db, db.NewEngine(), func() time.Time { return now })
 	assert(t, memory.Remember(t.Context(), key, nonce, start.Add(time.Minute)), nil)
 	assert(t, memory.Remember(t.Context(), key, signing.Nonce{2}, start.Add(time.Hour)), nil)
 	now = start.Add(2 * time.Minute)
 	assert(t, memory.Remember(t.Context(), key, signing.Nonce{3}, start.Add(time.Hour)), nil)
-	if n := client.Nonce.Query().CountX(t.Context()); n != 2 {
+	if n := db.Read.Nonce.Query().CountX(t.Context()); n != 2 {
 		t.Errorf("%d nonces are kept, want the 2 that still matter", n)
 	}
 }

@@ -35,7 +35,7 @@ type house struct {
 
 func newHouse(db *storage.DB) house {
 	now := began
-	return house{db, records.New(db.Write, db.Read, db.Dialect, records.WithClock(func() time.Time { return now })), &now}
+	return house{db, records.New(db, db.NewEngine(), records.WithClock(func() time.Time { return now })), &now}
 }
 
 func (h house) write(t *testing.T, owner record.Owner, writes ...record.Write) {

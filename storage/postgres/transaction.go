@@ -75,10 +75,13 @@ func EndTransaction(conn *pgx.Conn) error {
 // to read all of it as it grows.
 const NeverScan = "set local enable_seqscan = off"
 
-// newAccountTime is how long another transaction that makes the same account is
-// waited for, where locked ones are left out: a healthy one takes less, and
-// PostgreSQL knows no way to skip it.
-const newAccountTime = "'50ms'"
+// How long another transaction that makes the same account is waited for, where
+// locked ones are left out: a healthy one takes less, and PostgreSQL knows no way to
+// skip it. Alone: where others wait meanwhile, and it is known that there is one.
+const (
+	newAccountTime      = "'50ms'"
+	newAccountTimeAlone = "'10ms'"
+)
 
 // transaction is a commit.Tx. Its statements go out in two batches, so that it
 // takes two round trips: one that begins, locks and reads, and one that writes
@@ -100,14 +103,16 @@ func (t *transaction) Lock(ctx context.Context, owners []commit.Owner, keys []co
 	var b pgx.Batch
 	b.Queue("begin isolation level read committed")
 	b.Queue(NeverScan)
-	b.Queue("SELECT k.owner, r.*"+eachOwner+lock+") AS r", ownerColumn(owners)).Query(func(rows pgx.Rows) error {
-		return forEachRow(rows, func(rows pgx.Rows) error {
-			key, account, err := scanAccount(rows)
-			locked[key.Owner] = true
-			found(key, account)
-			return err
+	if len(owners) > 0 {
+		b.Queue("SELECT k.owner, r.*"+eachOwner+lock+") AS r", ownerColumn(owners)).Query(func(rows pgx.Rows) error {
+			return forEachRow(rows, func(rows pgx.Rows) error {
+				key, account, err := scanAccount(rows)
+				locked[key.Owner] = true
+				found(key, account)
+				return err
+			})
 		})
-	})
+	}
 	queueReads(&b, keys, found)
 	if err := t.conn.SendBatch(ctx, &b).Close(); err != nil {
 		return nil, failure.Of(err)
@@ -117,25 +122,53 @@ func (t *transaction) Lock(ctx context.Context, owners []commit.Owner, keys []co
 	}
 
 	// Rows are made for owners who have none, which locks them, and all is read
-	// once more. Owners whose rows another transaction is making are left out, if
-	// that takes long.
+	// once more.
 	var missing []commit.Owner
 	for _, owner := range owners {
 		if !locked[owner] {
 			missing = append(missing, owner)
 		}
 	}
-	b = pgx.Batch{}
+	err = t.makeAccounts(ctx, missing, newAccountTime, keys, found, locked)
+	if failure.LeftWaiting(err) && len(missing) > 1 {
+		// One by one, so that only those are left out whose rows another
+		// transaction is making.
+		for _, owner := range missing {
+			err = t.makeAccounts(ctx, []commit.Owner{owner}, newAccountTimeAlone, keys, found, locked)
+			if err != nil && !failure.LeftWaiting(err) {
+				break
+			}
+		}
+	}
+	if err != nil && !failure.LeftWaiting(err) {
+		return nil, failure.Of(err)
+	}
+	for _, owner := range missing {
+		if !locked[owner] {
+			busy = append(busy, owner)
+		}
+	}
+	return busy, nil
+}
+
+// makeAccounts makes rows for owners, which locks them, and then reads. If another
+// transaction is making one of them, and that takes long, it makes none: see
+// failure.LeftWaiting.
+func (t *transaction) makeAccounts(ctx context.Context, missing []commit.Owner, wait string, keys []commit.Key, found func(commit.Key, any), locked map[commit.Owner]bool) error {
+	var (
+		b    pgx.Batch
+		made []commit.Owner
+	)
 	if !t.wait {
 		b.Queue("savepoint accounts")
-		b.Queue("set local lock_timeout = " + newAccountTime)
+		b.Queue("set local lock_timeout = " + wait)
 	}
 	b.Queue(makeAccounts, ownerColumn(missing)).Query(func(rows pgx.Rows) error {
 		return forEachRow(rows, func(rows pgx.Rows) error {
 			var owner []byte
 			err := rows.Scan(&owner)
 			if err == nil {
-				locked[commit.Owner(owner)] = true
+				made = append(made, commit.Owner(owner))
 			}
 			return err
 		})
@@ -144,18 +177,17 @@ func (t *transaction) Lock(ctx context.Context, owners []commit.Owner, keys []co
 		b.Queue("set local lock_timeout to default")
 	}
 	queueReads(&b, keys, found)
-	err = t.conn.SendBatch(ctx, &b).Close()
+	err := t.conn.SendBatch(ctx, &b).Close()
 	if !t.wait && failure.LeftWaiting(err) {
-		// Also those whose rows were made are left out: they are gone again.
-		_, err = t.conn.Exec(ctx, "rollback to savepoint accounts")
-		return missing, failure.Of(err)
-	}
-	for _, owner := range missing {
-		if !locked[owner] {
-			busy = append(busy, owner)
+		if _, failed := t.conn.Exec(ctx, "rollback to savepoint accounts"); failed != nil {
+			return failed
 		}
+		return err
 	}
-	return busy, failure.Of(err)
+	for _, owner := range made {
+		locked[owner] = true
+	}
+	return err
 }
 
 // Read implements commit.Tx.
@@ -177,7 +209,7 @@ func (t *transaction) Commit(ctx context.Context, changes []commit.Change) error
 		for n < len(changes) && tables[changes[n].Key.Table] == at && removed == (changes[n].After == nil) {
 			n++
 		}
-		if removed {
+		if removed && at.remove != "" {
 			owners, ids := make([][]byte, n), make([]string, n)
 			for i := range n {
 				owners[i], ids[i] = changes[i].Key.Owner[:], changes[i].Key.ID
@@ -194,15 +226,21 @@ func (t *transaction) Commit(ctx context.Context, changes []commit.Change) error
 		}
 		return nil
 	})
-	return failure.OfCommit(t.conn.SendBatch(ctx, &b).Close())
+	err := t.conn.SendBatch(ctx, &b).Close()
+	if nonceTaken(err) {
+		return &commit.Failure{Outcome: commit.Clashed, RetryAfter: time.Second, Err: err}
+	}
+	return failure.OfCommit(err)
 }
 
 // table is how the rows of one commit.Table are read and written.
 type table struct {
 	read  string // selects the rows of $1, owners, and $2, ids
+	bytes bool   // ids are bytes in the table
 	scan  func(pgx.Rows) (commit.Key, any, error)
+	join  func(some, more any) any // the value of several rows of one key
 	write func(*pgx.Batch, []commit.Change)
-	// remove deletes the rows of $1 and $2.
+	// remove deletes the rows of $1 and $2. Without it, write does.
 	remove string
 }
 
@@ -213,6 +251,9 @@ var tables = [...]*table{
 	row.Data:      &data,
 	row.Mutations: &mutations,
 	row.Fences:    &fences,
+	row.Clock:     &clock,
+	row.Holds:     &holds,
+	row.Nonces:    &nonces,
 
 	row.Erasures:      &erasures,
 	row.AllFences:     &allFences,
@@ -241,21 +282,35 @@ func queueReads(b *pgx.Batch, keys []commit.Key, found func(commit.Key, any)) {
 		at := tables[keys[0].Table]
 		if at.read != "" {
 			var args []any
-			if at != &epochs {
-				owners, ids := make([][]byte, n), make([]string, n)
+			if at != &epochs && at != &clock {
+				owners, ids, bytes := make([][]byte, n), make([]string, n), make([][]byte, n)
 				for i := range n {
-					owners[i], ids[i] = keys[i].Owner[:], keys[i].ID
+					owners[i], ids[i], bytes[i] = keys[i].Owner[:], keys[i].ID, []byte(keys[i].ID)
 				}
-				args = []any{owners, ids}
+				if args = []any{owners, ids}; at.bytes {
+					args[1] = bytes
+				}
 			}
 			b.Queue(at.read, args...).Query(func(rows pgx.Rows) error {
-				return forEachRow(rows, func(rows pgx.Rows) error {
+				joined := map[commit.Key]any{}
+				err := forEachRow(rows, func(rows pgx.Rows) error {
 					key, value, err := at.scan(rows)
-					if err == nil {
+					switch so := joined[key]; {
+					case err != nil:
+						return err
+					case at.join == nil:
 						found(key, value)
+					case so == nil:
+						joined[key] = value
+					default:
+						joined[key] = at.join(so, value)
 					}
-					return err
+					return nil
 				})
+				for key, value := range joined {
+					found(key, value)
+				}
+				return err
 			})
 		}
 		keys = keys[n:]

@@ -23,7 +23,7 @@ func TestTablesThatChangeUnderPreparedStatements(t *testing.T) {
 	if err := db.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	store := records.New(db.Write, db.Read, db.Dialect, records.WithClock(time.Now))
+	store := records.New(db, db.NewEngine(), records.WithClock(time.Now))
 	owner := record.Owner{0: 2, 32: 1}
 	read := func() {
 		t.Helper()

@@ -24,7 +24,7 @@ func (s *Store) Erase(ctx context.Context, owner record.Owner, mutationID *strin
 	}
 	e := &erase{owner: owner, mutationID: mutationID, now: s.now}
 	if err := s.engine.Do(ctx, e); err != nil {
-		return record.Erasure{}, nil, fmt.Errorf("erase: %w", unavailable(err))
+		return record.Erasure{}, nil, fmt.Errorf("erase: %w", notCarriedOut(ctx, err))
 	}
 	return e.result, locks, nil
 }

@@ -1,6 +1,7 @@
 package records
 
 import (
+	"context"
 	"errors"
 
 	"syncline/record"
@@ -16,4 +17,13 @@ func unavailable(err error) error {
 		return err
 	}
 	return &record.UnavailableError{RetryAfter: f.RetryAfter, OutcomeUnknown: f.Outcome == commit.Unknown, Err: err}
+}
+
+// notCarriedOut is what became of a unit of work that failed. If its client left
+// while it waited, the error is that of ctx: the database is not at fault.
+func notCarriedOut(ctx context.Context, err error) error {
+	if _, failed := errors.AsType[*commit.Failure](err); !failed && ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return unavailable(err)
 }

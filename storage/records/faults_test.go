@@ -24,7 +24,7 @@ func set(id string, size int) record.Request {
 }
 
 func newStore(db *storage.DB, options ...records.Option) *records.Store {
-	return records.New(db.Write, db.Read, db.Dialect, options...)
+	return records.New(db, db.NewEngine(), options...)
 }
 
 func TestFullDiskRefusesWritesAndNothingElse(t *testing.T) {

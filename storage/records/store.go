@@ -6,14 +6,11 @@ import (
 	"database/sql"
 	"time"
 
-	"entgo.io/ent/dialect"
-
 	"syncline/ent"
 	"syncline/record"
+	"syncline/storage"
 	"syncline/storage/commit"
 	"syncline/storage/failure"
-	"syncline/storage/postgres"
-	"syncline/storage/sqlite"
 )
 
 // Store is a record.Store. Make one with New.
@@ -44,41 +41,16 @@ func WithClock(now func() time.Time) Option {
 // first write.
 func (s *Store) WhenTracesExceed(f func(record.Owner)) { s.tracesExceed = f }
 
-// New puts a migrated database to use. Both clients stand over a pool of
-// connections by Ent's own driver. write begins transactions that hold the
-// write lock from their start (SQLite) or lock rows (PostgreSQL); read serves
-// everything else and may be the same client. dialect is Ent's name of the kind
-// of database.
-func New(write, read *ent.Client, dialect string, options ...Option) *Store {
-	s := &Store{read: read, readPool: mustPool(read), dialect: dialect, now: time.Now, engine: newEngine(mustPool(write), dialect)}
+// New keeps records in a migrated database, by its engine.
+func New(db *storage.DB, engine *commit.Engine, options ...Option) *Store {
+	s := &Store{read: db.Read, readPool: mustPool(db.Read), dialect: db.Dialect, now: time.Now, engine: engine}
 	for _, option := range options {
 		option(s)
 	}
 	return s
 }
 
-// How many transactions a PostgreSQL has at a time. One worker works while the
-// other waits for its commit; more make the batches smaller and each write
-// dearer.
-const (
-	maxWorkers = 2
-	maxWaiters = 4
-)
-
-// newEngine leaves others at least half of four connections to PostgreSQL, or of
-// more; of three it leaves one, and of two none while all its workers wait.
-func newEngine(pool *sql.DB, name string) *commit.Engine {
-	if name != dialect.Postgres {
-		return commit.New(sqlite.New(pool), 1, 0)
-	}
-	some := maxWaiters // if there is no bound
-	if connections := pool.Stats().MaxOpenConnections; connections > 0 {
-		some = max(1, connections/4)
-	}
-	return commit.New(postgres.New(pool), min(maxWorkers, some), min(maxWaiters, some))
-}
-
-// Engine carries out the writes, and takes other units of work on their database.
+// Engine carries out the writes.
 func (s *Store) Engine() *commit.Engine { return s.engine }
 
 // Waiting is how many writes wait for a transaction.

@@ -286,3 +286,18 @@ func TestCloseWaitsForWhatCameBefore(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A client that leaves while its write waits is no fault of the database's.
+func TestAWriterWhoLeaves(t *testing.T) {
+	t.Parallel()
+	store := newStore(testservers.SQLite(t))
+	release := store.Hold()
+	defer release()
+	ctx, leave := context.WithCancel(t.Context())
+	wait := store.Submit(ctx, owner, set("a", 1))
+	leave()
+	_, err := wait()
+	if _, unavailable := errors.AsType[*record.UnavailableError](err); !errors.Is(err, context.Canceled) || unavailable {
+		t.Errorf("a write whose client left: %v", err)
+	}
+}

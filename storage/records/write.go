@@ -26,7 +26,7 @@ func (s *Store) submit(ctx context.Context, owner record.Owner, request record.R
 			s.tracesExceed(owner)
 		}
 		if err != nil {
-			return record.Result{}, unavailable(err)
+			return record.Result{}, notCarriedOut(ctx, err)
 		}
 		return w.result, nil
 	}
@@ -86,8 +86,8 @@ func (w *write) Judge(rows *commit.Rows) error {
 		}
 	}
 	if fence := w.request.Fence; fence != nil {
-		token, _ := rows.Get(w.key(row.Fences, fence.Lock)).(int64)
-		state.Fence = record.FenceToken(token)
+		newest, _ := rows.Get(w.key(row.Fences, fence.Lock)).(row.Fence)
+		state.Fence = record.FenceToken(newest.Token)
 	}
 
 	now := w.now()

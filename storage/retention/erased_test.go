@@ -93,7 +93,7 @@ func testErasedTwice(t *testing.T, h *house) {
 		swept <- err
 	}()
 	testservers.Await(t, "the units wait", func(context.Context) bool { return h.store.Waiting() == 2 })
-	elsewhere := record.NewService(records.New(h.db.Write, h.db.Read, h.db.Dialect), nowhere{}, silent)
+	elsewhere := record.NewService(records.New(h.db, h.db.NewEngine()), nowhere{}, silent)
 	if _, err := elsewhere.Write(t.Context(), alice, record.Request{Kind: record.KindSet, Writes: []record.Write{{ID: "a"}}}); err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +173,7 @@ func testEraseBesideAll(t *testing.T, h *house) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	const writers, writes, mirrors, erasures = 3, 100, 3, 12
-	instances := []*record.Service{h.service, record.NewService(records.New(h.db.Write, h.db.Read, h.db.Dialect, records.WithClock(h.time)), nowhere{}, silent)}
+	instances := []*record.Service{h.service, record.NewService(records.New(h.db, h.db.NewEngine(), records.WithClock(h.time)), nowhere{}, silent)}
 	var work, background sync.WaitGroup
 	done := make(chan struct{})
 	until := func(f func()) {

@@ -110,7 +110,7 @@ type house struct {
 
 func newHouse(t *testing.T, db *storage.DB) *house {
 	h := &house{db: db, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
-	h.store = records.New(db.Write, db.Read, db.Dialect, records.WithClock(h.time))
+	h.store = records.New(db, db.NewEngine(), records.WithClock(h.time))
 	bus := inproc.New()
 	t.Cleanup(bus.Close)
 	h.service = record.NewService(h.store, bus, silent)
@@ -296,7 +296,7 @@ func testWrittenAgain(t *testing.T, h *house) {
 		swept <- s
 	}()
 	testservers.Await(t, "the unit waits", func(context.Context) bool { return h.store.Waiting() == 1 })
-	elsewhere := records.New(h.db.Write, h.db.Read, h.db.Dialect, records.WithClock(h.time)) // as another process has it
+	elsewhere := records.New(h.db, h.db.NewEngine(), records.WithClock(h.time)) // as another process has it
 	_, err := elsewhere.Write(t.Context(), alice, record.Request{Kind: record.KindSet, Writes: []record.Write{{ID: "again", Data: []byte("x")}}})
 	if err != nil {
 		t.Fatal(err)

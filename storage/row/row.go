@@ -3,6 +3,8 @@
 package row
 
 import (
+	"slices"
+
 	"syncline/record"
 	"syncline/storage/commit"
 )
@@ -14,7 +16,10 @@ const (
 	Records                           // *record.Stored; what is read has no data
 	Data                              // []byte: the data of a record, to be read only
 	Mutations                         // *Mutation, by mutation id
-	Fences                            // int64: the newest token granted of a lock, by its name
+	Fences                            // Fence, of a lock that was ever granted, by its name
+	Clock                             // time.Time, the database's own; no row where it has none. Read only; the key has no owner and no id
+	Holds                             // []Hold: all of a lock, by its name
+	Nonces                            // int64: when a nonce expires, in microseconds since 1970; the owner is the key that signed
 
 	// The key has no id. Of the last three nothing is read, and to delete the row is
 	// to delete all that the owner has.
@@ -26,6 +31,9 @@ const (
 
 // PresentEpoch is the key of the one row of Epochs.
 var PresentEpoch = commit.Key{Table: Epochs}
+
+// PresentTime is the key of the one row of Clock.
+var PresentTime = commit.Key{Table: Clock}
 
 // AccountOf is the key of an owner's account.
 func AccountOf(owner commit.Owner) commit.Key { return commit.Key{Table: Accounts, Owner: owner} }
@@ -75,3 +83,39 @@ type Mutation struct {
 // Size is about how many bytes a row takes, without what a database adds. The
 // migration that began to count has the same formula.
 func (m *Mutation) Size(id string) int64 { return int64(81 + len(id) + len(m.Revisions)) }
+
+// Fence is the newest token granted of a lock.
+type Fence struct {
+	Token  int64
+	UsedAt int64 // microseconds since 1970, to within a day
+}
+
+// Hold is that an instance holds a lock, or held it: those that ended are kept
+// until the lock changes again.
+type Hold struct {
+	InstanceID string
+	Exclusive  bool
+	Token      int64
+	ExpiresAt  int64 // microseconds since 1970
+}
+
+// HoldsChanged compares the holds of a lock: which are to be stored, and which to
+// be deleted.
+func HoldsChanged(c *commit.Change) (stored []Hold, deleted []string) {
+	before, _ := c.Before.([]Hold)
+	after, _ := c.After.([]Hold)
+	for _, hold := range after {
+		if !slices.Contains(before, hold) {
+			stored = append(stored, hold)
+		}
+	}
+	for _, hold := range before {
+		if !slices.ContainsFunc(after, func(h Hold) bool { return h.InstanceID == hold.InstanceID }) {
+			deleted = append(deleted, hold.InstanceID)
+		}
+	}
+	return stored, deleted
+}
+
+// JoinHolds is for a table of which one value takes several rows.
+func JoinHolds(some, more any) any { return append(some.([]Hold), more.([]Hold)...) }

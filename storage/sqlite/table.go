@@ -13,12 +13,13 @@ import (
 // table is how the rows of one commit.Table are read and written.
 type table struct {
 	name    string // in errors
-	read    string // selects at most one row; empty: nothing is read
+	read    string // selects at most one row, unless join is set; empty: nothing is read
 	columns int
 	keys    int                                         // how many of owner and id are arguments of read
 	scan    func(id string, columns []driver.Value) any // a row's value
+	join    func(some, more any) any                    // the value of several rows
 	write   func(*transaction, []commit.Change) error
-	remove  string // deletes the row of an owner and an id
+	remove  string // deletes the rows of an owner and an id
 }
 
 var tables = [...]*table{
@@ -28,6 +29,9 @@ var tables = [...]*table{
 	row.Data:      &data,
 	row.Mutations: &mutations,
 	row.Fences:    &fences,
+	row.Clock:     {name: "clock"}, // SQLite has none of its own
+	row.Holds:     &holds,
+	row.Nonces:    &nonces,
 
 	row.Erasures:      &erasures,
 	row.AllFences:     &allFences,
@@ -57,8 +61,10 @@ type statement struct {
 	row  [12]driver.Value
 }
 
-func (t *transaction) prepare(text string) (*statement, error) {
-	stmt, err := t.conn.PrepareContext(context.Background(), text)
+func (t *transaction) prepare(text string) (*statement, error) { return prepare(t.conn, text) }
+
+func prepare(conn driver.ConnPrepareContext, text string) (*statement, error) {
+	stmt, err := conn.PrepareContext(context.Background(), text)
 	if err != nil {
 		return nil, err
 	}
@@ -77,20 +83,26 @@ func (s *statement) exec(args ...any) error {
 	return err
 }
 
-// query shows the first row, if there is one.
-func (s *statement) query(columns int, use func([]driver.Value), args ...any) error {
+// query shows the first row, if there is one, or all rows.
+func (s *statement) query(columns int, all bool, use func([]driver.Value), args ...any) error {
 	rows, err := s.Stmt.(driver.StmtQueryContext).QueryContext(context.Background(), s.bind(args))
 	if err != nil {
 		return err
 	}
-	first := s.row[:columns]
-	switch err := rows.Next(first); {
-	case err == nil:
-		use(first)
-	case !errors.Is(err, io.EOF):
-		return errors.Join(err, rows.Close())
+	found := s.row[:columns]
+	for {
+		switch err := rows.Next(found); {
+		case err == nil:
+			use(found)
+		case errors.Is(err, io.EOF):
+			return rows.Close()
+		default:
+			return errors.Join(err, rows.Close())
+		}
+		if !all {
+			return rows.Close()
+		}
 	}
-	return rows.Close()
 }
 
 // integer, text and blob read columns of STRICT tables, which hold nothing else.

@@ -85,9 +85,14 @@ func (t *transaction) Lock(ctx context.Context, _ []commit.Owner, keys []commit.
 	return nil, t.Read(ctx, keys, found)
 }
 
-// Read implements commit.Tx. It stops at the first error: that may have ended the
-// transaction, and what runs after it would be on its own.
+// Read implements commit.Tx.
 func (t *transaction) Read(_ context.Context, keys []commit.Key, found func(commit.Key, any)) error {
+	return read(t.conn, keys, found)
+}
+
+// read reads the rows of sorted keys. It stops at the first error: that may have
+// ended the transaction, and what runs after it would be on its own.
+func read(conn driver.ConnPrepareContext, keys []commit.Key, found func(commit.Key, any)) error {
 	var (
 		at   *table
 		stmt *statement
@@ -101,17 +106,34 @@ func (t *transaction) Read(_ context.Context, keys []commit.Key, found func(comm
 		if next := tables[key.Table]; next != at {
 			if stmt != nil {
 				stmt.Close() //nolint:errcheck // tells again what running it told
-			}
-			if stmt, err = t.prepare(next.read); err != nil {
-				return failure.Of(fmt.Errorf("read %s: %w", next.name, err))
+				stmt = nil
 			}
 			at = next
+			if at.read == "" {
+				continue
+			}
+			if stmt, err = prepare(conn, at.read); err != nil {
+				return failure.Of(fmt.Errorf("read %s: %w", at.name, err))
+			}
+		}
+		if at.read == "" {
+			continue
 		}
 		args := [2]any{key.Owner[:], key.ID}
-		use := func(row []driver.Value) { found(*key, at.scan(key.ID, row)) }
-		if err := stmt.query(at.columns, use, args[:at.keys]...); err != nil {
+		var value any
+		use := func(row []driver.Value) {
+			if more := at.scan(key.ID, row); value == nil {
+				value = more
+			} else {
+				value = at.join(value, more)
+			}
+		}
+		if err := stmt.query(at.columns, at.join != nil, use, args[:at.keys]...); err != nil {
 			stmt.Close() //nolint:errcheck // tells again what running it told
 			return failure.Of(fmt.Errorf("read %s: %w", at.name, err))
+		}
+		if value != nil {
+			found(*key, value)
 		}
 	}
 	if stmt != nil {
