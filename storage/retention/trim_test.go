@@ -167,7 +167,7 @@ func testTracesFull(t *testing.T, h *house) {
 }
 
 // testProportion has random operations of some owners run while what is old is swept
-// now and then. It was run by hand with 10^6 of them.
+// now and then.
 func testProportion(t *testing.T, h *house) {
 	operations := 10_000
 	switch {
