@@ -64,9 +64,9 @@ func decodeLive(msg jetstream.Msg) ([]synckit.EventWithVersion, error) {
 	if err != nil {
 		return nil, err
 	}
-	e, err := decode(msg.Data(), metadata.Sequence.Stream)
-	if err != nil { // a pull tells what is wrong with it
-		return nil, nil
+	var live []synckit.EventWithVersion
+	if e, err := decode(msg.Data(), metadata.Sequence.Stream); err == nil { // else a pull tells what is wrong with it
+		live = append(live, e)
 	}
-	return []synckit.EventWithVersion{e}, nil
+	return live, nil
 }
