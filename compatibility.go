@@ -48,16 +48,18 @@ func serveBreez(server *lifecycle.Server, api *http.ServeMux, guarded http.Handl
 		mux.Handle(breez.Prefix, origins.Handler(guarded))
 		mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "OK") })
 	}
-	clients := &server.Listeners[0]
-	clients.HTTP2 = true
+	server.Listeners[0].HTTP2 = true
 	for _, l := range []lifecycle.Listener{
 		{Name: "gRPC", Address: cfg.GRPCListenAddress, MaxStreams: maxGRPCStreams},
 		{Name: "gRPC-Web", Address: cfg.GRPCWebListenAddress},
 	} {
 		if l.Address != "" {
-			l.Handler, l.HTTP2, l.Connections = cfg.TrustedProxies.Middleware(only), true, clients.Connections
+			l.Handler, l.HTTP2, l.Connections = cfg.TrustedProxies.Middleware(only), true, server.Listeners[0].Connections
 			server.Listeners = append(server.Listeners, l)
 		}
+	}
+	for i := range server.Listeners { // what clients may have open, they share
+		server.Listeners[i].Connections.Most = max(1, cfg.MaxConnections/len(server.Listeners))
 	}
 	others := server.Drain
 	server.Drain = func(ctx context.Context) error {

@@ -358,3 +358,15 @@ func TestTooManyStreams(t *testing.T) {
 		t.Errorf("ended by %v", refused.Err())
 	}
 }
+
+// Streams keep no memory that others wait for.
+func TestManyStreamsInLittleMemory(t *testing.T) {
+	t.Parallel()
+	server := testservers.StartSyncline(t, switchedOn, "MEMORY_BUDGET=16MiB")
+	u := newUser(t)
+	d := device{t, u, protocols[0].client(t, server.Address), ""}
+	for range 40 {
+		d.listen()
+	}
+	d.set("a", nil, 0)
+}

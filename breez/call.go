@@ -36,9 +36,7 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
 	c := &call{name: strings.TrimPrefix(r.URL.Path, Prefix), outcome: connect.CodeInvalidArgument.String(), control: http.NewResponseController(w), client: new(budget.Progress)}
 	defer func() {
-		for _, grant := range c.grants {
-			grant.Release()
-		}
+		c.release()
 		for _, f := range c.after {
 			f()
 		}
@@ -62,7 +60,6 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		defer text.finish()
 		w = text
 	}
-	c.outcome = "ok"
 	s.calls.ServeHTTP(&progressWriter{w, c.client}, r)
 }
 
@@ -71,6 +68,14 @@ func (c *call) hold(grant *budget.Grant) {
 	if grant != nil {
 		c.grants = append(c.grants, grant)
 	}
+}
+
+// release gives back the memory that the call holds.
+func (c *call) release() {
+	for _, grant := range c.grants {
+		grant.Release()
+	}
+	c.grants = nil
 }
 
 // yield gives up the answer if others wait for its memory and the client takes

@@ -34,6 +34,7 @@ func (s *Service) ListenChanges(ctx context.Context, request *connect.Request[sy
 		return s.fail(ctx, connect.NewError(connect.CodeUnavailable, errors.New("too many streams are open: listen again later")))
 	}
 	defer s.streams.leave()
+	callOf(ctx).release() // its message is read, and it may last
 	callOf(ctx).untimed()
 	l, err := s.listen(ctx, p, stream)
 	if err != nil {
@@ -134,6 +135,8 @@ func (l *listener) tell(ctx context.Context) error {
 		switch {
 		case errors.Is(err, feed.ErrClosed):
 			return ended("the stream has ended")
+		case isCut(err): // by an erasure or a restore, of which these clients know nothing
+			return ended("what was followed is gone")
 		case err != nil:
 			return err
 		case !ok:
@@ -150,6 +153,12 @@ func (l *listener) tell(ctx context.Context) error {
 		}
 		waiting = next
 	}
+}
+
+func isCut(err error) bool {
+	_, tooOld := errors.AsType[*record.CursorTooOldError](err)
+	_, otherEpoch := errors.AsType[*record.EpochMismatchError](err)
+	return tooOld || otherEpoch
 }
 
 // notificationOf has no device for the event that the subscription stands.

@@ -48,12 +48,12 @@ func asConnect(err error) *connect.Error {
 	switch {
 	case errors.Is(err, record.ErrUnknownOwner):
 		return connect.NewError(connect.CodePermissionDenied, record.ErrUnknownOwner)
+	case isUnavailable(err): // whatever it was that took too long inside
+		return connect.NewError(connect.CodeUnavailable, errors.New("the server cannot answer now: try again"))
 	case errors.Is(err, context.Canceled):
 		return connect.NewError(connect.CodeCanceled, errors.New("the call was given up"))
 	case errors.Is(err, context.DeadlineExceeded):
 		return connect.NewError(connect.CodeDeadlineExceeded, errors.New("the call took too long"))
-	case isUnavailable(err):
-		return connect.NewError(connect.CodeUnavailable, errors.New("the server cannot answer now: try again"))
 	}
 	return connect.NewError(connect.CodeInternal, errors.New("internal error"))
 }

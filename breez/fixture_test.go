@@ -192,10 +192,15 @@ func (d device) open() stream {
 	return stream{d.t, opened}
 }
 
-// next takes the next notification, which must be of this device.
+// next takes the next notification, which must be of this device. Those of none may come
+// at any time: a broker that was lost for a moment has everybody pull.
 func (s stream) next(clientID string) {
 	s.t.Helper()
-	if !s.Receive() {
+	more := s.Receive()
+	for more && clientID != "" && s.Msg().ClientId == nil {
+		more = s.Receive()
+	}
+	if !more {
 		s.t.Fatalf("the stream ended: %v", s.Err())
 	}
 	if got := s.Msg(); got.GetClientId() != clientID || (got.ClientId == nil) != (clientID == "") {

@@ -43,7 +43,7 @@ func (s *Service) SetLock(ctx context.Context, request *connect.Request[syncpb.S
 	if err := s.setLock(ctx, locks.Owner(p.Key), in, instance.String(), ttl); err != nil {
 		return nil, s.fail(ctx, err)
 	}
-	return connect.NewResponse(&syncpb.SetLockReply{}), nil
+	return answer(ctx, &syncpb.SetLockReply{}), nil
 }
 
 func (s *Service) setLock(ctx context.Context, owner locks.Owner, in *syncpb.SetLockRequest, instance string, ttl time.Duration) error {
@@ -73,7 +73,7 @@ func (s *Service) GetLock(ctx context.Context, request *connect.Request[syncpb.G
 	if err != nil {
 		return nil, s.fail(ctx, err)
 	}
-	return connect.NewResponse(&syncpb.GetLockReply{Locked: lock.Locked()}), nil
+	return answer(ctx, &syncpb.GetLockReply{Locked: lock.Locked()}), nil
 }
 
 func checkLockName(name string) error {

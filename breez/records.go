@@ -41,7 +41,13 @@ func (s *Service) SetRecord(ctx context.Context, request *connect.Request[syncpb
 	if err != nil {
 		return nil, s.fail(ctx, err)
 	}
-	return connect.NewResponse(reply), nil
+	return answer(ctx, reply), nil
+}
+
+// answer is the response to a call that succeeded.
+func answer[T any](ctx context.Context, reply *T) *connect.Response[T] {
+	callOf(ctx).outcome = "ok"
+	return connect.NewResponse(reply)
 }
 
 func checkRecord(r *syncpb.Record) error {
@@ -115,7 +121,6 @@ func (s *Service) ListChanges(ctx context.Context, request *connect.Request[sync
 		return nil, s.fail(ctx, err)
 	}
 	callOf(ctx).hold(grant)
-	callOf(ctx).yield(grant)
 	owner := record.Owner(p.Key)
 	reply, cut, err := s.list(ctx, owner, in.GetSinceRevision())
 	if err != nil {
@@ -129,7 +134,8 @@ func (s *Service) ListChanges(ctx context.Context, request *connect.Request[sync
 	if cut {
 		callOf(ctx).afterwards(func() { s.tellToPull(ctx, owner) })
 	}
-	return connect.NewResponse(reply), nil
+	callOf(ctx).yield(grant)
+	return answer(ctx, reply), nil
 }
 
 // list reads the live records above a revision, as many as a reply may have.

@@ -32,19 +32,25 @@ func maxBodyBytes(h http.Header) int64 {
 // withLength is a request whose length is known from the prefix of its message,
 // where HTTP does not tell: gRPC does not.
 func withLength(r *http.Request) *http.Request {
+	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" { // may become as large as any
+		r = r.Clone(r.Context())
+		r.ContentLength = -1
+		return r
+	}
 	if r.ContentLength >= 0 || !strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc") || isText(r.Header) {
 		return r
 	}
 	ahead := bufio.NewReaderSize(r.Body, 16)
 	known := r.Clone(r.Context())
+	var message io.Reader = ahead
+	if prefix, err := ahead.Peek(5); err == nil && prefix[0]&1 == 0 { // one that is compressed may become as large as any
+		known.ContentLength = 5 + int64(binary.BigEndian.Uint32(prefix[1:]))
+		message = io.LimitReader(ahead, known.ContentLength)
+	}
 	known.Body = struct {
 		io.Reader
 		io.Closer
-	}{ahead, r.Body}
-	prefix, err := ahead.Peek(5)
-	if err == nil && prefix[0]&1 == 0 { // one that is compressed may become as large as any
-		known.ContentLength = 5 + int64(binary.BigEndian.Uint32(prefix[1:]))
-	}
+	}{message, r.Body}
 	return known
 }
 

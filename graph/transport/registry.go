@@ -58,7 +58,9 @@ func (r *registry) shutdown(ctx context.Context, spread time.Duration) error {
 		return nil
 	case <-ctx.Done():
 	}
-	for _, c := range r.snapshot() {
+	r.mu.Lock() // who is a member is not gone, and may be touched
+	defer r.mu.Unlock()
+	for c := range r.members {
 		c.abort()
 	}
 	return ctx.Err()
@@ -74,12 +76,6 @@ func (r *registry) close() []connection {
 			close(r.gone)
 		}
 	}
-	return r.list()
-}
-
-func (r *registry) snapshot() []connection {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	return r.list()
 }
 
