@@ -2,13 +2,32 @@ package graph_test
 
 import (
 	"testing"
+
+	"syncline/internal/redisclient"
+	"syncline/internal/testservers"
+	"syncline/locks/redislock"
+	"syncline/storage/locker"
+	"syncline/storage/records"
 )
 
 const eraseAccount = "mutation($input: EraseAccountInput!) {eraseAccount(input: $input) {erasedRecords cursor}}"
 
 func TestEraseAccount(t *testing.T) {
 	t.Parallel()
-	a := newAPI(t, options{})
+	t.Run("locks in the database", func(t *testing.T) { testEraseAccount(t, newAPI(t, options{})) })
+	t.Run("locks in Redis", func(t *testing.T) {
+		client, err := redisclient.Open(testservers.StartRedis(t).URL())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { client.Close() })
+		db := testservers.SQLite(t)
+		engine := db.NewEngine()
+		testEraseAccount(t, newAPI(t, options{store: records.New(db, engine), locker: redislock.New(client, locker.New(db, engine))}))
+	})
+}
+
+func testEraseAccount(t *testing.T, a *api) {
 	c, other := a.as("alice"), a.as("bob")
 	other.set(t, "a", "bob's", 0)
 	c.set(t, "a", "x", 0)
@@ -47,6 +66,7 @@ func TestEraseAccount(t *testing.T) {
 	again := c.ok(t, eraseAccount, input).at("eraseAccount") // a retry
 	again.is("1", "erasedRecords")
 	again.is(erased.at("cursor").text(), "cursor")
+	c.ok(t, `{lock(name: "doc") {locked}}`, nil).is("true", "lock", "locked") // taken since
 	if n := c.ok(t, changes, vars{"since": erased.at("cursor").text()}).at("changes", "records").len(); n != 1 {
 		t.Errorf("%d records are found after a retry, want the one that was written since", n)
 	}

@@ -123,7 +123,9 @@ func (m mutation) EraseAccount(ctx context.Context, input model.EraseAccountInpu
 	if err != nil {
 		return nil, inInput(err)
 	}
-	m.locks.Forget(ctx, owner, names, locks.Token(erasure.Forgotten))
+	if !erasure.Replayed { // a retry ends nothing that was taken since
+		m.locks.Forget(ctx, owner, names, locks.Token(erasure.Forgotten))
+	}
 	return &model.EraseAccountPayload{ErasedRecords: int(erasure.Records), Cursor: erasure.Cursor()}, nil
 }
 
