@@ -28,8 +28,9 @@ func TestNewOwnersAreRefused(t *testing.T) {
 			})
 			const setLock = `mutation($acquire: Boolean!) {setLock(input: {name: "l", instanceId: "i", acquire: $acquire}) {status}}`
 			unknown := refusal{200, "UNKNOWN_OWNER", ""}
-			refused := func(c client) {
+			refused := func(name string) {
 				t.Helper()
+				c := a.as(name)
 				c.refused(t, setRecord, vars{"input": vars{"id": "a", "data": b64("x")}}, unknown)
 				c.refused(t, `mutation {deleteRecord(input: {id: "a", revision: 1}) {status}}`, nil, unknown)
 				c.refused(t, `mutation {writeRecords(input: {writes: [{set: {id: "a", data: ""}}]}) {status}}`, nil, unknown)
@@ -37,9 +38,10 @@ func TestNewOwnersAreRefused(t *testing.T) {
 				c.ok(t, setLock, vars{"acquire": false}).is("RELEASED", "setLock", "status")
 				c.ok(t, "{viewer {head recordCount}}", nil).is("0", "viewer", "head")
 				c.ok(t, `{changes {records {id}}}`, nil)
+				c.ok(t, `mutation($owner: ID!) {eraseAccount(input: {owner: $owner}) {erasedRecords}}`, vars{"owner": keyOf(name)}).is("0", "eraseAccount", "erasedRecords")
 			}
 			alice, bob, carol := a.as("alice"), a.as("bob"), a.as("carol")
-			refused(alice)
+			refused("alice")
 			if n := db.Read.Account.Query().CountX(t.Context()); n != 0 {
 				t.Errorf("%d accounts were made", n)
 			}
@@ -52,7 +54,7 @@ func TestNewOwnersAreRefused(t *testing.T) {
 			}
 			alice.ok(t, setLock, vars{"acquire": true}).is("ACQUIRED", "setLock", "status")
 			alice.set(t, "a", "x", 0).is("SUCCESS", "status")
-			refused(bob)
+			refused("bob")
 			allowed.Store(true)
 			bob.set(t, "a", "x", 0).is("SUCCESS", "status")
 			carol.ok(t, setLock, vars{"acquire": true}).is("ACQUIRED", "setLock", "status")

@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"syncline/internal/input"
@@ -73,6 +74,10 @@ type Lock struct {
 
 // Locked tells whether anybody holds the lock.
 func (l Lock) Locked() bool { return len(l.Holders) > 0 }
+
+func (l Lock) heldBy(instanceID string) bool {
+	return slices.ContainsFunc(l.Holders, func(h Holder) bool { return h.InstanceID == instanceID })
+}
 
 // Request asks for a lock, or for renewal, upgrade or downgrade of a hold.
 type Request struct {

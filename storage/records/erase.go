@@ -79,8 +79,11 @@ func (e *erase) Judge(rows *commit.Rows) error {
 		return err
 	}
 	e.result = result
-	if result.Replayed || result.Revision == 0 {
+	switch {
+	case result.Replayed:
 		rows.Confirm()
+		return nil
+	case result.Revision == 0: // a stranger, of whom not even an account is to be left
 		return nil
 	}
 	account.Head, account.Floor, account.Erased = int64(left.Head), int64(left.Floor), int64(left.Erased)
