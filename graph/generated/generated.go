@@ -363,8 +363,8 @@ type Mutation {
   ): SetLockPayload!
 
   """
-  Erases all of your data, for good: records, tombstones, locks and remembered mutation ids. From the answer on nobody
-  is shown any of it, however much there was. Only your counters of revisions and tokens go on, so your key can be used as
+  Erases all of your data, for good: records, tombstones, locks and remembered mutation ids. From the answer on no
+  read shows any of it, however much there was. Only your counters of revisions and tokens go on, so your key can be used as
   before. All cursors from before are too old: other devices learn of it by ` + "`" + `CURSOR_TOO_OLD` + "`" + ` and then find nothing, live
   subscriptions at once. A device that has unsent writes may well write them again. Backups of the server may still hold
   the data.

@@ -193,6 +193,9 @@ func (in *reader) decode(into any) error {
 	if err := d.Decode(into); err != nil {
 		return in.failed(err)
 	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return in.failed(errors.New("there is more on the line than one value"))
+	}
 	return nil
 }
 
