@@ -73,6 +73,7 @@ func TestACommitGivenUpStaysUnseenUntilTheReplicaHasIt(t *testing.T) {
 	testservers.Await(t, "commits wait for a replica", func(ctx context.Context) bool {
 		return server.Holds(ctx, "SELECT current_setting('synchronous_standby_names') = 'away'")
 	})
+	server.SQL("CHECKPOINT") // the checkpointer makes commits wait, and reads the setting before it begins this
 
 	const waits = "SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
 	client, giveUp := context.WithCancel(ctx)

@@ -53,14 +53,19 @@ func TestACrashIsUnavailable(t *testing.T) {
 func TestATransactionThatStoodStillIsUnavailable(t *testing.T) {
 	t.Parallel()
 	server := testservers.StartPostgres(t)
-	db, err := storage.OpenPostgres(t.Context(), server.NewURL(t)+"&idle_in_transaction_session_timeout=3s")
+	address := server.NewURL(t)
+	migrating, err := storage.OpenPostgres(t.Context(), address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(migrating.Migrate(t.Context()), migrating.Close()); err != nil {
+		t.Fatal(err)
+	}
+	db, err := storage.OpenPostgres(t.Context(), address+"&idle_in_transaction_session_timeout=10s")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	if err := db.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
 	standStill := false
 	store := newStore(db, records.WithClock(func() time.Time {
 		if standStill {

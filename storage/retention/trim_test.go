@@ -94,7 +94,10 @@ func testTooManyTombstones(t *testing.T, h *house) {
 		t.Fatal(err)
 	}
 	now := h.cursor(t, alice)
-	testservers.Await(t, "the oldest are purged", func(context.Context) bool { return h.floor(t, alice) > first })
+	testservers.Await(t, "the oldest are purged", func(context.Context) bool {
+		a, err := h.service.Account(t.Context(), alice)
+		return err == nil && h.floor(t, alice) > first && a.Tombstones <= 1000
+	})
 	h.put(t, alice, "live")
 	if n, _ := h.counted(t, alice); n < 800 || n > 1200 {
 		t.Errorf("%d tombstones are left, want about three quarters of 1200", n)
@@ -254,7 +257,7 @@ func TestChurnStopsGrowing(t *testing.T) {
 		}
 		pages = append(pages, count)
 	}
-	if first, last := pages[0], pages[len(pages)-1]; last > first*3/2 {
+	if first, last := pages[0], pages[len(pages)-1]; last > first*3/2+128 { // mutation ids have a bound of their own, which comes later
 		t.Errorf("the file had %d pages: it goes on growing", pages)
 	}
 }
