@@ -75,11 +75,9 @@ func backupSQLite(ctx context.Context, dir, scratch string) (_ *Backup, err erro
 	if !isThere(source) {
 		return nil, ErrNoDatabase
 	}
-	lock := flock.New(scratch, flock.SetFlag(os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW), flock.SetPermissions(0o600))
-	if got, err := lock.TryLock(); err != nil {
-		return nil, fmt.Errorf("the scratch file: %w", err)
-	} else if !got {
-		return nil, fmt.Errorf("another backup is writing %s", scratch)
+	lock, err := lockScratch(scratch)
+	if err != nil {
+		return nil, err
 	}
 	b := &Backup{lock: lock}
 	defer func() {
@@ -106,6 +104,40 @@ func backupSQLite(ctx context.Context, dir, scratch string) (_ *Backup, err erro
 		return nil, err
 	}
 	return b, nil
+}
+
+// lockScratch makes and locks a scratch file that has no other name. One that has is a
+// whole backup, whose maker was killed when it had named it: then only the name of the scratch
+// file is removed. A file that another backup has removed meanwhile is not used.
+func lockScratch(path string) (*flock.Flock, error) {
+	for {
+		lock := flock.New(path, flock.SetFlag(os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW), flock.SetPermissions(0o600))
+		got, err := lock.TryLock()
+		if err != nil {
+			return nil, fmt.Errorf("the scratch file: %w", err)
+		}
+		if !got {
+			return nil, fmt.Errorf("another backup is writing %s", path)
+		}
+		locked, err := lock.Stat()
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("the scratch file: %w", err), lock.Close())
+		}
+		named, err := os.Lstat(path)
+		isNamed := err == nil && os.SameFile(named, locked)
+		stat, ok := locked.Sys().(*syscall.Stat_t)
+		if isNamed && (!ok || stat.Nlink <= 1) {
+			return lock, nil
+		}
+		if isNamed {
+			err = removeIfThere(path)
+		} else if errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
+		if err = errors.Join(err, lock.Close()); err != nil {
+			return nil, fmt.Errorf("the scratch file: %w", err)
+		}
+	}
 }
 
 // copySQLite copies a database at one moment, in one transaction that waits for

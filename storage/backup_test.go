@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -158,13 +157,13 @@ func TestBackupBesideWrites(t *testing.T) {
 	dir := t.TempDir()
 	db := openDir(t, dir, "a")
 	defer closeDB(t, db)
-	stop, stopped := make(chan struct{}), make(chan int)
+	stop, stopped := make(chan struct{}), make(chan int, 1)
 	go func() {
 		n := 0
+		defer func() { stopped <- n }()
 		for ; ; n++ {
 			select {
 			case <-stop:
-				stopped <- n
 				return
 			default:
 				addRecord(t, db, fmt.Sprintf("w%06d", n), int64(n+2))
@@ -185,52 +184,9 @@ func TestBackupBesideWrites(t *testing.T) {
 		}
 		closeDB(t, restored)
 	}
-	stop <- struct{}{}
+	close(stop)
 	if n := <-stopped; n == 0 {
 		t.Error("nothing was written meanwhile")
-	}
-}
-
-func TestBackupRefusals(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	if _, err := storage.BackupSQLite(t.Context(), dir, filepath.Join(dir, "x")); !errors.Is(err, storage.ErrNoDatabase) || fileNames(t, dir) != "" {
-		t.Errorf("no database: %v, %s", err, fileNames(t, dir))
-	}
-	db := openDir(t, dir, "a")
-	defer closeDB(t, db)
-	scratch := filepath.Join(t.TempDir(), "backup.db.partial")
-	b, err := storage.BackupSQLite(t.Context(), dir, scratch)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer b.Close()
-	if _, err := storage.BackupSQLite(t.Context(), dir, scratch); err == nil || !strings.Contains(err.Error(), "another backup") {
-		t.Errorf("two at once: %v", err)
-	}
-	taken := filepath.Join(filepath.Dir(scratch), "taken")
-	if err := os.WriteFile(taken, []byte("mine"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := b.SaveAs(taken); !errors.Is(err, fs.ErrExist) {
-		t.Errorf("over another file: %v", err)
-	}
-	if got, _ := os.ReadFile(taken); string(got) != "mine" {
-		t.Errorf("the other file has %q", got)
-	}
-	// What a killed backup left is written over.
-	if err := os.WriteFile(filepath.Join(dir, "left"), bytes.Repeat([]byte("x"), 1<<20), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	again, err := storage.BackupSQLite(t.Context(), dir, filepath.Join(dir, "left"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(again.SaveAs(filepath.Join(dir, "kept")), again.Close()); err != nil {
-		t.Error(err)
-	}
-	if info, err := os.Stat(filepath.Join(dir, "kept")); err != nil || info.Mode().Perm() != 0o600 || info.Size() == 1<<20 {
-		t.Errorf("%v %v", info, err)
 	}
 }
 

@@ -102,6 +102,9 @@ func (db *DB) Close() error {
 	if db.write != db.read { // the writer last: it folds the write-ahead log into the file
 		errs = append(errs, db.write.Close())
 	}
+	if db.files != nil {
+		errs = append(errs, db.files.close())
+	}
 	if db.release != nil {
 		errs = append(errs, db.release())
 	}

@@ -68,11 +68,16 @@ func openSQLite(ctx context.Context, dir string) (_ *DB, err error) {
 	return db, nil
 }
 
-func openSQLiteFile(ctx context.Context, path string) (*DB, error) {
+func openSQLiteFile(ctx context.Context, path string) (_ *DB, err error) {
 	watched, err := watchFiles(path)
 	if err != nil {
 		return nil, err
 	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, watched.close())
+		}
+	}()
 	write, err := openPool(sqliteURL(path, "_txlock=immediate&_pragma="+checkpointing+"&_pragma="+cutting), watched, true)
 	if err != nil {
 		return nil, err

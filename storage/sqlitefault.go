@@ -41,17 +41,34 @@ const (
 
 // files watches over the files of an open SQLite database. A process goes on writing
 // to a file that was removed or replaced, into nowhere.
+//
+// While SQLite has a file open, this process may close no other use of it: the system
+// then drops SQLite's locks on it, and another process that closes the database takes itself
+// for the last one and removes the log. So what is read past SQLite is read by file,
+// which is open from before SQLite's first connection until after its last.
 type files struct {
 	path  string
+	file  *os.File
 	info  os.FileInfo // of the database as it was opened
 	fault atomic.Pointer[Fault]
 	tell  atomic.Pointer[func(error)]
 }
 
+// watchFiles opens the database's file, which close closes.
 func watchFiles(path string) (*files, error) {
-	info, err := os.Stat(path)
-	return &files{path: path, info: info}, err
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return &files{path: path, file: f, info: info}, nil
 }
+
+// close comes after all of SQLite's connections are closed.
+func (f *files) close() error { return f.file.Close() }
 
 // present fails if the database is not at its place any more, or the log, if that
 // is known, is not.

@@ -54,8 +54,14 @@ func checkLogOwner(dir string) error {
 	if err != nil || len(numbers) == 0 {
 		return err
 	}
-	header, err := readHeader(path)
-	if err != nil {
+	var header []byte
+	switch f, err := os.Open(path); { // nobody has it open
+	case err == nil:
+		header, err = readHeader(f)
+		if err = errors.Join(err, f.Close()); err != nil {
+			return err
+		}
+	case !errors.Is(err, fs.ErrNotExist):
 		return err
 	}
 	if len(header) == headerBytes && bytes.Equal(header[versionsAt:versionsAt+2], []byte{2, 2}) &&
@@ -66,17 +72,8 @@ func checkLogOwner(dir string) error {
 }
 
 // readHeader reads what there is of a header: less than a whole one of an empty file.
-func readHeader(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close() //nolint:errcheck // it was read
-	header, err := io.ReadAll(io.LimitReader(f, headerBytes))
-	return header, err
+func readHeader(f io.ReaderAt) ([]byte, error) {
+	return io.ReadAll(io.NewSectionReader(f, 0, headerBytes))
 }
 
 func readLogOwner(dir string) (numbers []uint32, err error) {
@@ -122,7 +119,7 @@ func (c *loggingConn) mark() {
 	}
 	c.markAt = time.Now().Add(markAgain)
 	dir := filepath.Dir(c.log)
-	header, err := readHeader(c.files.path)
+	header, err := readHeader(c.files.file)
 	if err != nil || len(header) < headerBytes {
 		return
 	}

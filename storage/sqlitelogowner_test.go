@@ -3,8 +3,10 @@ package storage_test
 import (
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"testing"
 
 	"syncline/storage"
@@ -96,5 +98,41 @@ func TestAForeignLogIsRefused(t *testing.T) {
 	}
 	if got := rows(t, image); got != "2" {
 		t.Errorf("after a crash there are %s rows, want both", got)
+	}
+}
+
+// While it is open, SQLite's lock on the file stands, which a process loses with any
+// other use of the file that it closes. Without it a tool that has the database open
+// beside the server takes itself for the last one when it closes, and removes the log:
+// SQLite before 3.51 asks nothing else. This does what that one does.
+func TestAToolLeavesTheLog(t *testing.T) {
+	const variable = "SYNCLINE_TEST_TOOL" // names the database to the process that is the tool
+	if path := os.Getenv(variable); path != "" {
+		f, err := os.OpenFile(path, os.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		last := syscall.Flock_t{Type: syscall.F_WRLCK, Start: 1<<30 + 2, Len: 510} // the bytes of those who read
+		if err := syscall.FcntlFlock(f.Fd(), syscall.F_SETLK, &last); !errors.Is(err, syscall.EAGAIN) && !errors.Is(err, syscall.EACCES) {
+			t.Fatalf("the lock of the last one: %v", err)
+		}
+		return
+	}
+	t.Parallel()
+	dir := t.TempDir()
+	if err := open(t, dir).Close(); err != nil {
+		t.Fatal(err)
+	}
+	db := open(t, dir) // one that has a log from its start
+	defer db.Close()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tool := exec.CommandContext(t.Context(), self, "-test.run=^TestAToolLeavesTheLog$")
+	tool.Env = append(os.Environ(), variable+"="+filepath.Join(dir, "syncline.db"))
+	if out, err := tool.CombinedOutput(); err != nil {
+		t.Fatalf("the tool: %v\n%s", err, out)
 	}
 }
