@@ -13,10 +13,17 @@ import (
 	"syncline/internal/testservers"
 )
 
+// slowly gives a client's connections the time that a busy machine takes.
+const slowly = "?dial_timeout=1m&read_timeout=1m&write_timeout=1m&pool_timeout=1m"
+
+func claimBy(t *testing.T, redis *testservers.Redis, prefix string, read func(context.Context) ([]string, error)) *siblings.Claim {
+	t.Helper()
+	return siblings.New(testservers.RedisClient(t, redis.URL()+slowly), prefix, read, slog.New(slog.DiscardHandler)).Slow()
+}
+
 func claim(t *testing.T, redis *testservers.Redis, prefix string, epochs *[]string) *siblings.Claim {
 	t.Helper()
-	read := func(context.Context) ([]string, error) { return *epochs, nil }
-	return siblings.New(testservers.RedisClient(t, redis.URL()), prefix, read, slog.New(slog.DiscardHandler))
+	return claimBy(t, redis, prefix, func(context.Context) ([]string, error) { return *epochs, nil })
 }
 
 // What an instance that begins with first, beside one with other epochs, may do.
@@ -63,10 +70,10 @@ func TestANewEpochWhileOthersServe(t *testing.T) {
 	now := []string{"aa", "bb"}
 	claim(t, redis, "p", &now).Make(t.Context())
 	reads := 0
-	late := siblings.New(testservers.RedisClient(t, redis.URL()), "p", func(context.Context) ([]string, error) {
+	late := claimBy(t, redis, "p", func(context.Context) ([]string, error) {
 		reads++
 		return now[:min(reads, 2)], nil
-	}, slog.New(slog.DiscardHandler))
+	})
 	late.Make(t.Context())
 	if err := late.Probe(t.Context()); err != nil || reads != 2 {
 		t.Errorf("%v after %d reads", err, reads)
@@ -79,7 +86,11 @@ func TestClaimsEnd(t *testing.T) {
 	redis := testservers.StartRedis(t)
 	mine, theirs := []string{"aa"}, []string{"bb"}
 	claim(t, redis, "p", &theirs).Make(t.Context())
-	c := claim(t, redis, "p", &mine)
+	clock := time.Now()
+	c := claim(t, redis, "p", &mine).By(func() time.Time { // it is looked at twice each time
+		clock = clock.Add(2 * time.Second)
+		return clock
+	})
 	refusal, next := http.NotFoundHandler(), http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
 	served := func() int {
 		w := httptest.NewRecorder()
@@ -90,8 +101,8 @@ func TestClaimsEnd(t *testing.T) {
 	if code := served(); code != http.StatusNotFound {
 		t.Errorf("beside another database: HTTP %d", code)
 	}
-	client := testservers.RedisClient(t, redis.URL())
-	if ttl := client.PTTL(t.Context(), "p:{database}:epochs").Val(); ttl <= 20*time.Second || ttl > 30*time.Second {
+	client := testservers.RedisClient(t, redis.URL()+slowly)
+	if ttl := client.PTTL(t.Context(), "p:{database}:epochs").Val(); ttl <= 0 || ttl > 30*time.Second {
 		t.Errorf("the claim stands for %v", ttl)
 	}
 	redis.Kill()
@@ -108,4 +119,50 @@ func TestClaimsEnd(t *testing.T) {
 	if err := <-done; !errors.Is(err, context.Canceled) {
 		t.Errorf("Run: %v", err)
 	}
+}
+
+// When Redis has lost the claim, those who made it make it again: an instance that
+// differs, and tries more often, waits for them.
+func TestAClaimThatIsLost(t *testing.T) {
+	t.Parallel()
+	redis := testservers.StartRedis(t)
+	client := testservers.RedisClient(t, redis.URL()+slowly)
+	right, wrong := []string{"aa"}, []string{"bb"}
+	clock := time.Now()
+	theirs := claim(t, redis, "p", &right)
+	mine := claim(t, redis, "p", &wrong).By(func() time.Time { return clock })
+	theirs.Make(t.Context())
+	mine.Make(t.Context())
+	lose := func() {
+		t.Helper()
+		if err := client.Del(t.Context(), "p:{database}:epochs").Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	after := func(passed time.Duration, differs bool) {
+		t.Helper()
+		clock = clock.Add(passed)
+		mine.Make(t.Context())
+		if (mine.Probe(t.Context()) != nil) != differs {
+			t.Errorf("it differs: %v, want %v", !differs, differs)
+		}
+	}
+	lose()
+	after(0, true)
+	after(4*time.Second, true)
+	after(4*time.Second, true)
+	theirs.Make(t.Context())
+	if err := theirs.Probe(t.Context()); err != nil {
+		t.Errorf("who served before: %v", err)
+	}
+	after(4*time.Second, true)
+
+	lose() // and nobody is there to make it again
+	after(4*time.Second, true)
+	after(4*time.Second, true)
+	after(siblings.Absence, true) // who looked away knows nothing of the time between
+	after(4*time.Second, true)
+	after(4*time.Second, true)
+	after(siblings.Absence-8*time.Second-1, true)
+	after(1, false)
 }
