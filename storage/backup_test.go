@@ -264,7 +264,7 @@ func TestRestoreAfterACrash(t *testing.T) {
 		addRecord(t, db, fmt.Sprint("lost", i), int64(i+3))
 	}
 	crashed := t.TempDir()
-	for _, name := range []string{"syncline.db", "syncline.db-wal", "syncline.db-shm", "syncline.nonces"} {
+	for _, name := range []string{"syncline.db", "syncline.db-wal", "syncline.db-shm", "syncline.nonces", "syncline.log-of"} {
 		content, err := os.ReadFile(filepath.Join(dir, name))
 		if err == nil {
 			err = os.WriteFile(filepath.Join(crashed, name), content, 0o600)

@@ -41,6 +41,9 @@ func Move(ctx context.Context, from, to *DB, progress, done Moved) error {
 		return fmt.Errorf("read %s: %w", from.place, err)
 	}
 	defer read.Rollback() //nolint:errcheck // it changes nothing
+	if err := from.mayIdle(ctx, read); err != nil {
+		return err
+	}
 	if from.postgres() {
 		if _, err := read.ExecContext(ctx, "LOCK TABLE "+account.Table+" IN EXCLUSIVE MODE"); err != nil {
 			return fmt.Errorf("keep writers out of %s: %w", from.place, err)
@@ -56,6 +59,9 @@ func Move(ctx context.Context, from, to *DB, progress, done Moved) error {
 		return fmt.Errorf("write to %s: %w", to.place, err)
 	}
 	defer write.Rollback() //nolint:errcheck // after a commit it fails
+	if err := to.mayIdle(ctx, write); err != nil {
+		return err
+	}
 	tables, err := sameTables(ctx, from, to, read, write)
 	if err != nil {
 		return err
@@ -80,7 +86,23 @@ func Move(ctx context.Context, from, to *DB, progress, done Moved) error {
 		}
 		done(table, rows)
 	}
+	if to.noncesMark != "" { // nonces that the other coordination knew did not come along
+		if err := removeMark(to.noncesMark); err != nil {
+			return fmt.Errorf("remove the mark of nonces from %s: %w", to.place, err)
+		}
+	}
 	return write.Commit()
+}
+
+// mayIdle lets a transaction wait for the other side of a move for as long as that takes.
+func (db *DB) mayIdle(ctx context.Context, tx *sql.Tx) error {
+	if !db.postgres() {
+		return nil
+	}
+	if _, err := tx.ExecContext(ctx, "SET LOCAL idle_in_transaction_session_timeout = 0"); err != nil {
+		return fmt.Errorf("let the transaction on %s wait: %w", db.place, err)
+	}
+	return nil
 }
 
 // sameTables lists the tables that both have, and fails if these or their columns

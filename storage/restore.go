@@ -254,8 +254,10 @@ func finishRestore(dir string) (replaced string, err error) {
 			return "", err
 		}
 	}
-	if err := removeIfThere(live + "-shm"); err != nil {
-		return "", err
+	for _, old := range []string{live + "-shm", filepath.Join(dir, logOwnerFile)} { // the note is of the file that was replaced
+		if err := removeIfThere(old); err != nil {
+			return "", err
+		}
 	}
 	if err := removeMark(NoncesMark(dir)); err != nil { // the backup lacks nonces
 		return "", err
