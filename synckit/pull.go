@@ -13,6 +13,7 @@ const maxAttempts = 20
 
 // pull takes the peer's log page by page from where the last pull ended.
 func (m *Manager) pull(ctx context.Context, r *SyncResult) error {
+	m.reviewed.ready = false
 	if err := m.retryRejected(ctx); err != nil {
 		return err
 	}

@@ -107,3 +107,33 @@ func TestAParkedPageThatComesAgain(t *testing.T) {
 	check(t, "review", b.onlyReview().ID, before.ID)
 	check(t, "log", b.log(), "b")
 }
+
+// Managers of one store see one another's reviews: what comes joins the review that
+// another one added, and goes its way once that one was ended.
+func TestReviewsOfAnotherManager(t *testing.T) {
+	t.Parallel()
+	hub := newHub(t)
+	a, b := newNode(t, hub, synckit.SyncOptions{}), newNode(t, hub, synckit.SyncOptions{ConflictResolver: toPerson})
+	other := b.another(hub, toPerson)
+	a.write("y", "before")
+	a.sync()
+	b.sync()
+	b.write("x", "b")
+	a.write("x", "a1")
+	a.sync()
+	check(t, "reviews added", other.sync().ReviewsAdded, 1)
+	a.write("x", "a2")
+	a.sync()
+	check(t, "reviews added", b.sync().ReviewsAdded, 0)
+	review := b.onlyReview()
+	check(t, "remote", idsOf(review.Remote), "a1 a2")
+	if err := other.Decide(t.Context(), review.ID, review.Remote); err != nil {
+		t.Fatal(err)
+	}
+	a.write("x", "a3")
+	a.sync()
+	check(t, "reviews added", b.sync().ReviewsAdded, 0)
+	a.sync()
+	check(t, "b", b.counts("x"), "a1 a2 a3")
+	check(t, "a", a.counts("x"), "a1 a2 a3")
+}

@@ -87,7 +87,8 @@ func (k *reviewed) apply(c Commit, peer string) {
 	}
 }
 
-// learnReviews goes through the reviews, once.
+// learnReviews goes through the reviews, once in each pull: other managers of the store
+// may have added some or ended them.
 func (m *Manager) learnReviews(ctx context.Context) error {
 	if m.reviewed.ready {
 		return nil
@@ -131,7 +132,13 @@ func (m *Manager) stage(in *intake, g *group, s *state) {
 // settleStaged decides what was staged. An aggregate whose resolver fails waits for
 // the next sync, and does not hold up the others.
 func (m *Manager) settleStaged(ctx context.Context, result *SyncResult) (failed error) {
+	if err := m.learnReviews(ctx); err != nil { // a pull that brought nothing has not
+		return err
+	}
 	for _, aggregate := range slices.Sorted(maps.Keys(m.reviewed.staged)) {
+		if m.reviewed.staged[aggregate] == nil {
+			continue // another process has settled it, as was seen at one before
+		}
 		err := m.settleAggregate(ctx, aggregate, result)
 		if err != nil && errors.CodeOf(err) != errors.ConflictFailed {
 			return err

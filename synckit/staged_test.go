@@ -10,6 +10,7 @@ import (
 	"syncline/synckit"
 	"syncline/synckit/errors"
 	"syncline/synckit/resolve"
+	"syncline/synckit/transport/memtransport"
 )
 
 // counting counts how often a resolver is asked, and about how many events.
@@ -180,4 +181,88 @@ func TestAResolverThatFailsAfterManyPages(t *testing.T) {
 	check(t, "resolved", b.sync().ConflictsResolved, 1)
 	a.sync()
 	check(t, "x", a.counts("x"), "bx")
+}
+
+// another gives a second manager of a node's store, for the same peer.
+func (n node) another(hub synckit.EventStore, resolver synckit.ConflictResolver) node {
+	n.t.Helper()
+	m := synckit.NewSyncManager(n.store, memtransport.New("hub", hub), &synckit.SyncOptions{ConflictResolver: resolver, BatchSize: 5, Peer: "hub"})
+	n.t.Cleanup(func() { m.Close() })
+	return node{m, n.store, n.t}
+}
+
+// What one manager has staged another of the same store may decide, between two syncs
+// of the first or in the middle of one.
+func TestAnotherManagerDecidesWhatWasStaged(t *testing.T) {
+	t.Parallel()
+	for _, when := range []string{"between syncs", "in the middle of one"} {
+		t.Run(when, func(t *testing.T) {
+			t.Parallel()
+			hub := newHub(t)
+			line := newScripted(hub)
+			broken := when == "between syncs"
+			line.pullPage = func(ctx context.Context, since string, limit int) (synckit.Page, error) {
+				if broken && since != "" {
+					return synckit.Page{}, stderrors.New("the line broke")
+				}
+				return line.PagedTransport.PullPage(ctx, since, limit)
+			}
+			a := newNode(t, hub, synckit.SyncOptions{})
+			var other node
+			asked := 0
+			b := nodeOver(t, line, synckit.SyncOptions{BatchSize: 5, Peer: "hub", ConflictResolver: resolverFunc(
+				func(local, remote []synckit.EventWithVersion) ([]synckit.EventWithVersion, error) {
+					if asked++; asked == 1 {
+						check(t, "resolved by the other", other.sync().ConflictsResolved, 2)
+					}
+					return highest(local, remote)
+				})})
+			other = b.another(hub, highest)
+			for i := range 10 {
+				a.write("x", fmt.Sprint("ax", i))
+				a.write("y", fmt.Sprint("ay", i))
+			}
+			a.sync()
+			b.write("x", "bx")
+			b.write("y", "by")
+			if broken { // when both have come in part
+				_, err := b.Sync(t.Context())
+				checkCode(t, err, errors.Unavailable)
+				r, err := other.Pull(t.Context())
+				check(t, "the other's error", err, nil)
+				check(t, "resolved by the other", r.ConflictsResolved, 2)
+				broken, asked = false, 1
+			}
+			check(t, "resolved", b.sync().ConflictsResolved, 0)
+			a.sync()
+			for _, n := range []node{a, b} {
+				check(t, "x", n.counts("x"), "bx")
+				check(t, "y", n.counts("y"), "by")
+			}
+			check(t, "resolutions", len(resolutionsIn(t, hub)), 2)
+		})
+	}
+}
+
+// What waits is found though it was staged by a program that has ended, and nothing
+// new comes.
+func TestAResolverThatFailsBeforeARestart(t *testing.T) {
+	t.Parallel()
+	hub := newHub(t)
+	a := newNode(t, hub, synckit.SyncOptions{})
+	b := newNode(t, hub, synckit.SyncOptions{BatchSize: 3, ConflictResolver: resolverFunc(
+		func(_, _ []synckit.EventWithVersion) ([]synckit.EventWithVersion, error) {
+			return nil, stderrors.New("no idea")
+		})})
+	for i := range 10 {
+		a.write("x", fmt.Sprint("a", i))
+	}
+	a.sync()
+	b.write("x", "b")
+	_, err := b.Pull(t.Context())
+	checkCode(t, err, errors.ConflictFailed)
+	r, err := b.another(hub, highest).Pull(t.Context())
+	check(t, "error", err, nil)
+	check(t, "resolved", r.ConflictsResolved, 1)
+	check(t, "x", b.counts("x"), "b")
 }
