@@ -20,7 +20,8 @@ const ClockKey = "synckit.clock"
 // clock's time, or one microsecond above the latest time that the log has seen if
 // that is later, but does not follow times that are more than MaxAhead ahead: such a
 // clock is wrong. A Log sets it together with the clock; it is no part of what makes
-// two events the same.
+// two events the same. What a resolver makes has a time just after those of the events
+// between which it decided.
 const TimeKey = "synckit.time"
 
 // MaxAhead is how far ahead of the wall clock an event's time may be and still be

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"syncline/synckit/errors"
 )
@@ -15,11 +16,13 @@ type decision struct {
 	known       []EventWithVersion // all of the aggregate
 	inputs      []EventWithVersion // what was to decide
 	kept        []EventWithVersion // the answer
+	at          time.Time          // when a person answered; zero: a resolver did
 }
 
 // decide gives what a decision adds to the log: the events that it made, then
-// the resolution. All clocks in them follow from the inputs, so that nodes that
-// decide the same write the same. A decision that changes nothing adds nothing.
+// the resolution. All clocks in them follow from the inputs, and so do the times of
+// what a resolver made, so that nodes that decide the same write the same. A decision
+// that changes nothing adds nothing.
 func (m *Manager) decide(d decision) ([]Entry, error) {
 	r, err := d.begin()
 	if err != nil {
@@ -57,6 +60,7 @@ type written struct {
 	decision
 	encoded map[string]EncodedEvent // the inputs
 	clock   uint64                  // the highest of the inputs
+	latest  time.Time               // the latest of the inputs, as far as it is believed
 	seen    idSet                   // what is kept
 	made    []EncodedEvent
 	Resolution
@@ -64,6 +68,7 @@ type written struct {
 
 func (d decision) begin() (*written, error) {
 	r := &written{decision: d, encoded: map[string]EncodedEvent{}, seen: idSet{}}
+	untimed := false
 	for _, e := range d.inputs {
 		encoded, err := Encode(e.Event)
 		if err != nil {
@@ -71,8 +76,30 @@ func (d decision) begin() (*written, error) {
 		}
 		r.encoded[encoded.ID] = encoded
 		r.clock = max(r.clock, encoded.Clock())
+		at := encoded.Time()
+		untimed = untimed || at.IsZero()
+		if believed := d.at.IsZero() || at.Before(d.at.Add(MaxAhead)); believed && at.After(r.latest) {
+			r.latest = at
+		}
+	}
+	if untimed && d.at.IsZero() { // an older release, which decides the same, gives none
+		r.latest = time.Time{}
 	}
 	return r, nil
+}
+
+// stamped gives an event that the decision made its clock and time. A person's was
+// written now, as if the log had stored it; a resolver's just after its inputs, unless
+// it has a time.
+func (r *written) stamped(made EncodedEvent) EncodedEvent {
+	at := r.at.Truncate(time.Microsecond)
+	if least := r.latest.Add(time.Microsecond); !r.latest.IsZero() && at.Before(least) {
+		at = least
+	}
+	if at.IsZero() || r.at.IsZero() && !made.Time().IsZero() {
+		return made.WithClock(r.clock + 1)
+	}
+	return made.Stamped(r.clock+1, at)
 }
 
 // keep adds an event of the answer: one of the inputs as it was, or a new one.
@@ -117,7 +144,7 @@ func (r *written) entries() ([]Entry, error) {
 	}
 	var entries []Entry
 	for _, made := range r.made {
-		event, err := made.WithClock(r.clock + 1).Decode()
+		event, err := r.stamped(made).Decode()
 		if err != nil {
 			return nil, err
 		}

@@ -46,7 +46,8 @@ func (m *Manager) Reviews(ctx context.Context, after string, limit int) ([]Revie
 // review's, and new ones. The others are kept in the log but no longer count.
 // The order is taken as it is given. Effective of Local and Remote gives one in
 // which none stands before one that its writer knew of: events that joined a
-// review may build on those of both sides.
+// review may build on those of both sides. New events have the time of the decision
+// (TimeKey), and come after all that was to decide.
 //
 // A review to which events were added since it was listed has another ID; the
 // error's code is then NotFound, as for one that was decided already. Events
@@ -83,6 +84,7 @@ func (m *Manager) Decide(ctx context.Context, reviewID string, kept []EventWithV
 		known:       append(eventsOf(entries), review.Remote...),
 		inputs:      ordinary(append(slices.Clone(review.Local), review.takes(kept)...)),
 		kept:        review.withoutResolutions(kept),
+		at:          time.Now(),
 	}
 	decided, err := m.decide(d)
 	if err != nil {
