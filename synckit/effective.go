@@ -81,10 +81,13 @@ func readHistory(events []EventWithVersion) history {
 		case ok:
 			g := groups[r.Group]
 			if g == nil {
-				g = &partial{parts: map[int]Resolution{}}
+				g = &partial{parts: map[int]Resolution{}, ids: map[int]string{}}
 				groups[r.Group] = g
 			}
-			g.parts[r.Part], g.clock = r, max(g.clock, c.clock)
+			g.clock = max(g.clock, c.clock)
+			if other, taken := g.ids[r.Part]; !taken || id < other {
+				g.parts[r.Part], g.ids[r.Part] = r, id
+			}
 		case !reserved(c.Event):
 			h.events[id] = c
 		}
@@ -106,9 +109,11 @@ func readHistory(events []EventWithVersion) history {
 	return h
 }
 
-// partial is a resolution in parts, by their numbers.
+// partial is a resolution in parts, by their numbers. Of two parts with one number, which
+// only a faulty peer makes, the one whose event has the lower ID counts.
 type partial struct {
 	parts map[int]Resolution
+	ids   map[int]string // of their events
 	clock uint64
 }
 

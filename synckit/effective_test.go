@@ -123,6 +123,22 @@ func TestEffective(t *testing.T) {
 	}
 }
 
+// Two parts with one number, of a faulty peer: nodes agree on which one counts.
+func TestTwoPartsWithOneNumber(t *testing.T) {
+	t.Parallel()
+	events := []synckit.EventWithVersion{
+		clockedEvent("a", 1), clockedEvent("b", 1), clockedEvent("c", 1),
+		resolution("r1", 3, synckit.Resolution{Kept: []string{"a"}, Group: "g", Part: 1, Parts: 2}),
+		resolution("r2", 3, synckit.Resolution{Kept: []string{"a"}, Superseded: []string{"b"}, Group: "g", Part: 2, Parts: 2}),
+		resolution("r3", 3, synckit.Resolution{Kept: []string{"a"}, Superseded: []string{"c"}, Group: "g", Part: 2, Parts: 2}),
+	}
+	for range 100 {
+		if got := idsOf(synckit.Effective(events)); got != "a c" {
+			t.Fatalf("effective: %s, want a c", got)
+		}
+	}
+}
+
 // Whatever resolutions there are, the order of arrival does not matter, duplicates
 // do not, and merging what nodes have in any grouping gives the same.
 func TestEffectiveDependsOnTheSetAlone(t *testing.T) {
