@@ -21,6 +21,9 @@ func (m *Manager) pull(ctx context.Context, r *SyncResult) error {
 	if err != nil {
 		return err
 	}
+	if at != m.watched.pulledTo { // another manager of the store has pulled, and seen what the peer holds
+		m.watched.states = nil
+	}
 	source := m.peer.begin()
 	for begun := false; ; {
 		page, err := m.pullPage(ctx, source, at)
@@ -38,6 +41,7 @@ func (m *Manager) pull(ctx context.Context, r *SyncResult) error {
 			return err
 		}
 		at = page.Cursor
+		m.watched.pulledTo = at
 		if !page.More {
 			return m.settleStaged(ctx, r)
 		}

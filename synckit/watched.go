@@ -22,6 +22,7 @@ type watched struct {
 	// highest position of these. They matter until they are pushed to this one.
 	foreign  map[string]Position
 	pushedTo Position
+	pulledTo string // the peer's cursor after this manager's last page
 	// states are aggregates that were read, so that each page need not read them
 	// again. kept is how many IDs they have.
 	states map[string]*state
