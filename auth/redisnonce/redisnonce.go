@@ -48,6 +48,7 @@ type Nonces struct {
 	log    *slog.Logger
 	prefix string
 	strict bool
+	kept   time.Duration // how long the beginning is kept in Redis; 0: for good
 	wait   time.Duration // for Redis; redisTime, save in tests
 
 	started time.Time    // by the clock of this process
@@ -69,6 +70,12 @@ func WithPrefix(prefix string) Option {
 // Strict makes Remember fail while Redis is away.
 func Strict() Option {
 	return func(n *Nonces) { n.strict = true }
+}
+
+// Trial has all that Redis keeps expire within a minute: for who only wants to know, by
+// Probe, whether Redis would remember. It needs a prefix of its own.
+func Trial() Option {
+	return func(n *Nonces) { n.kept = time.Minute }
 }
 
 // New makes a memory of Redis and of this instance's own. now is the clock that

@@ -1,7 +1,8 @@
 -- Remembers a nonce, and tells for how long this memory has been complete.
 --
 -- KEYS[1]: the beginning of the memory. KEYS[2]: the nonce; without it only the
--- beginning is looked at. ARGV[1]: who asks. ARGV[2]: how long to remember, in ms.
+-- beginning is looked at. ARGV[1]: for how many ms the beginning is kept, 0 for good.
+-- ARGV[2]: who asks. ARGV[3]: how long to remember, in ms.
 --
 -- Answers whether the nonce is new, the memory's age in ms, and whether it began
 -- with this call.
@@ -20,11 +21,14 @@ at = tonumber(at)
 if known ~= line or not at or at > now then -- at > now: the clock was set back
 	at, began = now, 1
 	redis.call('SET', KEYS[1], line .. ' ' .. string.format('%.0f', now))
+	if ARGV[1] ~= '0' then
+		redis.call('PEXPIRE', KEYS[1], ARGV[1])
+	end
 end
 
 local new = 1
 -- A client of a cluster may send a call twice: it must not take itself for another.
-if KEYS[2] and not redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) and redis.call('GET', KEYS[2]) ~= ARGV[1] then
+if KEYS[2] and not redis.call('SET', KEYS[2], ARGV[2], 'NX', 'PX', ARGV[3]) and redis.call('GET', KEYS[2]) ~= ARGV[2] then
 	new = 0
 end
 return {new, now - at, began}

@@ -38,7 +38,7 @@ func (n *Nonces) remember(ctx context.Context, key signing.PublicKey, nonce sign
 	ttl := max(until.Sub(n.now())+clockSkew, time.Second)
 	ctx, cancel := context.WithTimeout(ctx, n.wait)
 	defer cancel()
-	return read(rememberScript.Run(ctx, n.client, []string{n.beginning(shard), name}, rand.Text(), ttl.Milliseconds()))
+	return read(rememberScript.Run(ctx, n.client, []string{n.beginning(shard), name}, n.kept.Milliseconds(), rand.Text(), ttl.Milliseconds()))
 }
 
 // begin has the memory of all shards begin that are empty, or lack what another
@@ -50,7 +50,7 @@ func (n *Nonces) begin(ctx context.Context) (began bool, err error) {
 	pipeline := n.client.Pipeline()
 	replies := make([]*redis.Cmd, shards)
 	for shard := range replies {
-		replies[shard] = rememberScript.Eval(ctx, pipeline, []string{n.beginning(shard)})
+		replies[shard] = rememberScript.Eval(ctx, pipeline, []string{n.beginning(shard)}, n.kept.Milliseconds())
 	}
 	if _, err := pipeline.Exec(ctx); err != nil {
 		return false, err

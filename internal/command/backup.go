@@ -61,8 +61,11 @@ func (*backupCommand) toStdout(ctx context.Context, l *line, dir string) (err er
 		return usageError{errors.New("a backup is not for a terminal: name a file, or send it on to another command")}
 	}
 	scratch := dir
-	if temporary := os.Getenv("TMPDIR"); temporary != "" {
-		scratch = temporary
+	if temporary := os.Getenv("TMPDIR"); temporary != "" { // others may make files there
+		if scratch, err = os.MkdirTemp(temporary, "syncline-backup-"); err != nil {
+			return fmt.Errorf("TMPDIR: %w", err)
+		}
+		defer func() { err = errors.Join(err, os.Remove(scratch)) }() // last: empty by then
 	}
 	backup, err := storage.BackupSQLite(ctx, dir, filepath.Join(scratch, "syncline.db.backup"))
 	if err != nil {

@@ -134,7 +134,7 @@ func (r *report) redis(ctx context.Context, cfg config.Config) {
 		return
 	}
 	defer func() { r.err = errors.Join(r.err, client.Close()) }()
-	nonces := redisnonce.New(client, auth.NewMemoryNonces(1, time.Now), time.Now, log, redisnonce.WithPrefix(cfg.RedisPrefix))
+	nonces := redisnonce.New(client, auth.NewMemoryNonces(1, time.Now), time.Now, log, redisnonce.WithPrefix(cfg.RedisPrefix+":check"), redisnonce.Trial())
 	for _, use := range []redisclient.Use{
 		{Name: "locks", Probe: redislock.New(client, nil, redislock.WithPrefix(cfg.RedisPrefix)).Probe},
 		{Name: "nonces", Probe: nonces.Probe},

@@ -222,3 +222,20 @@ func TestABackupThatIsKilled(t *testing.T) {
 		t.Errorf("it leaves %v, %v", left, err)
 	}
 }
+
+// What others have in TMPDIR by our names is in nobody's way, and nothing is left there.
+func TestABackupByWayOfTMPDIR(t *testing.T) {
+	t.Parallel()
+	dir, temporary := t.TempDir(), t.TempDir()
+	fill(t, dir, 1)
+	if err := os.Mkdir(filepath.Join(temporary, "syncline.db.backup"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	out, err := program(t, []string{"SQLITE_DIR_PATH=" + dir, "TMPDIR=" + temporary}, "backup", "-").Output()
+	if err != nil || !strings.HasPrefix(string(out), "SQLite format 3") {
+		t.Errorf("%d bytes, %v", len(out), err)
+	}
+	if left, err := os.ReadDir(temporary); err != nil || len(left) != 1 {
+		t.Errorf("left in TMPDIR: %v, %v", left, err)
+	}
+}
