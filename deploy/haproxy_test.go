@@ -23,6 +23,7 @@ const haproxyConfig = `defaults
   timeout connect 5s
   timeout client 1m
   timeout server 1m
+  timeout check 10s
   retries 0
 frontend clients
   bind %s
@@ -30,7 +31,7 @@ frontend clients
 backend instances
   balance roundrobin
   option httpchk GET /readyz
-  default-server check inter 200ms fall 1 rise 1
+  default-server check inter 200ms fall 2 rise 1
   server one %s
   server two %s
 `
@@ -44,7 +45,7 @@ func TestHAProxySeesWhoLeaves(t *testing.T) {
 	var instances [2]*testservers.Syncline
 	for i := range instances {
 		instances[i] = testservers.StartSyncline(t, "DATABASE_URL="+database, "REDIS_URL="+redis, "PUBLIC_AUTHORITIES="+address,
-			"TRUSTED_PROXIES=127.0.0.1", "DRAIN_DELAY=4s")
+			"TRUSTED_PROXIES=127.0.0.1", "DRAIN_DELAY=15s")
 	}
 	file := filepath.Join(t.TempDir(), "haproxy.cfg")
 	if err := os.WriteFile(file, fmt.Appendf(nil, haproxyConfig, address, instances[0].Address, instances[1].Address), 0o600); err != nil {

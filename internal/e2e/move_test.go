@@ -36,7 +36,7 @@ func TestMove(t *testing.T) {
 	if _, err := c.Delete(t.Context(), "deleted", deleted.Revision); err != nil {
 		t.Fatal(err)
 	}
-	grant, err := c.SetLock(t.Context(), "lock", client.WithInstanceID("here"))
+	grant, err := c.SetLock(t.Context(), "lock", client.WithInstanceID("here"), client.WithTTL(client.MaxTTL))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +59,7 @@ func TestMove(t *testing.T) {
 		if rest, err := c.Changes(t.Context(), page.Cursor, 100); err != nil || len(rest.Records) != 1 || rest.Records[0].ID != "again" || string(rest.Records[0].Data) != "ü" {
 			t.Errorf("what comes after the cursor: %+v, %v", rest, err)
 		}
-		if renewed, err := c.SetLock(t.Context(), "lock", client.WithInstanceID("here")); err != nil || renewed.Token != grant.Token {
+		if renewed, err := c.SetLock(t.Context(), "lock", client.WithInstanceID("here"), client.WithTTL(client.MaxTTL)); err != nil || renewed.Token != grant.Token {
 			t.Errorf("the lock: %+v, %v; want the token %d", renewed, err, grant.Token)
 		}
 	}

@@ -92,6 +92,11 @@ func TestAnotherDatabaseThanSiblings(t *testing.T) {
 	t.Parallel()
 	server, postgres := testservers.StartRedis(t), testservers.StartPostgres(t)
 	right := testservers.StartSyncline(t, "DATABASE_URL="+postgres.NewURL(t), "REDIS_URL="+server.URL())
+	admin := testservers.RedisClient(t, server.URL())
+	testservers.Await(t, "Redis knows whose database is served", func(ctx context.Context) bool {
+		n, err := admin.Exists(ctx, "syncline:{database}:epochs").Result()
+		return err == nil && n == 1
+	})
 	wrong := testservers.LaunchSyncline(t, "DATABASE_URL="+postgres.NewURL(t), "REDIS_URL="+server.URL())
 	testservers.Await(t, "it says so", func(ctx context.Context) bool {
 		r, err := readinessOf(ctx, wrong)
