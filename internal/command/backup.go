@@ -65,7 +65,7 @@ func (*backupCommand) toStdout(ctx context.Context, l *line, dir string) (err er
 		if scratch, err = os.MkdirTemp(temporary, "syncline-backup-"); err != nil {
 			return fmt.Errorf("TMPDIR: %w", err)
 		}
-		defer func() { err = errors.Join(err, os.Remove(scratch)) }() // last: empty by then
+		defer func() { err = errors.Join(err, os.Remove(scratch)) }() //nolint:gosec // it was made here, and is empty by then
 	}
 	backup, err := storage.BackupSQLite(ctx, dir, filepath.Join(scratch, "syncline.db.backup"))
 	if err != nil {
