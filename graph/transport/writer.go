@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"syncline/internal/turns"
 )
 
 // outgoing is a message on its way, and who waits for it to be gone.
@@ -44,7 +46,7 @@ func (s *socket) write() {
 	defer s.running.Done()
 	for m, ok := s.pop(); ok; m, ok = s.pop() {
 		for _, frame := range m.frames {
-			s.writeFrame(frame)
+			s.writeFrame(frame, m.op)
 		}
 		if m.done != nil {
 			m.done()
@@ -81,7 +83,7 @@ func (s *socket) pop() (outgoing, bool) {
 
 // writeFrame writes a message, a large one in pieces. A client that takes nothing
 // of it loses the connection.
-func (s *socket) writeFrame(f frame) {
+func (s *socket) writeFrame(f frame, op *operation) {
 	p := &pace{timeout: s.config.WriteTimeout, reader: &s.reader, deadline: func(until time.Time) error {
 		if !s.heard(time.Until(until)) {
 			return net.ErrClosed
@@ -95,7 +97,7 @@ func (s *socket) writeFrame(f frame) {
 		err = s.ws.WriteMessage(websocket.TextMessage, f.bytes())
 		s.reader.Made()
 	} else {
-		err = s.writePieces(p, f)
+		err = s.writePieces(p, f, op)
 	}
 	if err != nil {
 		s.abort()
@@ -104,12 +106,18 @@ func (s *socket) writeFrame(f frame) {
 	s.heard(0)
 }
 
-func (s *socket) writePieces(p *pace, f frame) error {
+func (s *socket) writePieces(p *pace, f frame, op *operation) error {
 	w, err := s.ws.NextWriter(websocket.TextMessage)
 	if err != nil {
 		return err
 	}
 	p.to = w
+	if op != nil {
+		turn := turns.FromContext(op.ctx)
+		_ = turn.Take(op.ctx)
+		defer turn.Give()
+		p.to = aside{w, op.ctx, turn}
+	}
 	if f.blobs == nil {
 		_, err = p.Write(f.head)
 	} else {
