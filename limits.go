@@ -3,9 +3,6 @@ package main
 import (
 	"context"
 	"log/slog"
-	"runtime"
-
-	"entgo.io/ent/dialect"
 
 	"syncline/auth"
 	"syncline/graph/model"
@@ -15,10 +12,8 @@ import (
 	"syncline/internal/health"
 	"syncline/internal/metrics"
 	"syncline/internal/ratelimit"
-	"syncline/internal/turns"
 	"syncline/locks"
 	"syncline/record"
-	"syncline/storage"
 )
 
 // newGate is nil, which lets everything pass, if there are to be no limits.
@@ -88,19 +83,6 @@ func limitGrowth(cfg config.Config, records *record.Service, figures *metrics.Me
 	records.LimitGrowth(space)
 	figures.Gauge("syncline_disk_free_bytes", "Free on the disk of the database.", func() float64 { return float64(space.Free()) })
 	return health.Check{Name: "disk", Degrades: true, Failing: "low", Probe: func(context.Context) error { return space.Left() }}
-}
-
-// newTurns has one place more than there are processors, which one owner can keep
-// busy, and one for each connection to a database that is another process: who has
-// a place waits for an answer most of the time.
-func newTurns(cfg config.Config, db *storage.DB, figures *metrics.Metrics) *turns.Pool {
-	places := runtime.GOMAXPROCS(0) + 1
-	if db.Dialect == dialect.Postgres {
-		places += cfg.DatabaseMaxConnections
-	}
-	pool := turns.New(places)
-	figures.Gauge("syncline_turns_waiting", "Operations and verifications that wait for their turn of the processor.", func() float64 { return float64(pool.Waiting()) })
-	return pool
 }
 
 // watchMemory shows what requests hold.

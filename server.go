@@ -33,8 +33,6 @@ import (
 	"syncline/internal/metrics"
 	"syncline/internal/pages"
 	"syncline/internal/ratelimit"
-	"syncline/internal/turns"
-	"syncline/internal/turns/turned"
 	"syncline/locks"
 	"syncline/record"
 	"syncline/storage"
@@ -76,7 +74,6 @@ func serve(ctx context.Context, cfg config.Config, db *storage.DB, stderr *logqu
 	figures := metrics.New()
 	figures.Gauge("syncline_log_lines_dropped", "Lines of the log that nobody read in time, or at all.", func() float64 { return float64(stderr.Dropped()) })
 	memory := budget.NewMemory(int64(cfg.MemoryBudget))
-	processor := newTurns(cfg, db, figures)
 	watchMemory(memory, figures)
 	if cfg.NonceMemory == 0 {
 		cfg.NonceMemory = memory.Nonces(auth.DefaultNonceCapacity)
@@ -113,7 +110,7 @@ func serve(ctx context.Context, cfg config.Config, db *storage.DB, stderr *logqu
 	quota := record.Quota{Records: int64(cfg.QuotaRecords), Bytes: int64(cfg.QuotaBytes)}
 	sweeper := retention.New(db.Read, engine, retention.Config{Tombstones: tombstones, Mutations: mutations, Quota: quota}, time.Now, log)
 	store.WhenTracesExceed(sweeper.TracesExceed)
-	records := record.NewService(turned.Records(store), shared.bus, log)
+	records := record.NewService(store, shared.bus, log)
 	records.LimitOwners(quota)
 	records.OnCommit(func(c record.Commit) {
 		if c.Erased > 0 {
@@ -124,12 +121,12 @@ func serve(ctx context.Context, cfg config.Config, db *storage.DB, stderr *logqu
 		shared.checks = append(shared.checks, limitGrowth(cfg, records, figures, log))
 	}
 	feeds := feed.New(records, shared.bus, cfg.FeedPollInterval, log)
-	lockService := locks.NewService(turned.Locks(shared.locker), shared.bus, cfg.FeedPollInterval, log)
+	lockService := locks.NewService(shared.locker, shared.bus, cfg.FeedPollInterval, log)
 	limitOwners(cfg, records, lockService)
 	requests := newAccessLog(cfg, figures, log)
 	origins := crossorigin.New(crossorigin.GraphQL, cfg.AllowedOrigins, cfg.AllowedHeaders, log)
 	gate := newGate(cfg, records, shared, figures, log)
-	transports := newTransports(cfg, verifier, gate, requests, origins, memory, processor)
+	transports := newTransports(cfg, verifier, gate, requests, origins, memory)
 	api := graph.NewServer(graph.Config{
 		Records: records, Feed: feeds, Locks: lockService, Log: log, Introspection: cfg.Introspection, Limiter: gate, Rates: rates(cfg),
 		Quota: quota, TombstoneRetention: tombstones, MutationRetention: mutations,
@@ -217,7 +214,7 @@ func newVerifier(cfg config.Config, shared coordination, certificates *auth.Cert
 	}), nil
 }
 
-func newTransports(cfg config.Config, verifier *auth.Verifier, gate *ratelimit.Gate, requests *accesslog.Log, origins *crossorigin.Policy, memory budget.Memory, processor *turns.Pool) *transport.Transports {
+func newTransports(cfg config.Config, verifier *auth.Verifier, gate *ratelimit.Gate, requests *accesslog.Log, origins *crossorigin.Policy, memory budget.Memory) *transport.Transports {
 	return transport.New(transport.Config{
 		MaxRequestBytes:   graph.MaxRequestBytes,
 		MaxOperations:     cfg.MaxOperationsPerConnection,
@@ -226,7 +223,6 @@ func newTransports(cfg config.Config, verifier *auth.Verifier, gate *ratelimit.G
 		MaxUnacknowledged: cfg.MaxConnections / 8,
 		Input:             memory.Input,
 		Output:            memory.Output,
-		Turns:             processor,
 		CheckOrigin:       origins.AllowsSocket,
 		Init: func(ctx context.Context, upgrade *http.Request, payload map[string]any) (context.Context, error) {
 			refused := requests.Initialisation(ctx)

@@ -21,8 +21,6 @@ import (
 	"syncline/graph/transport"
 	"syncline/internal/budget"
 	"syncline/internal/testservers"
-	"syncline/internal/turns"
-	"syncline/internal/turns/turned"
 	"syncline/locks"
 	"syncline/pubsub/inproc"
 	"syncline/record"
@@ -52,7 +50,6 @@ type options struct {
 	tombstones      time.Duration                   // are remembered; 0: for ever
 	middleware      func(http.Handler) http.Handler // nil: none
 	input, output   *budget.Pool                    // nil: no bound
-	turns           *turns.Pool                     // nil: nobody waits
 }
 
 const ownerHeader = "Test-Owner"
@@ -71,10 +68,10 @@ func newAPI(t testing.TB, opts options) *api {
 		opts.locker = locker.New(a.db, a.db.NewEngine(), locker.WithClock(a.clock.Now))
 	}
 	bus := inproc.New()
-	records := record.NewService(turned.Records(opts.store), bus, log)
+	records := record.NewService(opts.store, bus, log)
 	records.LimitOwners(opts.quota)
 	records.AdmitOwners(opts.mayBegin)
-	lockService := locks.NewService(turned.Locks(opts.locker), bus, time.Hour, log)
+	lockService := locks.NewService(opts.locker, bus, time.Hour, log)
 	lockService.AdmitOwners(records.Admit)
 	srv := graph.NewServer(graph.Config{
 		Records:       records,
@@ -87,7 +84,7 @@ func newAPI(t testing.TB, opts options) *api {
 		Quota:              opts.quota,
 	})
 	transports := transport.New(transport.Config{
-		Input: opts.input, Output: opts.output, Turns: opts.turns,
+		Input: opts.input, Output: opts.output,
 		Init: func(ctx context.Context, _ *http.Request, payload map[string]any) (context.Context, error) {
 			name, _ := payload["owner"].(string)
 			return signed(ctx, name), nil

@@ -70,7 +70,6 @@ func NewServer(config Config) *handler.Server {
 	srv.Use(access{introspection: config.Introspection})
 	srv.Use(allowances{})
 	srv.Use(limit{config.Limiter})
-	srv.Use(fieldTurns{})
 	return srv
 }
 

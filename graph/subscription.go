@@ -7,7 +7,6 @@ import (
 	"syncline/graph/model"
 	"syncline/graph/object"
 	"syncline/graph/transport"
-	"syncline/internal/turns"
 	"syncline/locks"
 	"syncline/record"
 )
@@ -24,7 +23,7 @@ func (s subscription) RecordChanged(ctx context.Context, since *record.Cursor) (
 	if err != nil {
 		return nil, err
 	}
-	return transport.Stream(ctx, inTurn{follower}, object.NewRecordChange, positionOf), nil
+	return transport.Stream(ctx, follower, object.NewRecordChange, positionOf), nil
 }
 
 func (s subscription) LockChanged(ctx context.Context, name string) (<-chan *model.Lock, error) {
@@ -53,16 +52,6 @@ func resumeFrom(ctx context.Context, since *record.Cursor) (*record.Cursor, erro
 		return nil, &record.InvalidError{Field: "resume", Reason: "not a cursor: send one that this service returned, or none"}
 	}
 	return &cursor, nil
-}
-
-// inTurn reads when it is the turn of the subscription, which the transport ends.
-type inTurn struct{ *feed.Follower }
-
-func (f inTurn) Poll(ctx context.Context) (feed.Event, bool, error) {
-	if err := turns.FromContext(ctx).Take(ctx); err != nil {
-		return feed.Event{}, false, err
-	}
-	return f.Follower.Poll(ctx)
 }
 
 // lockStates waits in Poll: a lock is watched by a goroutine.

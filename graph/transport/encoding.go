@@ -9,7 +9,6 @@ import (
 
 	"syncline/graph/body"
 	"syncline/internal/budget"
-	"syncline/internal/turns"
 )
 
 // worthEncoding is from how many bytes of data an answer is compressed for a
@@ -37,12 +36,6 @@ func newEncoder() func(http.Handler) http.HandlerFunc {
 // deliver sends the answer to an operation that was executed. An event stream's
 // does not come this way: a compressor would hold its events back.
 func (t *Transports) deliver(w http.ResponseWriter, r *http.Request, status int, mediaType string, resp *graphql.Response, blobs *body.Blobs, grant *budget.Grant) {
-	if blobs.Len(resp.Data) > maxPiece {
-		turn := turns.FromContext(r.Context())
-		_ = turn.Take(r.Context())
-		defer turn.Give()
-		w = asideResponse{w, aside{w, r.Context(), turn}}
-	}
 	if blobs.Len(resp.Data) < worthEncoding {
 		w.Header().Add("Vary", "Accept-Encoding")
 		t.send(w, status, mediaType, resp, blobs, grant)

@@ -7,9 +7,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
-	"syncline/auth"
 	"syncline/internal/budget"
-	"syncline/internal/turns"
 )
 
 // post serves queries and mutations.
@@ -19,11 +17,8 @@ func (post) Supports(r *http.Request) bool { return r.Method == http.MethodPost 
 
 func (t post) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
 	noStore(w)
-	r, turn := t.inTurn(r)
-	defer turn.Give()
 	params, err := readBody(w, r, t.config.MaxRequestBytes)
 	if err != nil {
-		turn.Give()
 		t.reject(w, err)
 		return
 	}
@@ -37,11 +32,8 @@ func (get) Supports(r *http.Request) bool { return r.Method == http.MethodGet }
 
 func (t get) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
 	noStore(w)
-	r, turn := t.inTurn(r)
-	defer turn.Give()
 	params, err := readQuery(r)
 	if err != nil {
-		turn.Give()
 		t.reject(w, err)
 		return
 	}
@@ -62,30 +54,25 @@ func (t others) Do(w http.ResponseWriter, _ *http.Request, _ graphql.GraphExecut
 func (t *Transports) serve(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor, params *graphql.RawParams) {
 	mediaType := negotiate(r.Header.Values("Accept"))
 	ctx := withOperation(r.Context(), &operationState{})
-	turn := turns.FromContext(ctx)
 	op, errs := parse(ctx, exec, params)
 	if len(errs) > 0 {
 		resp := refuse(ctx, exec, op, errs)
-		turn.Give()
 		t.answer(w, refusalStatus(resp.Errors, mediaType), mediaType, resp)
 		return
 	}
 	if err := checkKind(w, r, op.Operation.Operation); err != nil {
-		turn.Give()
 		t.reject(w, err)
 		return
 	}
 	grant, err := t.lend(ctx, op)
 	if err != nil {
 		resp := refuse(ctx, exec, op, gqlerror.List{tooBusy(err)})
-		turn.Give()
 		t.answer(w, refusalStatus(resp.Errors, mediaType), mediaType, resp)
 		return
 	}
 	defer grant.Release()
 	responses, ctx, _ := run(ctx, exec, op)
 	resp := responses(ctx)
-	turn.Give()
 	budget.FromContext(ctx).Release() // nothing of the request is needed any more
 	grant.Shrink(held(resp, &stateOf(ctx).blobs))
 	if resp == nil {
@@ -96,17 +83,6 @@ func (t *Transports) serve(w http.ResponseWriter, r *http.Request, exec graphql.
 		resp = &graphql.Response{Errors: gqlerror.List{err}}
 	}
 	t.deliver(w, r, executionStatus(resp, op.Operation), mediaType, resp, &stateOf(ctx).blobs, grant)
-}
-
-// inTurn waits until it is the request's turn. Whoever has gone meanwhile is found
-// out by what comes next.
-func (t *Transports) inTurn(r *http.Request) (*http.Request, *turns.Turn) {
-	turn := t.config.Turns.Of(auth.Names(r.Context())...)
-	if turn == nil {
-		return r, nil
-	}
-	_ = turn.Take(r.Context())
-	return r.WithContext(turns.NewContext(r.Context(), turn)), turn
 }
 
 // checkKind keeps writes out of GET and streams out of both.

@@ -12,7 +12,6 @@ import (
 	"syncline/auth"
 	"syncline/graph/body"
 	"syncline/internal/budget"
-	"syncline/internal/turns"
 )
 
 // Expect tells how many bytes an operation may come to hold at most while it is
@@ -33,21 +32,7 @@ func (t *Transports) lend(ctx context.Context, op *graphql.OperationContext) (*b
 	if len(op.RawQuery) > maxSharedDocument {
 		worst += min(len(op.RawQuery)*documentFactor, maxDocument)
 	}
-	shares := auth.Shares(ctx)
-	if grant, ok := t.config.Output.AcquireNow(int64(worst), shares...); ok {
-		return grant, nil
-	}
-	turn := turns.FromContext(ctx)
-	turn.Give()
-	grant, err := t.config.Output.Acquire(ctx, int64(worst), shares...)
-	if err == nil {
-		err = turn.Take(ctx)
-	}
-	if err != nil {
-		grant.Release()
-		return nil, err
-	}
-	return grant, nil
+	return t.config.Output.Acquire(ctx, int64(worst), auth.Shares(ctx)...)
 }
 
 // A document that is no longer than maxSharedDocument is one of many equal ones,
@@ -75,16 +60,9 @@ const maxQueued = 8 << 20
 // its socket as long as that takes, and for others briefly.
 func (m *memory) lend(ctx context.Context, s *socket, op *graphql.OperationContext) error {
 	m.queued = min(int64(answerBytes+stateOf(ctx).expected), maxQueued)
-	if !s.unsent.TryAcquire(m.queued) {
-		turn := turns.FromContext(ctx)
-		turn.Give()
-		if err := s.unsent.Acquire(ctx, m.queued); err != nil {
-			m.queued = 0
-			return err
-		}
-		if err := turn.Take(ctx); err != nil {
-			return err
-		}
+	if err := s.unsent.Acquire(ctx, m.queued); err != nil {
+		m.queued = 0
+		return err
 	}
 	output, err := s.lend(ctx, op)
 	m.output = output

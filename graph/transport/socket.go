@@ -13,7 +13,6 @@ import (
 	"github.com/gorilla/websocket"
 	"golang.org/x/sync/semaphore"
 
-	"syncline/auth"
 	"syncline/internal/budget"
 )
 
@@ -108,7 +107,7 @@ func (s *socket) read(ctx context.Context) {
 			input.Release()
 			continue // closing: nothing counts any more
 		}
-		m, err := s.parse(ctx, frame, data, cut)
+		m, err := parseMessage(frame, data, s.most(), cut)
 		m.input = input
 		if err != nil {
 			input.Release()
@@ -133,16 +132,6 @@ func (s *socket) read(ctx context.Context) {
 			return
 		}
 	}
-}
-
-// parse reads a message, in a turn if it is large.
-func (s *socket) parse(ctx context.Context, frame int, data []byte, cut error) (message, error) {
-	if len(data) > tinyMessage {
-		turn := s.config.Turns.Of(auth.Names(ctx)...)
-		_ = turn.Take(ctx)
-		defer turn.Give()
-	}
-	return parseMessage(frame, data, s.most(), cut)
 }
 
 func (s *socket) handle(ctx context.Context, m message) context.Context {

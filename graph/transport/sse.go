@@ -14,7 +14,6 @@ import (
 
 	"syncline/graph/body"
 	"syncline/internal/budget"
-	"syncline/internal/turns"
 )
 
 // eventStream serves any operation as server-sent events, by the protocol of
@@ -29,11 +28,8 @@ func (eventStream) Supports(r *http.Request) bool {
 
 func (t eventStream) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
 	noStore(w)
-	r, turn := t.inTurn(r)
-	defer turn.Give()
 	params, err := readBody(w, r, t.config.MaxRequestBytes)
 	if err != nil {
-		turn.Give()
 		t.reject(w, err)
 		return
 	}
@@ -48,7 +44,7 @@ func (t eventStream) Do(w http.ResponseWriter, r *http.Request, exec graphql.Gra
 	ctx, cancel := context.WithCancel(withOperation(r.Context(), state))
 	defer cancel()
 	defer endStream(ctx)
-	s := &stream{config: t.config, w: w, control: http.NewResponseController(w), ctx: ctx, cancel: cancel, reader: new(budget.Progress)}
+	s := &stream{config: t.config, w: w, control: http.NewResponseController(w), cancel: cancel, reader: new(budget.Progress)}
 	if !t.live.add(s) {
 		t.answer(w, http.StatusServiceUnavailable, mediaGraphQL, &graphql.Response{Errors: gqlerror.List{unavailable()}})
 		return
@@ -60,11 +56,9 @@ func (t eventStream) Do(w http.ResponseWriter, r *http.Request, exec graphql.Gra
 // stream answers with an HTTP status as long as that is possible, and with
 // events from then on.
 func (t *Transports) stream(ctx context.Context, s *stream, exec graphql.GraphExecutor, params *graphql.RawParams) {
-	turn := turns.FromContext(ctx)
 	op, errs := parse(ctx, exec, params)
 	if len(errs) > 0 {
 		resp := refuse(ctx, exec, op, errs)
-		turn.Give()
 		status := refusalStatus(resp.Errors, mediaJSON)
 		t.answerOrStream(s, status, resp, &body.Blobs{}, nil)
 		return
@@ -72,7 +66,6 @@ func (t *Transports) stream(ctx context.Context, s *stream, exec graphql.GraphEx
 	grant, err := t.lend(ctx, op)
 	if err != nil {
 		resp := refuse(ctx, exec, op, gqlerror.List{tooBusy(err)})
-		turn.Give()
 		t.answerOrStream(s, refusalStatus(resp.Errors, mediaJSON), resp, &body.Blobs{}, nil)
 		return
 	}
@@ -80,8 +73,6 @@ func (t *Transports) stream(ctx context.Context, s *stream, exec graphql.GraphEx
 	responses, ctx, pending := run(ctx, exec, op)
 	if !pending {
 		if resp := responses(ctx); resp != nil {
-			turn.Give()
-			budget.FromContext(ctx).Release() // nothing of the request is needed any more
 			blobs := &stateOf(ctx).blobs
 			grant.Shrink(held(resp, blobs))
 			t.answerOrStream(s, executionStatus(resp, op.Operation), resp, blobs, grant)
@@ -89,7 +80,6 @@ func (t *Transports) stream(ctx context.Context, s *stream, exec graphql.GraphEx
 		return
 	}
 	// What lasts holds nothing of its request.
-	turn.Give()
 	grant.Release()
 	budget.FromContext(ctx).Release()
 	stop := s.open(ctx, t.config)
@@ -131,14 +121,12 @@ func waiting(ctx context.Context, responses graphql.ResponseHandler) func() *gra
 		}
 	})
 	return func() *graphql.Response {
-		for {
-			resp, ready := nextResponse(ctx, responses)
-			turns.FromContext(ctx).Give()
-			if ready {
-				return resp
-			}
+		resp, ready := nextResponse(ctx, responses)
+		for !ready {
 			<-woken
+			resp, ready = nextResponse(ctx, responses)
 		}
+		return resp
 	}
 }
 
@@ -159,7 +147,6 @@ type stream struct {
 	config  Config
 	w       http.ResponseWriter
 	control *http.ResponseController
-	ctx     context.Context // with the turn of its work
 	cancel  context.CancelFunc
 	reader  *budget.Progress
 
@@ -257,12 +244,6 @@ func (s *stream) send(before, json []byte, blobs *body.Blobs, after []byte) {
 	}
 	s.reader.Made() // it could take nothing before
 	p := &pace{to: s.w, timeout: s.config.WriteTimeout, deadline: s.setDeadline, reader: s.reader}
-	if blobs.Len(json) > maxPiece {
-		turn := turns.FromContext(s.ctx)
-		_ = turn.Take(s.ctx)
-		defer turn.Give()
-		p.to = aside{s.w, s.ctx, turn}
-	}
 	err := blobs.Send(p, before, json, after)
 	if err == nil {
 		err = s.control.Flush()

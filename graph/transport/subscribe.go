@@ -11,13 +11,11 @@ import (
 	"syncline/auth"
 	"syncline/graph/body"
 	"syncline/internal/budget"
-	"syncline/internal/turns"
 )
 
 // operation is what a subscribe message began: of any kind, not only a subscription.
 type operation struct {
 	id     string
-	ctx    context.Context // with the turn of its work; set before anything is sent
 	cancel context.CancelFunc
 	memory memory
 
@@ -120,11 +118,7 @@ func (s *socket) release(op *operation) {
 // subscription has begun. refused is why it does not run at all, or nil.
 func (s *socket) operate(ctx context.Context, op *operation, params *graphql.RawParams, refused error) {
 	ctx, done := s.config.Around(ctx)
-	turn := s.config.Turns.Of(auth.Names(ctx)...)
-	ctx = turns.NewContext(ctx, turn)
-	op.ctx = ctx
 	end := func(last []frame) {
-		turn.Give()
 		endStream(ctx)
 		done()
 		s.push(outgoing{op: op, last: true, frames: last, done: func() { op.memory.release(s) }})
@@ -182,11 +176,7 @@ type sender func() (last []frame, over bool)
 // execute answers the operation's last messages or, of a subscription, what
 // sends the events that there are.
 func (s *socket) execute(ctx context.Context, op *operation, params *graphql.RawParams) (last []frame, send sender) {
-	turn := turns.FromContext(ctx)
 	last = s.guard(ctx, op, func() []frame {
-		if turn.Take(ctx) != nil {
-			return nil
-		}
 		opCtx, errs := parse(ctx, s.exec, params)
 		if len(errs) > 0 {
 			return []frame{errorMessage(op.id, refuse(ctx, s.exec, opCtx, errs).Errors)}
@@ -197,13 +187,11 @@ func (s *socket) execute(ctx context.Context, op *operation, params *graphql.Raw
 		}
 		responses, ctx, _ := run(ctx, s.exec, opCtx)
 		if isSubscription(opCtx) {
-			turn.Give()
 			op.memory.release(s) // what lasts holds nothing of its message
 			send = func() ([]frame, bool) { return s.sendEvents(ctx, op, responses) }
 			return nil
 		}
 		resp, blobs := responses(ctx), &stateOf(ctx).blobs
-		turn.Give()
 		op.memory.shrink(s, held(resp, blobs))
 		return answerOf(op, resp, blobs)
 	})
@@ -240,7 +228,6 @@ func (s *socket) sendEvents(ctx context.Context, op *operation, responses graphq
 	gone := make(chan struct{}, 1)
 	for {
 		resp, ready := nextResponse(ctx, responses)
-		turns.FromContext(ctx).Give()
 		switch {
 		case !ready:
 			return nil, false

@@ -31,7 +31,6 @@ import (
 	"github.com/99designs/gqlgen/graphql/handler"
 
 	"syncline/internal/budget"
-	"syncline/internal/turns"
 )
 
 // Config says how the transports behave. Its zero value serves everybody, by
@@ -71,9 +70,6 @@ type Config struct {
 	// WebSockets and what they become, and for what is read and answered. That of a
 	// request's body comes with its context (budget.FromContext). Default: no bound.
 	Input, Output *budget.Pool
-
-	// Turns is where operations wait for the processor. Default: nowhere.
-	Turns *turns.Pool
 
 	// CheckOrigin tells whether a WebSocket may come from the request's origin.
 	// Default: only from the server's own.

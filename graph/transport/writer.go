@@ -5,8 +5,6 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
-
-	"syncline/internal/turns"
 )
 
 // outgoing is a message on its way, and who waits for it to be gone.
@@ -46,7 +44,7 @@ func (s *socket) write() {
 	defer s.running.Done()
 	for m, ok := s.pop(); ok; m, ok = s.pop() {
 		for _, frame := range m.frames {
-			s.writeFrame(frame, m.op)
+			s.writeFrame(frame)
 		}
 		if m.done != nil {
 			m.done()
@@ -83,7 +81,7 @@ func (s *socket) pop() (outgoing, bool) {
 
 // writeFrame writes a message, a large one in pieces. A client that takes nothing
 // of it loses the connection.
-func (s *socket) writeFrame(f frame, op *operation) {
+func (s *socket) writeFrame(f frame) {
 	p := &pace{timeout: s.config.WriteTimeout, reader: &s.reader, deadline: func(until time.Time) error {
 		if !s.heard(time.Until(until)) {
 			return net.ErrClosed
@@ -97,7 +95,7 @@ func (s *socket) writeFrame(f frame, op *operation) {
 		err = s.ws.WriteMessage(websocket.TextMessage, f.bytes())
 		s.reader.Made()
 	} else {
-		err = s.writePieces(p, f, op)
+		err = s.writePieces(p, f)
 	}
 	if err != nil {
 		s.abort()
@@ -106,18 +104,12 @@ func (s *socket) writeFrame(f frame, op *operation) {
 	s.heard(0)
 }
 
-func (s *socket) writePieces(p *pace, f frame, op *operation) error {
+func (s *socket) writePieces(p *pace, f frame) error {
 	w, err := s.ws.NextWriter(websocket.TextMessage)
 	if err != nil {
 		return err
 	}
 	p.to = w
-	if op != nil {
-		turn := turns.FromContext(op.ctx)
-		_ = turn.Take(op.ctx)
-		defer turn.Give()
-		p.to = aside{w, op.ctx, turn}
-	}
 	if f.blobs == nil {
 		_, err = p.Write(f.head)
 	} else {

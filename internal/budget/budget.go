@@ -95,11 +95,17 @@ type waiter struct {
 // far as their shares allow. Whoever asks for more than there is gets all of it. The error is ErrFull or
 // ctx's.
 func (p *Pool) Acquire(ctx context.Context, bytes int64, shares ...Share) (*Grant, error) {
-	g, ok := p.AcquireNow(bytes, shares...)
-	if ok {
+	if p == nil {
+		return nil, nil
+	}
+	g := &Grant{pool: p, shares: shares, kind: p.kindOf(bytes)}
+	g.bytes = min(bytes, p.most(g.kind))
+	p.mu.Lock()
+	if what, _ := p.room(g); what == nothing && len(p.waiting) == 0 {
+		p.take(g, g.bytes)
+		p.mu.Unlock()
 		return g, nil
 	}
-	p.mu.Lock()
 	w := &waiter{grant: g, done: make(chan struct{})}
 	if !p.enter(w) {
 		p.mu.Unlock()
@@ -110,24 +116,6 @@ func (p *Pool) Acquire(ctx context.Context, bytes int64, shares ...Share) (*Gran
 	p.look()
 	p.mu.Unlock()
 	return p.wait(ctx, w)
-}
-
-// AcquireNow is Acquire for whoever does not wait. It is false if others do, or
-// there is no room.
-func (p *Pool) AcquireNow(bytes int64, shares ...Share) (*Grant, bool) {
-	if p == nil {
-		return nil, true
-	}
-	g := &Grant{pool: p, shares: shares, kind: p.kindOf(bytes)}
-	g.bytes = min(bytes, p.most(g.kind))
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	what, _ := p.room(g)
-	ok := what == nothing && len(p.waiting) == 0
-	if ok {
-		p.take(g, g.bytes)
-	}
-	return g, ok
 }
 
 func (p *Pool) wait(ctx context.Context, w *waiter) (*Grant, error) {
