@@ -64,7 +64,7 @@ generate: playground ## write generated code and the playground's files anew
 	go generate ./...
 
 .PHONY: playground
-playground: setup ## build the playground anew into internal/pages/playground
+playground: setup ## build the playground anew into internal/playground/built
 	npm run build --prefix web --workspace client
 	npm run build --prefix web --workspace playground
 

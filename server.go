@@ -20,8 +20,8 @@ import (
 	"syncline/auth/recovery/guarded"
 	"syncline/feed"
 	"syncline/graph"
+	"syncline/graph/telemetry"
 	"syncline/graph/transport"
-	"syncline/internal/accesslog"
 	"syncline/internal/budget"
 	"syncline/internal/command"
 	"syncline/internal/commandline"
@@ -31,7 +31,7 @@ import (
 	"syncline/internal/lifecycle"
 	"syncline/internal/logqueue"
 	"syncline/internal/metrics"
-	"syncline/internal/pages"
+	"syncline/internal/playground"
 	"syncline/internal/ratelimit"
 	"syncline/locks"
 	"syncline/record"
@@ -123,7 +123,7 @@ func serve(ctx context.Context, cfg config.Config, db *storage.DB, stderr *logqu
 	feeds := feed.New(records, shared.bus, cfg.FeedPollInterval, log)
 	lockService := locks.NewService(shared.locker, shared.bus, cfg.FeedPollInterval, log)
 	limitOwners(cfg, records, lockService)
-	requests := newAccessLog(cfg, figures, log)
+	requests := newTelemetry(cfg, figures, log)
 	origins := crossorigin.New(crossorigin.GraphQL, cfg.AllowedOrigins, cfg.AllowedHeaders, log)
 	gate := newGate(cfg, records, shared, figures, log)
 	transports := newTransports(cfg, verifier, gate, requests, origins, memory)
@@ -176,12 +176,12 @@ func closeEngine(engine *commit.Engine, timeout time.Duration) {
 func routes(cfg config.Config, state *health.Health, origins *crossorigin.Policy, gate *ratelimit.Gate, api http.Handler) *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", api)
-	mux.Handle("GET /schema.graphql", origins.Handler(gate.Middleware(pages.Schema(schema))))
+	mux.Handle("GET /schema.graphql", origins.Handler(gate.Middleware(transport.Schema(schema))))
 	mux.HandleFunc("GET /livez", state.Live)
 	mux.HandleFunc("GET /readyz", state.Ready)
 	if cfg.Playground {
 		for _, pattern := range []string{"GET /{$}", "GET /assets/", "GET /licenses.md"} {
-			mux.Handle(pattern, gate.Middleware(http.HandlerFunc(pages.Playground)))
+			mux.Handle(pattern, gate.Middleware(http.HandlerFunc(playground.Serve)))
 		}
 	}
 	return mux
@@ -214,7 +214,7 @@ func newVerifier(cfg config.Config, shared coordination, certificates *auth.Cert
 	}), nil
 }
 
-func newTransports(cfg config.Config, verifier *auth.Verifier, gate *ratelimit.Gate, requests *accesslog.Log, origins *crossorigin.Policy, memory budget.Memory) *transport.Transports {
+func newTransports(cfg config.Config, verifier *auth.Verifier, gate *ratelimit.Gate, requests *telemetry.Recorder, origins *crossorigin.Policy, memory budget.Memory) *transport.Transports {
 	return transport.New(transport.Config{
 		MaxRequestBytes:   graph.MaxRequestBytes,
 		MaxOperations:     cfg.MaxOperationsPerConnection,
@@ -278,9 +278,9 @@ func withUnit(_ []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-func newAccessLog(cfg config.Config, figures *metrics.Metrics, log *slog.Logger) *accesslog.Log {
+func newTelemetry(cfg config.Config, figures *metrics.Metrics, log *slog.Logger) *telemetry.Recorder {
 	if cfg.LogAddresses {
-		return accesslog.New(log, figures.Observe, accesslog.WithAddresses())
+		return telemetry.New(log, figures.Observe, telemetry.WithAddresses())
 	}
-	return accesslog.New(log, figures.Observe)
+	return telemetry.New(log, figures.Observe)
 }

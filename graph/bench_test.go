@@ -21,8 +21,8 @@ import (
 	"syncline/auth/signing"
 	"syncline/feed"
 	"syncline/graph"
+	"syncline/graph/telemetry"
 	"syncline/graph/transport"
-	"syncline/internal/accesslog"
 	"syncline/internal/crossorigin"
 	"syncline/internal/testservers"
 	"syncline/locks"
@@ -84,7 +84,7 @@ func newWhole(b *testing.B, store record.Store) *whole {
 	bus := inproc.New()
 	records := record.NewService(store, bus, log)
 	verifier := auth.NewVerifier(auth.Authorities{}, forgetful{}, auth.Options{Now: func() time.Time { return signedAt }})
-	requests := accesslog.New(log, func(string, string, time.Duration) {})
+	requests := telemetry.New(log, func(string, string, time.Duration) {})
 	origins := crossorigin.New(crossorigin.GraphQL, []string{"*"}, nil, slog.New(slog.DiscardHandler))
 	transports := transport.New(transport.Config{
 		Init: func(ctx context.Context, upgrade *http.Request, payload map[string]any) (context.Context, error) {

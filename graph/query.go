@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"syncline/auth"
 	"syncline/graph/model"
 	"syncline/graph/object"
 	"syncline/record"
@@ -11,9 +12,6 @@ import (
 
 // MaxRequestBytes bounds a request's body and a WebSocket message.
 const MaxRequestBytes = 1 << 20
-
-// RequestWindow is for how long after its creation a signature is accepted.
-const RequestWindow = 300 * time.Second
 
 func (q query) Changes(ctx context.Context, since *record.Cursor, first int) (*object.ChangePage, error) {
 	owner, err := ownerOf(ctx)
@@ -127,7 +125,7 @@ func (c Config) limits() model.Limits {
 		MaxPage:              record.MaxPage,
 		MaxPageBytes:         record.MaxPageBytes,
 		MaxRequestBytes:      MaxRequestBytes,
-		RequestWindowSeconds: int(RequestWindow / time.Second),
+		RequestWindowSeconds: int(auth.MaxAge / time.Second),
 		Rates:                c.Rates,
 
 		MaxRecords:                bound(int(c.Quota.Records)),

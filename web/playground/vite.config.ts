@@ -9,7 +9,7 @@ export default defineConfig({
   base: './', // wherever a proxy mounts the page
   plugins: [gzipped()],
   build: {
-    outDir: '../../internal/pages/playground',
+    outDir: '../../internal/playground/built',
     emptyOutDir: true,
     target: 'es2022',
     assetsInlineLimit: 0, // the policy of the page allows no data: URLs for fonts

@@ -1,4 +1,4 @@
-package accesslog_test
+package telemetry_test
 
 import (
 	"net/http"

@@ -1,6 +1,4 @@
-// Package pages serves what a person or a tool reads without a signature: the
-// playground and the schema.
-package pages
+package transport
 
 import "net/http"
 

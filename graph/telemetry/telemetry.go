@@ -1,6 +1,7 @@
-// Package accesslog writes one line for each request, and for each operation on
-// a connection that carries many. Lines hold neither signatures nor data.
-package accesslog
+// Package telemetry tells the log and the metrics of each request, and of each
+// operation on a connection that carries many: what was asked for, by whom, how it
+// ended and how long it took. Neither learns of signatures or data.
+package telemetry
 
 import (
 	"context"
@@ -28,27 +29,27 @@ const RequestID = "X-Request-Id"
 // error codes) and duration.
 type Observe func(field, outcome string, took time.Duration)
 
-// Log writes the lines.
-type Log struct {
+// Recorder writes the lines and counts the operations.
+type Recorder struct {
 	log       *slog.Logger
 	observe   Observe
 	addresses bool
 }
 
 // Option changes what lines hold.
-type Option func(*Log)
+type Option func(*Recorder)
 
 // WithAddresses adds to each line the client's address, as the context has it
 // (clientaddr.NewContext).
-func WithAddresses() Option { return func(l *Log) { l.addresses = true } }
+func WithAddresses() Option { return func(t *Recorder) { t.addresses = true } }
 
 // New logs to log, and tells observe, for metrics.
-func New(log *slog.Logger, observe Observe, options ...Option) *Log {
-	l := &Log{log: log, observe: observe}
+func New(log *slog.Logger, observe Observe, options ...Option) *Recorder {
+	t := &Recorder{log: log, observe: observe}
 	for _, option := range options {
-		option(l)
+		option(t)
 	}
-	return l
+	return t
 }
 
 // entry is what the lines of one request, or of one connection, share.
@@ -61,7 +62,7 @@ type entryKey struct{}
 
 // Middleware logs each request to next when it has been answered, and gives it
 // an id: the one that a proxy gave it, if that is of the usual form.
-func (l *Log) Middleware(next http.Handler) http.Handler {
+func (t *Recorder) Middleware(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		e := entry{id: requestID(r)}
 		w.Header().Set(RequestID, e.id)
@@ -71,7 +72,7 @@ func (l *Log) Middleware(next http.Handler) http.Handler {
 		ctx, report = graph.WithReport(context.WithValue(ctx, entryKey{}, e))
 		answer := httpsnoop.CaptureMetrics(next, w, r.WithContext(ctx))
 		code := status(r, answer.Code)
-		l.write(ctx, e, line{"request", report, refusalOf(code), answer.Duration}, slog.String("method", r.Method), slog.Int("status", code))
+		t.write(ctx, e, line{"request", report, refusalOf(code), answer.Duration}, slog.String("method", r.Method), slog.Int("status", code))
 	})
 }
 
@@ -98,17 +99,17 @@ func refusalOf(status int) string {
 
 // Operation makes one operation on a connection log a line of its own, when
 // done is called. ctx comes from a request that went through Middleware.
-func (l *Log) Operation(ctx context.Context) (inner context.Context, done func()) {
+func (t *Recorder) Operation(ctx context.Context) (inner context.Context, done func()) {
 	began := time.Now()
 	e, _ := ctx.Value(entryKey{}).(entry)
 	inner, report := graph.WithReport(ctx)
-	return inner, func() { l.write(ctx, e, line{"operation", report, "", time.Since(began)}) }
+	return inner, func() { t.write(ctx, e, line{"operation", report, "", time.Since(began)}) }
 }
 
 // Initialisation makes a connection that is not let in log a line of its own,
 // when refused is called with the reason: its request was answered before, with 101. ctx
 // comes from a request that went through Middleware.
-func (l *Log) Initialisation(ctx context.Context) (refused func(why error)) {
+func (t *Recorder) Initialisation(ctx context.Context) (refused func(why error)) {
 	began := time.Now()
 	e, _ := ctx.Value(entryKey{}).(entry)
 	return func(why error) {
@@ -116,7 +117,7 @@ func (l *Log) Initialisation(ctx context.Context) (refused func(why error)) {
 		if refusal, ok := errors.AsType[*auth.Error](why); ok {
 			outcome = string(refusal.Code)
 		}
-		l.write(ctx, e, line{"initialisation", new(graph.Report), outcome, time.Since(began)})
+		t.write(ctx, e, line{"initialisation", new(graph.Report), outcome, time.Since(began)})
 	}
 }
 
@@ -128,11 +129,11 @@ type line struct {
 	took    time.Duration
 }
 
-func (l *Log) write(ctx context.Context, e entry, n line, extra ...slog.Attr) {
+func (t *Recorder) write(ctx context.Context, e entry, n line, extra ...slog.Attr) {
 	principal, refusal := e.verified.Get()
 	fields, outcome := n.report.Fields(), n.outcome(refusal)
 	for _, field := range fields {
-		l.observe(field, outcome, n.took)
+		t.observe(field, outcome, n.took)
 	}
 	attrs := append([]slog.Attr{slog.String("id", e.id)}, extra...)
 	if principal != (auth.Principal{}) {
@@ -142,10 +143,10 @@ func (l *Log) write(ctx context.Context, e entry, n line, extra ...slog.Attr) {
 		attrs = append(attrs, slog.String("fields", strings.Join(fields, ",")))
 	}
 	attrs = append(attrs, slog.String("outcome", outcome), slog.Duration("took", n.took))
-	if address := clientaddr.FromContext(ctx); l.addresses && address.IsValid() {
+	if address := clientaddr.FromContext(ctx); t.addresses && address.IsValid() {
 		attrs = append(attrs, slog.String("address", address.String()))
 	}
-	l.log.LogAttrs(ctx, slog.LevelInfo, n.message, attrs...)
+	t.log.LogAttrs(ctx, slog.LevelInfo, n.message, attrs...)
 }
 
 // outcome is "ok", or the codes with which the request was refused; "refused"

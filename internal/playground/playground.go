@@ -1,4 +1,6 @@
-package pages
+// Package playground serves the page at / on which a person tries out the API. It
+// is written in web/playground; what is built of it lies in built/.
+package playground
 
 import (
 	"bytes"
@@ -18,7 +20,7 @@ import (
 // built is what `npm run build --prefix web --workspace playground` made of
 // web/playground: the page, its parts and their licences, each gzipped.
 //
-//go:embed all:playground
+//go:embed all:built
 var built embed.FS
 
 // policy lets the page load from and talk to its own origin only, and run no
@@ -44,13 +46,13 @@ var mediaTypes = map[string]string{
 	".ttf":  "font/ttf",
 }
 
-// Playground serves the playground at / and its parts at /assets/ and /licenses.md.
-func Playground(w http.ResponseWriter, r *http.Request) {
+// Serve answers for the page at /, its parts at /assets/, and /licenses.md.
+func Serve(w http.ResponseWriter, r *http.Request) {
 	name := strings.TrimPrefix(r.URL.Path, "/")
 	if name == "" {
 		name = "index.html"
 	}
-	zipped, err := built.ReadFile(path.Join("playground", name+".gz"))
+	zipped, err := built.ReadFile(path.Join("built", name+".gz"))
 	if err != nil {
 		http.NotFound(w, r)
 		return

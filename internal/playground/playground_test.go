@@ -1,4 +1,4 @@
-package pages_test
+package playground_test
 
 import (
 	"compress/gzip"
@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"syncline/internal/pages"
+	"syncline/internal/playground"
 )
 
 func get(t *testing.T, method, path string, headers map[string]string) *http.Response {
@@ -19,7 +19,7 @@ func get(t *testing.T, method, path string, headers map[string]string) *http.Res
 		r.Header.Set(name, value)
 	}
 	w := httptest.NewRecorder()
-	pages.Playground(w, r)
+	playground.Serve(w, r)
 	return w.Result()
 }
 
