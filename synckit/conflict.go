@@ -13,7 +13,9 @@ import (
 // such events, only the one whose event stands later meets the other's before
 // its own; the first finds its own confirmed when the other's comes. Events of
 // other peers that are still to be pushed to this one count like those written
-// here. Where both events have a CausalVersion, these must be concurrent as well.
+// here. Where both events have a CausalVersion, these must be concurrent as well; but
+// where the node was restored or installed anew, versions that claim to know of its
+// events may mean others that it had written before (ForkFinder).
 //
 // Resolutions are in no conflict, and events that no longer count are not either.
 
@@ -33,7 +35,7 @@ func (m *Manager) settleGroup(ctx context.Context, in *intake, g *group, more bo
 		return err
 	}
 	in.commit.Unchanged[g.aggregateID] = s.newest
-	c := newComparison(s, m.watched.pushedTo)
+	c := newComparison(s, m.watched.pushedTo, in.ambiguous)
 	for _, e := range g.events {
 		c.take(e, s.known.has(e.Event.ID()))
 	}
@@ -109,10 +111,13 @@ type comparison struct {
 	remote   idSet
 	left     int  // of local: what is not gone
 	marked   bool // all that was pending is in local
+	// ambiguous tells which versions of own events others may count for other events.
+	ambiguous func(own Version) bool
+	forked    bool // one of own events has the version of another event, or may have
 }
 
-func newComparison(s *state, pushedTo Position) *comparison {
-	return &comparison{pending: s.pending, pushedTo: pushedTo, gone: idSet{}, local: idSet{}, remote: idSet{}}
+func newComparison(s *state, pushedTo Position, ambiguous func(own Version) bool) *comparison {
+	return &comparison{pending: s.pending, pushedTo: pushedTo, ambiguous: ambiguous, gone: idSet{}, local: idSet{}, remote: idSet{}}
 }
 
 // take takes in the peer's next event: one that the log holds, which the peer is
@@ -137,13 +142,24 @@ func (c *comparison) meet(e EventWithVersion) {
 	met := c.left > 0
 	if causal || !c.marked {
 		met = false
+		var claimed []string // own events that this one's writer knew of, if versions can be believed
 		for id, p := range c.pending {
-			if c.gone.has(id) || p.Origin != "" && p.Position <= c.pushedTo || !concurrent(p.Version, e.Version) {
+			if c.gone.has(id) || p.Origin != "" && p.Position <= c.pushedTo {
 				continue
 			}
-			if met = true; c.local.lacks(id) {
-				c.local[id] = struct{}{}
-				c.left++
+			switch order := orderOf(p.Version, e.Version); {
+			case order == Concurrent, order == Equal:
+				met = true
+				c.oppose(id)
+				c.forked = c.forked || order == Equal && p.Origin == "" // its node was restored
+			case order == Before && p.Origin == "":
+				claimed = append(claimed, id)
+			}
+		}
+		for _, id := range claimed {
+			if c.forked || c.ambiguous(c.pending[id].Version) {
+				met, c.forked = true, true
+				c.oppose(id)
 			}
 		}
 		c.marked = c.marked || !causal
@@ -157,23 +173,34 @@ func (c *comparison) meet(e EventWithVersion) {
 	c.remote[e.Event.ID()] = struct{}{}
 }
 
-// concurrent tells whether versions leave it open that neither writer knew of
-// the other.
-func concurrent(a, b Version) bool {
+// oppose takes in what is pending as in conflict.
+func (c *comparison) oppose(id string) {
+	if c.local.lacks(id) {
+		c.local[id] = struct{}{}
+		c.left++
+	}
+}
+
+// orderOf is Concurrent where the versions leave it open whether one's writer knew of the
+// other.
+func orderOf(a, b Version) Ordering {
 	first, ok := a.(CausalVersion)
 	second, both := b.(CausalVersion)
 	if !ok || !both {
-		return true
+		return Concurrent
 	}
-	order := first.Order(second)
-	return order == Concurrent || order == Equal // two events that bear one version: their node was restored
+	return first.Order(second)
 }
 
-// sides gives the events in conflict that count, in order.
+// sides gives the events in conflict that count, in order. Versions that may mislead a
+// resolver, for they were given twice, are left out.
 func (c *comparison) sides(all []EventWithVersion) (local, remote []EventWithVersion) {
 	for _, e := range Effective(all) {
 		switch id := e.Event.ID(); {
 		case c.local.has(id):
+			if c.forked && c.pending[id].Origin == "" {
+				e.Version = nil
+			}
 			local = append(local, e)
 		case c.remote.has(id):
 			remote = append(remote, e)

@@ -213,5 +213,13 @@ func (l *fallbackLog) Reviews(_ context.Context, after string, limit int) ([]Rev
 	return reviews[:min(limit, len(reviews))], nil
 }
 
+// Ambiguous implements ForkFinder, if the store does.
+func (l *fallbackLog) Ambiguous(seen []Version) func(own Version) bool {
+	if finder, ok := l.EventStore.(ForkFinder); ok {
+		return finder.Ambiguous(seen)
+	}
+	return func(Version) bool { return false }
+}
+
 // Changed implements Log: the store does not tell.
 func (l *fallbackLog) Changed() <-chan struct{} { return nil }

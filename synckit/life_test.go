@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -110,6 +111,90 @@ func TestEventsOfOneVersionAreInConflict(t *testing.T) {
 	effective, err := second.Effective(t.Context(), "x")
 	check(t, "error", err, nil)
 	check(t, "counts", idsOf(effective), "b")
+}
+
+// A phone is restored from a backup and writes on, before it meets what it had written
+// since the backup. That has higher counters, and is yet no sign that its writer knew of
+// what the phone has written now; nor are the versions of others who had read it.
+func TestEventsOfAnEarlierLifeKnowNothingOfThisOne(t *testing.T) {
+	t.Parallel()
+	for _, batch := range []int{100, 2} { // in one page, and in several
+		hub := newHub(t)
+		var sides []string
+		record := resolverFunc(func(local, remote []synckit.EventWithVersion) ([]synckit.EventWithVersion, error) {
+			sides = append(sides, idsOf(local)+" | "+idsOf(remote))
+			return resolve.LastWriteWins{}.Resolve(t.Context(), local, remote)
+		})
+		open := func(node string, backup synckit.EventStore) (synckit.EventStore, *synckit.Manager) {
+			kept := memory.New()
+			if backup != nil {
+				copyEvents(t, backup, kept)
+			}
+			store, err := version.NewVersionedStore(kept, node, version.NewVectorClockManager())
+			if err != nil {
+				t.Fatal(err)
+			}
+			transport := memtransport.New("hub", hub)
+			m := synckit.NewSyncManager(store, transport, &synckit.SyncOptions{ConflictResolver: record, BatchSize: batch})
+			t.Cleanup(func() { m.Close(); transport.Close(); store.Close() })
+			return store, m
+		}
+		put := func(store synckit.EventStore, aggregate string, ids ...string) {
+			for _, id := range ids {
+				if err := store.Store(t.Context(), newEvent(id, aggregate), nil); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		sync := func(m *synckit.Manager) *synckit.SyncResult {
+			r, err := m.Sync(t.Context())
+			if err != nil || len(r.Errors) > 0 {
+				t.Fatalf("%v, %+v", err, r)
+			}
+			return r
+		}
+		before, first := open("phone", nil)
+		put(before, "x", "shared")
+		sync(first)
+		backup := memory.New()
+		copyEvents(t, before, backup)
+		put(before, "y", "old2")
+		put(before, "x", "old3")
+		sync(first)
+		reader, third := open("laptop", nil)
+		sync(third)
+		put(reader, "x", "reader")
+		sync(third)
+
+		after, second := open("phone", backup)
+		put(after, "x", "new")
+		r := sync(second)
+		check(t, "conflicts", r.ConflictsResolved, 1)
+		check(t, "sides", strings.Join(sides, "; "), "new | old3 reader")
+		effective, err := second.Effective(t.Context(), "x")
+		check(t, "error", err, nil)
+		check(t, "what counts", idsOf(effective), "shared new")
+		sync(third)
+		effective, err = third.Effective(t.Context(), "x")
+		check(t, "error", err, nil)
+		check(t, "what counts elsewhere", idsOf(effective), "shared new")
+		put(after, "x", "newer")
+		sync(second)
+		check(t, "conflicts afterwards", sync(second).ConflictsResolved, 0)
+	}
+}
+
+func copyEvents(t *testing.T, from, to synckit.EventStore) {
+	t.Helper()
+	events, err := from.Load(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range events {
+		if err := to.Store(t.Context(), e.Event, e.Version); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // A ThreeWayMerge knows the state on which both sides build, without being told.

@@ -13,7 +13,9 @@ const maxAttempts = 20
 
 // pull takes the peer's log page by page from where the last pull ended.
 func (m *Manager) pull(ctx context.Context, r *SyncResult) error {
-	m.reviewed.ready = false
+	if err := m.noticeReviews(ctx); err != nil {
+		return err
+	}
 	if err := m.retryRejected(ctx); err != nil {
 		return err
 	}
@@ -21,8 +23,8 @@ func (m *Manager) pull(ctx context.Context, r *SyncResult) error {
 	if err != nil {
 		return err
 	}
-	if at != m.watched.pulledTo { // another manager of the store has pulled, and seen what the peer holds
-		m.watched.states = nil
+	if err := m.noticeOthers(ctx, at); err != nil {
+		return err
 	}
 	source := m.peer.begin()
 	for begun := false; ; {
@@ -54,8 +56,9 @@ func (m *Manager) beginAnew(ctx context.Context, reason error) error {
 	m.options.Logger.Warn("the peer's log is another: syncing from the beginning", "peer", m.options.Peer, "error", reason)
 	m.unsaved.Store(nil)
 	_, err := m.commit(ctx, Commit{Cursors: []Cursor{
-		m.at(Pulling, ""), m.at(Pushing, pushCursor{all: true}.String()),
+		m.at(Pulling, ""), m.at(Pushing, pushCursor{all: true}.String()), m.at(watching, ""),
 	}})
+	m.watched = watched{}
 	return err
 }
 
@@ -138,6 +141,8 @@ type intake struct {
 	resolved int             // conflicts
 	compared map[string]*comparison
 	errs     []error
+	// ambiguous tells which versions of own events may have been given twice.
+	ambiguous func(own Version) bool
 }
 
 // plan decides what to do with a page, without doing it. reused are events that
@@ -151,6 +156,7 @@ func (m *Manager) plan(ctx context.Context, page Page, reused map[string]error) 
 	if err != nil {
 		return nil, err
 	}
+	in.ambiguous = m.ambiguous(events)
 	order, groups := byAggregate(events)
 	if m.options.ConflictResolver != nil || len(m.reviewed.aggregate) > 0 {
 		if err := m.watch(ctx); err != nil {

@@ -18,6 +18,7 @@ import (
 // through all reviews. It is used by whoever has the manager's turn.
 type reviewed struct {
 	ready     bool
+	mark      string              // of the reviews that were gone through; empty: it is not known
 	conflicts map[string]string   // the review for a person, by aggregate
 	staged    map[string]*stagers // by aggregate
 	aggregate map[string]string   // by review
@@ -87,14 +88,56 @@ func (k *reviewed) apply(c Commit, peer string) {
 	}
 }
 
-// learnReviews goes through the reviews, once in each pull: other managers of the store
-// may have added some or ended them.
+// noticeReviews finds out whether others have added reviews or ended some.
+func (m *Manager) noticeReviews(ctx context.Context) error {
+	mark, err := m.reviewMark(ctx)
+	if err == nil && (mark == "" || mark != m.reviewed.mark) {
+		m.reviewed.ready = false
+	}
+	return err
+}
+
+// reviewMark is empty where the log cannot tell.
+func (m *Manager) reviewMark(ctx context.Context) (mark string, err error) {
+	marker, ok := m.log.(ReviewMarker)
+	if !ok {
+		return "", nil
+	}
+	err = m.callStore(ctx, "mark reviews", func(ctx context.Context) error {
+		mark, err = marker.ReviewMark(ctx)
+		return err
+	})
+	if errors.CodeOf(err) == errors.Unsupported {
+		return "", nil
+	}
+	return mark, err
+}
+
+// ambiguous tells which versions of own events may have been given twice.
+func (m *Manager) ambiguous(events []EventWithVersion) func(own Version) bool {
+	finder, ok := m.log.(ForkFinder)
+	if !ok || m.options.ConflictResolver == nil {
+		return func(Version) bool { return false }
+	}
+	seen := make([]Version, len(events))
+	for i, e := range events {
+		seen[i] = e.Version
+	}
+	return finder.Ambiguous(seen)
+}
+
+// learnReviews goes through the reviews, where a pull found that there are others: other
+// managers of the store may have added some or ended them.
 func (m *Manager) learnReviews(ctx context.Context) error {
 	if m.reviewed.ready {
 		return nil
 	}
-	m.reviewed = reviewed{conflicts: map[string]string{}, staged: map[string]*stagers{}, aggregate: map[string]string{}, rejected: map[string]bool{}}
-	err := m.eachReview(ctx, func(r Review) bool {
+	mark, err := m.reviewMark(ctx) // before: what is added meanwhile is gone through once more
+	if err != nil {
+		return err
+	}
+	m.reviewed = reviewed{mark: mark, conflicts: map[string]string{}, staged: map[string]*stagers{}, aggregate: map[string]string{}, rejected: map[string]bool{}}
+	err = m.eachReview(ctx, func(r Review) bool {
 		m.reviewed.add(r, m.options.Peer)
 		return false
 	})
@@ -186,7 +229,7 @@ func (m *Manager) planStaged(ctx context.Context, aggregateID string, reused map
 	if err != nil {
 		return nil, err
 	}
-	in := &intake{pulled: map[string]bool{}, commit: Commit{
+	in := &intake{pulled: map[string]bool{}, ambiguous: m.ambiguous(nil), commit: Commit{
 		Unchanged: map[string]Position{aggregateID: newest(entries)}, EndReviews: slices.Clone(m.reviewed.staged[aggregateID].ids),
 	}}
 	c, err := m.replay(ctx, in, entries, reused)
@@ -218,7 +261,7 @@ func (m *Manager) replay(ctx context.Context, in *intake, entries []Entry, reuse
 	for _, e := range entries {
 		byID[e.Event.ID()] = e
 	}
-	c := newComparison(&state{pending: map[string]Entry{}}, 0)
+	c := newComparison(&state{pending: map[string]Entry{}}, 0, in.ambiguous)
 	for _, id := range in.commit.EndReviews {
 		r, err := m.review(ctx, id)
 		if err != nil {

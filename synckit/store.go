@@ -82,6 +82,23 @@ type ReviewFinder interface {
 	Review(ctx context.Context, id string) (Review, error)
 }
 
+// ReviewMarker is what a Log can be as well, so that nobody need go through the reviews
+// to learn that there is nothing new among them.
+type ReviewMarker interface {
+	// ReviewMark is another text after each commit that has added a review under a new
+	// ID or ended one. Its error has the code Unsupported if that cannot be told.
+	ReviewMark(ctx context.Context) (string, error)
+}
+
+// ForkFinder is what a store can be that gives versions itself. It finds out when its node
+// was restored from a backup, or installed anew under its old name: versions then stand for
+// two events each, one of either life.
+type ForkFinder interface {
+	// Ambiguous tells which versions of events written here others may count for other
+	// events, knowing what was stored and seen, which is about to be.
+	Ambiguous(seen []Version) func(own Version) bool
+}
+
 // Commit is what becomes durable together.
 type Commit struct {
 	// Append are events new to the log, in order. One whose ID is there is left

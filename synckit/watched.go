@@ -160,6 +160,28 @@ func (w *watched) mark() string {
 	return strconv.FormatUint(uint64(mark), 10)
 }
 
+// noticeOthers takes in how far other managers of the store, which sync with the same
+// peer, have come: pulled tells up to where in the peer's log.
+func (m *Manager) noticeOthers(ctx context.Context, pulled string) error {
+	w := &m.watched
+	if !w.ready {
+		return nil
+	}
+	if pulled != w.pulledTo { // one has seen what the peer holds
+		w.states = nil
+	}
+	at, err := m.pushCursor(ctx)
+	switch {
+	case err != nil:
+		return err
+	case at.position < w.pushedTo: // one has found that the peer lost its log
+		w.ready = false
+	case at.position > w.pushedTo:
+		w.pushed(at.position)
+	}
+	return nil
+}
+
 // watch reads what is new in the own log.
 func (m *Manager) watch(ctx context.Context) error {
 	w := &m.watched

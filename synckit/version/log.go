@@ -164,6 +164,19 @@ func (l *versionedLog) Review(ctx context.Context, id string) (synckit.Review, e
 	return synckit.Review{}, errors.New(errors.Unsupported, "find review", nil)
 }
 
+// ReviewMark implements synckit.ReviewMarker, if the log below does.
+func (l *versionedLog) ReviewMark(ctx context.Context) (string, error) {
+	if below, ok := l.Log.(synckit.ReviewMarker); ok {
+		return below.ReviewMark(ctx)
+	}
+	return "", errors.New(errors.Unsupported, "mark reviews", nil)
+}
+
+// Ambiguous implements synckit.ForkFinder.
+func (l *versionedLog) Ambiguous(seen []synckit.Version) func(own synckit.Version) bool {
+	return l.versions.ambiguous(seen)
+}
+
 // ParseVersion implements VersionedStore.
 func (l *versionedLog) ParseVersion(ctx context.Context, text string) (synckit.Version, error) {
 	return parseFor(ctx, l.Log, text)

@@ -86,6 +86,23 @@ func (g *giver) another(known, seen synckit.Version) string {
 	return other
 }
 
+// ambiguous implements synckit.ForkFinder: once the node goes on under another ID, the
+// versions that it gave before are in doubt.
+func (g *giver) ambiguous(seen []synckit.Version) func(own synckit.Version) bool {
+	g.Lock()
+	defer g.Unlock()
+	nodeID, known := g.nodeID, g.manager.CurrentVersion()
+	for _, v := range seen {
+		if g.another(known, v) != "" {
+			nodeID = ""
+		}
+	}
+	return func(own synckit.Version) bool {
+		clock, ok := own.(VectorClock)
+		return ok && nodeID != g.base && (nodeID == "" || clock.Counter(nodeID) == 0)
+	}
+}
+
 // next makes a version with a clone of the manager, so that one whose event is
 // not stored was never given.
 func (g *giver) next(clone VersionManager) (synckit.Version, error) {
@@ -181,6 +198,11 @@ func (s *versionedStore) Store(ctx context.Context, event synckit.Event, version
 	}
 	s.versions.stored(version)
 	return nil
+}
+
+// Ambiguous implements synckit.ForkFinder.
+func (s *versionedStore) Ambiguous(seen []synckit.Version) func(own synckit.Version) bool {
+	return s.versions.ambiguous(seen)
 }
 
 // LatestVersion implements synckit.EventStore.

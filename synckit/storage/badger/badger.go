@@ -47,6 +47,7 @@ type Store struct {
 var (
 	_ synckit.Log          = (*Store)(nil)
 	_ synckit.ReviewFinder = (*Store)(nil)
+	_ synckit.ReviewMarker = (*Store)(nil)
 )
 
 // Values above this size stand outside the index, and do not count against the

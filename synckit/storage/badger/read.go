@@ -3,6 +3,7 @@ package badger
 import (
 	"context"
 	"encoding/binary"
+	"fmt"
 	"math"
 
 	"github.com/dgraph-io/badger/v4"
@@ -221,6 +222,24 @@ func (s *Store) Reviews(ctx context.Context, after string, limit int) (reviews [
 		return err
 	})
 	return reviews, err
+}
+
+// ReviewMark implements synckit.ReviewMarker. Who is added gets a place above all others,
+// so the newest place and the number of those that wait tell.
+func (s *Store) ReviewMark(ctx context.Context) (mark string, err error) {
+	err = s.view(ctx, "mark reviews", func(txn *badger.Txn) error {
+		newest, err := getNumber(txn, keyPlaces)
+		options := badger.IteratorOptions{Prefix: []byte(prefixReviews)}
+		reviews := txn.NewIterator(options)
+		defer reviews.Close()
+		waiting := 0
+		for reviews.Rewind(); reviews.Valid(); reviews.Next() {
+			waiting++
+		}
+		mark = fmt.Sprintf("%d %d", newest, waiting)
+		return err
+	})
+	return mark, err
 }
 
 // Review implements synckit.ReviewFinder.

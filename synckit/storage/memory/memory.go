@@ -31,6 +31,7 @@ type Store struct {
 var (
 	_ synckit.Log          = (*Store)(nil)
 	_ synckit.ReviewFinder = (*Store)(nil)
+	_ synckit.ReviewMarker = (*Store)(nil)
 )
 
 // row keeps the encoding, so that what a caller does with its event later

@@ -2,6 +2,7 @@ package memory
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -90,6 +91,17 @@ func (s *Store) Review(ctx context.Context, id string) (synckit.Review, error) {
 	}
 	r.Local, r.Remote = slices.Clone(r.Local), slices.Clone(r.Remote)
 	return r, nil
+}
+
+// ReviewMark implements synckit.ReviewMarker. Who is added gets a place above all others,
+// so the newest place and the number of those that wait tell.
+func (s *Store) ReviewMark(ctx context.Context) (string, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if err := s.usable(ctx, "mark reviews"); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%d %d", s.reviews.next, len(s.reviews.waiting)), nil
 }
 
 // Reviews implements synckit.Log. after may be a review that was decided since.

@@ -180,6 +180,15 @@ func (s *Store) Reviews(ctx context.Context, after string, limit int) (reviews [
 	return reviews, err
 }
 
+// ReviewMark implements synckit.ReviewMarker. Who is added gets a place above all others,
+// so the newest place and the number of those that wait tell.
+func (s *Store) ReviewMark(ctx context.Context) (mark string, err error) {
+	err = s.do(ctx, "mark reviews", func() error {
+		return s.read.QueryRowContext(ctx, s.statements.reviewMark).Scan(&mark)
+	})
+	return mark, err
+}
+
 // Review implements synckit.ReviewFinder.
 func (s *Store) Review(ctx context.Context, id string) (review synckit.Review, err error) {
 	const op = "find review"

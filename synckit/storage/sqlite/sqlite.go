@@ -36,6 +36,7 @@ type Store struct {
 var (
 	_ synckit.Log          = (*Store)(nil)
 	_ synckit.ReviewFinder = (*Store)(nil)
+	_ synckit.ReviewMarker = (*Store)(nil)
 )
 
 // NewWithDataSource opens a store with the defaults.

@@ -9,7 +9,7 @@ type statements struct {
 	newest, clock                  string
 	cursor, setCursor, forget      string
 	review, reviewPlace, keep, end string
-	reviewOf                       string
+	reviewOf, reviewMark           string
 }
 
 const columns = `position, id, type, aggregate_id, data, metadata, version_kind, version, origin, confirmed`
@@ -38,8 +38,10 @@ func statementsFor(table string) statements {
 			ON CONFLICT (peer, direction) DO UPDATE SET value = excluded.value`),
 		forget: in(`DELETE FROM "T_cursors" WHERE peer = ? AND direction = ?`),
 
-		review:      in(`SELECT content FROM "T_reviews" WHERE place > ? AND content IS NOT NULL ORDER BY place LIMIT ?`),
-		reviewOf:    in(`SELECT content FROM "T_reviews" WHERE id = ? AND content IS NOT NULL`),
+		review:   in(`SELECT content FROM "T_reviews" WHERE place > ? AND content IS NOT NULL ORDER BY place LIMIT ?`),
+		reviewOf: in(`SELECT content FROM "T_reviews" WHERE id = ? AND content IS NOT NULL`),
+		reviewMark: in(`SELECT coalesce((SELECT max(place) FROM "T_reviews"), 0) || ' ' ||
+			(SELECT count(*) FROM "T_reviews" WHERE content IS NOT NULL)`),
 		reviewPlace: in(`SELECT place FROM "T_reviews" WHERE id = ?`),
 		keep: in(`INSERT INTO "T_reviews" (id, content) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET content = excluded.content,
 			place = iif(content IS NULL, (SELECT max(place) + 1 FROM "T_reviews"), place)`),

@@ -147,3 +147,33 @@ func foundReview(t *testing.T, log synckit.Log) {
 		hasCode(t, id, err, errors.NotFound)
 	}
 }
+
+// markedReviews tells, if the log can, that reviews were added or ended, and that none were.
+func markedReviews(t *testing.T, log synckit.Log) {
+	marker, ok := log.(synckit.ReviewMarker)
+	if !ok {
+		return // it is no part of synckit.Log
+	}
+	seen := map[string]bool{}
+	for step, c := range []synckit.Commit{
+		{},
+		{AddReviews: []synckit.Review{review("a")}},
+		{AddReviews: []synckit.Review{review("b")}},
+		{EndReviews: []string{"a"}},
+		{AddReviews: []synckit.Review{review("a")}},
+		{EndReviews: []string{"a"}, AddReviews: []synckit.Review{review("c")}},
+		{EndReviews: []string{"b", "c"}},
+	} {
+		commit(t, log, c)
+		mark, err := marker.ReviewMark(t.Context())
+		noError(t, err)
+		if mark == "" || seen[mark] {
+			t.Fatalf("step %d: mark %q, after %v", step, mark, seen)
+		}
+		seen[mark] = true
+		commit(t, log, synckit.Commit{Append: entries("", note(fmt.Sprint("e", step), "x"))})
+		again, err := marker.ReviewMark(t.Context())
+		noError(t, err)
+		equal(t, "mark without a change", again, mark)
+	}
+}

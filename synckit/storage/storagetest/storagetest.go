@@ -96,6 +96,7 @@ var logChecks = map[string]func(*testing.T, synckit.Log){
 	"log: one event twice in a commit":            twiceInCommit,
 	"log: reviews":                                reviews,
 	"log: a review is found by its ID":            foundReview,
+	"log: reviews that change have another mark":  markedReviews,
 	"log: reviews are replaced in their place":    replacedReviews,
 	"log: pages of reviews while they are ended":  pagesOfReviews,
 	"log: one of many ends a review":              racingReviews,
