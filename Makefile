@@ -19,7 +19,7 @@ setup: ## install what the tests need: Debian packages, Go modules, npm packages
 
 .PHONY: build
 build: ## build the server and syncctl into bin/
-	CGO_ENABLED=0 go build -o bin/ . ./cmd/syncctl
+	CGO_ENABLED=0 go build -ldflags="-s -w" -o bin/ . ./cmd/syncctl
 
 .PHONY: test
 test: setup ## run all tests; up to 10 minutes on a fresh machine

@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"debug/buildinfo"
 	"debug/elf"
 	"os"
 	"os/exec"
@@ -24,6 +25,7 @@ func TestImage(t *testing.T) {
 	t.Parallel()
 	img := build(t, read(t, "../Dockerfile"), buildContext(t))
 	requireStatic(t, filepath.Join(img.root, img.entrypoint[0]))
+	requireLean(t, filepath.Join(img.root, img.entrypoint[0]))
 	if img.uid == 0 {
 		t.Error("it runs as root")
 	}
@@ -67,6 +69,32 @@ func requireStatic(t *testing.T, path string) {
 	}
 	if slices.ContainsFunc(f.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP }) {
 		t.Error("it needs a loader")
+	}
+}
+
+// requireLean makes sure that a program has no tables for debuggers, and nothing of
+// the tools that only write or compare schemas.
+func requireLean(t *testing.T, path string) {
+	t.Helper()
+	f, err := elf.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if f.Section(".symtab") != nil || f.Section(".debug_info") != nil {
+		t.Error("it is not stripped")
+	}
+	info, err := buildinfo.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(info.Deps) < 10 {
+		t.Fatalf("it names only %d modules", len(info.Deps))
+	}
+	for _, module := range info.Deps {
+		if slices.Contains([]string{"ariga.io/atlas", "github.com/hashicorp/hcl/v2", "github.com/zclconf/go-cty", "golang.org/x/tools"}, module.Path) {
+			t.Errorf("it has %s, which a server does not run", module.Path)
+		}
 	}
 }
 

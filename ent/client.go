@@ -9,8 +9,6 @@ import (
 	"log"
 	"reflect"
 
-	"syncline/ent/migrate"
-
 	"syncline/ent/account"
 	"syncline/ent/appliedmutation"
 	"syncline/ent/epoch"
@@ -31,8 +29,6 @@ import (
 // Client is the client that holds all ent builders.
 type Client struct {
 	config
-	// Schema is the client for creating, migrating and dropping schema.
-	Schema *migrate.Schema
 	// Account is the client for interacting with the Account builders.
 	Account *AccountClient
 	// AppliedMutation is the client for interacting with the AppliedMutation builders.
@@ -61,7 +57,6 @@ func NewClient(opts ...Option) *Client {
 }
 
 func (c *Client) init() {
-	c.Schema = migrate.NewSchema(c.driver)
 	c.Account = NewAccountClient(c.config)
 	c.AppliedMutation = NewAppliedMutationClient(c.config)
 	c.Epoch = NewEpochClient(c.config)
