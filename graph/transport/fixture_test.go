@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -25,6 +26,7 @@ import (
 	"syncline/graph/model"
 	"syncline/graph/object"
 	"syncline/graph/transport"
+	"syncline/internal/clientaddr"
 	"syncline/record"
 )
 
@@ -182,7 +184,7 @@ func serve(t *testing.T, resolvers *api, config transport.Config) *fixture {
 	srv.Use(refusal{})
 	transports.Install(srv)
 
-	server := httptest.NewUnstartedServer(srv)
+	server := httptest.NewUnstartedServer(addressed(srv))
 	f := &fixture{t: t, transports: transports, server: server}
 	f.sockets = &countingListener{Listener: server.Listener}
 	server.Listener = f.sockets
@@ -196,6 +198,18 @@ func serve(t *testing.T, resolvers *api, config transport.Config) *fixture {
 		server.Close()
 	})
 	return f
+}
+
+// addressHeader is the address that a request of a test comes from.
+const addressHeader = "Test-Address"
+
+func addressed(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if address, err := netip.ParseAddr(r.Header.Get(addressHeader)); err == nil {
+			r = r.WithContext(clientaddr.NewContext(r.Context(), address))
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // countingListener counts open sockets, and keeps their buffers small, so that

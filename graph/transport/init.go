@@ -55,7 +55,7 @@ func (s *socket) initialise(ctx context.Context, m message) context.Context {
 
 // initTimeout is shorter while many are not let in.
 func (t *Transports) initTimeout() time.Duration {
-	if most := int64(t.config.MaxUnacknowledged); most > 0 && t.unacknowledged.Load() > most/2 {
+	if t.unacknowledged.crowded() {
 		return t.config.InitTimeout / 4
 	}
 	return t.config.InitTimeout
@@ -68,7 +68,7 @@ func (s *socket) acknowledge(resume map[string]string) bool {
 	s.resume = resume
 	s.mu.Unlock()
 	if s.acked {
-		s.unacknowledged.Add(-1)
+		s.unacknowledged.leave(s.from)
 		s.expiry.Stop()
 		s.expiry = nil
 		s.reply(ackMessage())

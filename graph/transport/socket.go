@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
@@ -28,6 +29,7 @@ type socket struct {
 	exec    graphql.GraphExecutor
 	ws      *websocket.Conn
 	cancel  context.CancelFunc // ends everything that runs for the socket
+	from    netip.Prefix       // its client's address, if that is known
 	running sync.WaitGroup     // operations, and the writer while there is one
 
 	unsent *semaphore.Weighted // bytes that operations hold until they are sent
@@ -254,7 +256,7 @@ func (s *socket) end() {
 	acked := s.acked
 	s.mu.Unlock()
 	if !acked {
-		s.unacknowledged.Add(-1)
+		s.unacknowledged.leave(s.from)
 	}
 	s.live.remove(s)
 }

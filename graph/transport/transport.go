@@ -25,7 +25,6 @@ package transport
 import (
 	"context"
 	"net/http"
-	"sync/atomic"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql/handler"
@@ -53,8 +52,9 @@ type Config struct {
 	PongTimeout time.Duration
 	// InitTimeout is how long a WebSocket may take to be acknowledged. Default 10 s.
 	InitTimeout time.Duration
-	// MaxUnacknowledged bounds the WebSockets that are not let in yet; while there
-	// are half as many, they have a quarter of InitTimeout. Default: no bound.
+	// MaxUnacknowledged bounds the WebSockets that are not let in yet, of which an
+	// address has a quarter at most (clientaddr.FromContext); while there are more than
+	// half as many, they have a quarter of InitTimeout. Default: no bound.
 	MaxUnacknowledged int
 	// MaxAge is when a WebSocket or an event stream is ended, so that its client
 	// comes back with a fresh signature; up to a tenth earlier, so that they do
@@ -133,15 +133,14 @@ func orDefault[T comparable](value *T, def T) {
 
 // Transports are the four ways in, and the connections that are open on two of them.
 type Transports struct {
-	config Config
-	live   *registry
-	// unacknowledged is how many WebSockets are not let in yet.
-	unacknowledged atomic.Int64
+	config         Config
+	live           *registry
+	unacknowledged unacknowledged
 }
 
 // New makes transports. Nothing runs until requests come.
 func New(config Config) *Transports {
-	return &Transports{config: config.withDefaults(), live: newRegistry()}
+	return &Transports{config: config.withDefaults(), live: newRegistry(), unacknowledged: unacknowledged{most: config.MaxUnacknowledged}}
 }
 
 // Install makes srv speak through these transports. Whatever none of them

@@ -10,6 +10,7 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"syncline/internal/budget"
+	"syncline/internal/clientaddr"
 )
 
 // subprotocol is the only one that is spoken. The older "graphql-ws" is not.
@@ -51,20 +52,28 @@ func (t webSocket) Do(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 		return
 	}
 	// Counted before the upgrade is answered, so that many at once are not too many.
-	if waiting, most := t.unacknowledged.Add(1), int64(t.config.MaxUnacknowledged); most > 0 && waiting > most {
-		t.unacknowledged.Add(-1)
+	from := clientaddr.Network(clientaddr.FromContext(r.Context()))
+	switch t.unacknowledged.take(from) {
+	case placeFull:
 		t.answer(w, http.StatusServiceUnavailable, mediaGraphQL, &graphql.Response{Errors: gqlerror.List{tooBusy(budget.ErrFull)}})
 		return
+	case placeShare:
+		err := coded(codeRateLimited, "too many connections from this address were opened and not initialised")
+		err.Extensions["retryAfterMs"] = 1000
+		t.answer(w, http.StatusTooManyRequests, mediaGraphQL, &graphql.Response{Errors: gqlerror.List{err}})
+		return
+	case placeTaken:
 	}
 	ws, err := t.upgrader.Upgrade(w, r, http.Header{"Cache-Control": {"no-store"}})
 	if err != nil {
-		t.unacknowledged.Add(-1)
+		t.unacknowledged.leave(from)
 		return // refuseUpgrade has answered
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
 	c := newSocket(t.Transports, exec, ws, cancel)
+	c.from = from
 	if !t.live.add(c) {
-		t.unacknowledged.Add(-1)
+		t.unacknowledged.leave(from)
 		cancel()
 		c.abort()
 		return

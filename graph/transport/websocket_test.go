@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -150,6 +151,53 @@ func TestFewAreNotLetIn(t *testing.T) {
 			return false
 		}
 		_ = two.Close()
+		return true
+	})
+}
+
+// Sockets that never say whose they are leave places for those of other addresses.
+func TestOneAddressCannotKeepOthersFromBeingLetIn(t *testing.T) {
+	t.Parallel()
+	f := serve(t, &api{}, transport.Config{MaxUnacknowledged: 8})
+	url := "ws" + strings.TrimPrefix(f.server.URL, "http")
+	dial := func(from string) (*websocket.Conn, *http.Response, error) {
+		return dialer.Dial(url, http.Header{addressHeader: {from}})
+	}
+	open := func(from string) *websocket.Conn {
+		t.Helper()
+		conn, _, err := dial(from)
+		if err != nil {
+			t.Fatalf("from %s: %v", from, err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		return conn
+	}
+	// Two of the 8 places are an address's; a client of IPv6 has a /64.
+	first := open("2001:db8::1")
+	open("2001:db8::2")
+	_, resp, err := dial("2001:db8::3")
+	if err == nil {
+		t.Fatal("a third of one network is let in")
+	}
+	answer, readErr := io.ReadAll(resp.Body)
+	_ = resp.Body.Close()
+	if readErr != nil || resp.StatusCode != http.StatusTooManyRequests || resp.Header.Get("Retry-After") != "1" || !strings.Contains(string(answer), "RATE_LIMITED") {
+		t.Errorf("a third of one network: %v, %s", resp, answer)
+	}
+	open("2001:db8:0:1::1")
+	open("192.0.2.1")
+
+	// Who is let in gives the place back, and so does who leaves.
+	admitted := &peer{t, first}
+	admitted.send(`{"type":"connection_init"}`)
+	admitted.expect(`{"type":"connection_ack"}`)
+	_ = open("2001:db8::4").Close()
+	eventually(t, "the place of one that left is free", func() bool {
+		conn, _, err := dial("2001:db8::5")
+		if err != nil {
+			return false
+		}
+		_ = conn.Close()
 		return true
 	})
 }
