@@ -19,8 +19,8 @@ import (
 // Bounds of what a connection may take.
 const (
 	readHeaderTimeout = 10 * time.Second
-	readTimeout       = time.Minute
-	writeTimeout      = 2 * time.Minute // streams set their own
+	readTimeout       = 10 * time.Second // of a body: who reads one gives it a time of its own
+	writeTimeout      = 2 * time.Minute  // streams set their own
 	// idleTimeout is longer than any proxy keeps an idle connection by default: a
 	// server that closes first may do so while a request is on its way. Envoy's hour
 	// is the longest. What idles gives way to what comes, so that it costs nobody.
