@@ -1,6 +1,6 @@
-// Package deploy tests what Syncline is deployed with: the Dockerfile by running
-// its steps, nginx.conf by running nginx in front of real instances, and the
-// files for tools that need an account or a container engine by their schemas.
+// Package deploy tests what Syncline is deployed behind: nginx with nginx.conf, and
+// HAProxy as the guide has it, in front of real instances. The module checks beside
+// it tests the files for tools that need an account or a container engine.
 package deploy
 
 import (

@@ -54,6 +54,15 @@ func newKey(t *testing.T) signing.PrivateKey {
 	return key
 }
 
+func newClient(t *testing.T, address string, key signing.PrivateKey, options ...client.Option) *client.Client {
+	t.Helper()
+	c, err := client.New("http://"+address+"/graphql", key, options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
 func TestProxy(t *testing.T) {
 	t.Parallel()
 	d := startDeployment(t)

@@ -43,6 +43,7 @@ echo "setup: Go modules"
 go mod download
 go mod download -C examples/nats
 go mod download -C breez/clients
+go mod download -C deploy/checks
 
 if ! cmp -s web/package-lock.json web/node_modules/.installed-lock; then
   echo "setup: npm packages in web/"

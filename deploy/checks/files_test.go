@@ -1,4 +1,4 @@
-package deploy
+package checks
 
 import (
 	"io"
@@ -21,7 +21,7 @@ func TestWorkflows(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	files, err := filepath.Glob("../.github/workflows/*.yml")
+	files, err := filepath.Glob("../../.github/workflows/*.yml")
 	if err != nil || len(files) < 2 {
 		t.Fatalf("workflows: %q, %v", files, err)
 	}
@@ -38,7 +38,7 @@ func TestWorkflows(t *testing.T) {
 // be moved by whoever gets hold of an action's repository, a commit may not.
 func TestActionsArePinned(t *testing.T) {
 	t.Parallel()
-	files, err := filepath.Glob("../.github/workflows/*.yml")
+	files, err := filepath.Glob("../../.github/workflows/*.yml")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +113,7 @@ type flyFile struct {
 func TestFly(t *testing.T) {
 	t.Parallel()
 	var fly flyFile
-	meta, err := toml.DecodeFile("../fly.toml", &fly)
+	meta, err := toml.DecodeFile("../../fly.toml", &fly)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,8 +131,8 @@ func TestFly(t *testing.T) {
 	if fly.PrimaryRegion != "lhr" || fly.KillSignal != "SIGTERM" || cfg.ListenAddress != ":8080" || fly.HTTPService.InternalPort != 8080 || cfg.MetricsListenAddress != ":9091" || fly.Metrics.Port != 9091 {
 		t.Errorf("region, signal or ports: %+v", fly)
 	}
-	if !strings.Contains(read(t, "../Dockerfile"), "\nVOLUME "+fly.Mounts[0].Destination+"\n") {
-		t.Errorf("the volume is mounted at %s, which is not where the image has its database", fly.Mounts[0].Destination)
+	if img := readDockerfile(t); fly.Mounts[0].Destination != img.volume {
+		t.Errorf("the volume is mounted at %s, the image has its database at %s", fly.Mounts[0].Destination, img.volume)
 	}
 	// internal/hostile shows that 256 MiB are enough for the server; the machine needs some for itself.
 	if memory, err := strconv.Atoi(strings.TrimSuffix(fly.VM[0].Memory, "mb")); err != nil || memory < 256+128 {
@@ -146,7 +146,10 @@ func TestFly(t *testing.T) {
 // systemd understands each line of the unit, and finds that it exposes little.
 func TestSystemdUnit(t *testing.T) {
 	t.Parallel()
-	program := installed(t, "systemd-analyze", "systemd")
+	program, err := exec.LookPath("systemd-analyze")
+	if err != nil {
+		t.Fatalf("%v: install the package systemd", err)
+	}
 	root := t.TempDir()
 	write := func(path, content string, mode os.FileMode) {
 		path = filepath.Join(root, path)
@@ -161,7 +164,7 @@ func TestSystemdUnit(t *testing.T) {
 		write("etc/systemd/system/"+target+".target", "[Unit]\nDescription="+target+"\n", 0o644)
 	}
 	write("usr/local/bin/syncline", "#!/bin/sh\n", 0o755)
-	unit := read(t, "syncline.service")
+	unit := read(t, "../syncline.service")
 	write("etc/systemd/system/syncline.service", unit, 0o644)
 	out, err := exec.Command(program, "verify", "--root="+root, "syncline.service").CombinedOutput()
 	if err != nil || len(out) > 0 {

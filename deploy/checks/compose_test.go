@@ -1,4 +1,4 @@
-package deploy
+package checks
 
 import (
 	"os"
@@ -19,7 +19,7 @@ import (
 // loadCompose reads compose.yaml as docker compose does: schema, anchors, variables.
 func loadCompose(t *testing.T, variables ...string) (*types.Project, error) {
 	t.Helper()
-	options, err := cli.NewProjectOptions([]string{"compose.yaml"}, cli.WithEnv(variables))
+	options, err := cli.NewProjectOptions([]string{"../compose.yaml"}, cli.WithEnv(variables))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,7 +32,7 @@ func TestCompose(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	nginx := read(t, "nginx.conf")
+	nginx := read(t, "../nginx.conf")
 	for _, name := range []string{"syncline-1", "syncline-2"} {
 		service, err := project.GetService(name)
 		if err != nil {

@@ -1,12 +1,15 @@
-package deploy
+package checks
 
 import (
 	"context"
 	"debug/buildinfo"
 	"debug/elf"
+	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -18,16 +21,31 @@ import (
 	"syncline/internal/testservers"
 )
 
-// The Dockerfile's steps make one static program, which runs as its user in a
-// root directory that has nothing else, writes only to its volume, tells its
+// The program that the Dockerfile builds is static, and runs as the image's user in
+// a root directory that has nothing else: it writes only to its volume, tells its
 // health, stops when asked to, and finds its data again in the next container.
 func TestImage(t *testing.T) {
 	t.Parallel()
-	img := build(t, read(t, "../Dockerfile"), buildContext(t))
+	img := readDockerfile(t)
+	img.root = t.TempDir()
+	for dir, mode := range map[string]os.FileMode{"": 0o755, "tmp": 0o777 | fs.ModeSticky, img.volume: 0o755} {
+		path := filepath.Join(img.root, dir)
+		if err := errors.Join(os.MkdirAll(path, 0o755), os.Chmod(path, mode)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chown(filepath.Join(img.root, img.volume), img.uid, img.uid); err != nil && os.Getuid() == 0 {
+		t.Fatal(err)
+	}
+	compile := exec.Command("sh", "-ec", strings.ReplaceAll(img.compile, img.program, filepath.Join(img.root, img.entrypoint[0])))
+	compile.Dir, compile.Env = "../..", append(os.Environ(), "TARGETOS="+runtime.GOOS, "TARGETARCH="+runtime.GOARCH)
+	if out, err := compile.CombinedOutput(); err != nil {
+		t.Fatalf("RUN %s: %v\n%s", img.compile, err, out)
+	}
 	requireStatic(t, filepath.Join(img.root, img.entrypoint[0]))
 	requireLean(t, filepath.Join(img.root, img.entrypoint[0]))
-	if img.uid == 0 {
-		t.Error("it runs as root")
+	if img.uid == 0 || img.signal != "SIGTERM" {
+		t.Errorf("it runs as user %d and is stopped by %s; it drains on SIGTERM", img.uid, img.signal)
 	}
 
 	address := testservers.FreeAddress(t)
@@ -38,10 +56,13 @@ func TestImage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	c, err := client.New("http://"+address+"/graphql", key)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, seen := range []client.Revision{0, 1} { // two containers, one after the other
 		server := img.start(t, address, slices.Concat(img.entrypoint, img.command))
 		img.awaitHealth(t, address, server)
-		c := newClient(t, address, key)
 		written, err := c.Set(t.Context(), "a", []byte("data"), seen)
 		if err != nil || written.Revision != seen+1 {
 			t.Errorf("write at revision %d: %+v, %v", seen, written, err)
@@ -164,21 +185,12 @@ func (i image) awaitHealth(t *testing.T, address string, server *container) {
 	}
 }
 
-func newClient(t *testing.T, address string, key signing.PrivateKey, options ...client.Option) *client.Client {
-	t.Helper()
-	c, err := client.New("http://"+address+"/graphql", key, options...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
-
 // What compiles the image is what go.mod and CI name.
 func TestOneGoVersion(t *testing.T) {
 	t.Parallel()
-	_, rest, _ := strings.Cut(read(t, "../go.mod"), "\ngo ")
+	_, rest, _ := strings.Cut(read(t, "../../go.mod"), "\ngo ")
 	version, _, _ := strings.Cut(rest, "\n")
-	for _, file := range []string{"../Dockerfile", "../.github/workflows/ci.yml"} {
+	for _, file := range []string{"../../Dockerfile", "../../.github/workflows/ci.yml"} {
 		if !strings.Contains(read(t, file), "golang:"+version+"-") {
 			t.Errorf("%s does not build with Go %s, which go.mod asks for", file, version)
 		}
