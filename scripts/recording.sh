@@ -23,6 +23,7 @@ while IFS= read -r line; do
   elif [ "${line:0:2}" = '$ ' ]; then
     printf '%s\n' "$line"
     command=${line:2}
+    command=${command//localhost:8080/127.0.0.1:18080}
     bash -c "${command//go run .\/cmd\/syncctl/syncctl}" </dev/null 2>&1 | sed "s#$SYNCLINE_KEY#/home/you/.config/syncline/key#" || true
   fi
 done <README.md >"$dir/README.md"

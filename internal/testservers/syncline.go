@@ -182,6 +182,9 @@ func Run(t testing.TB, env []string, args ...string) (stdout, stderr string, err
 	return out.String(), errs.String(), err
 }
 
+// Program is the path of the server that Main built.
+func Program() string { return binary }
+
 // PID is the process id of the running server.
 func (s *Syncline) PID() int { return s.process.cmd.Process.Pid }
 
