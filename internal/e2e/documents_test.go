@@ -2,11 +2,12 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -56,7 +57,8 @@ func TestOperations(t *testing.T) {
 	if _, err := newClient(t, server.URL(), key).Set(t.Context(), "a", []byte("1"), 0); err != nil {
 		t.Fatal(err)
 	}
-	if err := newDevice(server.URL(), key).call(t.Context(), "{ viewer { id } }", nil, nil); err == nil || err.(*refusal).text("code") != "RATE_LIMITED" {
+	var refused *refusal
+	if err := newDevice(server.URL(), key).call(t.Context(), "{ viewer { id } }", nil, nil); !errors.As(err, &refused) || refused.text("code") != "RATE_LIMITED" {
 		t.Fatalf("after a write that cost more than a minute allows: %v", err)
 	}
 	s.env = append(s.env, "SQLITE_DIR_PATH="+server.Dir, "OWNER="+key.Public().String(), "OTHER="+newKey(t).Public().String())
@@ -112,14 +114,6 @@ func TestDeployment(t *testing.T) {
 	}
 }
 
-// block is a fenced block of a document.
-type block struct {
-	line     int
-	language string
-	text     string
-	notRun   bool // as a comment before it tells, with why
-}
-
 // session carries out a document's command blocks, one after the other, in a
 // directory of its own.
 type session struct {
@@ -169,34 +163,6 @@ func newSession(t *testing.T, file string) *session {
 	}
 	s.env = append(os.Environ(), "HOME="+home, "XDG_CONFIG_HOME=", "PATH="+s.bin+":"+os.Getenv("PATH"))
 	return s
-}
-
-// parse reads a document's blocks. A command block that cannot run has a comment
-// before it, which readers do not see: <!-- not run: why -->.
-func parse(file string) (blocks []block, err error) {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
-	}
-	before, inside, number := "", false, 0
-	for line := range strings.Lines(string(text)) {
-		number++
-		switch fence, isFence := strings.CutPrefix(line, "```"); {
-		case isFence && !inside:
-			why, notRun := strings.CutPrefix(before, "<!-- not run: ")
-			if notRun && len(why) < 15 {
-				return nil, fmt.Errorf("%s:%d: it does not say why this is not run", file, number)
-			}
-			blocks = append(blocks, block{line: number, language: strings.TrimSpace(fence), notRun: notRun})
-			inside = true
-		case isFence:
-			inside = false
-		case inside:
-			blocks[len(blocks)-1].text += line
-		}
-		before = line
-	}
-	return blocks, nil
 }
 
 // program makes a program that the document's commands find first.
@@ -285,7 +251,7 @@ func (s *session) command(script string, env []string) *exec.Cmd {
 		script = strings.ReplaceAll(script, s.called[i], s.called[i+1])
 	}
 	cmd := exec.CommandContext(s.t.Context(), "bash", "-c", script)
-	cmd.Dir, cmd.Env = s.dir, append(s.env, env...)
+	cmd.Dir, cmd.Env = s.dir, slices.Concat(s.env, env)
 	return cmd
 }
 
@@ -348,39 +314,4 @@ func (s *session) requireValid(language string) {
 	if found < 3 {
 		s.t.Errorf("%s has only %d blocks of %s", s.file, found, language)
 	}
-}
-
-type consoleCommand struct{ line, output string }
-
-// commands are those of a console block, with what they print.
-func commands(console string) []consoleCommand {
-	var all []consoleCommand
-	for line := range strings.Lines(console) {
-		if command, found := strings.CutPrefix(line, "$ "); found {
-			all = append(all, consoleCommand{line: strings.TrimSpace(command)})
-		} else if len(all) > 0 {
-			all[len(all)-1].output += line
-		}
-	}
-	return all
-}
-
-var variable = []struct {
-	what *regexp.Regexp
-	name string
-}{
-	{regexp.MustCompile(`\b[0-9a-f]{66}\b`), "OWNER"},
-	{regexp.MustCompile(`\b[0-9a-f]{32}\b`), "INSTANCE"},
-	{regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d|\b\d{8}T\d{6}Z\b`), "TIME"},
-	{regexp.MustCompile(`cursor \S+`), "cursor CURSOR"},
-	{regexp.MustCompile(`\d+ bytes`), "SIZE bytes"},
-	{regexp.MustCompile(`\d+ MiB are free`), "SIZE MiB are free"},
-	{regexp.MustCompile(`go on above \d+`), "go on above BASE"},
-}
-
-func normal(output string) string {
-	for _, v := range variable {
-		output = v.what.ReplaceAllString(output, v.name)
-	}
-	return strings.TrimSpace(output)
 }
