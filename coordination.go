@@ -37,6 +37,8 @@ type coordination struct {
 	// serveFrom is a whole second. Signatures carry no more: no fresh one seems
 	// older than the memory of nonces.
 	serveFrom time.Time
+	// fences keeps the fences of locks, whatever keeps the holds.
+	fences *locker.Locker
 	// refuseBefore and durable make up for nonces that are forgotten when the
 	// process ends; zero where they are not.
 	refuseBefore time.Time
@@ -56,10 +58,17 @@ func coordinate(ctx context.Context, cfg config.Config, db *storage.DB, engine *
 	memory := auth.NewMemoryNonces(cfg.NonceMemory, time.Now)
 	figures.Gauge("syncline_nonces", "Nonces remembered in this instance's memory.", func() float64 { return float64(memory.Len()) })
 	inDB := locker.New(db, engine)
+	var (
+		c   coordination
+		err error
+	)
 	if cfg.RedisURL == "" {
-		return coordinateAlone(cfg, db, engine, inDB, memory, log)
+		c, err = coordinateAlone(cfg, db, engine, inDB, memory, log)
+	} else {
+		c, err = coordinateByRedis(ctx, cfg, db, inDB, memory, figures, log)
 	}
-	return coordinateByRedis(ctx, cfg, db, inDB, memory, figures, log)
+	c.fences = inDB
+	return c, err
 }
 
 // coordinateAlone is for one instance, or several that share a database only.

@@ -110,6 +110,7 @@ func serve(ctx context.Context, cfg config.Config, db *storage.DB, stderr *logqu
 	quota := record.Quota{Records: int64(cfg.QuotaRecords), Bytes: int64(cfg.QuotaBytes)}
 	sweeper := retention.New(db.Read, engine, retention.Config{Tombstones: tombstones, Mutations: mutations, Quota: quota}, time.Now, log)
 	store.WhenTracesExceed(sweeper.TracesExceed)
+	shared.fences.LimitOwners(quota, sweeper.TracesExceed)
 	records := record.NewService(store, shared.bus, log)
 	records.LimitOwners(quota)
 	records.OnCommit(func(c record.Commit) {

@@ -36,6 +36,10 @@ type Account struct {
 	MutationBytes int64 `json:"mutation_bytes,omitempty"`
 	// how many there are
 	Fences int64 `json:"fences,omitempty"`
+	// how many are stored, of locks that are kept in the database
+	Holders int64 `json:"holders,omitempty"`
+	// fences that are not there any more stood at it or below
+	ForgottenToken int64 `json:"forgotten_token,omitempty"`
 	// the owner's own, -1 for none; 0: the server's
 	QuotaRecords int64 `json:"quota_records,omitempty"`
 	// the owner's own, -1 for none; 0: the server's
@@ -50,7 +54,7 @@ func (*Account) scanValues(columns []string) ([]any, error) {
 		switch columns[i] {
 		case account.FieldID:
 			values[i] = new([]byte)
-		case account.FieldHead, account.FieldFloor, account.FieldErased, account.FieldRecordCount, account.FieldStoredBytes, account.FieldFenceToken, account.FieldCreatedAt, account.FieldTombstones, account.FieldMutationBytes, account.FieldFences, account.FieldQuotaRecords, account.FieldQuotaBytes:
+		case account.FieldHead, account.FieldFloor, account.FieldErased, account.FieldRecordCount, account.FieldStoredBytes, account.FieldFenceToken, account.FieldCreatedAt, account.FieldTombstones, account.FieldMutationBytes, account.FieldFences, account.FieldHolders, account.FieldForgottenToken, account.FieldQuotaRecords, account.FieldQuotaBytes:
 			values[i] = new(sql.NullInt64)
 		default:
 			values[i] = new(sql.UnknownType)
@@ -133,6 +137,18 @@ func (_m *Account) assignValues(columns []string, values []any) error {
 			} else if value.Valid {
 				_m.Fences = value.Int64
 			}
+		case account.FieldHolders:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field holders", values[i])
+			} else if value.Valid {
+				_m.Holders = value.Int64
+			}
+		case account.FieldForgottenToken:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field forgotten_token", values[i])
+			} else if value.Valid {
+				_m.ForgottenToken = value.Int64
+			}
 		case account.FieldQuotaRecords:
 			if value, ok := values[i].(*sql.NullInt64); !ok {
 				return fmt.Errorf("unexpected type %T for field quota_records", values[i])
@@ -210,6 +226,12 @@ func (_m *Account) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("fences=")
 	builder.WriteString(fmt.Sprintf("%v", _m.Fences))
+	builder.WriteString(", ")
+	builder.WriteString("holders=")
+	builder.WriteString(fmt.Sprintf("%v", _m.Holders))
+	builder.WriteString(", ")
+	builder.WriteString("forgotten_token=")
+	builder.WriteString(fmt.Sprintf("%v", _m.ForgottenToken))
 	builder.WriteString(", ")
 	builder.WriteString("quota_records=")
 	builder.WriteString(fmt.Sprintf("%v", _m.QuotaRecords))

@@ -162,6 +162,34 @@ func (_c *AccountCreate) SetNillableFences(v *int64) *AccountCreate {
 	return _c
 }
 
+// SetHolders sets the "holders" field.
+func (_c *AccountCreate) SetHolders(v int64) *AccountCreate {
+	_c.mutation.SetHolders(v)
+	return _c
+}
+
+// SetNillableHolders sets the "holders" field if the given value is not nil.
+func (_c *AccountCreate) SetNillableHolders(v *int64) *AccountCreate {
+	if v != nil {
+		_c.SetHolders(*v)
+	}
+	return _c
+}
+
+// SetForgottenToken sets the "forgotten_token" field.
+func (_c *AccountCreate) SetForgottenToken(v int64) *AccountCreate {
+	_c.mutation.SetForgottenToken(v)
+	return _c
+}
+
+// SetNillableForgottenToken sets the "forgotten_token" field if the given value is not nil.
+func (_c *AccountCreate) SetNillableForgottenToken(v *int64) *AccountCreate {
+	if v != nil {
+		_c.SetForgottenToken(*v)
+	}
+	return _c
+}
+
 // SetQuotaRecords sets the "quota_records" field.
 func (_c *AccountCreate) SetQuotaRecords(v int64) *AccountCreate {
 	_c.mutation.SetQuotaRecords(v)
@@ -271,6 +299,14 @@ func (_c *AccountCreate) defaults() {
 		v := account.DefaultFences
 		_c.mutation.SetFences(v)
 	}
+	if _, ok := _c.mutation.Holders(); !ok {
+		v := account.DefaultHolders
+		_c.mutation.SetHolders(v)
+	}
+	if _, ok := _c.mutation.ForgottenToken(); !ok {
+		v := account.DefaultForgottenToken
+		_c.mutation.SetForgottenToken(v)
+	}
 	if _, ok := _c.mutation.QuotaRecords(); !ok {
 		v := account.DefaultQuotaRecords
 		_c.mutation.SetQuotaRecords(v)
@@ -312,6 +348,12 @@ func (_c *AccountCreate) check() error {
 	}
 	if _, ok := _c.mutation.Fences(); !ok {
 		return &ValidationError{Name: "fences", err: errors.New(`ent: missing required field "Account.fences"`)}
+	}
+	if _, ok := _c.mutation.Holders(); !ok {
+		return &ValidationError{Name: "holders", err: errors.New(`ent: missing required field "Account.holders"`)}
+	}
+	if _, ok := _c.mutation.ForgottenToken(); !ok {
+		return &ValidationError{Name: "forgotten_token", err: errors.New(`ent: missing required field "Account.forgotten_token"`)}
 	}
 	if _, ok := _c.mutation.QuotaRecords(); !ok {
 		return &ValidationError{Name: "quota_records", err: errors.New(`ent: missing required field "Account.quota_records"`)}
@@ -394,6 +436,14 @@ func (_c *AccountCreate) createSpec() (*Account, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.Fences(); ok {
 		_spec.SetField(account.FieldFences, field.TypeInt64, value)
 		_node.Fences = value
+	}
+	if value, ok := _c.mutation.Holders(); ok {
+		_spec.SetField(account.FieldHolders, field.TypeInt64, value)
+		_node.Holders = value
+	}
+	if value, ok := _c.mutation.ForgottenToken(); ok {
+		_spec.SetField(account.FieldForgottenToken, field.TypeInt64, value)
+		_node.ForgottenToken = value
 	}
 	if value, ok := _c.mutation.QuotaRecords(); ok {
 		_spec.SetField(account.FieldQuotaRecords, field.TypeInt64, value)
@@ -632,6 +682,42 @@ func (u *AccountUpsert) UpdateFences() *AccountUpsert {
 // AddFences adds v to the "fences" field.
 func (u *AccountUpsert) AddFences(v int64) *AccountUpsert {
 	u.Add(account.FieldFences, v)
+	return u
+}
+
+// SetHolders sets the "holders" field.
+func (u *AccountUpsert) SetHolders(v int64) *AccountUpsert {
+	u.Set(account.FieldHolders, v)
+	return u
+}
+
+// UpdateHolders sets the "holders" field to the value that was provided on create.
+func (u *AccountUpsert) UpdateHolders() *AccountUpsert {
+	u.SetExcluded(account.FieldHolders)
+	return u
+}
+
+// AddHolders adds v to the "holders" field.
+func (u *AccountUpsert) AddHolders(v int64) *AccountUpsert {
+	u.Add(account.FieldHolders, v)
+	return u
+}
+
+// SetForgottenToken sets the "forgotten_token" field.
+func (u *AccountUpsert) SetForgottenToken(v int64) *AccountUpsert {
+	u.Set(account.FieldForgottenToken, v)
+	return u
+}
+
+// UpdateForgottenToken sets the "forgotten_token" field to the value that was provided on create.
+func (u *AccountUpsert) UpdateForgottenToken() *AccountUpsert {
+	u.SetExcluded(account.FieldForgottenToken)
+	return u
+}
+
+// AddForgottenToken adds v to the "forgotten_token" field.
+func (u *AccountUpsert) AddForgottenToken(v int64) *AccountUpsert {
+	u.Add(account.FieldForgottenToken, v)
 	return u
 }
 
@@ -926,6 +1012,48 @@ func (u *AccountUpsertOne) AddFences(v int64) *AccountUpsertOne {
 func (u *AccountUpsertOne) UpdateFences() *AccountUpsertOne {
 	return u.Update(func(s *AccountUpsert) {
 		s.UpdateFences()
+	})
+}
+
+// SetHolders sets the "holders" field.
+func (u *AccountUpsertOne) SetHolders(v int64) *AccountUpsertOne {
+	return u.Update(func(s *AccountUpsert) {
+		s.SetHolders(v)
+	})
+}
+
+// AddHolders adds v to the "holders" field.
+func (u *AccountUpsertOne) AddHolders(v int64) *AccountUpsertOne {
+	return u.Update(func(s *AccountUpsert) {
+		s.AddHolders(v)
+	})
+}
+
+// UpdateHolders sets the "holders" field to the value that was provided on create.
+func (u *AccountUpsertOne) UpdateHolders() *AccountUpsertOne {
+	return u.Update(func(s *AccountUpsert) {
+		s.UpdateHolders()
+	})
+}
+
+// SetForgottenToken sets the "forgotten_token" field.
+func (u *AccountUpsertOne) SetForgottenToken(v int64) *AccountUpsertOne {
+	return u.Update(func(s *AccountUpsert) {
+		s.SetForgottenToken(v)
+	})
+}
+
+// AddForgottenToken adds v to the "forgotten_token" field.
+func (u *AccountUpsertOne) AddForgottenToken(v int64) *AccountUpsertOne {
+	return u.Update(func(s *AccountUpsert) {
+		s.AddForgottenToken(v)
+	})
+}
+
+// UpdateForgottenToken sets the "forgotten_token" field to the value that was provided on create.
+func (u *AccountUpsertOne) UpdateForgottenToken() *AccountUpsertOne {
+	return u.Update(func(s *AccountUpsert) {
+		s.UpdateForgottenToken()
 	})
 }
 
@@ -1393,6 +1521,48 @@ func (u *AccountUpsertBulk) AddFences(v int64) *AccountUpsertBulk {
 func (u *AccountUpsertBulk) UpdateFences() *AccountUpsertBulk {
 	return u.Update(func(s *AccountUpsert) {
 		s.UpdateFences()
+	})
+}
+
+// SetHolders sets the "holders" field.
+func (u *AccountUpsertBulk) SetHolders(v int64) *AccountUpsertBulk {
+	return u.Update(func(s *AccountUpsert) {
+		s.SetHolders(v)
+	})
+}
+
+// AddHolders adds v to the "holders" field.
+func (u *AccountUpsertBulk) AddHolders(v int64) *AccountUpsertBulk {
+	return u.Update(func(s *AccountUpsert) {
+		s.AddHolders(v)
+	})
+}
+
+// UpdateHolders sets the "holders" field to the value that was provided on create.
+func (u *AccountUpsertBulk) UpdateHolders() *AccountUpsertBulk {
+	return u.Update(func(s *AccountUpsert) {
+		s.UpdateHolders()
+	})
+}
+
+// SetForgottenToken sets the "forgotten_token" field.
+func (u *AccountUpsertBulk) SetForgottenToken(v int64) *AccountUpsertBulk {
+	return u.Update(func(s *AccountUpsert) {
+		s.SetForgottenToken(v)
+	})
+}
+
+// AddForgottenToken adds v to the "forgotten_token" field.
+func (u *AccountUpsertBulk) AddForgottenToken(v int64) *AccountUpsertBulk {
+	return u.Update(func(s *AccountUpsert) {
+		s.AddForgottenToken(v)
+	})
+}
+
+// UpdateForgottenToken sets the "forgotten_token" field to the value that was provided on create.
+func (u *AccountUpsertBulk) UpdateForgottenToken() *AccountUpsertBulk {
+	return u.Update(func(s *AccountUpsert) {
+		s.UpdateForgottenToken()
 	})
 }
 

@@ -237,6 +237,48 @@ func (_u *AccountUpdate) AddFences(v int64) *AccountUpdate {
 	return _u
 }
 
+// SetHolders sets the "holders" field.
+func (_u *AccountUpdate) SetHolders(v int64) *AccountUpdate {
+	_u.mutation.ResetHolders()
+	_u.mutation.SetHolders(v)
+	return _u
+}
+
+// SetNillableHolders sets the "holders" field if the given value is not nil.
+func (_u *AccountUpdate) SetNillableHolders(v *int64) *AccountUpdate {
+	if v != nil {
+		_u.SetHolders(*v)
+	}
+	return _u
+}
+
+// AddHolders adds value to the "holders" field.
+func (_u *AccountUpdate) AddHolders(v int64) *AccountUpdate {
+	_u.mutation.AddHolders(v)
+	return _u
+}
+
+// SetForgottenToken sets the "forgotten_token" field.
+func (_u *AccountUpdate) SetForgottenToken(v int64) *AccountUpdate {
+	_u.mutation.ResetForgottenToken()
+	_u.mutation.SetForgottenToken(v)
+	return _u
+}
+
+// SetNillableForgottenToken sets the "forgotten_token" field if the given value is not nil.
+func (_u *AccountUpdate) SetNillableForgottenToken(v *int64) *AccountUpdate {
+	if v != nil {
+		_u.SetForgottenToken(*v)
+	}
+	return _u
+}
+
+// AddForgottenToken adds value to the "forgotten_token" field.
+func (_u *AccountUpdate) AddForgottenToken(v int64) *AccountUpdate {
+	_u.mutation.AddForgottenToken(v)
+	return _u
+}
+
 // SetQuotaRecords sets the "quota_records" field.
 func (_u *AccountUpdate) SetQuotaRecords(v int64) *AccountUpdate {
 	_u.mutation.ResetQuotaRecords()
@@ -379,6 +421,18 @@ func (_u *AccountUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	}
 	if value, ok := _u.mutation.AddedFences(); ok {
 		_spec.AddField(account.FieldFences, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.Holders(); ok {
+		_spec.SetField(account.FieldHolders, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedHolders(); ok {
+		_spec.AddField(account.FieldHolders, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.ForgottenToken(); ok {
+		_spec.SetField(account.FieldForgottenToken, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedForgottenToken(); ok {
+		_spec.AddField(account.FieldForgottenToken, field.TypeInt64, value)
 	}
 	if value, ok := _u.mutation.QuotaRecords(); ok {
 		_spec.SetField(account.FieldQuotaRecords, field.TypeInt64, value)
@@ -622,6 +676,48 @@ func (_u *AccountUpdateOne) AddFences(v int64) *AccountUpdateOne {
 	return _u
 }
 
+// SetHolders sets the "holders" field.
+func (_u *AccountUpdateOne) SetHolders(v int64) *AccountUpdateOne {
+	_u.mutation.ResetHolders()
+	_u.mutation.SetHolders(v)
+	return _u
+}
+
+// SetNillableHolders sets the "holders" field if the given value is not nil.
+func (_u *AccountUpdateOne) SetNillableHolders(v *int64) *AccountUpdateOne {
+	if v != nil {
+		_u.SetHolders(*v)
+	}
+	return _u
+}
+
+// AddHolders adds value to the "holders" field.
+func (_u *AccountUpdateOne) AddHolders(v int64) *AccountUpdateOne {
+	_u.mutation.AddHolders(v)
+	return _u
+}
+
+// SetForgottenToken sets the "forgotten_token" field.
+func (_u *AccountUpdateOne) SetForgottenToken(v int64) *AccountUpdateOne {
+	_u.mutation.ResetForgottenToken()
+	_u.mutation.SetForgottenToken(v)
+	return _u
+}
+
+// SetNillableForgottenToken sets the "forgotten_token" field if the given value is not nil.
+func (_u *AccountUpdateOne) SetNillableForgottenToken(v *int64) *AccountUpdateOne {
+	if v != nil {
+		_u.SetForgottenToken(*v)
+	}
+	return _u
+}
+
+// AddForgottenToken adds value to the "forgotten_token" field.
+func (_u *AccountUpdateOne) AddForgottenToken(v int64) *AccountUpdateOne {
+	_u.mutation.AddForgottenToken(v)
+	return _u
+}
+
 // SetQuotaRecords sets the "quota_records" field.
 func (_u *AccountUpdateOne) SetQuotaRecords(v int64) *AccountUpdateOne {
 	_u.mutation.ResetQuotaRecords()
@@ -794,6 +890,18 @@ func (_u *AccountUpdateOne) sqlSave(ctx context.Context) (_node *Account, err er
 	}
 	if value, ok := _u.mutation.AddedFences(); ok {
 		_spec.AddField(account.FieldFences, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.Holders(); ok {
+		_spec.SetField(account.FieldHolders, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedHolders(); ok {
+		_spec.AddField(account.FieldHolders, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.ForgottenToken(); ok {
+		_spec.SetField(account.FieldForgottenToken, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedForgottenToken(); ok {
+		_spec.AddField(account.FieldForgottenToken, field.TypeInt64, value)
 	}
 	if value, ok := _u.mutation.QuotaRecords(); ok {
 		_spec.SetField(account.FieldQuotaRecords, field.TypeInt64, value)

@@ -45,37 +45,41 @@ const (
 // AccountMutation represents an operation that mutates the Account nodes in the graph.
 type AccountMutation struct {
 	config
-	op                Op
-	typ               string
-	id                *[]byte
-	head              *int64
-	addhead           *int64
-	floor             *int64
-	addfloor          *int64
-	erased            *int64
-	adderased         *int64
-	record_count      *int64
-	addrecord_count   *int64
-	stored_bytes      *int64
-	addstored_bytes   *int64
-	fence_token       *int64
-	addfence_token    *int64
-	created_at        *int64
-	addcreated_at     *int64
-	tombstones        *int64
-	addtombstones     *int64
-	mutation_bytes    *int64
-	addmutation_bytes *int64
-	fences            *int64
-	addfences         *int64
-	quota_records     *int64
-	addquota_records  *int64
-	quota_bytes       *int64
-	addquota_bytes    *int64
-	clearedFields     map[string]struct{}
-	done              bool
-	oldValue          func(context.Context) (*Account, error)
-	predicates        []predicate.Account
+	op                 Op
+	typ                string
+	id                 *[]byte
+	head               *int64
+	addhead            *int64
+	floor              *int64
+	addfloor           *int64
+	erased             *int64
+	adderased          *int64
+	record_count       *int64
+	addrecord_count    *int64
+	stored_bytes       *int64
+	addstored_bytes    *int64
+	fence_token        *int64
+	addfence_token     *int64
+	created_at         *int64
+	addcreated_at      *int64
+	tombstones         *int64
+	addtombstones      *int64
+	mutation_bytes     *int64
+	addmutation_bytes  *int64
+	fences             *int64
+	addfences          *int64
+	holders            *int64
+	addholders         *int64
+	forgotten_token    *int64
+	addforgotten_token *int64
+	quota_records      *int64
+	addquota_records   *int64
+	quota_bytes        *int64
+	addquota_bytes     *int64
+	clearedFields      map[string]struct{}
+	done               bool
+	oldValue           func(context.Context) (*Account, error)
+	predicates         []predicate.Account
 }
 
 var _ ent.Mutation = (*AccountMutation)(nil)
@@ -742,6 +746,118 @@ func (m *AccountMutation) ResetFences() {
 	m.addfences = nil
 }
 
+// SetHolders sets the "holders" field.
+func (m *AccountMutation) SetHolders(i int64) {
+	m.holders = &i
+	m.addholders = nil
+}
+
+// Holders returns the value of the "holders" field in the mutation.
+func (m *AccountMutation) Holders() (r int64, exists bool) {
+	v := m.holders
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldHolders returns the old "holders" field's value of the Account entity.
+// If the Account object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AccountMutation) OldHolders(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldHolders is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldHolders requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldHolders: %w", err)
+	}
+	return oldValue.Holders, nil
+}
+
+// AddHolders adds i to the "holders" field.
+func (m *AccountMutation) AddHolders(i int64) {
+	if m.addholders != nil {
+		*m.addholders += i
+	} else {
+		m.addholders = &i
+	}
+}
+
+// AddedHolders returns the value that was added to the "holders" field in this mutation.
+func (m *AccountMutation) AddedHolders() (r int64, exists bool) {
+	v := m.addholders
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetHolders resets all changes to the "holders" field.
+func (m *AccountMutation) ResetHolders() {
+	m.holders = nil
+	m.addholders = nil
+}
+
+// SetForgottenToken sets the "forgotten_token" field.
+func (m *AccountMutation) SetForgottenToken(i int64) {
+	m.forgotten_token = &i
+	m.addforgotten_token = nil
+}
+
+// ForgottenToken returns the value of the "forgotten_token" field in the mutation.
+func (m *AccountMutation) ForgottenToken() (r int64, exists bool) {
+	v := m.forgotten_token
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldForgottenToken returns the old "forgotten_token" field's value of the Account entity.
+// If the Account object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AccountMutation) OldForgottenToken(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldForgottenToken is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldForgottenToken requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldForgottenToken: %w", err)
+	}
+	return oldValue.ForgottenToken, nil
+}
+
+// AddForgottenToken adds i to the "forgotten_token" field.
+func (m *AccountMutation) AddForgottenToken(i int64) {
+	if m.addforgotten_token != nil {
+		*m.addforgotten_token += i
+	} else {
+		m.addforgotten_token = &i
+	}
+}
+
+// AddedForgottenToken returns the value that was added to the "forgotten_token" field in this mutation.
+func (m *AccountMutation) AddedForgottenToken() (r int64, exists bool) {
+	v := m.addforgotten_token
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetForgottenToken resets all changes to the "forgotten_token" field.
+func (m *AccountMutation) ResetForgottenToken() {
+	m.forgotten_token = nil
+	m.addforgotten_token = nil
+}
+
 // SetQuotaRecords sets the "quota_records" field.
 func (m *AccountMutation) SetQuotaRecords(i int64) {
 	m.quota_records = &i
@@ -888,7 +1004,7 @@ func (m *AccountMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *AccountMutation) Fields() []string {
-	fields := make([]string, 0, 12)
+	fields := make([]string, 0, 14)
 	if m.head != nil {
 		fields = append(fields, account.FieldHead)
 	}
@@ -918,6 +1034,12 @@ func (m *AccountMutation) Fields() []string {
 	}
 	if m.fences != nil {
 		fields = append(fields, account.FieldFences)
+	}
+	if m.holders != nil {
+		fields = append(fields, account.FieldHolders)
+	}
+	if m.forgotten_token != nil {
+		fields = append(fields, account.FieldForgottenToken)
 	}
 	if m.quota_records != nil {
 		fields = append(fields, account.FieldQuotaRecords)
@@ -953,6 +1075,10 @@ func (m *AccountMutation) Field(name string) (ent.Value, bool) {
 		return m.MutationBytes()
 	case account.FieldFences:
 		return m.Fences()
+	case account.FieldHolders:
+		return m.Holders()
+	case account.FieldForgottenToken:
+		return m.ForgottenToken()
 	case account.FieldQuotaRecords:
 		return m.QuotaRecords()
 	case account.FieldQuotaBytes:
@@ -986,6 +1112,10 @@ func (m *AccountMutation) OldField(ctx context.Context, name string) (ent.Value,
 		return m.OldMutationBytes(ctx)
 	case account.FieldFences:
 		return m.OldFences(ctx)
+	case account.FieldHolders:
+		return m.OldHolders(ctx)
+	case account.FieldForgottenToken:
+		return m.OldForgottenToken(ctx)
 	case account.FieldQuotaRecords:
 		return m.OldQuotaRecords(ctx)
 	case account.FieldQuotaBytes:
@@ -1069,6 +1199,20 @@ func (m *AccountMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetFences(v)
 		return nil
+	case account.FieldHolders:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetHolders(v)
+		return nil
+	case account.FieldForgottenToken:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetForgottenToken(v)
+		return nil
 	case account.FieldQuotaRecords:
 		v, ok := value.(int64)
 		if !ok {
@@ -1121,6 +1265,12 @@ func (m *AccountMutation) AddedFields() []string {
 	if m.addfences != nil {
 		fields = append(fields, account.FieldFences)
 	}
+	if m.addholders != nil {
+		fields = append(fields, account.FieldHolders)
+	}
+	if m.addforgotten_token != nil {
+		fields = append(fields, account.FieldForgottenToken)
+	}
 	if m.addquota_records != nil {
 		fields = append(fields, account.FieldQuotaRecords)
 	}
@@ -1155,6 +1305,10 @@ func (m *AccountMutation) AddedField(name string) (ent.Value, bool) {
 		return m.AddedMutationBytes()
 	case account.FieldFences:
 		return m.AddedFences()
+	case account.FieldHolders:
+		return m.AddedHolders()
+	case account.FieldForgottenToken:
+		return m.AddedForgottenToken()
 	case account.FieldQuotaRecords:
 		return m.AddedQuotaRecords()
 	case account.FieldQuotaBytes:
@@ -1238,6 +1392,20 @@ func (m *AccountMutation) AddField(name string, value ent.Value) error {
 		}
 		m.AddFences(v)
 		return nil
+	case account.FieldHolders:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddHolders(v)
+		return nil
+	case account.FieldForgottenToken:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddForgottenToken(v)
+		return nil
 	case account.FieldQuotaRecords:
 		v, ok := value.(int64)
 		if !ok {
@@ -1308,6 +1476,12 @@ func (m *AccountMutation) ResetField(name string) error {
 		return nil
 	case account.FieldFences:
 		m.ResetFences()
+		return nil
+	case account.FieldHolders:
+		m.ResetHolders()
+		return nil
+	case account.FieldForgottenToken:
+		m.ResetForgottenToken()
 		return nil
 	case account.FieldQuotaRecords:
 		m.ResetQuotaRecords()

@@ -55,12 +55,20 @@ func init() {
 	accountDescFences := accountFields[10].Descriptor()
 	// account.DefaultFences holds the default value on creation for the fences field.
 	account.DefaultFences = accountDescFences.Default.(int64)
+	// accountDescHolders is the schema descriptor for holders field.
+	accountDescHolders := accountFields[11].Descriptor()
+	// account.DefaultHolders holds the default value on creation for the holders field.
+	account.DefaultHolders = accountDescHolders.Default.(int64)
+	// accountDescForgottenToken is the schema descriptor for forgotten_token field.
+	accountDescForgottenToken := accountFields[12].Descriptor()
+	// account.DefaultForgottenToken holds the default value on creation for the forgotten_token field.
+	account.DefaultForgottenToken = accountDescForgottenToken.Default.(int64)
 	// accountDescQuotaRecords is the schema descriptor for quota_records field.
-	accountDescQuotaRecords := accountFields[11].Descriptor()
+	accountDescQuotaRecords := accountFields[13].Descriptor()
 	// account.DefaultQuotaRecords holds the default value on creation for the quota_records field.
 	account.DefaultQuotaRecords = accountDescQuotaRecords.Default.(int64)
 	// accountDescQuotaBytes is the schema descriptor for quota_bytes field.
-	accountDescQuotaBytes := accountFields[12].Descriptor()
+	accountDescQuotaBytes := accountFields[14].Descriptor()
 	// account.DefaultQuotaBytes holds the default value on creation for the quota_bytes field.
 	account.DefaultQuotaBytes = accountDescQuotaBytes.Default.(int64)
 	lockFields := schema.Lock{}.Fields()

@@ -164,6 +164,12 @@ func TestMemory(t *testing.T) {
 				defer m.mu.Unlock()
 				return m.fences[key]
 			},
+			Purge: func() {
+				m.mu.Lock()
+				defer m.mu.Unlock()
+				clear(m.fences)
+				clear(m.locks)
+			},
 			Reopen: func() locks.Locker { return m },
 		}
 	})

@@ -17,8 +17,8 @@ type State struct {
 	// Fence is the newest token granted of the lock that the request's fence
 	// names; 0 if it was never granted.
 	Fence FenceToken
-	// Forgotten are the tokens that may have been granted of any lock before an
-	// erasure forgot it: up to this one.
+	// Forgotten are the tokens that may have been granted of a lock whose fence was
+	// purged or erased since: up to this one.
 	Forgotten FenceToken
 	// Records are those of the request's ids that are stored, tombstones too.
 	Records map[string]Stored

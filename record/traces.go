@@ -6,6 +6,7 @@ import "errors"
 const (
 	minTombstones    = 1000
 	minMutationBytes = 256 << 10
+	minLockRows      = 1000
 )
 
 // Traces bounds what writes leave beside live records; 0 is no bound. Past it the
@@ -26,6 +27,16 @@ func (q Quota) Traces() Traces {
 		t.MutationBytes = max(q.Bytes, minMutationBytes)
 	}
 	return t
+}
+
+// LockRows bounds the fences and holds of locks that are kept for an owner: to as many
+// as records, and a little in any case; 0 is no bound. Past it those that are not used
+// any more are purged early, down to three quarters.
+func (q Quota) LockRows() int64 {
+	if q.Records == 0 {
+		return 0
+	}
+	return max(q.Records, minLockRows)
 }
 
 // Exceeded tells whether an owner has left more than that.

@@ -82,6 +82,7 @@ func testWhatWasBefore(t *testing.T, db *storage.DB) {
 		"INSERT INTO syncline_accounts (owner, head) SELECT owner, 1 FROM (SELECT %s AS owner) AS o",
 		"INSERT INTO syncline_records (owner, id, revision, deleted, updated_at) SELECT owner, 'a', 1, true, 1 FROM (SELECT %s AS owner) AS o",
 		"INSERT INTO syncline_locks (owner, name, fence) SELECT owner, 'a', 1 FROM (SELECT %s AS owner) AS o",
+		"INSERT INTO syncline_lock_holders (owner, lock, instance_id, exclusive, token, expires_at) SELECT owner, 'a', 'b', false, 1, 1 FROM (SELECT %s AS owner) AS o",
 	} {
 		zeros := "zeroblob(33)"
 		if db.Dialect == "postgres" {
@@ -98,7 +99,7 @@ func testWhatWasBefore(t *testing.T, db *storage.DB) {
 	}
 	kept := row.Mutation{Revisions: []byte{1}}
 	a := db.Read.Account.Query().OnlyX(t.Context())
-	if a.Tombstones != 1 || a.Fences != 1 || a.MutationBytes != kept.Size("ä") || a.QuotaRecords != 0 || a.CreatedAt != 0 {
+	if a.Tombstones != 1 || a.Fences != 1 || a.Holders != 1 || a.ForgottenToken != 0 || a.MutationBytes != kept.Size("ä") || a.QuotaRecords != 0 || a.CreatedAt != 0 {
 		t.Errorf("counted from before: %+v", a)
 	}
 	if at := time.UnixMicro(db.Read.Lock.Query().OnlyX(t.Context()).UsedAt); at.Before(before.Add(-2*time.Second)) || at.After(time.Now().Add(2*time.Second)) {
@@ -174,6 +175,8 @@ func backToFirstVersion(t *testing.T, db *storage.DB) {
 	for _, statement := range []string{
 		"DROP TABLE syncline_erasures",
 		"ALTER TABLE syncline_accounts DROP COLUMN erased",
+		"ALTER TABLE syncline_accounts DROP COLUMN holders",
+		"ALTER TABLE syncline_accounts DROP COLUMN forgotten_token",
 		"DROP INDEX record_tombstones",
 		"ALTER TABLE syncline_mutations DROP COLUMN applied_at",
 		"ALTER TABLE syncline_locks DROP COLUMN used_at",

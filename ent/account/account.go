@@ -31,6 +31,10 @@ const (
 	FieldMutationBytes = "mutation_bytes"
 	// FieldFences holds the string denoting the fences field in the database.
 	FieldFences = "fences"
+	// FieldHolders holds the string denoting the holders field in the database.
+	FieldHolders = "holders"
+	// FieldForgottenToken holds the string denoting the forgotten_token field in the database.
+	FieldForgottenToken = "forgotten_token"
 	// FieldQuotaRecords holds the string denoting the quota_records field in the database.
 	FieldQuotaRecords = "quota_records"
 	// FieldQuotaBytes holds the string denoting the quota_bytes field in the database.
@@ -52,6 +56,8 @@ var Columns = []string{
 	FieldTombstones,
 	FieldMutationBytes,
 	FieldFences,
+	FieldHolders,
+	FieldForgottenToken,
 	FieldQuotaRecords,
 	FieldQuotaBytes,
 }
@@ -87,6 +93,10 @@ var (
 	DefaultMutationBytes int64
 	// DefaultFences holds the default value on creation for the "fences" field.
 	DefaultFences int64
+	// DefaultHolders holds the default value on creation for the "holders" field.
+	DefaultHolders int64
+	// DefaultForgottenToken holds the default value on creation for the "forgotten_token" field.
+	DefaultForgottenToken int64
 	// DefaultQuotaRecords holds the default value on creation for the "quota_records" field.
 	DefaultQuotaRecords int64
 	// DefaultQuotaBytes holds the default value on creation for the "quota_bytes" field.
@@ -149,6 +159,16 @@ func ByMutationBytes(opts ...sql.OrderTermOption) OrderOption {
 // ByFences orders the results by the fences field.
 func ByFences(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldFences, opts...).ToFunc()
+}
+
+// ByHolders orders the results by the holders field.
+func ByHolders(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldHolders, opts...).ToFunc()
+}
+
+// ByForgottenToken orders the results by the forgotten_token field.
+func ByForgottenToken(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldForgottenToken, opts...).ToFunc()
 }
 
 // ByQuotaRecords orders the results by the quota_records field.

@@ -103,6 +103,16 @@ func Fences(v int64) predicate.Account {
 	return predicate.Account(sql.FieldEQ(FieldFences, v))
 }
 
+// Holders applies equality check predicate on the "holders" field. It's identical to HoldersEQ.
+func Holders(v int64) predicate.Account {
+	return predicate.Account(sql.FieldEQ(FieldHolders, v))
+}
+
+// ForgottenToken applies equality check predicate on the "forgotten_token" field. It's identical to ForgottenTokenEQ.
+func ForgottenToken(v int64) predicate.Account {
+	return predicate.Account(sql.FieldEQ(FieldForgottenToken, v))
+}
+
 // QuotaRecords applies equality check predicate on the "quota_records" field. It's identical to QuotaRecordsEQ.
 func QuotaRecords(v int64) predicate.Account {
 	return predicate.Account(sql.FieldEQ(FieldQuotaRecords, v))
@@ -511,6 +521,86 @@ func FencesLT(v int64) predicate.Account {
 // FencesLTE applies the LTE predicate on the "fences" field.
 func FencesLTE(v int64) predicate.Account {
 	return predicate.Account(sql.FieldLTE(FieldFences, v))
+}
+
+// HoldersEQ applies the EQ predicate on the "holders" field.
+func HoldersEQ(v int64) predicate.Account {
+	return predicate.Account(sql.FieldEQ(FieldHolders, v))
+}
+
+// HoldersNEQ applies the NEQ predicate on the "holders" field.
+func HoldersNEQ(v int64) predicate.Account {
+	return predicate.Account(sql.FieldNEQ(FieldHolders, v))
+}
+
+// HoldersIn applies the In predicate on the "holders" field.
+func HoldersIn(vs ...int64) predicate.Account {
+	return predicate.Account(sql.FieldIn(FieldHolders, vs...))
+}
+
+// HoldersNotIn applies the NotIn predicate on the "holders" field.
+func HoldersNotIn(vs ...int64) predicate.Account {
+	return predicate.Account(sql.FieldNotIn(FieldHolders, vs...))
+}
+
+// HoldersGT applies the GT predicate on the "holders" field.
+func HoldersGT(v int64) predicate.Account {
+	return predicate.Account(sql.FieldGT(FieldHolders, v))
+}
+
+// HoldersGTE applies the GTE predicate on the "holders" field.
+func HoldersGTE(v int64) predicate.Account {
+	return predicate.Account(sql.FieldGTE(FieldHolders, v))
+}
+
+// HoldersLT applies the LT predicate on the "holders" field.
+func HoldersLT(v int64) predicate.Account {
+	return predicate.Account(sql.FieldLT(FieldHolders, v))
+}
+
+// HoldersLTE applies the LTE predicate on the "holders" field.
+func HoldersLTE(v int64) predicate.Account {
+	return predicate.Account(sql.FieldLTE(FieldHolders, v))
+}
+
+// ForgottenTokenEQ applies the EQ predicate on the "forgotten_token" field.
+func ForgottenTokenEQ(v int64) predicate.Account {
+	return predicate.Account(sql.FieldEQ(FieldForgottenToken, v))
+}
+
+// ForgottenTokenNEQ applies the NEQ predicate on the "forgotten_token" field.
+func ForgottenTokenNEQ(v int64) predicate.Account {
+	return predicate.Account(sql.FieldNEQ(FieldForgottenToken, v))
+}
+
+// ForgottenTokenIn applies the In predicate on the "forgotten_token" field.
+func ForgottenTokenIn(vs ...int64) predicate.Account {
+	return predicate.Account(sql.FieldIn(FieldForgottenToken, vs...))
+}
+
+// ForgottenTokenNotIn applies the NotIn predicate on the "forgotten_token" field.
+func ForgottenTokenNotIn(vs ...int64) predicate.Account {
+	return predicate.Account(sql.FieldNotIn(FieldForgottenToken, vs...))
+}
+
+// ForgottenTokenGT applies the GT predicate on the "forgotten_token" field.
+func ForgottenTokenGT(v int64) predicate.Account {
+	return predicate.Account(sql.FieldGT(FieldForgottenToken, v))
+}
+
+// ForgottenTokenGTE applies the GTE predicate on the "forgotten_token" field.
+func ForgottenTokenGTE(v int64) predicate.Account {
+	return predicate.Account(sql.FieldGTE(FieldForgottenToken, v))
+}
+
+// ForgottenTokenLT applies the LT predicate on the "forgotten_token" field.
+func ForgottenTokenLT(v int64) predicate.Account {
+	return predicate.Account(sql.FieldLT(FieldForgottenToken, v))
+}
+
+// ForgottenTokenLTE applies the LTE predicate on the "forgotten_token" field.
+func ForgottenTokenLTE(v int64) predicate.Account {
+	return predicate.Account(sql.FieldLTE(FieldForgottenToken, v))
 }
 
 // QuotaRecordsEQ applies the EQ predicate on the "quota_records" field.

@@ -22,6 +22,8 @@ var (
 		{Name: "tombstones", Type: field.TypeInt64, Default: 0},
 		{Name: "mutation_bytes", Type: field.TypeInt64, Default: 0},
 		{Name: "fences", Type: field.TypeInt64, Default: 0},
+		{Name: "holders", Type: field.TypeInt64, Default: 0},
+		{Name: "forgotten_token", Type: field.TypeInt64, Default: 0},
 		{Name: "quota_records", Type: field.TypeInt64, Default: 0},
 		{Name: "quota_bytes", Type: field.TypeInt64, Default: 0},
 	}

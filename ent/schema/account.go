@@ -27,6 +27,8 @@ func (Account) Fields() []ent.Field {
 		field.Int64("tombstones").Default(0).Comment("how many there are"),
 		field.Int64("mutation_bytes").Default(0).Comment("what the remembered mutation ids take"),
 		field.Int64("fences").Default(0).Comment("how many there are"),
+		field.Int64("holders").Default(0).Comment("how many are stored, of locks that are kept in the database"),
+		field.Int64("forgotten_token").Default(0).Comment("fences that are not there any more stood at it or below"),
 		field.Int64("quota_records").Default(0).Comment("the owner's own, -1 for none; 0: the server's"),
 		field.Int64("quota_bytes").Default(0).Comment("the owner's own, -1 for none; 0: the server's"),
 	}

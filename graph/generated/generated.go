@@ -712,7 +712,8 @@ nobody was granted it since.
 """
 input FenceInput {
   """
-  The lock's name, 1 to 256 bytes of text. A lock that was never granted is ` + "`" + `BAD_USER_INPUT` + "`" + `.
+  The lock's name, 1 to 256 bytes of text. A lock that was never granted is ` + "`" + `BAD_USER_INPUT` + "`" + `; one that nobody used
+  for longer than deletes are remembered may be forgotten, which is ` + "`" + `FENCED` + "`" + `.
   """
   lock: String!
   """

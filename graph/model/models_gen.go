@@ -55,7 +55,8 @@ type EraseAccountPayload struct {
 // Makes a write conditional on a lock's newest grant. Whether the lock is still held does not matter, only that
 // nobody was granted it since.
 type FenceInput struct {
-	// The lock's name, 1 to 256 bytes of text. A lock that was never granted is `BAD_USER_INPUT`.
+	// The lock's name, 1 to 256 bytes of text. A lock that was never granted is `BAD_USER_INPUT`; one that nobody used
+	// for longer than deletes are remembered may be forgotten, which is `FENCED`.
 	Lock string `json:"lock"`
 	// The token of your grant. If the lock was granted anew since, the write is refused with `FENCED`; a token that
 	// was never granted is `BAD_USER_INPUT`.

@@ -17,6 +17,8 @@ type Harness struct {
 	Elapse func(d time.Duration)
 	// Fence reads a lock's fence where writes look for it; 0 if there is none.
 	Fence func(key locks.Key) locks.Token
+	// Purge has all fences forgotten, as those of locks that nobody uses any more are.
+	Purge func()
 	// Reopen is a new locker over what the first one keeps, as after a restart
 	// of the server. The first one is not used any more.
 	Reopen func() locks.Locker
@@ -60,6 +62,8 @@ func Run(t *testing.T, newHarness func(t *testing.T) Harness) {
 		"tokens never repeat":                              neverRepeatsTokens,
 		"a fence stands at every grant's token":            fences,
 		"refusals and releases leave the fence":            leavesFence,
+		"tokens go on when a fence is forgotten":           forgetsFence,
+		"a hold whose fence was forgotten is not renewed":  keepsForgotten,
 		"owners are isolated":                              isolatesOwners,
 		"awkward names stay apart":                         keepsNamesApart,
 		"awkward instance ids stay apart":                  keepsInstancesApart,

@@ -343,3 +343,33 @@ func neverRepeatsTokens(r *run) {
 	next(shared("a", "you", long))
 	next(exclusive("a", "you", time.Minute))
 }
+
+func forgetsFence(r *run) {
+	first := r.mustAcquire(exclusive("a", "me", long))
+	r.release("a", "me")
+	r.Purge()
+	if fence := r.Fence(key("a")); fence != 0 {
+		r.Fatalf("the fence still stands at %d", fence)
+	}
+	if again := r.mustAcquire(exclusive("a", "me", long)); again.Token <= first.Token || again.Renewed {
+		r.Errorf("token %d after %d", again.Token, first.Token)
+	}
+}
+
+// keepsForgotten is of a hold that was kept while its fence was not: writes under it are
+// refused, and they may not pass again.
+func keepsForgotten(r *run) {
+	for name, request := range map[string]func(string, string, time.Duration) locks.Request{"x": exclusive, "s": shared} {
+		first := r.mustAcquire(request(name, "me", long))
+		r.Purge()
+		r.mustHaveEnded(renewing(request(name, "me", long), first.Token))
+		if fence := r.Fence(key(name)); fence != 0 {
+			r.Errorf("the fence of what was forgotten stands at %d", fence)
+		}
+		second := r.mustAcquire(request(name, "me", long))
+		r.Purge()
+		if again := r.mustAcquire(request(name, "me", long)); again.Token <= second.Token || again.Renewed {
+			r.Errorf("renewed: %v, token %d after %d", again.Renewed, again.Token, second.Token)
+		}
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"syncline/internal/testservers"
 	"syncline/locks"
 	"syncline/locks/redislock"
+	"syncline/storage"
 	"syncline/storage/locker"
 )
 
@@ -51,6 +52,7 @@ func (f *interposed) RaiseFence(ctx context.Context, key locks.Key, token locks.
 type fixture struct {
 	*testing.T
 	server *testservers.Redis
+	db     *storage.DB
 	inDB   *locker.Locker
 	fences *interposed
 	locker *redislock.Locker
@@ -62,7 +64,7 @@ func newFixture(t *testing.T) *fixture {
 	db := testservers.SQLite(t)
 	inDB := locker.New(db, db.NewEngine())
 	fences := &interposed{Fences: inDB}
-	return &fixture{T: t, server: server, inDB: inDB, fences: fences, locker: redislock.New(testservers.RedisClient(t, server.URL()), fences)}
+	return &fixture{T: t, server: server, db: db, inDB: inDB, fences: fences, locker: redislock.New(testservers.RedisClient(t, server.URL()), fences)}
 }
 
 // granted asks for a lock that must be granted.

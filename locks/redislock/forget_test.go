@@ -6,6 +6,7 @@ import (
 	"syncline/internal/testservers"
 	"syncline/locks"
 	"syncline/locks/redislock"
+	"syncline/storage/records"
 )
 
 // What an erased account held ends, whoever was granted a lock since keeps it.
@@ -38,5 +39,26 @@ func TestForgetting(t *testing.T) {
 	found, err := locker.Read(t.Context(), keys)
 	if err != nil || found[0].Locked() || found[1].Locked() || !found[2].Locked() || found[3].Locked() {
 		t.Errorf("%+v, %v; want the one held that was granted later", found, err)
+	}
+}
+
+// Redis may not have been told of an erasure. A renewal does not make a hold from
+// before it good again.
+func TestErasedAndNotForgotten(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	for _, request := range []locks.Request{exclusive("a", "one"), shared("b", "one")} {
+		f.granted(request)
+	}
+	store := records.New(f.db, f.db.NewEngine())
+	if _, names, err := store.Erase(t.Context(), alice, nil); err != nil || len(names) != 2 {
+		t.Fatalf("%q, %v", names, err)
+	}
+	account := f.db.Read.Account.GetX(t.Context(), alice[:])
+	for _, request := range []locks.Request{exclusive("a", "one"), shared("b", "one")} {
+		again := f.granted(request)
+		if again.Renewed || int64(again.Token) <= account.FenceToken {
+			t.Errorf("renewed: %v, token %d, want one above %d", again.Renewed, again.Token, account.FenceToken)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package redislock_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"syncline/locks/redislock"
 	"syncline/storage"
 	"syncline/storage/locker"
+	"syncline/storage/retention"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m, testservers.PausedDial()) }
@@ -45,6 +47,12 @@ func conforms(t *testing.T, url, prefix string) {
 			Locker: reopen(),
 			Elapse: func(d time.Duration) { <-time.After(d) }, // Redis has its own clock
 			Fence:  func(key locks.Key) locks.Token { return readFence(t, db.Read, key) },
+			Purge: func() {
+				config := retention.Config{Tombstones: time.Microsecond}
+				if _, err := retention.New(db.Read, db.NewEngine(), config, time.Now, slog.New(slog.DiscardHandler)).Sweep(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			},
 			Reopen: reopen,
 		}
 	})

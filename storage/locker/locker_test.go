@@ -2,6 +2,7 @@ package locker_test
 
 import (
 	"context"
+	"log/slog"
 	"sync"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"syncline/locks/lockstest"
 	"syncline/storage"
 	"syncline/storage/locker"
+	"syncline/storage/retention"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -44,6 +46,7 @@ func testPostgres(t *testing.T, newDatabase func(testing.TB) *storage.DB) {
 			Locker: open(),
 			Elapse: func(d time.Duration) { <-time.After(d) },
 			Fence:  func(key locks.Key) locks.Token { return readFence(t, db.Read, key) },
+			Purge:  func() { purgeFences(t, db, time.Now) },
 			Reopen: open,
 		}
 	})
@@ -107,6 +110,10 @@ func (f *fixture) harness(t *testing.T) lockstest.Harness {
 		Locker: f.locker,
 		Elapse: f.clock.Move,
 		Fence:  func(key locks.Key) locks.Token { return readFence(t, f.db.Read, key) },
+		Purge: func() {
+			f.clock.Move(time.Millisecond)
+			purgeFences(t, f.db, f.clock.Now)
+		},
 		Reopen: func() locks.Locker {
 			if err := f.db.Close(); err != nil {
 				t.Fatal(err)
@@ -114,6 +121,15 @@ func (f *fixture) harness(t *testing.T) lockstest.Harness {
 			f.open(t)
 			return f.locker
 		},
+	}
+}
+
+// purgeFences has the fences of all locks purged as if nobody had used them for long.
+func purgeFences(t *testing.T, db *storage.DB, now func() time.Time) {
+	t.Helper()
+	config := retention.Config{Tombstones: time.Microsecond}
+	if _, err := retention.New(db.Read, db.NewEngine(), config, now, slog.New(slog.DiscardHandler)).Sweep(t.Context()); err != nil {
+		t.Fatal(err)
 	}
 }
 

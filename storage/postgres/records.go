@@ -26,7 +26,7 @@ var epochs = table{
 const (
 	// What a transaction locks its owners by, and reads of them.
 	lockAccounts = `(SELECT head, floor, erased, record_count, stored_bytes, fence_token, created_at, tombstones, fences, mutation_bytes,
-quota_records, quota_bytes FROM syncline_accounts WHERE owner = k.owner LIMIT 1 FOR UPDATE`
+quota_records, quota_bytes, holders, forgotten_token FROM syncline_accounts WHERE owner = k.owner LIMIT 1 FOR UPDATE`
 
 	// What a newer transaction inserted meanwhile is not returned: it is locked.
 	makeAccounts = `INSERT INTO syncline_accounts (owner) SELECT k.owner FROM unnest((SELECT $1::bytea[])) AS k(owner)
@@ -40,7 +40,7 @@ func scanAccount(rows pgx.Rows) (commit.Key, row.Account, error) {
 		a     row.Account
 	)
 	err := rows.Scan(&owner, &a.Head, &a.Floor, &a.Erased, &a.RecordCount, &a.StoredBytes, &a.FenceToken,
-		&a.CreatedAt, &a.Tombstones, &a.Fences, &a.MutationBytes, &a.QuotaRecords, &a.QuotaBytes)
+		&a.CreatedAt, &a.Tombstones, &a.Fences, &a.MutationBytes, &a.QuotaRecords, &a.QuotaBytes, &a.Holders, &a.Forgotten)
 	if err != nil {
 		return commit.Key{}, a, err
 	}
@@ -54,21 +54,24 @@ var accounts = table{
 		counts, sizes, tokens := make([]int64, n), make([]int64, n), make([]int64, n)
 		created, tombstones := make([]int64, n), make([]int64, n)
 		fences, mutations := make([]int64, n), make([]int64, n)
+		holders, forgotten := make([]int64, n), make([]int64, n)
 		for i := range changes {
 			a := changes[i].After.(row.Account)
 			owners[i], heads[i], floors[i], erased[i] = changes[i].Key.Owner[:], a.Head, a.Floor, a.Erased
 			counts[i], sizes[i], tokens[i] = a.RecordCount, a.StoredBytes, a.FenceToken
 			created[i], tombstones[i], fences[i], mutations[i] = a.CreatedAt, a.Tombstones, a.Fences, a.MutationBytes
+			holders[i], forgotten[i] = a.Holders, a.Forgotten
 		}
 		b.Queue(`INSERT INTO syncline_accounts (owner, head, floor, record_count, stored_bytes, fence_token,
-created_at, tombstones, fences, mutation_bytes, erased)
+created_at, tombstones, fences, mutation_bytes, erased, holders, forgotten_token)
 SELECT * FROM unnest((SELECT $1::bytea[]), (SELECT $2::bigint[]), (SELECT $3::bigint[]), (SELECT $4::bigint[]), (SELECT $5::bigint[]),
-(SELECT $6::bigint[]), (SELECT $7::bigint[]), (SELECT $8::bigint[]), (SELECT $9::bigint[]), (SELECT $10::bigint[]), (SELECT $11::bigint[]))
+(SELECT $6::bigint[]), (SELECT $7::bigint[]), (SELECT $8::bigint[]), (SELECT $9::bigint[]), (SELECT $10::bigint[]), (SELECT $11::bigint[]),
+(SELECT $12::bigint[]), (SELECT $13::bigint[]))
 ON CONFLICT (owner) DO UPDATE SET head = excluded.head, floor = excluded.floor,
 record_count = excluded.record_count, stored_bytes = excluded.stored_bytes, fence_token = excluded.fence_token,
 created_at = excluded.created_at, tombstones = excluded.tombstones, fences = excluded.fences, mutation_bytes = excluded.mutation_bytes,
-erased = excluded.erased`,
-			owners, heads, floors, counts, sizes, tokens, created, tombstones, fences, mutations, erased)
+erased = excluded.erased, holders = excluded.holders, forgotten_token = excluded.forgotten_token`,
+			owners, heads, floors, counts, sizes, tokens, created, tombstones, fences, mutations, erased, holders, forgotten)
 	},
 	remove: "DELETE FROM syncline_accounts AS a" + ofKeys + "WHERE a.owner = k.owner AND k.id = ''",
 }

@@ -88,7 +88,8 @@ func (e *erase) Judge(rows *commit.Rows) error {
 	}
 	account.Head, account.Floor, account.Erased = int64(left.Head), int64(left.Floor), int64(left.Erased)
 	account.RecordCount, account.StoredBytes = left.RecordCount, left.StoredBytes
-	account.Tombstones, account.Fences, account.MutationBytes = 0, 0, 0
+	account.Tombstones, account.MutationBytes = 0, 0
+	account.Fences, account.Holders, account.Forgotten = 0, 0, account.FenceToken
 	if mutation != nil {
 		encoded := encodeMutation(mutation, left.Head, e.now())
 		account.MutationBytes = encoded.Size(*e.mutationID)

@@ -134,19 +134,16 @@ func (w *write) Judge(rows *commit.Rows) error {
 
 // stateOf is what a request is judged by, without what it touches.
 func stateOf(epoch row.Epoch, account row.Account) record.State {
-	state := record.State{
+	return record.State{
 		Account: record.Account{
 			Head: record.Revision(account.Head), Floor: record.Revision(account.Floor), Erased: record.Revision(account.Erased),
 			Epoch: epoch.Name, RecordCount: account.RecordCount, StoredBytes: account.StoredBytes,
 			Exists: account.Exists(), Tombstones: account.Tombstones, MutationBytes: account.MutationBytes,
 			Own: record.Quota{Records: account.QuotaRecords, Bytes: account.QuotaBytes},
 		},
-		Base: record.Revision(epoch.Base),
+		Base:      record.Revision(epoch.Base),
+		Forgotten: record.FenceToken(account.Forgotten),
 	}
-	if account.Erased > 0 {
-		state.Forgotten = record.FenceToken(account.FenceToken)
-	}
-	return state
 }
 
 func encodeMutation(m *record.Mutation, head record.Revision, now time.Time) *row.Mutation {

@@ -1,5 +1,6 @@
 // Package retention forgets what is kept for a time only: tombstones, with the
-// floor below which feeds do not know of deletes any more, and mutation ids. Of an
+// floor below which feeds do not know of deletes any more, mutation ids, holds of
+// locks that ended, and fences of locks that nobody uses any more. Of an
 // owner who leaves more of them than his quota allows, it forgets the oldest. It
 // removes what was erased, too, which nobody sees any more.
 //
@@ -38,7 +39,8 @@ const (
 
 // Config says what is kept, and for how long.
 type Config struct {
-	// Tombstones and Mutations are for how long these are kept; 0 is for ever.
+	// Tombstones and Mutations are for how long these are kept; 0 is for ever. Fences
+	// are kept as long as tombstones.
 	Tombstones, Mutations time.Duration
 	// Quota bounds, by its Traces, what owners leave that have no quota of their own.
 	Quota record.Quota
@@ -55,6 +57,7 @@ type Sweeper struct {
 
 	exceeding exceeding
 	erased    chan struct{} // holds one request to purge what was erased
+	inUse     inUse
 }
 
 // New makes a sweeper. read reads the database whose writes engine carries out. now
@@ -64,23 +67,24 @@ func New(read *ent.Client, engine *commit.Engine, config Config, now func() time
 		read: read, engine: engine, config: config, now: now, log: log,
 		exceeding: exceeding{wake: make(chan struct{}, 1), owners: map[record.Owner]struct{}{}},
 		erased:    make(chan struct{}, 1),
+		inUse:     inUse{until: map[record.Owner]time.Time{}},
 	}
 }
 
-// sweepEvery is how often what is old is looked for. Of mutation ids all are looked
-// at, for they have no index by age, so they take longer turns.
+// sweepEvery is how often what is old is looked for. Of mutation ids and fences all are
+// looked at, for they have no index by age, so they take longer turns.
 const (
-	sweepEvery          = time.Hour
-	sweepMutationsEvery = 24
+	sweepEvery    = time.Hour
+	sweepAllEvery = 24
 )
 
-// Run sweeps at once and then every hour, mutation ids every day, and owners who left
-// too much when it is told of them, until ctx ends. It returns ctx's error.
+// Run sweeps at once and then every hour, mutation ids and fences every day, and owners
+// who left too much when it is told of them, until ctx ends. It returns ctx's error.
 func (s *Sweeper) Run(ctx context.Context) error {
 	ticker := time.NewTicker(sweepEvery)
 	defer ticker.Stop()
 	for n := 0; ; {
-		swept, err := s.sweep(ctx, n%sweepMutationsEvery == 0)
+		swept, err := s.sweep(ctx, n%sweepAllEvery == 0)
 		s.report(ctx, swept, err)
 		n++
 		for due := false; !due; {
@@ -109,19 +113,23 @@ func (s *Sweeper) report(ctx context.Context, swept Swept, err error, more ...an
 	case err != nil:
 		s.log.WarnContext(ctx, "what is old was not purged whole; the next sweep tries again", append(more, "error", err)...)
 	case swept != Swept{}:
-		s.log.InfoContext(ctx, "old data purged", append(more, "tombstones", swept.Tombstones, "mutation_ids", swept.Mutations, "erased", swept.Erased)...)
+		s.log.InfoContext(ctx, "old data purged", append(more, "tombstones", swept.Tombstones, "mutation_ids", swept.Mutations,
+			"holds", swept.Holds, "fences", swept.Fences, "erased", swept.Erased)...)
 	}
 }
 
 // Swept is how much a sweep purged.
 type Swept struct {
 	Tombstones, Mutations int
+	Holds, Fences         int // locks whose ended holds, and whose fences
 	Erased                int // records and mutation ids
 }
 
 func (s *Swept) add(other Swept) {
 	s.Tombstones += other.Tombstones
 	s.Mutations += other.Mutations
+	s.Holds += other.Holds
+	s.Fences += other.Fences
 }
 
 // Sweep purges all that is too old now, and of owners who left too much, the oldest.
@@ -129,20 +137,27 @@ func (s *Swept) add(other Swept) {
 // is what was purged all the same.
 func (s *Sweeper) Sweep(ctx context.Context) (Swept, error) { return s.sweep(ctx, true) }
 
-func (s *Sweeper) sweep(ctx context.Context, mutations bool) (swept Swept, err error) {
+func (s *Sweeper) sweep(ctx context.Context, all bool) (swept Swept, err error) {
+	var failed error
 	if swept.Erased, err = s.sweepErased(ctx); err != nil {
 		err = fmt.Errorf("remove what was erased: %w", err)
 	}
 	if s.config.Tombstones > 0 {
-		var failed error
 		if swept.Tombstones, failed = s.purgeTombstones(ctx, span{before: s.now().Add(-s.config.Tombstones)}); failed != nil {
 			err = errors.Join(err, fmt.Errorf("purge tombstones: %w", failed))
 		}
 	}
-	if s.config.Mutations > 0 && mutations {
-		var failed error
+	if s.config.Mutations > 0 && all {
 		if swept.Mutations, failed = s.purgeMutations(ctx, span{before: s.now().Add(-s.config.Mutations)}); failed != nil {
 			err = errors.Join(err, fmt.Errorf("purge mutation ids: %w", failed))
+		}
+	}
+	if swept.Holds, failed = s.purgeHolds(ctx, nil); failed != nil {
+		err = errors.Join(err, fmt.Errorf("purge holds of locks: %w", failed))
+	}
+	if s.config.Tombstones > 0 && all {
+		if swept.Fences, failed = s.purgeFences(ctx, s.config.Tombstones); failed != nil {
+			err = errors.Join(err, fmt.Errorf("purge fences: %w", failed))
 		}
 	}
 	trimmed, failed := s.trimAll(ctx)
@@ -151,19 +166,19 @@ func (s *Sweeper) sweep(ctx context.Context, mutations bool) (swept Swept, err e
 }
 
 // span says which rows to purge: of one owner or, without, of all; those from
-// before a time; of tombstones at most so many, unless that is 0.
+// before a time; until the owner has no more than target of them, unless that is 0.
 type span struct {
 	owner  []byte
 	before time.Time
-	most   int
+	target int64 // tombstones, or bytes of mutation ids
 }
 
-// after are the rows that follow a key of two columns, of which both databases find the
-// first by the index.
-func after(ownerColumn, column string, owner []byte, value any) func(*entsql.Selector) {
+// after are the rows that follow a key of the owner and another column, of which both
+// databases find the first by the index.
+func after(column string, owner []byte, value any) func(*entsql.Selector) {
 	return func(s *entsql.Selector) {
 		s.Where(entsql.P(func(b *entsql.Builder) {
-			b.Wrap(func(b *entsql.Builder) { b.IdentComma(s.C(ownerColumn), s.C(column)) })
+			b.Wrap(func(b *entsql.Builder) { b.IdentComma(s.C(entrecord.FieldOwner), s.C(column)) })
 			b.WriteString(" > ")
 			b.Wrap(func(b *entsql.Builder) { b.Args(owner, value) })
 		}))
@@ -178,11 +193,10 @@ func (s *Sweeper) purgeTombstones(ctx context.Context, of span) (purged int, err
 	if owner == nil {
 		owner = []byte{}
 	}
-	left := of.most
 	var firstFailed error
 	for {
 		query := s.read.Record.Query().
-			Where(entrecord.Deleted(true), after(entrecord.FieldOwner, entrecord.FieldRevision, owner, revision)).
+			Where(entrecord.Deleted(true), after(entrecord.FieldRevision, owner, revision)).
 			Order(ent.Asc(entrecord.FieldOwner, entrecord.FieldRevision)).
 			Limit(pageRows)
 		if of.owner != nil {
@@ -191,12 +205,6 @@ func (s *Sweeper) purgeTombstones(ctx context.Context, of span) (purged int, err
 		page, err := query.Select(entrecord.FieldOwner, entrecord.FieldID, entrecord.FieldRevision, entrecord.FieldUpdatedAt).All(ctx)
 		if err != nil {
 			return purged, errors.Join(firstFailed, err)
-		}
-		done := len(page) < pageRows
-		if of.most > 0 {
-			page = page[:min(len(page), left)]
-			left -= len(page)
-			done = done || left == 0
 		}
 		var units []*purge
 		for _, r := range page {
@@ -208,13 +216,13 @@ func (s *Sweeper) purgeTombstones(ctx context.Context, of span) (purged int, err
 				revision = math.MaxInt64
 				continue
 			}
-			units = add(units, row.Records, r.Owner, r.ID)
-			units[len(units)-1].floor = r.Revision
+			u := add(&units, row.Records, r.Owner, r.ID)
+			u.floor, u.target = r.Revision, of.target
 		}
 		n, goOn, failed := s.carryOut(ctx, units)
 		purged += n
 		firstFailed = cmp.Or(firstFailed, failed)
-		if !goOn || done {
+		if !goOn || len(page) < pageRows {
 			return purged, firstFailed
 		}
 	}
@@ -228,7 +236,7 @@ func (s *Sweeper) purgeMutations(ctx context.Context, of span) (purged int, err 
 	var firstFailed error
 	for {
 		query := s.read.AppliedMutation.Query().
-			Where(appliedmutation.AppliedAtLT(of.before.UnixMicro()), after(appliedmutation.FieldOwner, appliedmutation.FieldID, owner, id)).
+			Where(appliedmutation.AppliedAtLT(of.before.UnixMicro()), after(appliedmutation.FieldID, owner, id)).
 			Order(ent.Asc(appliedmutation.FieldOwner, appliedmutation.FieldID)).
 			Limit(pageRows)
 		if of.owner != nil {
@@ -241,8 +249,8 @@ func (s *Sweeper) purgeMutations(ctx context.Context, of span) (purged int, err 
 		var units []*purge
 		for _, m := range page {
 			owner, id = m.Owner, m.ID
-			units = add(units, row.Mutations, m.Owner, m.ID)
-			units[len(units)-1].kept = of.before
+			u := add(&units, row.Mutations, m.Owner, m.ID)
+			u.kept, u.target = of.before, of.target
 		}
 		n, goOn, failed := s.carryOut(ctx, units)
 		purged += n
@@ -251,99 +259,4 @@ func (s *Sweeper) purgeMutations(ctx context.Context, of span) (purged int, err 
 			return purged, firstFailed
 		}
 	}
-}
-
-// add adds a row to the last unit, or to a new one if that is of another owner or
-// full.
-func add(units []*purge, table commit.Table, owner []byte, id string) []*purge {
-	key := commit.Key{Table: table, Owner: commit.Owner(owner), ID: id}
-	if n := len(units); n > 0 && units[n-1].keys[0].Owner == key.Owner && len(units[n-1].keys) < unitRows {
-		units[n-1].keys = append(units[n-1].keys, key)
-		return units
-	}
-	return append(units, &purge{keys: []commit.Key{key}})
-}
-
-// carryOut has units carried out, some at a time, so that they share transactions.
-// It tells the first failure, and goes on past those of single units. Where several
-// fail and none succeeds, the others would fail, too.
-func (s *Sweeper) carryOut(ctx context.Context, units []*purge) (purged int, goOn bool, err error) {
-	for len(units) > 0 {
-		some := units[:min(len(units), maxUnits)]
-		units = units[len(some):]
-		waits := make([]func() error, len(some))
-		for i, u := range some {
-			waits[i] = s.engine.Submit(ctx, u)
-		}
-		failures := 0
-		for i, wait := range waits {
-			if failed := wait(); failed != nil {
-				err = cmp.Or(err, failed)
-				failures++
-			} else {
-				purged += some[i].purged
-			}
-		}
-		if ctx.Err() != nil || failures > 1 && failures == len(some) {
-			return purged, false, err
-		}
-	}
-	return purged, true, err
-}
-
-// purge is a unit of work that deletes rows of one owner, all of them tombstones or
-// all of them mutation ids.
-type purge struct {
-	keys []commit.Key
-	// floor is the highest revision of the tombstones. All of the owner's up to
-	// there are among keys, or were purged by units before: those that were made
-	// later have higher revisions.
-	floor int64
-	kept  time.Time // mutation ids from then on are
-
-	purged int
-}
-
-// Plan implements commit.Unit.
-func (p *purge) Plan() commit.Plan {
-	owner := p.keys[0].Owner
-	return commit.Plan{Owner: owner, Reads: append([]commit.Key{row.AccountOf(owner)}, p.keys...), Rows: len(p.keys)}
-}
-
-// Judge implements commit.Unit. What changed since the rows were looked for is left
-// alone: a record may have been written again, or another instance was faster.
-func (p *purge) Judge(rows *commit.Rows) error {
-	p.purged = 0
-	owner := row.AccountOf(p.keys[0].Owner)
-	account, ok := rows.Get(owner).(row.Account)
-	before := account
-	for _, key := range p.keys {
-		switch r := rows.Get(key).(type) {
-		case *record.Stored:
-			if !r.Deleted || int64(r.Revision) > p.floor {
-				continue
-			}
-			if account.Shows(r) {
-				account.Tombstones--
-			}
-		case *row.Mutation:
-			if r.AppliedAt >= p.kept.UnixMicro() {
-				continue
-			}
-			if account.Knows(r) {
-				account.MutationBytes -= r.Size(key.ID)
-			}
-		default:
-			continue
-		}
-		rows.Put(key, nil)
-		p.purged++
-	}
-	// Instances of the version before did not count.
-	account.Tombstones, account.MutationBytes = max(account.Tombstones, 0), max(account.MutationBytes, 0)
-	account.Floor = max(account.Floor, p.floor)
-	if ok && account != before {
-		rows.Put(owner, account)
-	}
-	return nil
 }

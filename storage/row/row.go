@@ -4,6 +4,7 @@ package row
 
 import (
 	"slices"
+	"time"
 
 	"syncline/record"
 	"syncline/storage/commit"
@@ -38,6 +39,16 @@ var PresentTime = commit.Key{Table: Clock}
 // AccountOf is the key of an owner's account.
 func AccountOf(owner commit.Owner) commit.Key { return commit.Key{Table: Accounts, Owner: owner} }
 
+// FenceOf is the key of a lock's fence.
+func FenceOf(owner commit.Owner, lock string) commit.Key {
+	return commit.Key{Table: Fences, Owner: owner, ID: lock}
+}
+
+// HoldsOf is the key of a lock's holds.
+func HoldsOf(owner commit.Owner, lock string) commit.Key {
+	return commit.Key{Table: Holds, Owner: owner, ID: lock}
+}
+
 // ErasureOf is the key of an owner's erasure.
 func ErasureOf(owner commit.Owner) commit.Key { return commit.Key{Table: Erasures, Owner: owner} }
 
@@ -54,9 +65,11 @@ type Account struct {
 	Erased                   int64 // nothing that was written up to this revision is seen any more
 	RecordCount, StoredBytes int64
 	FenceToken               int64 // the newest token taken for any lock
+	Forgotten                int64 // a lock without a fence may have been granted with tokens up to this one
 	CreatedAt                int64 // microseconds since 1970; 0 if that is not known, or there is none yet
 
-	Tombstones, Fences       int64 // how many there are
+	Tombstones               int64 // how many there are
+	Fences, Holders          int64 // how many rows of locks are stored
 	MutationBytes            int64 // the sum of the Size of the remembered mutation ids
 	QuotaRecords, QuotaBytes int64 // the owner's own, record.Unbounded for none; 0: the server's
 }
@@ -87,8 +100,11 @@ func (m *Mutation) Size(id string) int64 { return int64(81 + len(id) + len(m.Rev
 // Fence is the newest token granted of a lock.
 type Fence struct {
 	Token  int64
-	UsedAt int64 // microseconds since 1970, to within a day
+	UsedAt int64 // microseconds since 1970, to within FenceUse
 }
+
+// FenceUse is for how long the use of a lock is not noted again.
+const FenceUse = time.Hour
 
 // Hold is that an instance holds a lock, or held it: those that ended are kept
 // until the lock changes again.

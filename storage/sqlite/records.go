@@ -23,8 +23,8 @@ var epochs = table{
 var accounts = table{
 	name: "accounts",
 	read: `SELECT head, floor, record_count, stored_bytes, fence_token, created_at, tombstones, fences, mutation_bytes,
-quota_records, quota_bytes, erased FROM syncline_accounts WHERE owner = ?`,
-	columns: 12,
+quota_records, quota_bytes, erased, holders, forgotten_token FROM syncline_accounts WHERE owner = ?`,
+	columns: 14,
 	keys:    1,
 	scan: func(_ string, columns []driver.Value) any {
 		return row.Account{
@@ -33,19 +33,21 @@ quota_records, quota_bytes, erased FROM syncline_accounts WHERE owner = ?`,
 			FenceToken: integer(columns[4]), CreatedAt: integer(columns[5]),
 			Tombstones: integer(columns[6]), Fences: integer(columns[7]), MutationBytes: integer(columns[8]),
 			QuotaRecords: integer(columns[9]), QuotaBytes: integer(columns[10]), Erased: integer(columns[11]),
+			Holders: integer(columns[12]), Forgotten: integer(columns[13]),
 		}
 	},
 	write: func(t *transaction, changes []commit.Change) error {
 		return t.each(`INSERT INTO syncline_accounts (owner, head, floor, record_count, stored_bytes, fence_token,
-created_at, tombstones, fences, mutation_bytes, erased)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (owner) DO UPDATE SET head = excluded.head, floor = excluded.floor,
+created_at, tombstones, fences, mutation_bytes, erased, holders, forgotten_token)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (owner) DO UPDATE SET head = excluded.head, floor = excluded.floor,
 record_count = excluded.record_count, stored_bytes = excluded.stored_bytes, fence_token = excluded.fence_token,
-created_at = excluded.created_at, tombstones = excluded.tombstones, fences = excluded.fences, mutation_bytes = excluded.mutation_bytes, erased = excluded.erased`,
+created_at = excluded.created_at, tombstones = excluded.tombstones, fences = excluded.fences, mutation_bytes = excluded.mutation_bytes, erased = excluded.erased,
+holders = excluded.holders, forgotten_token = excluded.forgotten_token`,
 			changes, func(c *commit.Change) []any {
 				a := c.After.(row.Account)
 				return []any{
 					c.Key.Owner[:], a.Head, a.Floor, a.RecordCount, a.StoredBytes, a.FenceToken,
-					a.CreatedAt, a.Tombstones, a.Fences, a.MutationBytes, a.Erased,
+					a.CreatedAt, a.Tombstones, a.Fences, a.MutationBytes, a.Erased, a.Holders, a.Forgotten,
 				}
 			})
 	},

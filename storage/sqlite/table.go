@@ -57,8 +57,8 @@ func (t *transaction) each(statement string, changes []commit.Change, args func(
 // statement is a prepared statement.
 type statement struct {
 	driver.Stmt
-	args [11]driver.NamedValue
-	row  [12]driver.Value
+	args [13]driver.NamedValue
+	row  [14]driver.Value
 }
 
 func (t *transaction) prepare(text string) (*statement, error) { return prepare(t.conn, text) }
