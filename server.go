@@ -6,6 +6,7 @@ import (
 	_ "embed" // the schema
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"os"
@@ -33,6 +34,7 @@ import (
 	"syncline/internal/metrics"
 	"syncline/internal/playground"
 	"syncline/internal/ratelimit"
+	"syncline/internal/servercert"
 	"syncline/locks"
 	"syncline/record"
 	"syncline/storage"
@@ -87,6 +89,10 @@ func serve(ctx context.Context, cfg config.Config, db *storage.DB, stderr *logqu
 		return err
 	}
 	defer shared.close()
+	shown, err := newServerCertificate(cfg, figures, log)
+	if err != nil {
+		return err
+	}
 	certificates, err := newCertificates(cfg, log)
 	if err != nil {
 		return err
@@ -140,6 +146,7 @@ func serve(ctx context.Context, cfg config.Config, db *storage.DB, stderr *logqu
 		Listeners: []lifecycle.Listener{{
 			Name:        "clients",
 			Address:     cfg.ListenAddress,
+			SocketMode:  fs.FileMode(cfg.ListenSocketMode),
 			Connections: lifecycle.Connections{Most: cfg.MaxConnections, Trusted: cfg.TrustedProxies.Trusts},
 			Handler:     cfg.TrustedProxies.Middleware(mux),
 		}},
@@ -155,6 +162,12 @@ func serve(ctx context.Context, cfg config.Config, db *storage.DB, stderr *logqu
 	if cfg.BreezCompatibility {
 		calls := newBreez(cfg, records, feeds, lockService, shared, verifier, recovery.PublicKey, gate, memory.Output, figures, log)
 		serveBreez(&server, mux, shared.onlyOneDatabase(gate.Middleware(calls)), calls, cfg, log)
+	}
+	if shown != nil {
+		for i := range server.Listeners {
+			server.Listeners[i].TLS = shown.Config()
+		}
+		server.Loops = append(server.Loops, shown.Run)
 	}
 	if certificates != nil {
 		server.Loops = append(server.Loops, func(ctx context.Context) error { certificates.Run(ctx); return nil })
@@ -186,6 +199,25 @@ func routes(cfg config.Config, state *health.Health, origins *crossorigin.Policy
 		}
 	}
 	return mux
+}
+
+// newServerCertificate is nil if the server is to speak plain HTTP.
+func newServerCertificate(cfg config.Config, figures *metrics.Metrics, log *slog.Logger) (*servercert.Files, error) {
+	if !cfg.TLS() {
+		return nil, nil
+	}
+	files, err := servercert.Open(cfg.TLSCertFile, cfg.TLSKeyFile, log)
+	if err != nil {
+		return nil, fmt.Errorf("TLS_CERT_FILE: %w", err)
+	}
+	figures.Gauge("syncline_tls_certificate_end_seconds", "When the certificate that is shown ends, in Unix time.", func() float64 { return float64(files.Leaf().NotAfter.Unix()) })
+	figures.Gauge("syncline_tls_certificate_broken", "1 while TLS_CERT_FILE and TLS_KEY_FILE hold something else than what is shown, which cannot be used.", func() float64 {
+		if files.Broken() {
+			return 1
+		}
+		return 0
+	})
+	return files, nil
 }
 
 // newCertificates is nil if none are asked for.

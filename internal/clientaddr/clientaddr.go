@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -24,7 +25,7 @@ import (
 type Proxies []netip.Prefix
 
 // UnmarshalText reads a comma-separated list of networks (10.0.0.0/8, fd00::/8)
-// and addresses. A network that has everybody in it is refused: every client
+// and addresses, and unix for who connects to a Unix socket. A network that has everybody in it is refused: every client
 // could then choose its address.
 func (p *Proxies) UnmarshalText(text []byte) error {
 	*p = nil
@@ -41,7 +42,13 @@ func (p *Proxies) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// unix stands among Proxies for who connects to a Unix socket, and has no address.
+var unix netip.Prefix
+
 func parseNetwork(entry string) (netip.Prefix, error) {
+	if entry == "unix" {
+		return unix, nil
+	}
 	network, err := netip.ParsePrefix(entry)
 	if address, addressErr := netip.ParseAddr(entry); addressErr == nil && address.Zone() == "" {
 		network, err = netip.PrefixFrom(address, address.BitLen()), nil
@@ -60,7 +67,14 @@ func parseNetwork(entry string) (netip.Prefix, error) {
 // Trusts tells whether an address is that of a trusted proxy.
 func (p Proxies) Trusts(address netip.Addr) bool { return p.trust(address) }
 
+// TrustsUnix tells whether who connects to a Unix socket is a trusted proxy.
+func (p Proxies) TrustsUnix() bool { return slices.Contains(p, unix) }
+
+// trust has the zero address stand for one at a Unix socket.
 func (p Proxies) trust(address netip.Addr) bool {
+	if !address.IsValid() {
+		return p.TrustsUnix()
+	}
 	for _, network := range p {
 		if network.Contains(address) {
 			return true
@@ -73,11 +87,11 @@ func (p Proxies) trust(address netip.Addr) bool {
 // that belongs to no trusted proxy. Where a trusted proxy's header cannot be read,
 // it is that proxy's own address. So it is where the request has both headers and
 // they differ: proxies add to one of them, and pass on the other as the client
-// sent it. The zero Addr means that not even the connection's address is known,
-// as with Unix sockets.
+// sent it. The zero Addr means that not even the connection's address is known:
+// it came by a Unix socket that is not trusted to tell.
 func (p Proxies) Of(r *http.Request) netip.Addr {
-	peer, ok := parseNode(r.RemoteAddr)
-	if !ok || !p.trust(peer) {
+	peer, _ := parseNode(r.RemoteAddr)
+	if !p.trust(peer) {
 		return peer
 	}
 	forwardedFor := strings.Join(r.Header.Values("X-Forwarded-For"), ",")

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"syncline/auth"
@@ -14,6 +16,7 @@ import (
 	"syncline/internal/config"
 	"syncline/internal/diskspace"
 	"syncline/internal/redisclient"
+	"syncline/internal/servercert"
 	"syncline/locks/redislock"
 	"syncline/storage"
 )
@@ -175,24 +178,49 @@ func (r *report) disk(_ context.Context, cfg config.Config) {
 // certificates leaves out whether CRL_URL answers: the server fetches it by and by,
 // and /readyz tells.
 func (r *report) certificates(_ context.Context, cfg config.Config) {
-	if cfg.CACert == "" {
+	if cfg.CACert != "" {
+		until, err := auth.CertificateEnds(cfg.CACert)
+		r.certificate("CA_CERT", until, certificateSoon, err)
+	}
+	if !cfg.TLS() {
 		return
 	}
-	until, err := auth.CertificateEnds(cfg.CACert)
+	files, err := servercert.Open(cfg.TLSCertFile, cfg.TLSKeyFile, slog.New(slog.DiscardHandler))
+	if err != nil {
+		r.tell("fail", "certificates", "TLS_CERT_FILE: %v", err)
+		return
+	}
+	leaf := files.Leaf()
+	r.certificate("TLS_CERT_FILE", leaf.NotAfter, tlsCertificateSoon, nil)
+	for authority := range strings.SplitSeq(cfg.PublicAuthorities, ",") {
+		name := strings.TrimSpace(authority)
+		if host, _, err := net.SplitHostPort(name); err == nil {
+			name = host
+		}
+		if name != "" && leaf.VerifyHostname(name) != nil {
+			r.tell("warn", "certificates", "TLS_CERT_FILE is not for %s, which PUBLIC_AUTHORITIES has", name)
+		}
+	}
+}
+
+func (r *report) certificate(variable string, until time.Time, soon time.Duration, err error) {
 	switch left := time.Until(until); {
 	case err != nil:
 		r.tell("fail", "certificates", "%v", err)
 	case left < 0:
-		r.tell("fail", "certificates", "CA_CERT ended at %s", until.Format(time.RFC3339))
-	case left < certificateSoon:
-		r.tell("warn", "certificates", "CA_CERT ends at %s", until.Format(time.RFC3339))
+		r.tell("fail", "certificates", "%s ended at %s", variable, until.Format(time.RFC3339))
+	case left < soon:
+		r.tell("warn", "certificates", "%s ends at %s", variable, until.Format(time.RFC3339))
 	default:
-		r.tell("ok", "certificates", "CA_CERT is good until %s", until.Format(time.RFC3339))
+		r.tell("ok", "certificates", "%s is good until %s", variable, until.Format(time.RFC3339))
 	}
 }
 
-// certificateSoon is time to replace a certificate.
-const certificateSoon = 30 * 24 * time.Hour
+// Time to replace a certificate: by hand, or where a program should have done it.
+const (
+	certificateSoon    = 30 * 24 * time.Hour
+	tlsCertificateSoon = 7 * 24 * time.Hour
+)
 
 func isThere(path string) bool {
 	_, err := os.Stat(path)

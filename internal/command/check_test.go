@@ -73,6 +73,13 @@ func TestCheck(t *testing.T) {
 	wantLines(t, checked(t, 1, "SQLITE_DIR_PATH="+damaged, "MIN_FREE_DISK=1000TiB"), "fail database SQLITE_DIR_PATH: syncline.db is damaged", "fail disk ")
 	wantLines(t, checked(t, 1, "LISTEN_ADDRESS=x"), "fail configuration LISTEN_ADDRESS: ")
 	wantLines(t, checked(t, 1, "PUBLIC_AUTHORITIES=https://x/", "CA_CERT=x", "SQLITE_DIR_PATH="+dir), "fail configuration PUBLIC_AUTHORITIES: ", "fail certificates CA_CERT: ")
+	pair, err := testservers.NewCertificate(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantLines(t, checked(t, 0, "SQLITE_DIR_PATH="+dir, "TLS_CERT_FILE="+pair.File, "TLS_KEY_FILE="+pair.KeyFile, "PUBLIC_AUTHORITIES=127.0.0.1:8443,sync.example"),
+		"warn certificates TLS_CERT_FILE ends at ", "warn certificates TLS_CERT_FILE is not for sync.example, which")
+	wantLines(t, checked(t, 1, "SQLITE_DIR_PATH="+dir, "TLS_CERT_FILE="+pair.KeyFile, "TLS_KEY_FILE="+pair.KeyFile), "fail certificates TLS_CERT_FILE: failed to load")
 	wantLines(t, checked(t, 1, "DATABASE_URL=postgres://u:hidden@127.0.0.1:1/x", "REDIS_URL=redis://:hidden@127.0.0.1:1"),
 		"fail database DATABASE_URL: ", "fail Redis locks: ", "fail Redis nonces: ", "fail Redis notifications: ", "fail clock Redis does not tell")
 	if out := checked(t, 1, "DATABASE_URL=postgres://u:hidden@127.0.0.1:1/x", "REDIS_URL=redis://:hidden@127.0.0.1:1"); strings.Contains(out, "hidden") {

@@ -52,5 +52,5 @@ func (*healthcheckCommand) Run(ctx context.Context, l *line) error {
 	if err != nil {
 		return err
 	}
-	return health.Ask(ctx, cfg.ListenAddress)
+	return health.Ask(ctx, cfg.ListenAddress, cfg.TLS())
 }

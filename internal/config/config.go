@@ -19,7 +19,12 @@ import (
 // Config is how a server is to run. The README's table says what each variable
 // means to an operator.
 type Config struct {
-	ListenAddress        string `env:"LISTEN_ADDRESS" envDefault:":8080"`
+	ListenAddress string `env:"LISTEN_ADDRESS" envDefault:":8080"`
+	// ListenSocketMode says who may connect, where LISTEN_ADDRESS is unix:/path.
+	ListenSocketMode Mode `env:"LISTEN_SOCKET_MODE" envDefault:"0660"`
+	// TLSCertFile and TLSKeyFile have all listeners of clients speak TLS.
+	TLSCertFile          string `env:"TLS_CERT_FILE"`
+	TLSKeyFile           string `env:"TLS_KEY_FILE"`
 	MetricsListenAddress string `env:"METRICS_LISTEN_ADDRESS"`
 	// MetricsHosts are names under which the figures may be asked for, without a port.
 	MetricsHosts []string `env:"METRICS_HOSTS"`
@@ -174,8 +179,10 @@ func defaultPollInterval(c Config) time.Duration {
 }
 
 func (c Config) check() error {
+	if err := c.checkListener(); err != nil {
+		return err
+	}
 	for _, a := range []struct{ name, address string }{
-		{"LISTEN_ADDRESS", c.ListenAddress},
 		{"METRICS_LISTEN_ADDRESS", c.MetricsListenAddress},
 		{"GRPC_LISTEN_ADDRESS", c.GRPCListenAddress},
 		{"GRPC_WEB_LISTEN_ADDRESS", c.GRPCWebListenAddress},

@@ -13,7 +13,7 @@ func nearMisses(environment map[string]string) []string {
 	known := Variables()
 	var warnings []string
 	for _, name := range slices.Sorted(maps.Keys(environment)) {
-		if slices.Contains(known, name) {
+		if slices.Contains(known, name) || name == "SSL_CERT_FILE" { // which Go reads
 			continue
 		}
 		if meant := nearest(name, known); meant != "" {

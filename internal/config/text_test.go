@@ -57,11 +57,18 @@ func TestQuotesAndBlanksThatBelong(t *testing.T) {
 // Two variables that cannot both be meant stop the start.
 func TestContradictions(t *testing.T) {
 	for want, lines := range map[string][]string{
-		"REDIS_URL: has no meaning without DATABASE_URL": {"REDIS_URL=redis://localhost", "SQLITE_DIR_PATH=db", "DATABASE_URI=postgres://localhost/x"},
-		"NONCE_STRICT: ":            {"NONCE_STRICT=true", "DATABASE_URL=postgres://localhost/x"},
-		"CRL_URL: ":                 {"CRL_URL=https://ca.example/revoked"},
-		"REDIS_PREFIX: ":            {"REDIS_PREFIX={a}"},
-		"DRAIN_DELAY: must be at m": {"DRAIN_DELAY=1h"},
+		"REDIS_URL: has no meaning without DATABASE_URL":     {"REDIS_URL=redis://localhost", "SQLITE_DIR_PATH=db", "DATABASE_URI=postgres://localhost/x"},
+		"TLS_CERT_FILE: has no meaning without TLS_KEY_FILE": {"TLS_CERT_FILE=a"},
+		"TLS_KEY_FILE: has no meaning without TLS_CERT_FILE": {"TLS_KEY_FILE=a"},
+		"TLS_CERT_FILE: has no meaning where":                {"TLS_CERT_FILE=a", "TLS_KEY_FILE=b", "LISTEN_ADDRESS=unix:/a"},
+		`LISTEN_ADDRESS: "unix:a" is not unix:`:              {"LISTEN_ADDRESS=unix:a"},
+		"LISTEN_ADDRESS: the path has more":                  {"LISTEN_ADDRESS=unix:/" + strings.Repeat("a", 103)},
+		`LISTEN_SOCKET_MODE: "660x" is not a`:                {"LISTEN_SOCKET_MODE=660x"},
+		"TRUSTED_PROXIES: unix has no meaning":               {"TRUSTED_PROXIES=unix"},
+		"NONCE_STRICT: ":                                     {"NONCE_STRICT=true", "DATABASE_URL=postgres://localhost/x"},
+		"CRL_URL: ":                                          {"CRL_URL=https://ca.example/revoked"},
+		"REDIS_PREFIX: ":                                     {"REDIS_PREFIX={a}"},
+		"DRAIN_DELAY: must be at m":                          {"DRAIN_DELAY=1h"},
 	} {
 		if _, err := config.Load(lines); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%q: %v; want %s", lines, err, want)
@@ -84,7 +91,7 @@ func TestNearMisses(t *testing.T) {
 	}
 	c, err := config.Load([]string{
 		"PATH=/bin", "HOME=/root", "LOG_PIPE=x", "SYNCLINE_URL=http://localhost", "SYNCLINE_KEY_FILE=key", "SYNCLINE_VERIFY=1", "SYNCLINE_PORT=tcp://10.0.0.1:8080",
-		"SYNCLINE_SERVICE_HOST=10.0.0.1", "REDIS_PORT=tcp://10.0.0.2:6379", "REDIS_SERVICE_HOST=10.0.0.2", "DATABASE_PORT=5432", "LOG_LEVEL=info", "CRL=x",
+		"SYNCLINE_SERVICE_HOST=10.0.0.1", "REDIS_PORT=tcp://10.0.0.2:6379", "REDIS_SERVICE_HOST=10.0.0.2", "DATABASE_PORT=5432", "LOG_LEVEL=info", "CRL=x", "SSL_CERT_FILE=x",
 	})
 	if err != nil || len(c.Warnings) != 0 {
 		t.Errorf("names that are somebody else's: %q, %v", c.Warnings, err)

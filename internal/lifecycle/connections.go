@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"crypto/tls"
 	"io"
 	"net"
 	"net/http"
@@ -39,7 +40,8 @@ const refusal = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-
 // else the new one is refused.
 type boundedListener struct {
 	net.Listener
-	bound Connections
+	bound     Connections
+	encrypted bool // so that a refusal in plain text says nothing
 
 	mu      sync.Mutex
 	open    int
@@ -47,8 +49,8 @@ type boundedListener struct {
 	waiting map[net.Conn]time.Time // for a request, since
 }
 
-func newBoundedListener(l net.Listener, bound Connections) *boundedListener {
-	return &boundedListener{Listener: l, bound: bound, of: make(map[netip.Prefix]int), waiting: make(map[net.Conn]time.Time)}
+func newBoundedListener(l net.Listener, bound Connections, encrypted bool) *boundedListener {
+	return &boundedListener{Listener: l, bound: bound, encrypted: encrypted, of: make(map[netip.Prefix]int), waiting: make(map[net.Conn]time.Time)}
 }
 
 // Accept implements net.Listener.
@@ -58,19 +60,21 @@ func (l *boundedListener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		tcp, ok := conn.(*net.TCPConn)
+		stream, ok := conn.(stream)
 		if !ok {
 			return conn, nil
 		}
-		_ = tcp.SetReadBuffer(kernelBuffer) // a hint
-		_ = tcp.SetWriteBuffer(kernelBuffer)
-		c := &boundedConn{TCPConn: tcp, listener: l}
+		_ = stream.SetReadBuffer(kernelBuffer) // a hint
+		_ = stream.SetWriteBuffer(kernelBuffer)
+		c := &boundedConn{stream: stream, listener: l}
 		if l.admit(c) {
 			return c, nil
 		}
-		_ = tcp.SetWriteDeadline(time.Now().Add(time.Second)) // it fits into the kernel's buffer
-		_, _ = io.WriteString(tcp, refusal)
-		_ = tcp.Close()
+		if !l.encrypted {
+			_ = stream.SetWriteDeadline(time.Now().Add(time.Second)) // it fits into the kernel's buffer
+			_, _ = io.WriteString(stream, refusal)
+		}
+		_ = stream.Close()
 	}
 }
 
@@ -121,6 +125,9 @@ func (l *boundedListener) idlest(now time.Time, of netip.Prefix) (found net.Conn
 
 // note is told by net/http what becomes of a connection.
 func (l *boundedListener) note(conn net.Conn, state http.ConnState) {
+	if encrypted, ok := conn.(*tls.Conn); ok {
+		conn = encrypted.NetConn() // is what counts, and what is closed
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if state == http.StateNew || state == http.StateIdle {
@@ -130,9 +137,17 @@ func (l *boundedListener) note(conn net.Conn, state http.ConnState) {
 	}
 }
 
+// stream is what connections over TCP and over Unix sockets can do.
+type stream interface {
+	net.Conn
+	CloseWrite() error // which net/http asks for
+	SetReadBuffer(bytes int) error
+	SetWriteBuffer(bytes int) error
+}
+
 // boundedConn is a connection that counts until it is closed.
 type boundedConn struct {
-	*net.TCPConn
+	stream
 	listener *boundedListener
 	network  netip.Prefix // whose share it is of, if anybody's
 	closed   sync.Once
@@ -152,5 +167,5 @@ func (c *boundedConn) Close() error {
 			}
 		}
 	})
-	return c.TCPConn.Close()
+	return c.stream.Close()
 }

@@ -3,6 +3,7 @@ package lifecycle_test
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"testing"
 	"time"
 
@@ -21,11 +23,16 @@ import (
 // they are cut off.
 func start(t *testing.T, bound lifecycle.Connections) (address string) {
 	t.Helper()
+	return startWith(t, bound, nil)
+}
+
+func startWith(t *testing.T, bound lifecycle.Connections, encryption *tls.Config) (address string) {
+	t.Helper()
 	address = testservers.FreeAddress(t)
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	server := lifecycle.Server{
-		Listeners: []lifecycle.Listener{{Name: "test", Address: address, Connections: bound, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		Listeners: []lifecycle.Listener{{Name: "test", Address: address, Connections: bound, TLS: encryption, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/hold" {
 				_, _ = io.WriteString(w, "held")
 				_ = http.NewResponseController(w).Flush()
@@ -97,6 +104,42 @@ func TestAnAddressHasAShareOfConnections(t *testing.T) {
 		if _, code := connect(t, address, "127.0.0.9", "/"); code != http.StatusOK {
 			t.Errorf("a trusted proxy: %d", code)
 		}
+	}
+}
+
+// Connections by TLS count, and give way, as others do.
+func TestIdleConnectionsByTLSGiveWay(t *testing.T) {
+	t.Parallel()
+	files, err := testservers.NewCertificate(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair, err := tls.LoadX509KeyPair(files.File, files.KeyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := startWith(t, lifecycle.Connections{Most: 16}, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12})
+	connect := func() (conn *tls.Conn, answered bool) {
+		conn, err := tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true})
+		if err != nil {
+			return nil, false
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		_, _ = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+		n, err := conn.Read(make([]byte, 1000))
+		return conn, err == nil && n > 0
+	}
+	var idle *tls.Conn
+	testservers.Await(t, "it serves", func(context.Context) (ok bool) { idle, ok = connect(); return ok })
+	for range 3 {
+		if _, ok := connect(); !ok {
+			t.Fatal("one of an address's share is refused")
+		}
+	}
+	testservers.Await(t, "a fifth takes the place of one that idles", func(context.Context) bool { _, ok := connect(); return ok })
+	_ = idle.SetReadDeadline(time.Now().Add(20 * time.Second))
+	if _, err := idle.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the connection that idled for longest: %v", err)
 	}
 }
 

@@ -5,11 +5,14 @@ package lifecycle
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -35,9 +38,13 @@ const (
 // Listener is an address and what it serves.
 type Listener struct {
 	Name    string // for the log
-	Address string // host:port or :port
+	Address string // host:port, :port or unix:/path
 	Handler http.Handler
-	// HTTP2 serves HTTP/2 beside HTTP/1.1, without encryption (h2c, with prior
+	// SocketMode says who may connect to a Unix socket; only its owner if zero.
+	SocketMode fs.FileMode
+	// TLS encrypts, and serves HTTP/2 beside HTTP/1.1. Unix sockets are never encrypted.
+	TLS *tls.Config
+	// HTTP2 serves HTTP/2 beside HTTP/1.1 also without encryption (h2c, with prior
 	// knowledge): what gRPC needs.
 	HTTP2 bool
 	// MaxStreams bounds the requests at once of an HTTP/2 connection; 20 if zero.
@@ -110,7 +117,11 @@ type server struct {
 }
 
 func (s *server) serve() error {
-	if err := s.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+	serve := s.Serve
+	if s.TLSConfig != nil {
+		serve = func(l net.Listener) error { return s.ServeTLS(l, "", "") }
+	}
+	if err := serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return nil
@@ -121,18 +132,21 @@ func (s *server) serve() error {
 func (s *Server) listen(ctx context.Context) ([]*server, error) {
 	var servers []*server
 	for _, l := range s.Listeners {
-		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", l.Address)
+		listener, err := l.bind(ctx)
 		if err != nil {
 			for _, bound := range servers {
 				_ = bound.listener.Close()
 			}
 			return nil, fmt.Errorf("cannot listen: %w", err)
 		}
-		s.Log.Info("listening", "for", l.Name, "address", listener.Addr().String())
+		if listener.Addr().Network() == "unix" {
+			l.TLS = nil
+		}
+		s.Log.Info("listening", "for", l.Name, "address", listener.Addr().String(), "tls", l.TLS != nil)
 		listener = &tellingListener{Listener: listener, log: s.Log}
 		var note func(net.Conn, http.ConnState)
 		if l.Connections.Most > 0 {
-			bounded := newBoundedListener(listener, l.Connections)
+			bounded := newBoundedListener(listener, l.Connections, l.TLS != nil)
 			listener, note = bounded, bounded.note
 		}
 		servers = append(servers, &server{listener: listener, Server: http.Server{
@@ -143,12 +157,20 @@ func (s *Server) listen(ctx context.Context) ([]*server, error) {
 			WriteTimeout:      writeTimeout,
 			IdleTimeout:       idleTimeout,
 			MaxHeaderBytes:    maxHeaderBytes,
+			TLSConfig:         l.TLS,
 			Protocols:         l.protocols(),
 			HTTP2:             l.http2(),
 			ErrorLog:          slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
 		}})
 	}
 	return servers, nil
+}
+
+func (l Listener) bind(ctx context.Context) (net.Listener, error) {
+	if path, ok := strings.CutPrefix(l.Address, unixPrefix); ok {
+		return listenUnix(ctx, path, cmp.Or(l.SocketMode, 0o600))
+	}
+	return new(net.ListenConfig).Listen(ctx, "tcp", l.Address)
 }
 
 // leave serves on for the delay. Connections end with the request that they carry,
@@ -184,7 +206,8 @@ func (s *Server) lastRequests(next http.Handler) http.Handler {
 func (l Listener) protocols() *http.Protocols {
 	p := new(http.Protocols)
 	p.SetHTTP1(true)
-	p.SetUnencryptedHTTP2(l.HTTP2)
+	p.SetHTTP2(l.TLS != nil)
+	p.SetUnencryptedHTTP2(l.HTTP2 && l.TLS == nil)
 	return p
 }
 

@@ -7,14 +7,17 @@ package testservers
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -118,16 +121,29 @@ func (s *Syncline) start(path string) {
 	cmd.Env = append(cmd.Env, s.env...)
 	s.process = launch(s.t, cmd)
 	s.process.await(s.t, "the server", func(ctx context.Context) bool {
-		return ready(ctx, "http://"+s.Address+path)
+		return s.ready(ctx, path)
 	})
 }
 
-func ready(ctx context.Context, url string) bool {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+// ready asks as the variables have it: by TLS, or by a Unix socket.
+func (s *Syncline) ready(ctx context.Context, path string) bool {
+	scheme, client := "http", http.DefaultClient
+	for _, variable := range s.env {
+		if strings.HasPrefix(variable, "TLS_CERT_FILE=") {
+			client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+			scheme = "https"
+		}
+		if socket, ok := strings.CutPrefix(variable, "LISTEN_ADDRESS=unix:"); ok {
+			client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				return new(net.Dialer).DialContext(ctx, "unix", socket)
+			}}}
+		}
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+"://"+s.Address+path, nil)
 	if err != nil {
 		return false
 	}
-	res, err := http.DefaultClient.Do(req)
+	res, err := client.Do(req)
 	if err != nil {
 		return false
 	}
