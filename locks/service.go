@@ -14,6 +14,7 @@ import (
 // those who watch.
 type Service struct {
 	locker       Locker
+	shared       *reads // of watchers
 	bus          pubsub.Bus
 	pollInterval time.Duration
 	log          *slog.Logger
@@ -29,6 +30,7 @@ type Service struct {
 func NewService(locker Locker, bus pubsub.Bus, pollInterval time.Duration, log *slog.Logger) *Service {
 	return &Service{
 		locker:       locker,
+		shared:       newReads(locker),
 		bus:          bus,
 		pollInterval: pollInterval,
 		log:          log,

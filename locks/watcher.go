@@ -161,7 +161,7 @@ func (w *Watcher) fetch(ctx context.Context) (Lock, error) {
 	deadline := time.Now().Add(patience)
 	delay := firstRetryDelay
 	for {
-		lock, err := w.service.read(ctx, w.key)
+		lock, err := w.service.shared.read(ctx, w.key, w.closed)
 		var unavailable *UnavailableError
 		if !errors.As(err, &unavailable) || time.Now().After(deadline) {
 			return lock, err
