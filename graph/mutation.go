@@ -94,7 +94,7 @@ func (m mutation) SetLock(ctx context.Context, input model.SetLockInput) (*model
 		if err != nil {
 			return nil, inInput(err)
 		}
-		return &model.SetLockPayload{Status: model.SetLockStatusReleased, Lock: *toLock(lock)}, nil
+		return &model.SetLockPayload{Status: model.SetLockStatusReleased, Lock: *object.NewLock(lock)}, nil
 	}
 	request := locks.Request{
 		Name:       input.Name,

@@ -33,6 +33,9 @@ func TestSelectionsOfObjects(t *testing.T) {
 		{`query($no: Boolean = false) {changes {records {... @include(if: $no) {id} revision}}}`, `{"changes":{"records":[{"revision":1}]}}`},
 		{`mutation {setRecord(input: {id: "b", data: ""}) {__typename s: status newRevision record {data} replayed}}`, `{"setRecord":{"__typename":"WriteRecordPayload","s":"SUCCESS","newRevision":4,"record":{"data":""},"replayed":false}}`},
 		{`mutation {writeRecords(input: {writes: [{set: {id: "b", data: "", revision: 1}}, {set: {id: "n", data: ""}}]}) {status results {status newRevision record {id}}}}`, `{"writeRecords":{"status":"CONFLICT","results":[{"status":"CONFLICT","newRevision":null,"record":{"id":"b"}},{"status":"SKIPPED","newRevision":null,"record":null}]}}`},
+		{`{lock(name: "none") {__typename n: name locked exclusive holders {token}}}`, `{"lock":{"__typename":"Lock","n":"none","locked":false,"exclusive":false,"holders":[]}}`},
+		{`mutation {setLock(input: {name: "l", instanceId: "<é>", exclusive: false}) {status lock {holders {__typename i: instanceId ...T} locked}}} fragment T on LockHolder {token}`, `{"setLock":{"status":"ACQUIRED","lock":{"holders":[{"__typename":"LockHolder","i":"<é>","token":1}],"locked":true}}}`},
+		{`mutation {setLock(input: {name: "l", instanceId: "z", exclusive: false}) {lock {holders {instanceId} holders {token @skip(if: true)} name}}}`, `{"setLock":{"lock":{"holders":[{"instanceId":"<é>"},{"instanceId":"z"}],"name":"l"}}}`},
 	} {
 		got := alice.do(t, c.query, nil)
 		body := fmt.Sprintf(`{"data":%s}`, c.want)

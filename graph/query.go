@@ -77,7 +77,7 @@ func (q query) Records(ctx context.Context, ids []string) ([]*object.Record, err
 	return records, nil
 }
 
-func (q query) Lock(ctx context.Context, name string) (*model.Lock, error) {
+func (q query) Lock(ctx context.Context, name string) (*object.Lock, error) {
 	owner, err := ownerOf(ctx)
 	if err != nil {
 		return nil, err
@@ -86,7 +86,7 @@ func (q query) Lock(ctx context.Context, name string) (*model.Lock, error) {
 	if err != nil {
 		return nil, err
 	}
-	return toLock(lock), nil
+	return object.NewLock(lock), nil
 }
 
 func (q query) Viewer(ctx context.Context) (*model.Viewer, error) {

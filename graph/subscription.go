@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"syncline/feed"
-	"syncline/graph/model"
 	"syncline/graph/object"
 	"syncline/graph/transport"
 	"syncline/locks"
@@ -26,7 +25,7 @@ func (s subscription) RecordChanged(ctx context.Context, since *record.Cursor) (
 	return transport.Stream(ctx, follower, object.NewRecordChange, positionOf), nil
 }
 
-func (s subscription) LockChanged(ctx context.Context, name string) (<-chan *model.Lock, error) {
+func (s subscription) LockChanged(ctx context.Context, name string) (<-chan *object.Lock, error) {
 	owner, err := ownerOf(ctx)
 	if err != nil {
 		return nil, err
@@ -35,7 +34,7 @@ func (s subscription) LockChanged(ctx context.Context, name string) (<-chan *mod
 	if err != nil {
 		return nil, err
 	}
-	return transport.Stream(ctx, lockStates{watcher}, toLock, nil), nil
+	return transport.Stream(ctx, lockStates{watcher}, object.NewLock, nil), nil
 }
 
 func positionOf(event feed.Event) string { return event.Cursor.String() }

@@ -59,13 +59,13 @@ type QueryResolver interface {
 	Changes(ctx context.Context, since *record.Cursor, first int) (*object.ChangePage, error)
 	Record(ctx context.Context, id string) (*object.Record, error)
 	Records(ctx context.Context, ids []string) ([]*object.Record, error)
-	Lock(ctx context.Context, name string) (*model.Lock, error)
+	Lock(ctx context.Context, name string) (*object.Lock, error)
 	Viewer(ctx context.Context) (*model.Viewer, error)
 	Limits(ctx context.Context) (*model.Limits, error)
 }
 type SubscriptionResolver interface {
 	RecordChanged(ctx context.Context, since *record.Cursor) (<-chan *object.RecordChange, error)
-	LockChanged(ctx context.Context, name string) (<-chan *model.Lock, error)
+	LockChanged(ctx context.Context, name string) (<-chan *object.Lock, error)
 }
 
 // endregion ************************** generated!.gotpl **************************
@@ -1982,7 +1982,7 @@ func (ec *executionContext) fieldContext_Limits_serverTime(_ context.Context, fi
 	return graphql.NewScalarFieldContext("Limits", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
-func (ec *executionContext) _Lock_name(ctx context.Context, field graphql.CollectedField, obj *model.Lock) (ret graphql.Marshaler) {
+func (ec *executionContext) _Lock_name(ctx context.Context, field graphql.CollectedField, obj *object.Lock) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -2005,7 +2005,7 @@ func (ec *executionContext) fieldContext_Lock_name(_ context.Context, field grap
 	return graphql.NewScalarFieldContext("Lock", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func (ec *executionContext) _Lock_locked(ctx context.Context, field graphql.CollectedField, obj *model.Lock) (ret graphql.Marshaler) {
+func (ec *executionContext) _Lock_locked(ctx context.Context, field graphql.CollectedField, obj *object.Lock) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -2028,7 +2028,7 @@ func (ec *executionContext) fieldContext_Lock_locked(_ context.Context, field gr
 	return graphql.NewScalarFieldContext("Lock", field, false, false, errors.New("field of type Boolean does not have child fields"))
 }
 
-func (ec *executionContext) _Lock_exclusive(ctx context.Context, field graphql.CollectedField, obj *model.Lock) (ret graphql.Marshaler) {
+func (ec *executionContext) _Lock_exclusive(ctx context.Context, field graphql.CollectedField, obj *object.Lock) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -2051,7 +2051,7 @@ func (ec *executionContext) fieldContext_Lock_exclusive(_ context.Context, field
 	return graphql.NewScalarFieldContext("Lock", field, false, false, errors.New("field of type Boolean does not have child fields"))
 }
 
-func (ec *executionContext) _Lock_holders(ctx context.Context, field graphql.CollectedField, obj *model.Lock) (ret graphql.Marshaler) {
+func (ec *executionContext) _Lock_holders(ctx context.Context, field graphql.CollectedField, obj *object.Lock) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -2063,8 +2063,8 @@ func (ec *executionContext) _Lock_holders(ctx context.Context, field graphql.Col
 			return obj.Holders, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []model.LockHolder) graphql.Marshaler {
-			return ec.marshalNLockHolder2ᚕsynclineᚋgraphᚋmodelᚐLockHolderᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []object.LockHolder) graphql.Marshaler {
+			return ec.marshalNLockHolder2ᚕsynclineᚋgraphᚋobjectᚐLockHolderᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -2083,7 +2083,7 @@ func (ec *executionContext) fieldContext_Lock_holders(_ context.Context, field g
 	return fc, nil
 }
 
-func (ec *executionContext) _LockHolder_instanceId(ctx context.Context, field graphql.CollectedField, obj *model.LockHolder) (ret graphql.Marshaler) {
+func (ec *executionContext) _LockHolder_instanceId(ctx context.Context, field graphql.CollectedField, obj *object.LockHolder) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -2106,7 +2106,7 @@ func (ec *executionContext) fieldContext_LockHolder_instanceId(_ context.Context
 	return graphql.NewScalarFieldContext("LockHolder", field, false, false, errors.New("field of type ID does not have child fields"))
 }
 
-func (ec *executionContext) _LockHolder_token(ctx context.Context, field graphql.CollectedField, obj *model.LockHolder) (ret graphql.Marshaler) {
+func (ec *executionContext) _LockHolder_token(ctx context.Context, field graphql.CollectedField, obj *object.LockHolder) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -2129,7 +2129,7 @@ func (ec *executionContext) fieldContext_LockHolder_token(_ context.Context, fie
 	return graphql.NewScalarFieldContext("LockHolder", field, false, false, errors.New("field of type FenceToken does not have child fields"))
 }
 
-func (ec *executionContext) _LockHolder_expiresAt(ctx context.Context, field graphql.CollectedField, obj *model.LockHolder) (ret graphql.Marshaler) {
+func (ec *executionContext) _LockHolder_expiresAt(ctx context.Context, field graphql.CollectedField, obj *object.LockHolder) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -2517,8 +2517,8 @@ func (ec *executionContext) _Query_lock(ctx context.Context, field graphql.Colle
 			return ec.Resolvers.Query().Lock(ctx, fc.Args["name"].(string))
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *model.Lock) graphql.Marshaler {
-			return ec.marshalNLock2ᚖsynclineᚋgraphᚋmodelᚐLock(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *object.Lock) graphql.Marshaler {
+			return ec.marshalNLock2ᚖsynclineᚋgraphᚋobjectᚐLock(ctx, selections, v)
 		},
 		true,
 		true,
@@ -3169,8 +3169,8 @@ func (ec *executionContext) _SetLockPayload_lock(ctx context.Context, field grap
 			return obj.Lock, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v model.Lock) graphql.Marshaler {
-			return ec.marshalNLock2synclineᚋgraphᚋmodelᚐLock(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v object.Lock) graphql.Marshaler {
+			return ec.marshalNLock2synclineᚋgraphᚋobjectᚐLock(ctx, selections, v)
 		},
 		true,
 		true,
@@ -3246,8 +3246,8 @@ func (ec *executionContext) _Subscription_lockChanged(ctx context.Context, field
 			return ec.Resolvers.Subscription().LockChanged(ctx, fc.Args["name"].(string))
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *model.Lock) graphql.Marshaler {
-			return ec.marshalNLock2ᚖsynclineᚋgraphᚋmodelᚐLock(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *object.Lock) graphql.Marshaler {
+			return ec.marshalNLock2ᚖsynclineᚋgraphᚋobjectᚐLock(ctx, selections, v)
 		},
 		true,
 		true,
@@ -5344,7 +5344,7 @@ func (ec *executionContext) _Limits(ctx context.Context, sel ast.SelectionSet, o
 
 var lockImplementors = []string{"Lock"}
 
-func (ec *executionContext) _Lock(ctx context.Context, sel ast.SelectionSet, obj *model.Lock) graphql.Marshaler {
+func (ec *executionContext) _Lock(ctx context.Context, sel ast.SelectionSet, obj *object.Lock) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, lockImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -5397,7 +5397,7 @@ func (ec *executionContext) _Lock(ctx context.Context, sel ast.SelectionSet, obj
 
 var lockHolderImplementors = []string{"LockHolder"}
 
-func (ec *executionContext) _LockHolder(ctx context.Context, sel ast.SelectionSet, obj *model.LockHolder) graphql.Marshaler {
+func (ec *executionContext) _LockHolder(ctx context.Context, sel ast.SelectionSet, obj *object.LockHolder) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, lockHolderImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -6729,29 +6729,29 @@ func (ec *executionContext) marshalNLimits2ᚖsynclineᚋgraphᚋmodelᚐLimits(
 	return ec._Limits(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNLock2synclineᚋgraphᚋmodelᚐLock(ctx context.Context, sel ast.SelectionSet, v model.Lock) graphql.Marshaler {
-	return ec._Lock(ctx, sel, &v)
+func (ec *executionContext) marshalNLock2synclineᚋgraphᚋobjectᚐLock(ctx context.Context, sel ast.SelectionSet, v object.Lock) graphql.Marshaler {
+	return graphql.WrapContextMarshaler(ctx, v)
 }
 
-func (ec *executionContext) marshalNLock2ᚖsynclineᚋgraphᚋmodelᚐLock(ctx context.Context, sel ast.SelectionSet, v *model.Lock) graphql.Marshaler {
+func (ec *executionContext) marshalNLock2ᚖsynclineᚋgraphᚋobjectᚐLock(ctx context.Context, sel ast.SelectionSet, v *object.Lock) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
 		}
 		return graphql.Null
 	}
-	return ec._Lock(ctx, sel, v)
+	return graphql.WrapContextMarshaler(ctx, v)
 }
 
-func (ec *executionContext) marshalNLockHolder2synclineᚋgraphᚋmodelᚐLockHolder(ctx context.Context, sel ast.SelectionSet, v model.LockHolder) graphql.Marshaler {
+func (ec *executionContext) marshalNLockHolder2synclineᚋgraphᚋobjectᚐLockHolder(ctx context.Context, sel ast.SelectionSet, v object.LockHolder) graphql.Marshaler {
 	return ec._LockHolder(ctx, sel, &v)
 }
 
-func (ec *executionContext) marshalNLockHolder2ᚕsynclineᚋgraphᚋmodelᚐLockHolderᚄ(ctx context.Context, sel ast.SelectionSet, v []model.LockHolder) graphql.Marshaler {
+func (ec *executionContext) marshalNLockHolder2ᚕsynclineᚋgraphᚋobjectᚐLockHolderᚄ(ctx context.Context, sel ast.SelectionSet, v []object.LockHolder) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNLockHolder2synclineᚋgraphᚋmodelᚐLockHolder(ctx, sel, v[i])
+		return ec.marshalNLockHolder2synclineᚋgraphᚋobjectᚐLockHolder(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {

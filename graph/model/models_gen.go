@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"syncline/graph/object"
 	"syncline/record"
 	"time"
 
@@ -94,28 +95,6 @@ type Limits struct {
 	ServerTime time.Time `json:"serverTime"`
 }
 
-// The state of one of your locks.
-type Lock struct {
-	// Its name.
-	Name string `json:"name"`
-	// Whether anybody holds it.
-	Locked bool `json:"locked"`
-	// Whether it is held exclusively. False while it is free.
-	Exclusive bool `json:"exclusive"`
-	// Who holds it now, by instance id. Empty while it is free. A shared lock has at most 100 holders.
-	Holders []LockHolder `json:"holders"`
-}
-
-// One who holds a lock.
-type LockHolder struct {
-	// The instance that holds it, as it named itself.
-	InstanceID string `json:"instanceId"`
-	// The token of its grant. Those who share a lock have the same one.
-	Token record.FenceToken `json:"token"`
-	// When its hold ends unless renewed.
-	ExpiresAt time.Time `json:"expiresAt"`
-}
-
 // What all requests and connections of one key may take together; null is no limit. What a
 // second allows may be saved up for a minute. Nothing is refused while anything is left; what a
 // request took beyond is owed, and meanwhile the answer is `RATE_LIMITED`, with `retryAfterMs` until it
@@ -178,7 +157,7 @@ type SetLockPayload struct {
 	// When the hold ends unless renewed, by the clock of the store that keeps the locks. Null unless `ACQUIRED`.
 	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
 	// The lock's state after.
-	Lock Lock `json:"lock"`
+	Lock object.Lock `json:"lock"`
 }
 
 // A record to create or to replace.

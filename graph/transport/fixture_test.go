@@ -41,19 +41,19 @@ type api struct {
 	generated.MutationResolver
 	generated.SubscriptionResolver
 
-	lock        func(ctx context.Context, name string) (*model.Lock, error)
+	lock        func(ctx context.Context, name string) (*object.Lock, error)
 	record      func(ctx context.Context, id string) (*object.Record, error)
 	setRecord   func(ctx context.Context, id string) error
-	lockChanged func(ctx context.Context, name string) (<-chan *model.Lock, error)
+	lockChanged func(ctx context.Context, name string) (<-chan *object.Lock, error)
 }
 
 func (a *api) Query() generated.QueryResolver               { return a }
 func (a *api) Mutation() generated.MutationResolver         { return a }
 func (a *api) Subscription() generated.SubscriptionResolver { return a }
 
-func (a *api) Lock(ctx context.Context, name string) (*model.Lock, error) {
+func (a *api) Lock(ctx context.Context, name string) (*object.Lock, error) {
 	if a.lock == nil {
-		return &model.Lock{Name: name}, nil
+		return &object.Lock{Name: name}, nil
 	}
 	return a.lock(ctx, name)
 }
@@ -75,7 +75,7 @@ func (a *api) SetRecord(ctx context.Context, input model.SetRecordInput) (*objec
 }
 
 // LockChanged without a function sends its name once, and waits.
-func (a *api) LockChanged(ctx context.Context, name string) (<-chan *model.Lock, error) {
+func (a *api) LockChanged(ctx context.Context, name string) (<-chan *object.Lock, error) {
 	if a.lockChanged != nil {
 		return a.lockChanged(ctx, name)
 	}
@@ -101,13 +101,13 @@ func (a *api) RecordChanged(ctx context.Context, since *record.Cursor) (<-chan *
 }
 
 // emit sends names; then it fails with err, or waits for ctx if that is nil.
-func emit(ctx context.Context, err error, names ...string) <-chan *model.Lock {
-	events := make(chan *model.Lock)
+func emit(ctx context.Context, err error, names ...string) <-chan *object.Lock {
+	events := make(chan *object.Lock)
 	go func() {
 		defer close(events)
 		for _, name := range names {
 			select {
-			case events <- &model.Lock{Name: name}:
+			case events <- &object.Lock{Name: name}:
 			case <-ctx.Done():
 				return
 			}

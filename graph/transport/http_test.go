@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"syncline/graph/model"
 	"syncline/graph/object"
 	"syncline/graph/transport"
 )
@@ -179,9 +178,9 @@ func TestStatusOfCodes(t *testing.T) {
 	failing := func(code string) *api {
 		err := codedError{code, map[string]any{"retryAfterMs": 2500}}
 		return &api{
-			lock: func(_ context.Context, name string) (*model.Lock, error) {
+			lock: func(_ context.Context, name string) (*object.Lock, error) {
 				if name == "good" {
-					return &model.Lock{Name: name}, nil
+					return &object.Lock{Name: name}, nil
 				}
 				return nil, err
 			},
@@ -313,7 +312,7 @@ func TestGet(t *testing.T) {
 
 func TestPanicStaysInside(t *testing.T) {
 	t.Parallel()
-	f := serve(t, &api{lock: func(context.Context, string) (*model.Lock, error) { panic("secret") }}, transport.Config{})
+	f := serve(t, &api{lock: func(context.Context, string) (*object.Lock, error) { panic("secret") }}, transport.Config{})
 	got := f.post(`{ lock(name: "a") { name } }`)
 	if got.status != 200 || got.code(t) != "INTERNAL" || strings.Contains(got.body, "secret") {
 		t.Errorf("got %d %s", got.status, got.body)

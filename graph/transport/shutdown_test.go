@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"syncline/graph/model"
+	"syncline/graph/object"
 	"syncline/graph/transport"
 )
 
@@ -14,12 +14,12 @@ func TestShutdown(t *testing.T) {
 	t.Parallel()
 	started, release, retired := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	f := serve(t, &api{
-		lock: func(_ context.Context, name string) (*model.Lock, error) {
+		lock: func(_ context.Context, name string) (*object.Lock, error) {
 			close(started)
 			<-release
-			return &model.Lock{Name: name}, nil
+			return &object.Lock{Name: name}, nil
 		},
-		lockChanged: func(ctx context.Context, name string) (<-chan *model.Lock, error) {
+		lockChanged: func(ctx context.Context, name string) (<-chan *object.Lock, error) {
 			if name == "busy" {
 				context.AfterFunc(ctx, func() { close(retired) })
 			}
@@ -74,7 +74,7 @@ func TestShutdown(t *testing.T) {
 func TestShutdownGivesUpInTime(t *testing.T) {
 	t.Parallel()
 	started, ended := make(chan struct{}), make(chan struct{})
-	f := serve(t, &api{lock: func(ctx context.Context, _ string) (*model.Lock, error) {
+	f := serve(t, &api{lock: func(ctx context.Context, _ string) (*object.Lock, error) {
 		close(started)
 		<-ctx.Done()
 		close(ended)
@@ -126,7 +126,7 @@ func TestShutdownAnswersMutationsOfStreams(t *testing.T) {
 			<-release
 			return ctx.Err()
 		},
-		lockChanged: func(ctx context.Context, name string) (<-chan *model.Lock, error) { return emit(ctx, nil, name), nil },
+		lockChanged: func(ctx context.Context, name string) (<-chan *object.Lock, error) { return emit(ctx, nil, name), nil },
 	}, transport.Config{})
 	answered := make(chan reply, 1)
 	go func() { answered <- f.post(setA, "Accept", "text/event-stream") }()

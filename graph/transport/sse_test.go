@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"syncline/graph/model"
+	"syncline/graph/object"
 	"syncline/graph/transport"
 )
 
@@ -92,7 +92,7 @@ func (e *events) expectEnd() {
 
 func TestEventStream(t *testing.T) {
 	t.Parallel()
-	f := serve(t, &api{lockChanged: func(ctx context.Context, name string) (<-chan *model.Lock, error) {
+	f := serve(t, &api{lockChanged: func(ctx context.Context, name string) (<-chan *object.Lock, error) {
 		switch name {
 		case "refused":
 			return nil, codedError{"CURSOR_TOO_OLD", map[string]any{"floor": 7}}
@@ -168,7 +168,7 @@ func TestEventStreamKeepsAlive(t *testing.T) {
 func TestEventStreamEnds(t *testing.T) {
 	t.Parallel()
 	ended := make(chan struct{}, 1)
-	resolvers := &api{lockChanged: func(ctx context.Context, name string) (<-chan *model.Lock, error) {
+	resolvers := &api{lockChanged: func(ctx context.Context, name string) (<-chan *object.Lock, error) {
 		context.AfterFunc(ctx, func() { ended <- struct{}{} })
 		return emit(ctx, nil, name), nil
 	}}

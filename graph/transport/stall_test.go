@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"syncline/graph/model"
+	"syncline/graph/object"
 	"syncline/graph/transport"
 )
 
@@ -22,7 +22,7 @@ func stalling(written, ended chan struct{}, taken *atomic.Int64) *api {
 			written <- struct{}{}
 			return nil
 		},
-		lockChanged: func(ctx context.Context, name string) (<-chan *model.Lock, error) {
+		lockChanged: func(ctx context.Context, name string) (<-chan *object.Lock, error) {
 			if name == "large" {
 				context.AfterFunc(ctx, func() { ended <- struct{}{} })
 				return flood(ctx, taken), nil
@@ -33,13 +33,13 @@ func stalling(written, ended chan struct{}, taken *atomic.Int64) *api {
 }
 
 // flood sends large events for as long as they are taken, and counts them.
-func flood(ctx context.Context, taken *atomic.Int64) <-chan *model.Lock {
-	events := make(chan *model.Lock)
+func flood(ctx context.Context, taken *atomic.Int64) <-chan *object.Lock {
+	events := make(chan *object.Lock)
 	go func() {
 		defer close(events)
 		for {
 			select {
-			case events <- &model.Lock{Name: large}:
+			case events <- &object.Lock{Name: large}:
 				taken.Add(1)
 			case <-ctx.Done():
 				return

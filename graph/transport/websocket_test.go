@@ -13,7 +13,6 @@ import (
 	"github.com/gorilla/websocket"
 	"go.uber.org/goleak"
 
-	"syncline/graph/model"
 	"syncline/graph/object"
 	"syncline/graph/transport"
 )
@@ -215,9 +214,9 @@ func TestInit(t *testing.T) {
 	t.Parallel()
 	type userKey struct{}
 	f := serve(t, &api{
-		lock: func(ctx context.Context, _ string) (*model.Lock, error) {
+		lock: func(ctx context.Context, _ string) (*object.Lock, error) {
 			user, _ := ctx.Value(userKey{}).(string)
-			return &model.Lock{Name: user}, nil
+			return &object.Lock{Name: user}, nil
 		},
 	}, transport.Config{
 		Init: func(ctx context.Context, r *http.Request, payload map[string]any) (context.Context, error) {
@@ -315,14 +314,14 @@ func TestOperationsOverWebSocket(t *testing.T) {
 	t.Parallel()
 	f := serve(t, &api{
 		record: func(context.Context, string) (*object.Record, error) { return nil, codedError{code: "RATE_LIMITED"} },
-		lockChanged: func(ctx context.Context, name string) (<-chan *model.Lock, error) {
+		lockChanged: func(ctx context.Context, name string) (<-chan *object.Lock, error) {
 			switch name {
 			case "refused":
 				return nil, codedError{"CURSOR_TOO_OLD", map[string]any{"floor": 7}}
 			case "overtaken":
 				return emit(ctx, codedError{"CURSOR_TOO_OLD", map[string]any{"floor": 8}}, "x"), nil
 			case "finite":
-				names := make(chan *model.Lock)
+				names := make(chan *object.Lock)
 				close(names)
 				return names, nil
 			}
@@ -359,7 +358,7 @@ func TestOperationsOverWebSocket(t *testing.T) {
 func TestCompleteFromTheClient(t *testing.T) {
 	t.Parallel()
 	ended := make(chan struct{})
-	f := serve(t, &api{lockChanged: func(ctx context.Context, name string) (<-chan *model.Lock, error) {
+	f := serve(t, &api{lockChanged: func(ctx context.Context, name string) (<-chan *object.Lock, error) {
 		if name != "a" {
 			return emit(ctx, nil, name), nil
 		}
@@ -381,11 +380,11 @@ func TestCompleteFromTheClient(t *testing.T) {
 func TestPipelinedOperationsInterleave(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})
-	f := serve(t, &api{lock: func(_ context.Context, name string) (*model.Lock, error) {
+	f := serve(t, &api{lock: func(_ context.Context, name string) (*object.Lock, error) {
 		if name == "slow" {
 			<-release
 		}
-		return &model.Lock{Name: name}, nil
+		return &object.Lock{Name: name}, nil
 	}}, transport.Config{MaxOperations: 51})
 	p := f.open()
 	p.subscribe("slow", `{ lock(name: "slow") { name } }`)
