@@ -1,6 +1,7 @@
 package synckit
 
 import (
+	"io"
 	"log/slog"
 	"time"
 )
@@ -10,6 +11,7 @@ type SyncManagerBuilder struct {
 	store     EventStore
 	transport Transport
 	options   SyncOptions
+	opened    []io.Closer // by options, for the manager to close
 }
 
 // NewSyncManagerBuilder begins a manager with the defaults of SyncOptions.
@@ -23,6 +25,7 @@ func (b *SyncManagerBuilder) Build() (*Manager, error) {
 	if m.bad != nil {
 		return nil, m.bad
 	}
+	m.opened, b.opened = b.opened, nil
 	return m, nil
 }
 

@@ -1,8 +1,11 @@
 package synckit
 
 import (
+	"cmp"
 	"context"
 	stderrors "errors"
+	"io"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,6 +33,7 @@ type Manager struct {
 	results results
 	status  statusKeeper
 	auto    autoSync
+	opened  []io.Closer // what belongs to the manager
 	closed  chan struct{}
 	closing sync.Once
 }
@@ -192,6 +196,9 @@ func (m *Manager) Close() error {
 		}
 		m.turn <- struct{}{} // the last call has ended; there is no other
 		m.status.close()
+		for _, one := range slices.Backward(m.opened) { // the transport before the store that it may wait for
+			err = cmp.Or(err, one.Close())
+		}
 	})
 	return err
 }

@@ -25,7 +25,8 @@ type SyncManager interface {
 	// Subscribe has handler called after each sync, in order, with its result. It
 	// must return soon, and neither stop auto sync nor close the manager.
 	Subscribe(handler func(*SyncResult)) error
-	// Close ends auto sync and waits for calls to end. It closes neither store nor transport.
+	// Close ends auto sync and waits for calls to end. It closes neither store nor transport, but
+	// those that an option of NewManager has opened.
 	Close() error
 }
 

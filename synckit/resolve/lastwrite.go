@@ -25,6 +25,12 @@ type LastWriteWins struct {
 
 var _ synckit.ConflictResolver = LastWriteWins{}
 
+func init() {
+	synckit.OfferResolver("last write wins", LastWriteWins{})
+	synckit.OfferResolver("first write wins", FirstWriteWins{})
+	synckit.OfferResolver("additive merge", AdditiveMerge{})
+}
+
 // Resolve implements synckit.ConflictResolver.
 func (r LastWriteWins) Resolve(_ context.Context, local, remote []synckit.EventWithVersion) ([]synckit.EventWithVersion, error) {
 	return winnerAnd(both(local, remote), before, timing(r.Time).among(slices.Concat(local, remote))), nil

@@ -39,6 +39,10 @@ var (
 	_ synckit.ReviewMarker = (*Store)(nil)
 )
 
+func init() {
+	synckit.OfferStore("sqlite", func(source string) (synckit.EventStore, error) { return NewWithDataSource(source) })
+}
+
 // NewWithDataSource opens a store with the defaults.
 func NewWithDataSource(dataSourceName string) (*Store, error) {
 	return New(&Config{DataSourceName: dataSourceName})

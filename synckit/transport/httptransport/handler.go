@@ -4,6 +4,7 @@ import (
 	"context"
 	"log"
 	"net/http"
+	"strings"
 
 	"syncline/synckit"
 	"syncline/synckit/errors"
@@ -44,9 +45,12 @@ func NewSyncHandler(store synckit.EventStore, logger *log.Logger, parser Version
 // wait for: hand it to Server.RegisterOnShutdown. It leaves the store open.
 func (h *SyncHandler) Close() { h.log.Close() }
 
-// ServeHTTP implements http.Handler.
+// prefix is where a handler may stand without http.StripPrefix.
+const prefix = "/sync"
+
+// ServeHTTP implements http.Handler. It serves the paths /push and /pull, also below /sync.
 func (h *SyncHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	switch r.URL.Path {
+	switch strings.TrimPrefix(r.URL.Path, prefix) {
 	case "/push":
 		h.only(http.MethodPost, h.push)(w, r)
 	case "/pull":

@@ -3,6 +3,7 @@ package httptransport
 import (
 	"context"
 	stderrors "errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -53,6 +54,23 @@ func NewTransport(baseURL string, client *http.Client, parser VersionParser, opt
 		t.options.LiveWait = min(t.options.LiveWait, patience/2)
 	}
 	return t
+}
+
+func init() {
+	synckit.OfferTransport("http", func(url string) (synckit.Transport, error) { return Open(url, nil, nil, nil) })
+}
+
+// Open is NewTransport for a URL that may be wrong: that is an error of code
+// InvalidOptions at once. NewTransport's client fails with it at each call.
+func Open(baseURL string, client *http.Client, parser VersionParser, options *ClientOptions) (*Transport, error) {
+	u, err := url.Parse(baseURL)
+	if err == nil && (u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "") {
+		err = fmt.Errorf("%.200q is not like http://localhost:8080", baseURL)
+	}
+	if err != nil {
+		return nil, errors.New(errors.InvalidOptions, "open transport", err)
+	}
+	return NewTransport(baseURL, client, parser, options), nil
 }
 
 func ownClient() *http.Client {

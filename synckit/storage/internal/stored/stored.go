@@ -10,6 +10,8 @@ import (
 	"syncline/synckit"
 	"syncline/synckit/cursor"
 	"syncline/synckit/errors"
+	_ "syncline/synckit/resolve" // so that synckit.WithLWW and its like work for whoever has a store
+	"syncline/synckit/version"
 )
 
 // Reused is the error for an ID that is taken by another event.
@@ -68,6 +70,12 @@ func After(since synckit.Version) Since {
 		return Since{Position: synckit.Position(c.Seq)}
 	case *cursor.IntegerCursor:
 		return Since{Position: synckit.Position(c.Seq)}
+	}
+	if vector, ok := since.(cursor.VectorCursor); ok {
+		if clock, err := version.NewVectorClock(vector.Counters); err == nil {
+			return Since{Version: clock}
+		}
+		return Since{} // beyond the limits of a clock: the beginning misses nothing
 	}
 	return Since{Version: since}
 }
