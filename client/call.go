@@ -23,6 +23,7 @@ const maxAnswerBytes = 64 << 20
 type operation struct {
 	document string
 	unsigned bool
+	marked   bool // it carries a mutation id, by which a second copy is known
 	pace     pace
 }
 
@@ -47,9 +48,18 @@ func (c *Client) call(ctx context.Context, op operation, variables, data any) (s
 	}
 	began := time.Now()
 	var answer json.RawMessage
+	var inDoubt time.Time // when the first try was sent that may have been applied
 	err = c.retry(ctx, op.pace.pause, func() error {
+		if op.marked {
+			if err := c.isRemembered(ctx, inDoubt); err != nil {
+				return err
+			}
+		}
 		sent = time.Now()
 		answer, err = c.try(ctx, op, body)
+		if inDoubt.IsZero() && mayBeApplied(err) {
+			inDoubt = sent
+		}
 		return err
 	})
 	if err != nil {

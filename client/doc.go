@@ -22,7 +22,8 @@
 // Every write has a mutation id, so the client can try it again after a lost
 // answer without writing twice. Calls are tried again, with growing pauses,
 // while the service is unreachable, unavailable or too busy, until the context
-// ends: give it a deadline. What the service refuses is not tried again.
+// ends: give it a deadline. What the service refuses is not tried again, nor is a
+// write that is older than the service remembers mutation ids: [ErrTooOldToRetry].
 //
 // # Following
 //

@@ -17,7 +17,8 @@ const (
 	limitsDocument  = `query Limits {
   limits {
     maxRecordBytes maxBatch maxPage maxPageBytes maxRequestBytes
-    requestWindowSeconds maxRecords maxStoredBytes serverTime
+    requestWindowSeconds maxRecords maxStoredBytes
+    tombstoneRetentionSeconds mutationRetentionSeconds serverTime
   }
 }`
 

@@ -26,6 +26,6 @@ func (c *Client) EraseAccount(ctx context.Context, owner signing.PublicKey, opts
 		MutationID string `json:"mutationId"`
 	}{owner.String(), c.writeOptions(opts).MutationID}
 	var answer struct{ EraseAccount Erased }
-	_, err := c.call(ctx, operation{document: eraseAccountDocument}, withInput(input), &answer)
+	_, err := c.call(ctx, operation{document: eraseAccountDocument, marked: true}, withInput(input), &answer)
 	return answer.EraseAccount, err
 }

@@ -89,6 +89,11 @@ var (
 	ErrUnreachable = errors.New("service unreachable")
 	// ErrProtocol says that what answered does not speak this API.
 	ErrProtocol = errors.New("not an answer of this API")
+	// ErrTooOldToRetry says that a write may have been applied, and is not sent again:
+	// the server may have forgotten its mutation id (Limits.MutationRetentionSeconds),
+	// and would take the copy for another write. Read the record. If it does not show
+	// what was written, write it again at the revision that it has, under a new id.
+	ErrTooOldToRetry = errors.New("too old to be sent again")
 	// ErrNotFound says that a record was never written, or purged.
 	ErrNotFound = errors.New("no such record")
 	// ErrConflict says that a record is not in the state that the write was

@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"time"
 )
@@ -130,6 +132,54 @@ func mayPass(err error) (after time.Duration, ok bool) {
 		return 0, false
 	}
 	return u.retryAfter, true
+}
+
+// mayBeApplied tells whether a try that failed may have done its work all the same.
+func mayBeApplied(err error) bool {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.Outcome == Unknown || e.Code == ErrNonceReused
+	}
+	if dial, ok := errors.AsType[*net.OpError](err); ok && dial.Op == "dial" {
+		return false // nothing was sent
+	}
+	return err != nil
+}
+
+// Of mutation ids: how long each server remembers them at least, and how much
+// earlier than it forgets them the last try has to begin.
+const (
+	leastRemembered = 24 * time.Hour
+	forgetMargin    = 10 * time.Minute
+)
+
+// isRemembered makes sure that the server still knows a write that it may have
+// applied, before the write is sent again: it would be taken for another one.
+func (c *Client) isRemembered(ctx context.Context, inDoubt time.Time) error {
+	if inDoubt.IsZero() {
+		return nil
+	}
+	now := time.Now()
+	// The monotonic clock does not count the time for which a machine slept.
+	age := max(now.Sub(inDoubt), now.Round(0).Sub(inDoubt.Round(0)))
+	if age < leastRemembered-forgetMargin {
+		return nil
+	}
+	body, err := json.Marshal(map[string]any{"query": limitsDocument})
+	if err != nil {
+		return fmt.Errorf("encode request: %w", err)
+	}
+	answer, err := c.try(ctx, operation{document: limitsDocument, unsigned: true}, body)
+	if err != nil {
+		return err
+	}
+	var told struct{ Limits Limits }
+	if err := json.Unmarshal(answer, &told); err != nil {
+		return fmt.Errorf("%w: %w", ErrProtocol, err)
+	}
+	if seconds := told.Limits.MutationRetentionSeconds; seconds != nil && age >= units(int64(*seconds), time.Second)-forgetMargin {
+		return fmt.Errorf("%w: it was first sent %v ago", ErrTooOldToRetry, roughly(age))
+	}
+	return nil
 }
 
 // isMisconfigured tells whether a connection failed for what waiting does not

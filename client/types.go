@@ -60,15 +60,21 @@ type Viewer struct {
 
 // Limits are what the server holds its clients to.
 type Limits struct {
-	MaxRecordBytes       int       `json:"maxRecordBytes"`
-	MaxBatch             int       `json:"maxBatch"`
-	MaxPage              int       `json:"maxPage"`
-	MaxPageBytes         int       `json:"maxPageBytes"`
-	MaxRequestBytes      int       `json:"maxRequestBytes"`
-	RequestWindowSeconds int       `json:"requestWindowSeconds"`
-	MaxRecords           *int      `json:"maxRecords"`     // nil: unlimited
-	MaxStoredBytes       *int64    `json:"maxStoredBytes"` // nil: unlimited
-	ServerTime           time.Time `json:"serverTime"`
+	MaxRecordBytes       int    `json:"maxRecordBytes"`
+	MaxBatch             int    `json:"maxBatch"`
+	MaxPage              int    `json:"maxPage"`
+	MaxPageBytes         int    `json:"maxPageBytes"`
+	MaxRequestBytes      int    `json:"maxRequestBytes"`
+	RequestWindowSeconds int    `json:"requestWindowSeconds"`
+	MaxRecords           *int   `json:"maxRecords"`     // nil: unlimited
+	MaxStoredBytes       *int64 `json:"maxStoredBytes"` // nil: unlimited
+	// TombstoneRetentionSeconds is for how long deletes are remembered; a device that was
+	// away for longer walks from Beginning. nil: for ever.
+	TombstoneRetentionSeconds *int `json:"tombstoneRetentionSeconds"`
+	// MutationRetentionSeconds is for how long mutation ids are remembered, a day or
+	// more; an older write must not be sent again under its id. nil: for ever.
+	MutationRetentionSeconds *int      `json:"mutationRetentionSeconds"`
+	ServerTime               time.Time `json:"serverTime"`
 }
 
 // Lock is the state of a lock at one instant.

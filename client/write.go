@@ -59,7 +59,9 @@ func WithFence(f Fence) WriteOption { return func(o *writeOptions) { o.Fence = &
 
 // WithMutationID sets the write's unique id, 1 to 64 bytes of text: the same id
 // with the same content is written once, however often it is called, also after
-// the app was started anew. By default each call has a random one of its own.
+// the app was started anew. By default each call has a random one of its own. The
+// server remembers it for Limits.MutationRetentionSeconds: an app that keeps writes
+// for longer than that acts as it does on [ErrTooOldToRetry].
 func WithMutationID(id string) WriteOption {
 	return func(o *writeOptions) { o.MutationID = id }
 }
@@ -93,7 +95,7 @@ func (c *Client) Set(ctx context.Context, id string, data []byte, seen Revision,
 		writeOptions
 	}{newSetInput(Write{ID: id, Data: data, Revision: seen, SchemaVersion: o.schemaVersion}), o}
 	var answer struct{ SetRecord writePayload }
-	if _, err := c.call(ctx, operation{document: setRecordDocument}, withInput(input), &answer); err != nil {
+	if _, err := c.call(ctx, operation{document: setRecordDocument, marked: true}, withInput(input), &answer); err != nil {
 		return Written{}, err
 	}
 	return answer.SetRecord.written(0, id)
@@ -111,7 +113,7 @@ func (c *Client) Delete(ctx context.Context, id string, seen Revision, opts ...W
 		writeOptions
 	}{deleteInput{ID: id, Revision: seen}, o}
 	var answer struct{ DeleteRecord writePayload }
-	if _, err := c.call(ctx, operation{document: deleteRecordDocument}, withInput(input), &answer); err != nil {
+	if _, err := c.call(ctx, operation{document: deleteRecordDocument, marked: true}, withInput(input), &answer); err != nil {
 		return Written{}, err
 	}
 	return answer.DeleteRecord.written(0, id)
@@ -129,7 +131,7 @@ func (c *Client) Write(ctx context.Context, writes []Write, opts ...WriteOption)
 		writeOptions
 	}{newBatch(writes), o}
 	var answer struct{ WriteRecords writesPayload }
-	if _, err := c.call(ctx, operation{document: writeRecordsDocument}, withInput(input), &answer); err != nil {
+	if _, err := c.call(ctx, operation{document: writeRecordsDocument, marked: true}, withInput(input), &answer); err != nil {
 		return nil, err
 	}
 	return answer.WriteRecords.written(writes)

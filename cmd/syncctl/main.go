@@ -64,6 +64,7 @@ type cli struct {
 	Lock    lockCommand    `cmd:"" help:"Take a lock, or run a command under one."`
 	Unlock  unlockCommand  `cmd:"" help:"Release a lock."`
 	Locked  lockedCommand  `cmd:"" help:"Show who holds a lock, or watch it."`
+	Erase   eraseCommand   `cmd:"" help:"Erase all of your data on the server, for good."`
 	Sign    signCommand    `cmd:"" help:"Print a signed curl command for a query."`
 
 	Context    contextCommands   `cmd:"" help:"Keep several servers and keys, and choose between them."`

@@ -16,7 +16,7 @@ func TestAgainstTheServer(t *testing.T) {
 	t.Parallel()
 	server := testservers.StartSyncline(t)
 	for name, test := range map[string]func(device){
-		"records": testRecords, "data": testData, "json": testJSON, "feed": testFeed, "listen": testListen,
+		"records": testRecords, "erase": testErase, "data": testData, "json": testJSON, "feed": testFeed, "listen": testListen,
 		"locks": testLocks, "commands under a lock": testLockedCommand, "waiting for a lock": testLockWait, "sign": testSign, "another URL": testOtherURL,
 		"bytes": testBytes, "input": testInput, "many ids": testManyIDs, "a closed pipe": testPipe, "text": testText,
 		"signals": testSignals, "a lost lock": testLostLock, "left behind": testLeftBehind, "an interrupted wait": testInterruptedWait,
@@ -62,6 +62,19 @@ func testRecords(d device) {
 	d.run("set", "c", "x", "--mutation-id", "m").wants(exitOK, "is at revision 6\n", "")
 	d.run("set", "c", "x", "--mutation-id", "m").wants(exitOK, "since an earlier try", "")
 	d.run("set", "c", "y", "--mutation-id", "m").wants(exitRefused, "", "MUTATION_ID_REUSED")
+}
+
+func testErase(d device) {
+	owner := strings.TrimSpace(d.run("whoami", "--offline").out)
+	d.run("set", "a", "x").wants(exitOK, "", "")
+	d.run("erase", "02c0ffee").wants(exitUsage, "", "no public key")
+	d.run("erase", strings.TrimSpace(newDevice(d.t, d.url).run("whoami", "--offline").out)).wants(exitUsage, "", "not your key, which is "+owner)
+	d.run("whoami").wants(exitOK, "records   1\n", "")
+	d.run("erase", owner, "--mutation-id", "m").wants(exitOK, owner+" has no data any more: 1 records were erased\n", "")
+	d.run("get", "a").wants(exitNotFound, "", "no such record")
+	d.run("set", "b", "since").wants(exitOK, "", "")
+	d.run("erase", owner, "--mutation-id", "m", "--json").wants(exitOK, `"erasedRecords":1`, "")
+	d.run("get", "b").wants(exitOK, "since", "")
 }
 
 func testData(d device) {

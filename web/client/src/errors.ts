@@ -7,6 +7,7 @@ export type ClientErrorCode =
   | 'IDENTITY_CHANGED'
   | 'CLOCK_WRONG'
   | 'LOCK_LOST'
+  | 'TOO_OLD_TO_RETRY'
   | 'UNREACHABLE'
   | 'NOT_SYNCLINE'
   | 'PROTOCOL';

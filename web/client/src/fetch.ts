@@ -2,7 +2,7 @@ import { onAbort } from './abort.js';
 import { pause, sleep } from './backoff.js';
 import { fromGraphQLErrors, mayPass, SynclineError, unreachable } from './errors.js';
 import type { Identity } from './identity.js';
-import { isRepeatable } from './repeatable.js';
+import { repeatableFor } from './repeatable.js';
 import type { Session } from './session.js';
 import { authorityOf, contentDigest, sign } from './signing.js';
 import type { Moment } from './signing.js';
@@ -32,7 +32,9 @@ const LONGEST_ANSWER = 64 * 1024 * 1024;
  * An answer is there as a whole, but for a stream of events.
  *
  * Beside what the server answers, it throws a {@link SynclineError}:
- * `UNREACHABLE`, `NOT_SYNCLINE`, `PROTOCOL`, `CLOCK_WRONG`, `IDENTITY_CHANGED`.
+ * `UNREACHABLE`, `NOT_SYNCLINE`, `PROTOCOL`, `CLOCK_WRONG`, `IDENTITY_CHANGED`, and
+ * `TOO_OLD_TO_RETRY` for a write that is not sent again, as the server may have
+ * forgotten its mutation id: read the record, it shows whether it was applied.
  */
 export function signedFetch(session: Session, options: SignedFetchOptions = {}): typeof fetch {
   return async (input, init) => {
@@ -65,13 +67,17 @@ export function signedFetch(session: Session, options: SignedFetchOptions = {}):
 /** Sends a request until there is no sense in sending it again. */
 async function persist(session: Session, options: SignedFetchOptions, request: Prepared, signal: AbortSignal): Promise<Response> {
   const attempts = options.attempts ?? 6;
+  let inDoubt: number | undefined; // when the first copy was sent that may have been applied
   for (let failed = 0, corrected = false; ; failed++) {
+    const sent = Date.now();
+    if (inDoubt !== undefined && sent - inDoubt > request.repeatableFor) throw tooOld(request.url);
     const result = await attempt(session, options, request, signal);
     if (!corrected && result.error?.code === 'SIGNATURE_EXPIRED') {
       corrected = session.correctClock(result.error.extensions['serverTime']);
       if (corrected) continue;
     }
-    const last = failed + 1 >= attempts || !mayRepeat(result, request.repeatable);
+    if (result.error && !isHarmless(result.error)) inDoubt ??= sent;
+    const last = failed + 1 >= attempts || !mayRepeat(result, request.repeatableFor > 0);
     if (last && result.response) return result.response;
     if (last) throw result.error!;
     options.onRetry?.(result.error!);
@@ -86,7 +92,8 @@ interface Prepared {
   body: Uint8Array<ArrayBuffer> | undefined;
   /** Who signs it, each time: whatever happens meanwhile, never another. */
   identity: Identity;
-  repeatable: boolean;
+  /** For how many milliseconds it may be sent again after it may have been applied. */
+  repeatableFor: number;
 }
 
 /** Takes a request apart, so that it can be signed and sent more than once. */
@@ -105,7 +112,7 @@ async function read(session: Session, input: RequestInfo | URL, init: RequestIni
   if (type && hasBody && !headers.has('content-type')) headers.set('content-type', type);
   const signal = given?.signal ?? init.signal;
   const prepared = { ...init, method, headers, body, signal, redirect: 'manual' as const };
-  return { url, init: prepared, body, identity, repeatable: isRepeatable(body) };
+  return { url, init: prepared, body, identity, repeatableFor: repeatableFor(body) };
 }
 
 interface Attempt {
@@ -215,5 +222,17 @@ async function errorOf(response: Response, url: URL): Promise<SynclineError | un
 
 /** Whether the same request may succeed a little later, without being applied twice. */
 function mayRepeat({ error }: Attempt, repeatable: boolean): boolean {
-  return !!error && mayPass(error) && (repeatable || error.code === 'RATE_LIMITED' || error.extensions['outcome'] === 'NOT_APPLIED');
+  return !!error && mayPass(error) && (repeatable || isHarmless(error));
+}
+
+/** Whether a request that failed was certainly not applied. */
+function isHarmless(error: SynclineError): boolean {
+  return error.code === 'RATE_LIMITED' || error.extensions['outcome'] === 'NOT_APPLIED';
+}
+
+function tooOld(url: URL): SynclineError {
+  return new SynclineError(
+    'TOO_OLD_TO_RETRY',
+    `a write to ${url.origin} was first sent a day ago, and may have been applied: read the record, and write again under a new mutation id if it does not show it`,
+  );
 }

@@ -1,6 +1,6 @@
 import { newNonce } from './signing.js';
 
-const WRITES = new Set(['setRecord', 'deleteRecord', 'writeRecords']);
+const WRITES = new Set(['setRecord', 'deleteRecord', 'writeRecords', 'eraseAccount']);
 
 interface Node {
   kind: string;

@@ -1,18 +1,22 @@
 const OPERATION_NAMES = /\b(?:query|mutation|subscription|fragment)\s+\w+/g;
-const WRITES = /\b(?:setRecord|deleteRecord|writeRecords)\b/g;
+const WRITES = /\b(?:setRecord|deleteRecord|writeRecords|eraseAccount)\b/g;
+const REMEMBERED = (24 * 60 - 10) * 60_000;
 
 /**
- * Whether a request may be sent again although the first copy may have been
- * applied: reads may, locks may, and writes whose variables carry a mutation id.
+ * For how long a request may be sent again, in milliseconds, although the first
+ * copy may have been applied. Reads and locks: for ever. Writes whose variables
+ * carry a mutation id: for a day, less what a try takes, as each server remembers
+ * that long at least. Other writes: not at all.
  */
-export function isRepeatable(body: Uint8Array | undefined): boolean {
-  if (body === undefined) return true; // a GET cannot write
+export function repeatableFor(body: Uint8Array | undefined): number {
+  if (body === undefined) return Infinity; // a GET cannot write
   try {
     const { query, variables } = JSON.parse(new TextDecoder().decode(body)) as { query: string; variables?: unknown };
     const writes = query.replace(OPERATION_NAMES, '').match(WRITES)?.length ?? 0;
-    return writes <= countMutationIds(variables);
+    if (writes === 0) return Infinity;
+    return writes <= countMutationIds(variables) ? REMEMBERED : 0;
   } catch {
-    return false; // not a request of GraphQL
+    return 0; // not a request of GraphQL
   }
 }
 

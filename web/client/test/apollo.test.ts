@@ -83,3 +83,23 @@ test('Apollo Client: another identity sees nothing of the first one’s cache', 
   assert.equal(data?.record, null);
   await socket.dispose();
 });
+
+test('Apollo Client: an erasure whose answer is lost is sent again under its mutation id, and answered as before', async () => {
+  const session = new Session({ url: server.url, identity: Identity.create() });
+  const socket = createSocket(session, { webSocketImpl: WebSocket });
+  let lost = 0;
+  const losing: typeof fetch = async (input, init) => {
+    const response = await fetch(input, init);
+    if (lost++ > 0) return response;
+    throw new TypeError('the connection was cut');
+  };
+  const setting = new ApolloClient({ link: synclineLink(session, socket), cache: new InMemoryCache({ typePolicies }) });
+  await write(setting, 'a');
+  const client = new ApolloClient({ link: synclineLink(session, socket, { fetch: losing }), cache: new InMemoryCache({ typePolicies }) });
+  const { data } = await client.mutate<{ eraseAccount: { erasedRecords: number } }>({
+    mutation: gql`mutation ($input: EraseAccountInput!) { eraseAccount(input: $input) { erasedRecords } }`,
+    variables: { input: { owner: session.identity.publicKey } },
+  });
+  assert.deepEqual([data?.eraseAccount.erasedRecords, lost], [1, 2]);
+  await socket.dispose();
+});
