@@ -27,6 +27,10 @@ const baseShift = 21
 // maxBase leaves room for 2^45 revisions above it. A clock gets there in 2105.
 const maxBase = 1<<53 - 1<<45
 
+// ImportedHead stands in place of the number of an epoch at the head that an owner had
+// where it was exported.
+const ImportedHead = 0
+
 // NewEpoch begins a new history, as is due after a restore from backup:
 // cursors of the old one are refused, and the revisions and fence tokens of
 // every owner go on above the base that it returns. Until it is called, clients

@@ -24,7 +24,8 @@ func (Epoch) Fields() []ent.Field {
 }
 
 // RestoredHead is an owner's head when an epoch began by a restore. The primary
-// key is owner and id; an owner without a row had written nothing.
+// key is owner and id; an owner without a row had written nothing. Of an owner who was
+// imported, the row of number 0 has the head that its devices may go by.
 type RestoredHead struct{ ent.Schema }
 
 // Annotations of a RestoredHead.

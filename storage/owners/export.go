@@ -12,6 +12,7 @@ import (
 	"syncline/ent"
 	"syncline/ent/account"
 	entrecord "syncline/ent/record"
+	"syncline/ent/restoredhead"
 	"syncline/record"
 	"syncline/storage"
 )
@@ -27,7 +28,10 @@ type header struct {
 	Head       record.Revision   `json:"head"`
 	Floor      record.Revision   `json:"floor"`
 	FenceToken record.FenceToken `json:"fenceToken"`
-	ExportedAt time.Time         `json:"exportedAt"`
+	// RestoredHead is for devices that come from here: what they have above it may not
+	// be in the export.
+	RestoredHead record.Revision `json:"restoredHead"`
+	ExportedAt   time.Time       `json:"exportedAt"`
 }
 
 type recordLine struct {
@@ -70,11 +74,15 @@ func Export(ctx context.Context, db *storage.DB, owner record.Owner, to io.Write
 	if err != nil {
 		return Counts{}, fmt.Errorf("read the account: %w", err)
 	}
+	restored, err := restoredHead(ctx, tx, a)
+	if err != nil {
+		return Counts{}, fmt.Errorf("read what was restored: %w", err)
+	}
 	out := bufio.NewWriter(to)
 	lines := json.NewEncoder(out)
 	err = lines.Encode(header{
 		Format: format, Owner: owner.String(), Head: record.Revision(a.Head), Floor: record.Revision(a.Floor),
-		FenceToken: record.FenceToken(a.FenceToken), ExportedAt: now.UTC(),
+		FenceToken: record.FenceToken(a.FenceToken), RestoredHead: restored, ExportedAt: now.UTC(),
 	})
 	var counts Counts
 	for after := a.Erased; err == nil; {
@@ -85,7 +93,9 @@ func Export(ctx context.Context, db *storage.DB, owner record.Owner, to io.Write
 			return counts, fmt.Errorf("read records after revision %d: %w", after, failed)
 		}
 		for _, r := range page {
-			after = r.Revision
+			if after = r.Revision; r.Deleted && after <= a.Floor { // it was to be purged, and that failed
+				continue
+			}
 			line := recordLine{
 				ID: r.ID, Revision: record.Revision(r.Revision), Deleted: r.Deleted, SchemaVersion: r.SchemaVersion, ClientID: r.ClientID,
 				UpdatedAt: time.UnixMicro(r.UpdatedAt).UTC(),
@@ -119,4 +129,21 @@ func Export(ctx context.Context, db *storage.DB, owner record.Owner, to io.Write
 		return counts, fmt.Errorf("write the export: %w", err)
 	}
 	return counts, nil
+}
+
+// restoredHead is the head in a database that was never restored. Where it was, some
+// device may not have heard of it: it is what such a device is told there.
+func restoredHead(ctx context.Context, tx *ent.Tx, a *ent.Account) (record.Revision, error) {
+	first, err := tx.RestoredHead.Query().Where(restoredhead.Owner(a.ID)).Order(restoredhead.ByID()).First(ctx)
+	if err == nil {
+		return record.Revision(max(first.Head, a.Erased)), nil
+	}
+	if !ent.IsNotFound(err) {
+		return 0, err
+	}
+	epochs, err := tx.Epoch.Query().Count(ctx)
+	if err != nil || epochs > 1 {
+		return record.Revision(a.Erased), err
+	}
+	return record.Revision(a.Head), nil
 }

@@ -122,12 +122,16 @@ func (in *reader) into(ctx context.Context, tx *ent.Tx, owner record.Owner, head
 	}
 	change := tx.Account.Update().Where(account.ID(owner[:])).
 		SetRecordCount(counts.Records).SetStoredBytes(counts.Bytes).SetTombstones(counts.Tombstones).
-		SetFenceToken(max(before.FenceToken, int64(head.FenceToken)))
+		SetFenceToken(max(before.FenceToken, int64(head.FenceToken))).
+		SetForgottenToken(max(before.ForgottenToken, int64(head.FenceToken))) // locks are not imported
 	if before.CreatedAt == 0 {
 		change.SetCreatedAt(now.UnixMicro())
 	}
 	if err := change.Exec(ctx); err != nil {
 		return counts, fmt.Errorf("change the account: %w", err)
+	}
+	if err := tx.RestoredHead.Create().SetOwner(owner[:]).SetID(storage.ImportedHead).SetHead(int64(head.RestoredHead)).Exec(ctx); err != nil {
+		return counts, fmt.Errorf("note the head: %w", err)
 	}
 	return counts, nil
 }
@@ -151,6 +155,9 @@ func (in *reader) header(as *record.Owner) (owner record.Owner, h header, err er
 	}
 	if h.Head < 1 || h.Head > record.MaxRevision || h.Floor < 0 || h.Floor > h.Head || h.FenceToken < 0 || int64(h.FenceToken) > int64(record.MaxRevision) {
 		return owner, h, in.failed(fmt.Errorf("head %d, floor %d and fence token %d cannot be", h.Head, h.Floor, h.FenceToken))
+	}
+	if h.RestoredHead < 0 || h.RestoredHead > h.Head {
+		return owner, h, in.failed(fmt.Errorf("the restored head %d cannot be, the head is %d", h.RestoredHead, h.Head))
 	}
 	if as != nil {
 		owner = *as

@@ -72,6 +72,8 @@ func run(t *testing.T, open func(testing.TB) *storage.DB) {
 		"what cannot be imported":     testRefused,
 		"half an import leaves none":  testHalf,
 		"to another owner":            testAs,
+		"devices hear what was there": testRestoredHead,
+		"what was to be purged":       testBelowFloor,
 		"what was erased is not left": testErased,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -284,5 +286,69 @@ func testErased(t *testing.T, open func() house) {
 	}
 	if a, err := owners.Find(t.Context(), h.DB, ownerNumber(1)); err != nil || a.Records != 1 || a.Bytes != 1 {
 		t.Errorf("%+v, %v", a, err)
+	}
+}
+
+// restoredHead is what a device hears whose cursor is of an epoch.
+func (h house) restoredHead(t *testing.T, epoch record.Epoch) record.Revision {
+	t.Helper()
+	snapshot, err := h.store.Changes(t.Context(), ownerNumber(1), record.Span{Epoch: &epoch, Limit: 1})
+	if err != nil || snapshot.Epoch == epoch {
+		t.Fatalf("%+v, %v", snapshot, err)
+	}
+	return snapshot.RestoredHead
+}
+
+func (h house) epoch(t *testing.T) record.Epoch {
+	t.Helper()
+	a, err := h.store.Account(t.Context(), ownerNumber(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a.Epoch
+}
+
+// testRestoredHead is of devices whose cursors come from where an owner was exported:
+// what they have up to its head is here, or was deleted.
+func testRestoredHead(t *testing.T, open func() house) {
+	from, to, third := open(), open(), open()
+	from.fill(t, ownerNumber(1))
+	theirs, mine := from.epoch(t), to.epoch(t)
+	move := func(from, to house) {
+		t.Helper()
+		if _, _, err := owners.Import(t.Context(), to.DB, nil, strings.NewReader(from.export(t, ownerNumber(1))), began, silent); err != nil {
+			t.Fatal(err)
+		}
+	}
+	move(from, to)
+	const head = 1204
+	if got := to.restoredHead(t, theirs); got != head {
+		t.Errorf("restored head %d, want that of the export, %d", got, head)
+	}
+	to.write(t, ownerNumber(1), record.Write{ID: "more"})
+	if _, err := to.NewEpoch(t.Context(), began); err != nil {
+		t.Fatal(err)
+	}
+	if got := to.restoredHead(t, theirs); got != head {
+		t.Errorf("after a restore: %d, want %d", got, head)
+	}
+	if got := to.restoredHead(t, mine); got != head+1 {
+		t.Errorf("after a restore, of the epoch before: %d, want %d", got, head+1)
+	}
+	// Devices of the first database, who may not have heard of the second.
+	move(to, third)
+	if got := third.restoredHead(t, theirs); got != head {
+		t.Errorf("moved twice: %d, want %d", got, head)
+	}
+}
+
+// testBelowFloor is of a tombstone that could not be purged when the floor was raised.
+func testBelowFloor(t *testing.T, open func() house) {
+	from, to := open(), open()
+	from.fill(t, ownerNumber(1))
+	from.Write.Account.Update().SetFloor(1203).ExecX(t.Context())
+	_, counts, err := owners.Import(t.Context(), to.DB, nil, strings.NewReader(from.export(t, ownerNumber(1))), began, silent)
+	if err != nil || counts.Tombstones != 0 || counts.Records != 1201 {
+		t.Errorf("%+v, %v", counts, err)
 	}
 }

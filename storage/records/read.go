@@ -17,6 +17,7 @@ import (
 	entrecord "syncline/ent/record"
 	"syncline/ent/restoredhead"
 	"syncline/record"
+	"syncline/storage"
 )
 
 // Records implements record.Store.
@@ -137,19 +138,23 @@ func scanAccountNow(a *record.Account, row interface{ Scan(into ...any) error })
 }
 
 // restoredHead is the owner's head at the first restore after an epoch. One
-// that this history does not know was cut off by some restore: the first one
-// had the lowest head, which never claims too much.
+// that this history does not know is that of the database from which the owner was
+// imported, or was cut off by some restore: the first one had the lowest head, which
+// never claims too much.
 func restoredHead(ctx context.Context, tx *ent.Tx, owner record.Owner, after record.Epoch) (record.Revision, error) {
+	var candidates []int
 	number, err := tx.Epoch.Query().Where(epoch.Epoch(after[:])).OnlyID(ctx)
-	if ent.IsNotFound(err) {
-		number, err = 1, nil
-	}
-	if err != nil {
+	switch {
+	case ent.IsNotFound(err):
+		candidates = []int{storage.ImportedHead, 2}
+	case err != nil:
 		return 0, err
+	default:
+		candidates = []int{number + 1}
 	}
 	row, err := tx.RestoredHead.Query().
-		Where(restoredhead.Owner(owner[:]), restoredhead.ID(number+1)).
-		Only(ctx)
+		Where(restoredhead.Owner(owner[:]), restoredhead.IDIn(candidates...)).
+		Order(restoredhead.ByID()).First(ctx)
 	if ent.IsNotFound(err) {
 		return 0, nil // the owner had written nothing
 	}
