@@ -60,6 +60,7 @@ func TestMigrationsOnPostgres(t *testing.T) {
 	t.Run("many at once behind a pooler", func(t *testing.T) {
 		testMigrateAtOnce(t, testservers.StartPgBouncer(t, server, 2).NewURL(t))
 	})
+	t.Run("a database from before retention", func(t *testing.T) { testUpgradeOnPostgres(t, server) })
 	t.Run("what was there before", func(t *testing.T) { testWhatWasBefore(t, server.Open(t)) })
 	t.Run("beside the version before", func(t *testing.T) { testMigrateBesideWriters(t, server.Open(t)) })
 	t.Run("behind a backup", func(t *testing.T) { testMigrateBehindBackup(t, server.Open(t)) })
