@@ -152,7 +152,7 @@ func (s *Service) list(ctx context.Context, owner record.Owner, since uint64) (r
 	for _, r := range records {
 		change := &syncpb.Record{Id: r.ID, Revision: uint64(r.Revision), SchemaVersion: r.SchemaVersion, Data: r.Data}
 		size += protowire.SizeTag(1) + protowire.SizeBytes(proto.Size(change))
-		if size > maxReplyBytes {
+		if size > maxReplyBytes && len(reply.Changes) > 0 { // one alone comes as it once was sent, if an import brought it
 			return reply, true, nil
 		}
 		reply.Changes = append(reply.Changes, change)

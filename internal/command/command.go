@@ -45,6 +45,7 @@ type cli struct {
 	Move        moveCommand        `cmd:"" help:"Copy all from SQLite into an empty PostgreSQL, or back, while no server runs."`
 	Check       checkCommand       `cmd:"" help:"Look at the configuration and at all that a server needs, and say what is wrong."`
 	Owner       ownerCommand       `cmd:"" help:"List, export, import and erase the data of owners, and set their quotas."`
+	Import      importCommand      `cmd:"" help:"Import the data of another service: Breez data-sync."`
 	Healthcheck healthcheckCommand `cmd:"" help:"Ask the server at LISTEN_ADDRESS whether it is ready."`
 
 	Version    versionCommand    `cmd:"" help:"Show the version."`

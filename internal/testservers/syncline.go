@@ -190,9 +190,7 @@ func Run(t testing.TB, env []string, args ...string) (stdout, stderr string, err
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	var out, errs bytes.Buffer
-	cmd := exec.CommandContext(ctx, binary, args...)
-	cmd.Env = append(os.Environ(), "LISTEN_ADDRESS="+FreeAddress(t))
-	cmd.Env = append(cmd.Env, env...)
+	cmd := Command(t, ctx, env, args...)
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err = cmd.Run()
 	return out.String(), errs.String(), err
@@ -200,6 +198,15 @@ func Run(t testing.TB, env []string, args ...string) (stdout, stderr string, err
 
 // Program is the path of the server that Main built.
 func Program() string { return binary }
+
+// Command is the program with arguments, to be run. It is killed when ctx ends.
+func Command(t testing.TB, ctx context.Context, env []string, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.CommandContext(ctx, binary, args...)
+	cmd.Env = append(os.Environ(), "LISTEN_ADDRESS="+FreeAddress(t))
+	cmd.Env = append(cmd.Env, env...)
+	return cmd
+}
 
 // PID is the process id of the running server.
 func (s *Syncline) PID() int { return s.process.cmd.Process.Pid }

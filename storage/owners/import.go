@@ -12,15 +12,10 @@ import (
 	"time"
 
 	"syncline/ent"
-	"syncline/ent/account"
 	"syncline/pubsub"
 	"syncline/record"
 	"syncline/storage"
 )
-
-// ErrNotEmpty says that the owner has written here before: revisions that clients
-// know would pass for others.
-var ErrNotEmpty = errors.New("the owner has written here before: only an owner without a history can be imported")
 
 var (
 	errNoExport = errors.New("this is not an export of an owner")
@@ -56,84 +51,49 @@ func Import(ctx context.Context, db *storage.DB, as *record.Owner, from io.Reade
 }
 
 // into carries out an import but for the commit.
-func (in *reader) into(ctx context.Context, tx *ent.Tx, owner record.Owner, head header, now time.Time, progress func(Counts)) (counts Counts, err error) {
-	if err := tx.Account.Create().SetID(owner[:]).OnConflictColumns(account.FieldID).Ignore().Exec(ctx); err != nil {
-		return counts, fmt.Errorf("make the account: %w", err)
-	}
-	// The update locks the account, so that no write of the owner comes in between.
-	updated, err := tx.Account.Update().Where(account.ID(owner[:]), account.Head(0)).SetHead(int64(head.Head)).SetFloor(int64(head.Floor)).Save(ctx)
+func (in *reader) into(ctx context.Context, tx *ent.Tx, owner record.Owner, head header, now time.Time, progress func(Counts)) (Counts, error) {
+	made, err := Begin(ctx, tx, owner, progress)
 	if err != nil {
-		return counts, fmt.Errorf("lock the account: %w", err)
+		return Counts{}, err
 	}
-	if updated == 0 {
-		return counts, ErrNotEmpty
-	}
-	var rows []*ent.RecordCreate
-	through := 0 // the line of the last of them
-	insert := func() error {
-		if len(rows) == 0 {
-			return nil
+	through := 0 // the line of the last record
+	lines := func(err error) error {
+		if failed, ok := errors.AsType[*insertError](err); ok {
+			return fmt.Errorf("lines %d to %d: %w", through-failed.rows+1, through, err)
 		}
-		if err := tx.Record.CreateBulk(rows...).Exec(ctx); err != nil {
-			return fmt.Errorf("lines %d to %d: insert: %w", through-len(rows)+1, through, err)
-		}
-		rows = rows[:0]
-		progress(counts)
-		return nil
+		return err
 	}
 	last := record.Revision(0)
 	for {
 		r, ends, err := in.next()
 		if err != nil {
-			return counts, err
+			return made.Counts, err
 		}
 		if ends != nil {
-			if *ends != counts {
-				return counts, in.failed(fmt.Errorf("the export says that it has %+v, and has %+v", *ends, counts))
+			if *ends != made.Counts {
+				return made.Counts, in.failed(fmt.Errorf("the export says that it has %+v, and has %+v", *ends, made.Counts))
 			}
 			break
 		}
 		if err := r.check(last, head); err != nil {
-			return counts, in.failed(err)
+			return made.Counts, in.failed(err)
 		}
-		last = r.Revision
-		row := tx.Record.Create().SetOwner(owner[:]).SetID(r.ID).SetRevision(int64(r.Revision)).SetDeleted(r.Deleted).
-			SetSchemaVersion(r.SchemaVersion).SetClientID(r.ClientID).SetUpdatedAt(r.UpdatedAt.UnixMicro())
-		if r.Deleted {
-			counts.Tombstones++
-		} else {
-			row.SetData(*r.Data)
-			counts.Records++
-			counts.Bytes += int64(len(*r.Data))
+		last, through = r.Revision, in.line
+		kept := record.Record{ID: r.ID, Revision: r.Revision, Deleted: r.Deleted, SchemaVersion: r.SchemaVersion, ClientID: r.ClientID, UpdatedAt: r.UpdatedAt}
+		if r.Data != nil {
+			kept.Data = *r.Data
 		}
-		through = in.line
-		if rows = append(rows, row); len(rows) == pageRows {
-			if err := insert(); err != nil {
-				return counts, err
-			}
+		if err := made.Add(ctx, kept); err != nil {
+			return made.Counts, lines(err)
 		}
 	}
-	if err := insert(); err != nil {
-		return counts, err
-	}
-	before, err := tx.Account.Query().Where(account.ID(owner[:])).Only(ctx)
-	if err != nil {
-		return counts, fmt.Errorf("read the account: %w", err)
-	}
-	change := tx.Account.Update().Where(account.ID(owner[:])).
-		SetRecordCount(counts.Records).SetStoredBytes(counts.Bytes).SetTombstones(counts.Tombstones).
-		SetFenceToken(max(before.FenceToken, int64(head.FenceToken))).
-		SetForgottenToken(max(before.ForgottenToken, int64(head.FenceToken))) // locks are not imported
-	if before.CreatedAt == 0 {
-		change.SetCreatedAt(now.UnixMicro())
-	}
-	if err := change.Exec(ctx); err != nil {
-		return counts, fmt.Errorf("change the account: %w", err)
+	if err := made.Finish(ctx, History{head.Head, head.Floor, head.FenceToken}, now); err != nil {
+		return made.Counts, lines(err)
 	}
 	if err := tx.RestoredHead.Create().SetOwner(owner[:]).SetID(storage.ImportedHead).SetHead(int64(head.RestoredHead)).Exec(ctx); err != nil {
-		return counts, fmt.Errorf("note the head: %w", err)
+		return made.Counts, fmt.Errorf("note the head: %w", err)
 	}
-	return counts, nil
+	return made.Counts, nil
 }
 
 // reader reads the lines of an export.

@@ -1,0 +1,59 @@
+package command_test
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"syncline/record"
+	"syncline/storage/datasync/datasynctest"
+)
+
+// What is imported, and what is not, is told, and by the exit code, too.
+func TestImportBreez(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	env := []string{"SQLITE_DIR_PATH=" + dir}
+	source := datasynctest.SQLite(t, filepath.Join(dir, "db.sqlite"), 2) // beside it, as by default
+	source.Add(t, datasynctest.Record{User: alice.String(), ID: "a", Data: []byte("hello"), Revision: 3})
+	free := time.Now().Add(2 * time.Second).Truncate(time.Second)
+	source.Must(t, "INSERT INTO locks (user_id, lock_name, instance_id, expires_at) VALUES ('u', 'l', 'i', $1)", free.Unix())
+
+	got := run(t, env, "import", "breez", source.Source)
+	if got.code != 1 || !strings.Contains(got.errors, "SQLITE_DIR_PATH: there is no database") {
+		t.Errorf("without --create: %+v", got)
+	}
+	const same = "the same here as there, by SHA-256: 1 owners with 1 records, 5 bytes of data\n"
+	got = run(t, env, "import", "breez", "--create", source.Source)
+	if got.code != 0 || got.out != "imported 1 owners with 1 records, 5 bytes of data\n"+same || !strings.HasPrefix(got.errors, "waiting until the last lock has expired") {
+		t.Errorf("%+v", got)
+	}
+	if time.Now().Before(free) {
+		t.Error("it did not wait for the lock")
+	}
+	if got := run(t, env, "import", "breez", source.Source); got.code != 0 || got.out != "imported 0 owners with 0 records, 0 bytes of data\n"+same {
+		t.Errorf("again: %+v", got)
+	}
+	bob := record.Owner{0: 3, 32: 2}
+	source.Add(t,
+		datasynctest.Record{User: bob.String(), ID: "b\x1b[2J", Revision: 1},
+		datasynctest.Record{User: bob.String(), ID: "c\x00", Revision: 2},
+	)
+	source.Must(t, "UPDATE records SET data = 'other' WHERE user_id = $1", alice.String())
+	got = run(t, env, "import", "breez", source.Source)
+	for _, want := range []string{
+		`user "` + bob.String() + `", record "b\x1b[2J": over today's limits`, `record "c\x00": text with a NUL`,
+		`user "` + alice.String() + `": has another history here`, "imported 1 owners with 1 records", "by SHA-256: 1 owners with 1 records, 0 bytes",
+	} {
+		if !strings.Contains(got.out, want) {
+			t.Errorf("no %s in %s", want, got.out)
+		}
+	}
+	if got.code != 1 || got.errors != "syncline: 1 owners have another history here, and 1 owners and records cannot be kept: the lines above name them\n" {
+		t.Errorf("%+v", got)
+	}
+	if got := run(t, env, "import", "breez", filepath.Join(dir, "syncline.db")); got.code != 1 || !strings.Contains(got.errors, "this is not a database of data-sync") {
+		t.Errorf("its own: %+v", got)
+	}
+}
