@@ -303,17 +303,18 @@ func newLog(cfg config.Config, stderr *logqueue.Queue) *slog.Logger {
 	return log
 }
 
-// withUnit writes durations as text has them, such as 1.5ms, not as a bare number.
+// withUnit writes durations as numbers of milliseconds, and their unit into their
+// names: tookMs. Programs read them, and compare them.
 func withUnit(_ []string, a slog.Attr) slog.Attr {
 	if a.Value.Kind() == slog.KindDuration {
-		a.Value = slog.StringValue(a.Value.Duration().String())
+		return slog.Float64(a.Key+"Ms", float64(a.Value.Duration().Microseconds())/1000)
 	}
 	return a
 }
 
 func newTelemetry(cfg config.Config, figures *metrics.Metrics, log *slog.Logger) *telemetry.Recorder {
 	if cfg.LogAddresses {
-		return telemetry.New(log, figures.Observe, telemetry.WithAddresses())
+		return telemetry.New(log, figures, telemetry.WithAddresses())
 	}
-	return telemetry.New(log, figures.Observe)
+	return telemetry.New(log, figures)
 }

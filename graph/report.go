@@ -10,18 +10,27 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 )
 
-// Bounds of what a client can bring into the log.
+// Bounds of what a client can have noted.
 const (
-	maxReportedFields = 10
-	maxReportedCodes  = 5
+	maxReportedFields = 50 // as many as a document may have
+	maxReportedCodes  = 5  // of a field
 )
 
-// Report is what an operation was, and how it ended: for the log. It is filled
-// in while the operation runs. It holds no data, no arguments and no aliases.
+// Report is what an operation was, and how it ended: for the log and the metrics. It is filled
+// in while the operation runs. It holds no data and no arguments.
 type Report struct {
 	mu     sync.Mutex
-	fields []string
-	codes  []string
+	fields []Field
+	codes  []string // of errors that are no single field's
+}
+
+// Field is a root field of an operation.
+type Field struct {
+	Name string
+	// Codes are those of the errors that it ended with, or the whole operation did: each
+	// once, in alphabetical order.
+	Codes []string
+	key   string // in the answer
 }
 
 type reportKey struct{}
@@ -32,19 +41,33 @@ func WithReport(ctx context.Context) (context.Context, *Report) {
 	return context.WithValue(ctx, reportKey{}, r), r
 }
 
-// Fields are the names of the operation's root fields, each once; none if the
-// document could not be read.
-func (r *Report) Fields() []string {
+// Fields are the operation's root fields as they stand in its answer, so that a name may be there
+// several times; none if the document could not be read.
+func (r *Report) Fields() []Field {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return slices.Clone(r.fields)
+	fields := make([]Field, len(r.fields))
+	for i, field := range r.fields {
+		fields[i] = Field{Name: field.Name, Codes: sorted(field.Codes, r.codes)}
+	}
+	return fields
 }
 
-// Codes are the codes of the errors so far, each once.
+// Codes are the codes of all errors so far, each once, in alphabetical order.
 func (r *Report) Codes() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return slices.Clone(r.codes)
+	codes := slices.Clone(r.codes)
+	for _, field := range r.fields {
+		codes = append(codes, field.Codes...)
+	}
+	return sorted(codes)
+}
+
+func sorted(codes ...[]string) []string {
+	all := slices.Concat(codes...)
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // describe notes root fields, if they are the schema's: others may come from a
@@ -53,8 +76,9 @@ func (r *Report) describe(fields []*ast.Field) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, field := range fields {
-		if rootFieldNames[field.Name] {
-			r.fields = addOnce(r.fields, field.Name, maxReportedFields)
+		known := func(other Field) bool { return other.key == field.Alias }
+		if rootFieldNames[field.Name] && len(r.fields) < maxReportedFields && !slices.ContainsFunc(r.fields, known) {
+			r.fields = append(r.fields, Field{Name: field.Name, key: field.Alias})
 		}
 	}
 }
@@ -71,14 +95,15 @@ var rootFieldNames = func() map[string]bool {
 	return names
 }()
 
-func addOnce(list []string, s string, most int) []string {
-	if len(list) == most || slices.Contains(list, s) {
+func addOnce(list []string, s string) []string {
+	if len(list) == maxReportedCodes || slices.Contains(list, s) {
 		return list
 	}
 	return append(list, s)
 }
 
-// report notes the code of an error that goes to the client.
+// report notes the code of an error that goes to the client, at the root field that it
+// belongs to.
 func report(ctx context.Context, err *gqlerror.Error) {
 	r, ok := ctx.Value(reportKey{}).(*Report)
 	code, hasCode := err.Extensions["code"].(string)
@@ -87,7 +112,15 @@ func report(ctx context.Context, err *gqlerror.Error) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.codes = addOnce(r.codes, code, maxReportedCodes)
+	if root := graphql.GetRootFieldContext(ctx); root != nil {
+		for i := range r.fields {
+			if r.fields[i].key == root.Field.Alias {
+				r.fields[i].Codes = addOnce(r.fields[i].Codes, code)
+				return
+			}
+		}
+	}
+	r.codes = addOnce(r.codes, code)
 }
 
 // reporter fills in the Report of the context, if there is one.

@@ -25,14 +25,20 @@ import (
 // RequestID is the header that names a request in the log and to the client.
 const RequestID = "X-Request-Id"
 
-// Observe is told of each operation's root fields, outcome ("ok", "refused" or
-// error codes) and duration.
-type Observe func(field, outcome string, took time.Duration)
+// Metrics are told what the log is.
+type Metrics interface {
+	// Observe counts a root field of an operation: its outcome is "ok" or the code of an
+	// error, of several the first in alphabetical order.
+	Observe(field, outcome string, took time.Duration)
+	// Refused counts what did not end well, by what it was ("request", "operation" or
+	// "initialisation") and by the code of an error; "refused" where there is none.
+	Refused(what, code string)
+}
 
 // Recorder writes the lines and counts the operations.
 type Recorder struct {
 	log       *slog.Logger
-	observe   Observe
+	metrics   Metrics
 	addresses bool
 }
 
@@ -43,9 +49,9 @@ type Option func(*Recorder)
 // (clientaddr.NewContext).
 func WithAddresses() Option { return func(t *Recorder) { t.addresses = true } }
 
-// New logs to log, and tells observe, for metrics.
-func New(log *slog.Logger, observe Observe, options ...Option) *Recorder {
-	t := &Recorder{log: log, observe: observe}
+// New logs to log, and counts in metrics.
+func New(log *slog.Logger, metrics Metrics, options ...Option) *Recorder {
+	t := &Recorder{log: log, metrics: metrics}
 	for _, option := range options {
 		option(t)
 	}
@@ -131,16 +137,34 @@ type line struct {
 
 func (t *Recorder) write(ctx context.Context, e entry, n line, extra ...slog.Attr) {
 	principal, refusal := e.verified.Get()
-	fields, outcome := n.report.Fields(), n.outcome(refusal)
-	for _, field := range fields {
-		t.observe(field, outcome, n.took)
+	codes := n.codes(refusal)
+	var names []string
+	for _, field := range n.report.Fields() {
+		if len(names) < maxNames && !slices.Contains(names, field.Name) {
+			names = append(names, field.Name)
+		}
+		outcome := "ok"
+		switch {
+		case len(field.Codes) > 0:
+			outcome = field.Codes[0]
+		case refusal != nil:
+			outcome = string(refusal.Code)
+		}
+		t.metrics.Observe(field.Name, outcome, n.took)
+	}
+	for _, code := range codes {
+		t.metrics.Refused(n.message, code)
 	}
 	attrs := append([]slog.Attr{slog.String("id", e.id)}, extra...)
 	if principal != (auth.Principal{}) {
 		attrs = append(attrs, slog.String("owner", principal.Key.Short()))
 	}
-	if len(fields) > 0 {
-		attrs = append(attrs, slog.String("fields", strings.Join(fields, ",")))
+	if len(names) > 0 {
+		attrs = append(attrs, slog.String("fields", strings.Join(names, ",")))
+	}
+	outcome := "ok"
+	if len(codes) > 0 {
+		outcome = strings.Join(codes, ",")
 	}
 	attrs = append(attrs, slog.String("outcome", outcome), slog.Duration("took", n.took))
 	if address := clientaddr.FromContext(ctx); t.addresses && address.IsValid() {
@@ -149,22 +173,22 @@ func (t *Recorder) write(ctx context.Context, e entry, n line, extra ...slog.Att
 	t.log.LogAttrs(ctx, slog.LevelInfo, n.message, attrs...)
 }
 
-// outcome is "ok", or the codes with which the request was refused; "refused"
-// where that was done before anything gave it a code.
-func (n line) outcome(refusal *auth.Error) string {
+// maxNames bounds the root fields in a line.
+const maxNames = 10
+
+// codes are those with which the request was refused, in alphabetical order; "refused"
+// where that was done before anything gave it a code. None: it was not.
+func (n line) codes(refusal *auth.Error) []string {
 	codes := n.report.Codes()
 	if refusal != nil {
 		codes = append(codes, string(refusal.Code))
-	}
-	switch {
-	case len(codes) > 0: // in one order, whichever field failed first
 		slices.Sort(codes)
-		return strings.Join(slices.Compact(codes), ",")
-	case n.refused != "":
-		return n.refused
-	default:
-		return "ok"
+		codes = slices.Compact(codes)
 	}
+	if len(codes) == 0 && n.refused != "" {
+		codes = []string{n.refused}
+	}
+	return codes
 }
 
 var wellFormedID = regexp.MustCompile(`^[0-9A-Za-z._-]{1,64}$`)

@@ -1,8 +1,11 @@
 package telemetry_test
 
 import (
+	"context"
+	"io"
 	"net/http"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -104,4 +107,55 @@ func initialise(t *testing.T, url, id string) {
 	if _, _, err := ws.ReadMessage(); !websocket.IsCloseError(err, 4403) {
 		t.Errorf("%v, want close code 4403", err)
 	}
+}
+
+// What is refused is counted by its code, also if it never became an operation. Programs read durations in JSON.
+func TestCounts(t *testing.T) {
+	t.Parallel()
+	figures := testservers.FreeAddress(t)
+	server := testservers.StartSyncline(t, "LOG_LEVEL=info", "LOG_FORMAT=json", "METRICS_LISTEN_ADDRESS="+figures)
+	send(t, server.URL(), "unsigned", http.MethodPost, "application/json", `{"query":"{viewer {id}}"}`)
+	send(t, server.URL(), "signature", http.MethodPost, "application/json", `{"query":"{limits {maxBatch}}"}`, "Signature", "sig=:AA==:")
+	send(t, server.URL(), "no-json", http.MethodPost, "application/json", `{`)
+	initialise(t, server.URL(), "socket")
+	var metrics string
+	testservers.Await(t, "all are counted", func(ctx context.Context) bool {
+		metrics = read(ctx, t, "http://"+figures+"/metrics")
+		return strings.Contains(metrics, `syncline_refusals_total{code="UNAUTHENTICATED",what="initialisation"} 1`)
+	})
+	for _, want := range []string{
+		`syncline_operation_duration_seconds_count{field="viewer",outcome="UNAUTHENTICATED"} 1`,
+		`syncline_refusals_total{code="UNAUTHENTICATED",what="request"} 2`,
+		`syncline_refusals_total{code="refused",what="request"} 1`,
+	} {
+		if !strings.Contains(metrics, want) {
+			t.Errorf("no %s in %s", want, metrics)
+		}
+	}
+	if err := server.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(server.Log()) {
+		if strings.Contains(line, `"id":"unsigned"`) && !regexp.MustCompile(`"tookMs":[0-9.]+[,}]`).MatchString(line) {
+			t.Error("no duration with its unit: ", line)
+		}
+	}
+}
+
+func read(ctx context.Context, t *testing.T, url string) string {
+	t.Helper()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
 }

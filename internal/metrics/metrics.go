@@ -19,6 +19,7 @@ import (
 type Metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.HistogramVec
+	refusals *prometheus.CounterVec
 }
 
 // New has the figures of the Go runtime and the process, and none of requests yet.
@@ -30,11 +31,16 @@ func New() *Metrics {
 			Help:    "Time from request to answer of queries and mutations, and life of subscriptions, by root field and outcome (ok, or the error's code).",
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10, 60, 3600},
 		}, []string{"field", "outcome"}),
+		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "syncline_refusals_total",
+			Help: "What did not end well, by what it was (request, operation of a connection, initialisation of a WebSocket) and by the error's code (refused: there was none).",
+		}, []string{"what", "code"}),
 	}
 	m.registry.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		m.requests,
+		m.refusals,
 	)
 	return m
 }
@@ -43,6 +49,9 @@ func New() *Metrics {
 func (m *Metrics) Observe(field, outcome string, took time.Duration) {
 	m.requests.WithLabelValues(field, outcome).Observe(took.Seconds())
 }
+
+// Refused counts what did not end well, by the code that it ended with.
+func (m *Metrics) Refused(what, code string) { m.refusals.WithLabelValues(what, code).Inc() }
 
 // Gauge shows a figure that is read when it is asked for.
 func (m *Metrics) Gauge(name, help string, read func() float64) {
