@@ -94,3 +94,14 @@ func TestPrograms(t *testing.T) {
 		})
 	}
 }
+
+// The examples of the documentation, by their shape, compile: they make their managers with
+// NewManager. Nothing is linked or run.
+func TestDocumentedExamplesCompile(t *testing.T) {
+	t.Parallel()
+	build := []string{"build"}
+	for _, name := range []string{"httpclient", "localonly", "storage", "conflicts", "filters", "autosync", "logging"} {
+		build = append(build, "./testdata/"+name)
+	}
+	command(t, ".", "go", build...)
+}
