@@ -286,6 +286,88 @@ func TestAClashIsRunAgain(t *testing.T) {
 	})
 }
 
+// A clash takes the whole batch with it, which is run again as one: not each unit has to
+// pay for a transaction.
+func TestABatchThatClashesIsRunAgainWhole(t *testing.T) {
+	t.Parallel()
+	store := newMemory()
+	transactions := 0
+	store.fault = func() (f fault) {
+		if transactions++; transactions == 1 {
+			f.commit = failed(commit.Clashed)
+		}
+		return f
+	}
+	var units []commit.Unit
+	for n := range 20 {
+		units = append(units, &add{owner: ownerNumber(n % 5), name: fmt.Sprint(n)})
+	}
+	if err := errors.Join(together(t, commit.New(store, 1, 0), units...)...); err != nil || transactions != 2 {
+		t.Errorf("%d transactions, want two: %v", transactions, err)
+	}
+}
+
+// A unit of a failed batch does not pass one of its owner that has to wait for the lock.
+func TestUnitsRunOneByOneKeepTheirOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newMemory()
+		unlock := store.lockElsewhere(ownerNumber(1))
+		transactions := 0
+		store.fault = func() (f fault) {
+			switch transactions++; transactions {
+			case 1: // the batch
+				f.lock = failed(commit.Refused)
+			case 3: // after the owner's first unit, alone
+				unlock()
+			}
+			return f
+		}
+		owner := ownerNumber(1)
+		for _, err := range together(t, commit.New(store, 1, 1), &add{owner: owner, name: "a"}, &add{owner: ownerNumber(2), name: "b"}, &add{owner: owner, name: "c"}) {
+			if err != nil {
+				t.Error(err)
+			}
+		}
+		if got := store.applied(owner); !slices.Equal(got, []string{"a", "c"}) {
+			t.Errorf("applied in the order %v", got)
+		}
+	})
+}
+
+// Who comes when a transaction could not begin is not refused for that.
+func TestNewcomersHaveATryOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	store := newMemory()
+	e := commit.New(store, 1, 0)
+	var newcomer func() error
+	begins := 0
+	store.fault = func() (f fault) {
+		if begins++; begins == 1 {
+			f.begin = failed(commit.Unavailable)
+		}
+		return f
+	}
+	first := &ending{Context: t.Context(), asked: func() { // as the first is refused
+		if begins == 1 && newcomer == nil {
+			newcomer = e.Submit(t.Context(), &add{owner: ownerNumber(2), name: "b"})
+		}
+	}}
+	if err := e.Submit(first, &add{owner: ownerNumber(1), name: "a"})(); outcomeOf(err) != commit.Unavailable {
+		t.Errorf("the first: %v", err)
+	}
+	if err := newcomer(); err != nil {
+		t.Errorf("the newcomer: %v", err)
+	}
+}
+
+// ending is a context that tells when it is asked whether it ended.
+type ending struct {
+	context.Context
+	asked func()
+}
+
+func (e *ending) Err() error { e.asked(); return e.Context.Err() }
+
 // An owner whom another process has locked, and however many units wait for him,
 // hold up nobody else. When he is unlocked, they take effect in their order.
 func TestALockedOwnerHoldsUpNobodyElse(t *testing.T) {
@@ -388,6 +470,9 @@ func TestWhatWaitsIsBounded(t *testing.T) {
 	}
 	if n := fill(ownerNumber(4), 0, commit.MaxWaiting); n != commit.MaxWaiting/2 {
 		t.Errorf("one owner may have %d units wait", n)
+	}
+	if wait := e.Submit(ctx, unlocked{&add{owner: ownerNumber(5), name: "a", size: size}}); e.Waiting() != 2*commit.MaxWaitingBytes/2/size+commit.MaxWaiting/2+1 {
+		t.Errorf("a unit that needs no lock finds no room: %v", wait())
 	}
 	cancel()
 	resume()

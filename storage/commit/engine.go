@@ -1,6 +1,7 @@
 package commit
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,7 +43,7 @@ func New(store Store, workers, waiters int) *Engine {
 // work carries out one batch after the other, until no line waits. The units of
 // a batch are taken when their transaction has begun: up to then they may leave.
 func (e *Engine) work(turns *turns) {
-	for e.queue.hasTurn(turns, true) {
+	for e.queue.hasTurn(turns) {
 		var tasks, left []*task
 		begun := false
 		err := e.transact(turns.wait, func(ctx context.Context, tx Tx) (err error) {
@@ -51,12 +52,17 @@ func (e *Engine) work(turns *turns) {
 			left, err = run(ctx, tx, tasks)
 			return err
 		})
-		for !begun && e.queue.hasTurn(turns, false) { // those who wait would fail alike
-			refused := e.queue.take(turns)
-			answerAll(refused, fmt.Errorf("begin a transaction: %w", err))
-			e.queue.finish(refused, nil)
+		if !begun { // those who waited for this would fail alike; who comes from now on has a try
+			answerAll(e.queue.takeAll(turns), fmt.Errorf("begin a transaction: %w", err))
+			continue
 		}
-		if begun && err != nil {
+		if outcome(err) == Clashed {
+			err = e.transact(turns.wait, func(ctx context.Context, tx Tx) (err error) {
+				left, err = run(ctx, tx, tasks)
+				return err
+			})
+		}
+		if err != nil {
 			left = e.runOneByOne(turns.wait, tasks, err)
 		}
 		e.queue.finish(tasks, left)
@@ -141,7 +147,8 @@ func run(ctx context.Context, tx Tx, tasks []*task) (left []*task, err error) {
 
 // runOneByOne gives each unit of a failed transaction one of its own, if the
 // database answers: a full disk, for one, may have room for some. Each then
-// ends as it would have alone. Nothing is run again whose outcome is unknown.
+// ends as it would have alone, and none passes one of its owner that came before and
+// has to wait. Nothing is run again whose outcome is unknown.
 func (e *Engine) runOneByOne(wait bool, tasks []*task, failed error) (left []*task) {
 	for i, t := range tasks {
 		if outcome(failed) == Unavailable {
@@ -150,6 +157,10 @@ func (e *Engine) runOneByOne(wait bool, tasks []*task, failed error) (left []*ta
 		}
 		if err := t.ended(); err != nil {
 			t.answer(err)
+			continue
+		}
+		if slices.ContainsFunc(left, func(waits *task) bool { return waits.line() == t.line() }) {
+			left = append(left, t)
 			continue
 		}
 		var busy []*task
@@ -177,7 +188,7 @@ func (e *Engine) runOneByOne(wait bool, tasks []*task, failed error) (left []*ta
 
 func answerAll(tasks []*task, err error) {
 	for _, t := range tasks {
-		t.answer(err)
+		t.answer(cmp.Or(t.ended(), err))
 	}
 }
 

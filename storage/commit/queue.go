@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// What waits at most. One owner may fill half of it.
+// What waits at most. One owner may fill half of it. As much again is for units that
+// need no lock: they wait for nobody who holds one.
 const (
 	MaxWaiting      = 16 << 10
 	MaxWaitingBytes = 64 << 20
@@ -73,6 +74,9 @@ type turns struct {
 	wait    bool
 }
 
+// room is what is taken up of the bounds.
+type room struct{ tasks, bytes int }
+
 // queue is what waits for a transaction. It starts a worker when there is
 // something to do and too few are at work, so that an idle queue has none.
 type queue struct {
@@ -81,8 +85,7 @@ type queue struct {
 	mu           sync.Mutex
 	lines        map[lineOf]*line // those that wait or are in a batch
 	open, locked turns
-	waiting      int
-	bytes        int
+	room         [2]room // of units that need a lock, and of those that do not
 	closed       bool
 	working      sync.WaitGroup // workers
 }
@@ -126,7 +129,7 @@ func (q *queue) enter(t *task) error {
 	if l == nil {
 		l = &line{of: t.line()}
 	}
-	if q.waiting == MaxWaiting || q.bytes+t.plan.Bytes > MaxWaitingBytes ||
+	if taken := q.roomOf(l); taken.tasks == MaxWaiting || taken.bytes+t.plan.Bytes > MaxWaitingBytes ||
 		len(l.waiting) == MaxWaiting/2 || l.bytes+t.plan.Bytes > MaxWaitingBytes/2 {
 		return &Failure{Outcome: Unavailable, RetryAfter: retryAfter, Err: errFull}
 	}
@@ -140,9 +143,17 @@ func (q *queue) enter(t *task) error {
 }
 
 func (q *queue) count(l *line, tasks, bytes int) {
-	q.waiting += tasks
-	q.bytes += bytes
+	taken := q.roomOf(l)
+	taken.tasks += tasks
+	taken.bytes += bytes
 	l.bytes += bytes
+}
+
+func (q *queue) roomOf(l *line) *room {
+	if l.of.unlocked {
+		return &q.room[1]
+	}
+	return &q.room[0]
 }
 
 // addTurn gives a line a turn, and sees that somebody works on it.
@@ -181,12 +192,12 @@ func (q *queue) leave(t *task) bool {
 	return true
 }
 
-// hasTurn tells a worker whether a line waits for it. If none does, and the
-// worker is leaving, it does not count any more.
-func (q *queue) hasTurn(turns *turns, leaving bool) bool {
+// hasTurn tells a worker whether a line waits for it. If none does, the worker is to
+// leave, and does not count any more.
+func (q *queue) hasTurn(turns *turns) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(turns.lines) == 0 && leaving {
+	if len(turns.lines) == 0 {
 		turns.workers--
 	}
 	return len(turns.lines) > 0
@@ -231,6 +242,19 @@ func (q *queue) take(turns *turns) (batch []*task) {
 	return batch
 }
 
+// takeAll takes all that waits for a worker.
+func (q *queue) takeAll(turns *turns) (tasks []*task) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, l := range turns.lines {
+		tasks = append(tasks, l.waiting...)
+		q.count(l, -len(l.waiting), -l.bytes)
+		delete(q.lines, l.of)
+	}
+	turns.lines = nil
+	return tasks
+}
+
 // finish lets the owners of a batch have their next one. Units that it left over,
 // because another process holds their owner's lock, wait again.
 func (q *queue) finish(batch, left []*task) {
@@ -263,7 +287,7 @@ func (q *queue) finish(batch, left []*task) {
 func (e *Engine) Waiting() int {
 	e.queue.mu.Lock()
 	defer e.queue.mu.Unlock()
-	return e.queue.waiting
+	return e.queue.room[0].tasks + e.queue.room[1].tasks
 }
 
 // Close refuses the units that come from now on, and waits until those that came

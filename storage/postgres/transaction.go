@@ -132,13 +132,14 @@ func (t *transaction) Lock(ctx context.Context, owners []commit.Owner, keys []co
 	err = t.makeAccounts(ctx, missing, newAccountTime, keys, found, locked)
 	if failure.LeftWaiting(err) && len(missing) > 1 {
 		// One by one, so that only those are left out whose rows another
-		// transaction is making.
+		// transaction is making. All is read when the last is made.
 		for _, owner := range missing {
-			err = t.makeAccounts(ctx, []commit.Owner{owner}, newAccountTimeAlone, keys, found, locked)
+			err = t.makeAccounts(ctx, []commit.Owner{owner}, newAccountTimeAlone, nil, nil, locked)
 			if err != nil && !failure.LeftWaiting(err) {
-				break
+				return nil, failure.Of(err)
 			}
 		}
+		err = t.Read(ctx, keys, found)
 	}
 	if err != nil && !failure.LeftWaiting(err) {
 		return nil, failure.Of(err)
