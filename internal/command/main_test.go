@@ -27,6 +27,13 @@ func init() {
 }
 
 func TestMain(m *testing.M) {
+	if os.Getenv(asSweeper) != "" {
+		if err := sweepAsProgram(); err != nil {
+			_, _ = os.Stderr.WriteString(err.Error())
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	if os.Getenv(asProgram) != "" {
 		os.Exit(command.Run(context.Background(), os.Args[1:], command.Program{Environ: os.Environ(), Stdout: os.Stdout, Stderr: os.Stderr}))
 	}
