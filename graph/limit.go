@@ -48,7 +48,15 @@ var listLengths = map[string]int{
 
 // limit refuses documents that ask for too much, and a few that validation lets
 // pass though gqlgen cannot execute them. The Limiter hears what the others cost.
-type limit struct{ limiter Limiter }
+type limit struct {
+	limiter Limiter
+	sizes   sizes
+}
+
+// sizes tells about how much an owner has to read, if that is known.
+type sizes interface {
+	KnownSize(owner record.Owner) (record.Size, bool)
+}
 
 var _ graphql.OperationContextMutator = limit{}
 
@@ -60,6 +68,9 @@ func (l limit) MutateOperationContext(ctx context.Context, op *graphql.Operation
 	m := meter{variables: op.Variables}
 	total := m.measure(op.Operation.SelectionSet)
 	transport.Expect(ctx, m.memory(op.Operation.Operation, total))
+	if page, ok := l.page(ctx, &m, op); ok {
+		transport.Expect(ctx, page.memory(&m, total))
+	}
 	switch {
 	case m.refused != nil:
 		return m.refused
@@ -117,10 +128,11 @@ func (m *meter) memory(kind ast.Operation, total cost) int {
 type meter struct {
 	variables  map[string]any
 	rootFields int
-	page       int // records of the page of changes that is being measured
-	batch      int // writes of the batch that is being measured
-	most       int // records that a root field reads at once, save pages
-	selected   int // records whose data the answer has
+	page       int  // records of the page of changes that is being measured
+	batch      int  // writes of the batch that is being measured
+	most       int  // records that a root field reads at once, save pages
+	selected   int  // records whose data the answer has
+	pages      bool // a root field is a page of changes
 	refused    *gqlerror.Error
 }
 
@@ -186,6 +198,7 @@ func (m *meter) readArguments(f *ast.Field) {
 	m.page, m.batch = 1, 1
 	switch f.Name {
 	case "changes":
+		m.pages = true
 		first, _ := scalar.UnmarshalInt(arguments["first"])
 		m.page = min(max(first, 1), record.MaxPage)
 	case "records":

@@ -4,19 +4,24 @@ import (
 	"bufio"
 	"encoding/binary"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
+	"syncline/auth"
 	"syncline/internal/budget"
+	"syncline/pubsub/inproc"
+	"syncline/record"
+	"syncline/storage/records"
 )
 
-const wholePage = `{changes(first: 1000) {records {data}}}`
+const wholePage = `{changes(first: 1000) {records {data} cursor hasMore}}`
 
 // unread asks for something and reads nothing. Its kernel takes little for it.
-func unread(t *testing.T, a *api, owner, query string) net.Conn {
+func unread(t *testing.T, a *api, owner, query string, header ...string) net.Conn {
 	t.Helper()
 	c, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(a.url, "http://"))
 	if err != nil {
@@ -25,7 +30,7 @@ func unread(t *testing.T, a *api, owner, query string) net.Conn {
 	t.Cleanup(func() { _ = c.Close() })
 	_ = c.(*net.TCPConn).SetReadBuffer(4 << 10)
 	body := fmt.Sprintf(`{"query": %q}`, query)
-	fmt.Fprintf(c, "POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n%s: %s\r\nContent-Length: %d\r\n\r\n%s", ownerHeader, owner, len(body), body)
+	fmt.Fprintf(c, "POST / HTTP/1.1\r\nHost: a\r\n%s\r\nContent-Type: application/json\r\n%s: %s\r\nContent-Length: %d\r\n\r\n%s", strings.Join(append(header, "Cache-Control: no-cache"), "\r\n"), ownerHeader, owner, len(body), body)
 	return c
 }
 
@@ -68,6 +73,80 @@ func TestUnreadAnswersGiveWay(t *testing.T) {
 		_ = c.Close()
 	}
 	eventually(t, "all is given back", func() bool { return pool.Used() == 0 })
+}
+
+// Whoever is known to have little to read needs little memory for a page, and does
+// not wait for those who ask for much.
+func TestPagesOfSmallOwnersNeedLittle(t *testing.T) {
+	t.Parallel()
+	pool := budget.New(16 << 20)
+	a := newAPI(t, options{output: pool})
+	alice := a.as("alice")
+	for i := range 20 {
+		alice.set(t, fmt.Sprint(i), strings.Repeat("x", 700), 0)
+	}
+	alice.ok(t, wholePage, nil)
+	large, err := pool.Acquire(t.Context(), 10<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer large.Release()
+	alice.ok(t, `{p: changes(first: 1000) {records {a: data b: data id}}}`, nil).is("19", "p", "records", 19, "id")
+	if pool.Refused() > 0 {
+		t.Error("the page was refused for lack of memory")
+	}
+}
+
+// What another instance wrote since an owner was read here is neither left out nor
+// more than was lent for.
+func TestOwnersThatGrewElsewhere(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t, options{})
+	alice := a.as("alice")
+	alice.set(t, "small", "x", 0)
+	alice.ok(t, wholePage, nil)
+	elsewhere := record.NewService(records.New(a.db, a.db.NewEngine()), inproc.New(), slog.New(slog.DiscardHandler))
+	principal, _ := auth.FromContext(signed(t.Context(), "alice"))
+	const added = 8
+	for i := range added {
+		write := record.Request{Kind: record.KindSet, Writes: []record.Write{{ID: fmt.Sprint("large", i), Data: make([]byte, record.MaxDataBytes)}}}
+		if _, err := elsewhere.Write(t.Context(), record.Owner(principal.Key), write); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first := alice.ok(t, wholePage, nil)
+	first.is("true", "changes", "hasMore")
+	rest := alice.ok(t, `query($c: Cursor) {changes(since: $c, first: 1000) {records {id data} hasMore}}`, vars{"c": first.at("changes", "cursor").text()})
+	rest.is("false", "changes", "hasMore")
+	if got := dataIn(first.v) + dataIn(rest.v); got != 1+added*record.MaxDataBytes {
+		t.Errorf("%d bytes came", got)
+	}
+}
+
+// A request's own memory is given back before its answer is sent, which may last.
+func TestUnreadAnswersHoldNothingOfTheirRequest(t *testing.T) {
+	t.Parallel()
+	for name, accept := range map[string]string{"POST": "application/json", "event stream": "text/event-stream"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			input, output := budget.New(32<<20), budget.New(32<<20)
+			a := newAPI(t, options{output: output, middleware: func(next http.Handler) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					grant, err := input.Acquire(r.Context(), 1000)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					defer grant.Release()
+					next.ServeHTTP(w, r.WithContext(budget.NewContext(r.Context(), grant)))
+				})
+			}})
+			largeRecords(t, a.as("alice"), 64)
+			c := unread(t, a, "alice", wholePage, "Accept: "+accept)
+			eventually(t, "only the answer is held", func() bool { return output.Used() > 4<<20 && input.Used() == 0 })
+			_ = c.Close()
+		})
+	}
 }
 
 // A socket's next operation is not executed until its client has taken what was

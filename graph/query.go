@@ -24,7 +24,14 @@ func (q query) Changes(ctx context.Context, since *record.Cursor, first int) (*o
 	}
 	claim, size := claimData(ctx, min(first, record.MaxPage)), 0
 	defer func() { claim.settle(size) }()
-	page, err := q.records.ChangesWithin(ctx, owner, from, first, max(claim.left, 1)) // one record in any case
+	most := claim.left
+	if page, ok := pageOf(ctx); ok {
+		most = min(most, page.bytes)
+		if first <= record.MaxPage { // more is refused
+			first = min(first, page.records)
+		}
+	}
+	page, err := q.records.ChangesWithin(ctx, owner, from, first, max(most, 1)) // one record in any case
 	if err != nil {
 		return nil, err
 	}

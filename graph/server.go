@@ -69,7 +69,7 @@ func NewServer(config Config) *handler.Server {
 	srv.Use(reporter{})
 	srv.Use(access{introspection: config.Introspection})
 	srv.Use(allowances{})
-	srv.Use(limit{config.Limiter})
+	srv.Use(limit{config.Limiter, config.Records})
 	return srv
 }
 

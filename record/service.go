@@ -81,11 +81,12 @@ type Service struct {
 	mayBegin  func(context.Context) bool // nil: every owner may
 	log       *slog.Logger
 	onCommit  []func(Commit)
+	sizes     *sizes
 }
 
 // NewService puts a store and a publisher to use.
 func NewService(store Store, publisher pubsub.Publisher, log *slog.Logger) *Service {
-	return &Service{store: store, publisher: publisher, log: log}
+	return &Service{store: store, publisher: publisher, log: log, sizes: newSizes()}
 }
 
 // Room tells whether there is room for more.
@@ -123,6 +124,7 @@ func (s *Service) Write(ctx context.Context, owner Owner, request Request) (Resu
 		return Result{}, err
 	}
 	if result.Head > 0 {
+		s.sizes.grow(owner, result.Changed)
 		for _, f := range s.onCommit {
 			f(Commit{Owner: owner, Epoch: result.Epoch, Records: result.Changed})
 		}
@@ -167,6 +169,7 @@ func (s *Service) ChangesWithin(ctx context.Context, owner Owner, since Cursor, 
 	if err != nil {
 		return Page{}, err
 	}
+	s.sizes.set(owner, Size{Records: snapshot.RecordCount + snapshot.Tombstones, Bytes: snapshot.StoredBytes})
 	if err := since.check(snapshot); err != nil {
 		return Page{}, err
 	}

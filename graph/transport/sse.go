@@ -72,7 +72,9 @@ func (t *Transports) stream(ctx context.Context, s *stream, exec graphql.GraphEx
 	defer grant.Release()
 	responses, ctx, pending := run(ctx, exec, op)
 	if !pending {
-		if resp := responses(ctx); resp != nil {
+		resp := responses(ctx)
+		budget.FromContext(ctx).Release() // nothing of the request is needed any more
+		if resp != nil {
 			blobs := &stateOf(ctx).blobs
 			grant.Shrink(held(resp, blobs))
 			t.answerOrStream(s, executionStatus(resp, op.Operation), resp, blobs, grant)
