@@ -38,11 +38,12 @@ type Figures struct {
 	Line    string
 }
 
-// figures are what a subject took on an instance since that began, and what it
+// figures are what a subject took on an instance since that has known it, and what it
 // has open there. They only grow, but for what is open: whoever reads them twice
-// knows what was taken in between, however often a message was lost or doubled.
+// knows what was taken in between, however often a message was lost or doubled. A
+// subject whose limits are full again is forgotten, and then they begin anew.
 type figures struct {
-	number int64 // of this message
+	number int64 // of this message, from 1 on since the instance has known the subject
 	taken  [rates]int64
 	held   [holds]int
 }
@@ -153,10 +154,16 @@ func (t *table) hear(key string, lines map[string]string, self string) {
 			continue
 		}
 		last, known := s.others[instance]
-		if known && last.number != f.number {
+		switch {
+		case known && last.figures == f: // nothing new
+		case known && last.number < f.number:
 			s.oweElsewhere(last.figures, f, now)
+		case known || f.number == 1:
+			// That instance had forgotten the subject, or never heard of it: all that it
+			// tells was taken just now.
+			s.oweElsewhere(figures{}, f, now)
 		}
-		if !known || last.number != f.number {
+		if !known || last.figures != f {
 			last = heard{f, now}
 		}
 		present[instance] = last
