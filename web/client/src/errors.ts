@@ -4,6 +4,7 @@ export type ClientErrorCode =
   | 'STORAGE_BLOCKED'
   | 'STORAGE_FULL'
   | 'STORAGE_CORRUPT'
+  | 'STORAGE_OUTDATED'
   | 'IDENTITY_CHANGED'
   | 'CLOCK_WRONG'
   | 'LOCK_LOST'

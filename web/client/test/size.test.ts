@@ -4,15 +4,16 @@ import { gzipSync } from 'node:zlib';
 
 import { build } from 'esbuild';
 
-const LIMITS: [what: string, exports: string, limit: number][] = [
+const LIMITS: [what: string, exports: string, limit: number, from?: string][] = [
   ['signer and fetch are', 'Identity, Session, signedFetch', 10_000],
   ['follow is', 'follow', 2_000],
+  ['the store is, with what it needs of the core,', 'openStore', 18_000, '@syncline/client/store'],
 ];
 
-for (const [what, exports, limit] of LIMITS) {
+for (const [what, exports, limit, from = '@syncline/client'] of LIMITS) {
   test(`${what} at most ${limit} bytes, minified and gzipped`, async (t) => {
     const { outputFiles } = await build({
-      stdin: { contents: `export { ${exports} } from '@syncline/client'`, resolveDir: import.meta.dirname },
+      stdin: { contents: `export { ${exports} } from '${from}'`, resolveDir: import.meta.dirname },
       bundle: true,
       minify: true,
       format: 'esm',

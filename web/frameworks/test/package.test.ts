@@ -23,6 +23,8 @@ import { resetOnSwitch, synclineLink, typePolicies } from '@syncline/client/apol
 import { scalars } from '@syncline/client/codegen';
 import { createEventSource } from '@syncline/client/graphql-sse';
 import { createSocket } from '@syncline/client/graphql-ws';
+import { memoryStorage, openStore } from '@syncline/client/store';
+import type { Store } from '@syncline/client/store';
 import { clientPerIdentity, keys, liveExchange, resolvers, signedOptions } from '@syncline/client/urql';
 
 export async function use(): Promise<FeedRecord | null> {
@@ -30,6 +32,9 @@ export async function use(): Promise<FeedRecord | null> {
   const session = new Session({ url: 'http://localhost:8080/graphql', identity });
   const socket = createSocket(session, { onRetry: (error: SynclineError) => error.code });
   const bytes: string = toBase64(identity.exportBytes()) + decodeText('') + newNonce();
+  const store: Store<{ n: number }> = await openStore(session, { live: socket, storage: memoryStorage(), merge: { a: 'mine', b: ({ mine }) => mine } });
+  await store.put('a', { n: 1 }).synced;
+  store.watch('a', ([record]) => record?.value?.n);
   const status: number = await withLock(session, bytes, async ({ fence }) => fence.token);
   for await (const change of follow(createEventSource(session), { since: String(status) })) if (change.kind === 'CHANGED') return change.record;
   void [synclineLink(session, socket), typePolicies, resetOnSwitch, scalars, clientPerIdentity, keys, liveExchange(socket), resolvers, signedOptions(session), signedFetch(session)];

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -72,6 +72,18 @@ export class Server {
     const exited = once(running, 'exit');
     running.kill('SIGKILL');
     await exited;
+  }
+
+  /** Copies its database as it is now. Answers the copy's file, which goes with the database. */
+  backup(): string {
+    const file = join(this.directory, `backup-${Date.now()}.db`);
+    execFileSync(binary, ['backup', file], { env: { SQLITE_DIR_PATH: this.directory }, stdio: 'pipe' });
+    return file;
+  }
+
+  /** Puts a copy in place of its database, while it is stopped. */
+  restore(file: string): void {
+    execFileSync(binary, ['restore', '--force', file], { env: { SQLITE_DIR_PATH: this.directory }, stdio: 'pipe' });
   }
 
   /** Ends the process and removes its database. */

@@ -1,0 +1,108 @@
+import type { Change, Ledger, Reader } from './ledger.js';
+
+/** Who is told of changes, in order and of each once, or is asked to read everything anew. */
+export interface Listener {
+  change(change: Change): void;
+  /** Reads what changes would have told. Called within one transaction with the others. */
+  reload(reader: Reader): Promise<void>;
+}
+
+/** How long a change may be overtaken by later ones. Its tab may have ended before it told of it. */
+const LONGEST_GAP = 250;
+
+/**
+ * Brings changes of all tabs into their order. Where one is missing for long, as of a tab that was killed before it
+ * told of it, all listeners read anew.
+ */
+export class Changes {
+  readonly #early = new Map<number, Change>();
+  readonly #listeners = new Set<Listener>();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #reloading: Promise<void> | undefined;
+
+  constructor(
+    private readonly ledger: Ledger,
+    /** The last transaction that everybody was told of. */
+    private version: number,
+    private readonly failed: (error: unknown) => void,
+  ) {}
+
+  /** Has somebody read everything, and be told of what comes after. Answers how to stop that. */
+  async join(listener: Listener): Promise<() => void> {
+    let early: Change[] | undefined = []; // what comes while it reads
+    let since = 0;
+    let missed = false;
+    const joined: Listener = {
+      change(change) {
+        if (early) early.push(change);
+        else if (change.version > since) listener.change(change);
+      },
+      async reload(reader) {
+        if (early) {
+          missed = true;
+          return;
+        }
+        await listener.reload(reader);
+        since = reader.meta.version;
+      },
+    };
+    this.#listeners.add(joined);
+    const leave = () => void this.#listeners.delete(joined);
+    try {
+      do {
+        missed = false;
+        await this.ledger.read(async (reader) => {
+          await listener.reload(reader);
+          since = reader.meta.version;
+        });
+      } while (missed);
+    } catch (error) {
+      leave();
+      throw error;
+    }
+    const waiting = early;
+    early = undefined;
+    for (const change of waiting) joined.change(change);
+    return leave;
+  }
+
+  receive(change: Change): void {
+    if (change.version <= this.version) return;
+    this.#early.set(change.version, change);
+    this.#deliver();
+  }
+
+  #deliver(): void {
+    if (this.#reloading) return; // what it reads may be older than these
+    for (let next; (next = this.#early.get(this.version + 1)); ) {
+      this.#early.delete(++this.version);
+      for (const listener of [...this.#listeners]) listener.change(next);
+    }
+    clearTimeout(this.#timer);
+    if (this.#early.size > 0) this.#timer = setTimeout(() => void this.reload(), LONGEST_GAP);
+  }
+
+  /** Has everybody read anew, such as after a tab was frozen. */
+  reload(): Promise<void> {
+    return (this.#reloading ??= this.#reload()
+      .catch((error) => this.failed(error))
+      .finally(() => {
+        this.#reloading = undefined;
+        this.#deliver();
+      }));
+  }
+
+  async #reload(): Promise<void> {
+    const version = await this.ledger.read(async (reader) => {
+      for (const listener of [...this.#listeners]) await listener.reload(reader);
+      return reader.meta.version;
+    });
+    for (const early of this.#early.keys()) if (early <= version) this.#early.delete(early);
+    this.version = Math.max(this.version, version);
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#listeners.clear();
+  }
+}

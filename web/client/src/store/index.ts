@@ -1,0 +1,13 @@
+export { indexedDBStorage } from './indexeddb.js';
+export type { IndexedDBOptions } from './indexeddb.js';
+export { memoryStorage } from './memory.js';
+export type { Conflict, LeftOut, Merge, MergeOptions } from './merge.js';
+export type { Status } from './status.js';
+export { prefixed } from './storage.js';
+export type { Key, Mode, Range, Storage, Table, Transaction } from './storage.js';
+export { openStore, Store } from './store.js';
+export type { Batch, RefusedWrite, StoredRecord, StoreOptions, Written } from './store.js';
+export type { Connection, Live, SyncOptions } from './sync.js';
+export type { Channel, Locks, TabOptions } from './tabs.js';
+export type { Codec, Migrations, Seal, ValueOptions } from './values.js';
+export type { Query, Watched } from './watch.js';

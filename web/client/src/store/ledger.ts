@@ -1,0 +1,153 @@
+import { SynclineError } from '../errors.js';
+import { bytesOf, viewOf } from './rows.js';
+import type { Ending, Meta, Refused, Row, Unit, View } from './rows.js';
+import type { Mode, Range, Storage, Transaction } from './storage.js';
+
+/** How many rows a transaction reads at a time: what a browser hands over without a pause that is felt. */
+const PORTION = 2000;
+
+/** How many endings other than success are remembered for those who wait. */
+const REMEMBERED = 1000;
+
+/** What a transaction changed, told to all tabs. */
+export interface Change {
+  /** One more than that of the transaction before. */
+  version: number;
+  /** By record: what the app sees of it now. */
+  views: [id: string, view: View | null][];
+  ended: Ending[];
+  pending: Meta['pending'];
+  refused: number;
+  complete: boolean;
+  /** Whether there may be something to send that was not there before. */
+  queued: boolean;
+}
+
+/** Reads within a transaction. */
+export class Reader {
+  constructor(
+    protected readonly transaction: Transaction,
+    readonly meta: Meta,
+  ) {}
+
+  async row(id: string): Promise<Row | undefined> {
+    return (await this.transaction.get('records', id)) as Row | undefined;
+  }
+
+  async refused(seq: number): Promise<Refused | undefined> {
+    return (await this.transaction.get('refused', seq)) as Refused | undefined;
+  }
+
+  async unit(seq: number): Promise<Unit | undefined> {
+    return (await this.transaction.get('writes', seq)) as Unit | undefined;
+  }
+
+  allRefused(): Promise<Refused[]> {
+    return this.transaction.list('refused') as Promise<Refused[]>;
+  }
+
+  /** Units of the queue in order, a portion at a time. */
+  units(above: number, limit: number): Promise<Unit[]> {
+    return this.transaction.list('writes', { above, limit }) as Promise<Unit[]>;
+  }
+
+  /** Rows in order of their ids. */
+  async *rows(range: Range = {}): AsyncGenerator<Row> {
+    for (let above = range.above; ; ) {
+      const portion = (await this.transaction.list('records', { ...range, above, limit: PORTION })) as Row[];
+      yield* portion;
+      if (portion.length < PORTION) return;
+      above = portion.at(-1)!.id;
+    }
+  }
+}
+
+/** Reads and changes within a transaction. Rows and units are replaced, never changed in place. */
+export class Writer extends Reader {
+  readonly #views = new Map<string, View | null>();
+  readonly ended: Ending[] = [];
+  queued = false;
+
+  putRow({ base, lost, refused, ...kept }: Row): void {
+    const waits = kept.writes.length > 0;
+    const row: Row = { ...kept, ...(waits && { base: base ?? null }), ...(waits && lost !== undefined && { lost }), ...(waits && refused && { refused }) };
+    this.#views.set(row.id, viewOf(row));
+    if (row.server === null && row.writes.length === 0) this.transaction.delete('records', row.id);
+    else this.transaction.put('records', row.id, row);
+  }
+
+  putUnit(unit: Unit, before?: Unit): void {
+    const { pending } = this.meta;
+    this.meta.pending = { count: pending.count + (before ? 0 : 1), bytes: pending.bytes + unit.bytes - (before?.bytes ?? 0) };
+    this.transaction.put('writes', unit.seq, unit);
+    this.queued = true;
+  }
+
+  /** Takes a unit out of the queue. */
+  removeUnit(unit: Unit): void {
+    const { count, bytes } = this.meta.pending;
+    this.meta.pending = { count: count - 1, bytes: bytes - unit.bytes };
+    this.transaction.delete('writes', unit.seq);
+  }
+
+  putRefused(refused: Refused): void {
+    this.meta.refused++;
+    this.transaction.put('refused', refused.seq, refused);
+  }
+
+  removeRefused({ seq }: Refused): void {
+    this.meta.refused--;
+    this.transaction.delete('refused', seq);
+  }
+
+  /** Tells those who wait for a unit how it ended: well, by an error, or in another one that took its place. */
+  end(seq: number, error?: Ending['error'], by?: number): void {
+    const ending: Ending = { seq, ...(error && { error: { code: error.code, message: error.message } }), ...(by !== undefined && { by }) };
+    this.ended.push(ending);
+    if (error || by !== undefined) this.meta.endings = [...this.meta.endings, ending].slice(-REMEMBERED);
+  }
+
+  /** What was changed. */
+  finish(): Change {
+    this.meta.version++;
+    this.transaction.put('meta', 'meta', this.meta);
+    const { version, pending, refused, complete } = this.meta;
+    return { version, views: [...this.#views], ended: this.ended, pending, refused, complete, queued: this.queued };
+  }
+}
+
+/** The tables of a store, read and changed in transactions, each of which is told of once it is kept. */
+export class Ledger {
+  constructor(
+    private readonly storage: Storage,
+    private readonly owner: string,
+    private readonly publish: (change: Change) => void,
+  ) {}
+
+  read<T>(work: (reader: Reader) => Promise<T>): Promise<T> {
+    return this.storage.transact('read', async (transaction) => work(new Reader(transaction, await this.#meta(transaction))));
+  }
+
+  /** `durable` for what the app writes; what can be had again from the server need not wait for the disk. */
+  async write<T>(mode: Exclude<Mode, 'read'>, work: (writer: Writer) => Promise<T>): Promise<T> {
+    const [result, change] = await this.storage.transact(mode, async (transaction) => {
+      const writer = new Writer(transaction, await this.#meta(transaction));
+      const done = await work(writer);
+      return [done, writer.finish()] as const;
+    });
+    this.publish(change);
+    return result;
+  }
+
+  async #meta(transaction: Transaction): Promise<Meta> {
+    const kept = (await transaction.get('meta', 'meta')) as Meta | undefined;
+    if (kept && kept.owner !== this.owner) throw new SynclineError('STORAGE_CORRUPT', 'this storage is of another user: open it with a name of its own');
+    if (kept) return { ...kept };
+    return { owner: this.owner, version: 0, seq: 0, cursor: null, complete: false, walks: 0, pending: { count: 0, bytes: 0 }, refused: 0, endings: [] };
+  }
+}
+
+/** The bytes of a unit's data. */
+export function sizeOf(contents: readonly { data: string | null }[]): number {
+  return contents.reduce((sum, { data }) => sum + bytesOf(data), 0);
+}

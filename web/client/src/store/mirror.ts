@@ -1,0 +1,119 @@
+import { newNonce } from '../signing.js';
+import type { Writer } from './ledger.js';
+import { ERASED, setAside } from './queue.js';
+import { bytesOf } from './rows.js';
+import type { Row, State, Unit } from './rows.js';
+
+/** A page of changes. */
+export interface Page {
+  records: (State & { id: string })[];
+  cursor: string;
+  hasMore: boolean;
+  head: number;
+}
+
+/** Where a pull goes on: what must still be so when its page is there. */
+export interface Position {
+  cursor: string | null;
+  walk: number | undefined;
+}
+
+export function positionOf({ cursor, walk }: Writer['meta']): Position {
+  return { cursor, walk: walk?.n };
+}
+
+function isAt({ meta }: Writer, { cursor, walk }: Position): boolean {
+  return meta.cursor === cursor && meta.walk?.n === walk;
+}
+
+/**
+ * Applies a page and then moves the cursor, in one transaction. A page that another tab applied meanwhile is left
+ * alone. At the end of a walk from the beginning goes what it did not bring.
+ */
+export async function apply(writer: Writer, from: Position, page: Page): Promise<void> {
+  if (!isAt(writer, from)) return;
+  const { meta } = writer;
+  const rows = await Promise.all(page.records.map(({ id }) => writer.row(id)));
+  for (const [i, { id, ...state }] of page.records.entries()) {
+    if (meta.walk?.floor !== undefined && state.revision <= meta.walk.floor) meta.walk = { ...meta.walk, found: true };
+    arrive(writer, rows[i] ?? { id, server: null, writes: [] }, state, meta.walk?.n);
+  }
+  meta.cursor = page.cursor;
+  if (page.hasMore) return;
+  if (meta.walk) await endWalk(writer, page.head);
+  meta.complete = true;
+}
+
+/** The state of a record comes from the feed. */
+function arrive(writer: Writer, row: Row, state: State, walk: number | undefined): void {
+  const { lost, ...kept } = row;
+  const marked = walk === undefined ? kept : { ...kept, walk };
+  if (row.server && state.revision < row.server.revision) return writer.putRow(marked);
+  if (state.data === null && row.writes.length === 0) return writer.putRow({ ...marked, server: null });
+  const precedes = lost !== undefined && state.revision <= lost; // what was lost was made upon it
+  writer.putRow({ ...marked, server: state, ...(precedes && { base: state }) });
+}
+
+/** The cursor is too old: walks from the beginning, and shows what is there until the walk has ended. */
+export function walkAgain(writer: Writer, from: Position, floor: number | undefined): void {
+  if (isAt(writer, from)) beginWalk(writer, floor);
+}
+
+function beginWalk({ meta }: Writer, floor?: number): void {
+  meta.walks++;
+  meta.walk = { n: meta.walks, ...(floor !== undefined && { floor }) };
+  meta.cursor = null;
+}
+
+/**
+ * The server was restored from a backup. What it had above `head` is lost: records that were changed there are
+ * queued, to be written again upon what the walk brings of them. What it then does not bring was deleted.
+ */
+export async function writeAgain(writer: Writer, from: Position, head: number): Promise<void> {
+  if (!isAt(writer, from)) return;
+  const { meta } = writer;
+  meta.claim = undefined;
+  for await (const row of writer.rows()) {
+    const { server, writes } = row;
+    if (writes.length > 0) {
+      if ((row.base?.revision ?? 0) > head) writer.putRow({ ...row, server: null, lost: head });
+      else if ((server?.revision ?? 0) > head) writer.putRow({ ...row, server: null });
+    } else if (server!.revision > head) {
+      if (server!.data === null) {
+        writer.putRow({ ...row, server: null });
+        continue;
+      }
+      const { data, schemaVersion } = server!;
+      const seq = ++meta.seq;
+      writer.putRow({ ...row, server: null, base: server, lost: head, writes: [{ seq, data, schemaVersion }] });
+      writer.putUnit({ seq, ids: [row.id], mutationId: newNonce(), bytes: bytesOf(data) });
+    }
+  }
+  beginWalk(writer);
+}
+
+async function endWalk(writer: Writer, head: number): Promise<void> {
+  const { n, floor, found } = writer.meta.walk!;
+  writer.meta.walk = undefined;
+  let gone = 0;
+  for await (const row of writer.rows()) {
+    if (row.walk === n) continue;
+    const { lost, ...kept } = row;
+    if (row.server && row.server.revision > head) continue; // written after the walk's last page
+    if ((row.server?.revision ?? row.base?.revision ?? 0) > 0) gone++;
+    writer.putRow({ ...kept, server: null, ...(lost !== undefined && { base: null }) });
+  }
+  if (floor !== undefined && !found && gone > 0) await eraseQueue(writer);
+}
+
+/** Everything up to the floor is gone: the user's data were erased elsewhere, and what waits here must not bring any of it back. */
+async function eraseQueue(writer: Writer): Promise<void> {
+  writer.meta.claim = undefined;
+  const queue: Unit[] = [];
+  for (let above = 0; ; above = queue.at(-1)!.seq) {
+    const portion = await writer.units(above, 1000);
+    queue.push(...portion);
+    if (portion.length === 0) break;
+  }
+  for (const unit of queue) await setAside(writer, unit, ERASED);
+}

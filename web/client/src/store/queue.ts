@@ -1,0 +1,268 @@
+import { newNonce } from '../signing.js';
+import { sizeOf } from './ledger.js';
+import type { Reader, Writer } from './ledger.js';
+import { bytesOf, isStale } from './rows.js';
+import type { Content, Pending, Refused, Row, State, Unit } from './rows.js';
+
+/** What an app writes: new content of a record, or its end, where data is null. */
+export interface Operation extends Content {
+  id: string;
+}
+
+/** A write as the server takes it: on the revision that it was made upon. */
+export interface Outgoing extends Operation {
+  revision: number;
+}
+
+/** Bytes of base64 that one request may carry; the server takes 1 MiB in all. */
+const MOST_BYTES = 700_000;
+
+/** Units read at a time. */
+const PORTION = 200;
+
+/** The error of a unit that is set aside because its user's data were erased on another device. */
+export const ERASED = { code: 'ERASED', message: 'the data of this user were erased on another device after this was written' };
+
+/**
+ * Adds writes that go together to the queue. A single one takes the place of one that waits for the same record, as
+ * long as that is not being sent. Answers the unit that carries them; undefined if there was nothing to do.
+ */
+export async function enqueue(writer: Writer, operations: readonly Operation[]): Promise<number | undefined> {
+  if (operations.length === 1) {
+    const row = await writer.row(operations[0]!.id);
+    const last = row?.writes.at(-1);
+    if (last && !writer.meta.claim?.seqs.includes(last.seq)) return replace(writer, row!, last, operations[0]!);
+  }
+  const seq = writer.meta.seq + 1;
+  const taken: Operation[] = [];
+  for (const { id, data, schemaVersion } of operations) {
+    const row: Row = (await writer.row(id)) ?? { id, server: null, writes: [] };
+    const shown = row.writes.at(-1) ?? row.server;
+    if (data === null && (shown?.data ?? null) === null) continue; // deleted already
+    const { refused, writes, ...kept } = row;
+    if (refused) await leave(writer, (await writer.refused(writes[0]!.seq))!, row);
+    const earlier = refused ? [] : writes;
+    writer.putRow({ ...kept, base: (writes.length > 0 ? row.base : row.server) ?? null, writes: [...earlier, { seq, data, schemaVersion }] });
+    taken.push({ id, data, schemaVersion });
+  }
+  if (taken.length === 0) return undefined;
+  writer.meta.seq = seq;
+  writer.putUnit({ seq, ids: taken.map(({ id }) => id), mutationId: newNonce(), bytes: sizeOf(taken) });
+  return seq;
+}
+
+async function replace(writer: Writer, row: Row, last: Pending, { id, data, schemaVersion }: Operation): Promise<number> {
+  if (row.refused) await retry(writer, last.seq);
+  const { refused: _, ...kept } = row;
+  const unit = (await writer.unit(last.seq))!;
+  const earlier = row.writes.slice(0, -1);
+  if (data === null && earlier.length === 0 && (row.base?.data ?? null) === null) {
+    writer.putRow({ ...kept, writes: [] }); // the server never had it
+    shrink(writer, unit, id, last);
+    return last.seq;
+  }
+  writer.putRow({ ...kept, writes: [...earlier, { seq: last.seq, data, schemaVersion }] });
+  writer.putUnit({ ...unit, mutationId: newNonce(), bytes: unit.bytes - bytesOf(last.data) + bytesOf(data) }, unit);
+  return last.seq;
+}
+
+/** Takes one record's write out of a unit that waits; the last one takes the unit along. */
+export function shrink(writer: Writer, unit: Unit, id: string, { data }: Content): void {
+  const ids = unit.ids.filter((each) => each !== id);
+  if (ids.length > 0) return writer.putUnit({ ...unit, ids, mutationId: newNonce(), bytes: unit.bytes - bytesOf(data) }, unit);
+  writer.removeUnit(unit);
+  writer.end(unit.seq);
+}
+
+/** Takes one record's write out of a unit that is set aside. */
+async function leave(writer: Writer, refused: Refused, { id, writes }: Row): Promise<void> {
+  const ids = refused.ids.filter((each) => each !== id);
+  writer.removeRefused(refused);
+  if (ids.length > 0) writer.putRefused({ ...refused, ids, bytes: refused.bytes - bytesOf(writes[0]!.data) });
+}
+
+/** Puts a unit that was set aside back into its place in the queue. */
+export async function retry(writer: Writer, seq: number): Promise<void> {
+  const found = await writer.refused(seq);
+  if (!found) return;
+  const { code: _, message: __, ...unit } = found;
+  writer.removeRefused(found);
+  writer.putUnit({ ...unit, mutationId: newNonce() });
+  for (const id of unit.ids) {
+    const { refused: ___, ...row } = (await writer.row(id))!;
+    writer.putRow(row);
+  }
+}
+
+/** Gives up a unit that was set aside: the app sees what the server has. */
+export async function drop(writer: Writer, seq: number): Promise<void> {
+  const found = await writer.refused(seq);
+  if (!found) return;
+  writer.removeRefused(found);
+  for (const id of found.ids) writer.putRow(settled({ ...(await writer.row(id))!, writes: [] }));
+}
+
+/** A row without writes needs no tombstone that the feed brought. */
+function settled(row: Row): Row {
+  return row.writes.length === 0 && row.server?.data === null ? { ...row, server: null } : row;
+}
+
+/** Sets a unit aside, with its reason. What was written later to one of its records goes in its place. */
+export async function setAside(writer: Writer, unit: Unit, reason: { code: string; message: string }): Promise<void> {
+  const kept: Unit = { ...unit, ids: [] };
+  for (const id of unit.ids) {
+    const row = (await writer.row(id))!;
+    const own = row.writes.find(({ seq }) => seq === unit.seq)!;
+    if (row.writes.length === 1) {
+      writer.putRow({ ...row, refused: reason.code });
+      kept.ids.push(id);
+    } else {
+      writer.putRow({ ...row, writes: row.writes.filter((each) => each !== own) });
+      kept.bytes -= bytesOf(own.data);
+    }
+  }
+  writer.removeUnit(unit);
+  writer.end(unit.seq, reason);
+  const { code, message } = reason;
+  if (kept.ids.length > 0) writer.putRefused({ ...kept, code, message });
+}
+
+/** What is to be sent next, and which records are to be merged before they can be. */
+export interface Turn {
+  /** Empty: there is nothing to send. */
+  writes: Outgoing[];
+  mutationId: string;
+  /** Where each unit begins among the writes. */
+  units: { seq: number; at: number }[];
+  stale: string[];
+}
+
+/**
+ * Decides what is sent next, and notes it, so that exactly that is sent again until it is answered: whole units, in
+ * order, each record once, at most so many writes. What waits for a merge, or for what was written to its record
+ * before, holds up nothing else.
+ */
+export async function claim(writer: Writer, limit: number, held: ReadonlySet<string>): Promise<Turn> {
+  const turn: Turn = { writes: [], mutationId: '', units: [], stale: [] };
+  const { meta } = writer;
+  if (meta.claim) {
+    turn.mutationId = meta.claim.mutationId;
+    for (const seq of meta.claim.seqs) await take(writer, turn, (await writer.unit(seq))!);
+    return turn;
+  }
+  const waiting = new Set(held);
+  let bytes = 0;
+  for (let above = 0, full = false; !full; ) {
+    const portion = await writer.units(above, PORTION);
+    for (const unit of portion) {
+      above = unit.seq;
+      const rows = await Promise.all(unit.ids.map(async (id) => (await writer.row(id))!));
+      const stale = rows.filter((row) => row.writes[0]!.seq === unit.seq && isStale(row)).map(({ id }) => id);
+      turn.stale.push(...stale.filter((id) => !held.has(id)));
+      if (stale.length > 0 || unit.ids.some((id) => waiting.has(id))) {
+        for (const id of unit.ids) waiting.add(id);
+        continue;
+      }
+      const early = rows.some((row) => row.writes[0]!.seq !== unit.seq); // what comes before is in this turn
+      full = early || (turn.writes.length > 0 && (turn.writes.length + unit.ids.length > limit || bytes + unit.bytes * 1.4 > MOST_BYTES));
+      if (full) break;
+      bytes += unit.bytes * 1.4;
+      turn.mutationId ||= unit.mutationId;
+      await take(writer, turn, unit);
+    }
+    full ||= portion.length < PORTION || turn.writes.length >= limit;
+  }
+  if (turn.writes.length > 0) meta.claim = { mutationId: turn.mutationId, seqs: turn.units.map(({ seq }) => seq) };
+  return turn;
+}
+
+async function take(reader: Reader, turn: Turn, unit: Unit): Promise<void> {
+  turn.units.push({ seq: unit.seq, at: turn.writes.length });
+  for (const id of unit.ids) {
+    const { writes, base } = (await reader.row(id))!;
+    const { data, schemaVersion } = writes[0]!;
+    turn.writes.push({ id, data, schemaVersion, revision: base?.revision ?? 0 });
+  }
+}
+
+/** Whether a turn is still the one that is being sent: another tab may have had the answer before. */
+function isCurrent(writer: Writer, turn: Turn): boolean {
+  return writer.meta.claim?.mutationId === turn.mutationId;
+}
+
+/**
+ * Nothing of a turn was written, and it is not on its way any more. What was written later to a record of a single
+ * write takes its place, as it would have if that had not been on its way.
+ */
+async function release(writer: Writer, turn: Turn): Promise<void> {
+  writer.meta.claim = undefined;
+  for (const { seq } of turn.units) {
+    const unit = (await writer.unit(seq))!;
+    const row = (await writer.row(unit.ids[0]!))!;
+    const [first, second, ...later] = row.writes;
+    const next = second && (await writer.unit(second.seq))!;
+    if (!next || unit.ids.length > 1 || next.ids.length > 1) continue;
+    const { data, schemaVersion } = second;
+    writer.putRow({ ...row, writes: [{ seq, data, schemaVersion }, ...later] });
+    writer.putUnit({ ...unit, mutationId: newNonce(), bytes: unit.bytes - bytesOf(first!.data) + bytesOf(data) }, unit);
+    writer.removeUnit(next);
+    writer.end(next.seq, undefined, seq);
+  }
+}
+
+/** What the server answered to one write of a turn. */
+export interface Answer {
+  status: 'SUCCESS' | 'CONFLICT' | 'SKIPPED';
+  newRevision: number | null;
+  /** The record as it is now. */
+  record: State | null;
+}
+
+/** The server has all of a turn. */
+export async function stored(writer: Writer, turn: Turn, answers: readonly Answer[]): Promise<void> {
+  if (!isCurrent(writer, turn)) return;
+  for (const [i, { id }] of turn.writes.entries()) {
+    const row = (await writer.row(id))!;
+    const [{ data, schemaVersion }, ...later] = row.writes as [Pending, ...Pending[]];
+    const { newRevision, record } = answers[i]!;
+    const own: State = { data, schemaVersion, revision: newRevision!, updatedAt: record?.updatedAt ?? '' };
+    const now = record ?? { ...own, data: null };
+    const server = now.revision > (row.server?.revision ?? 0) ? now : row.server;
+    writer.putRow({ ...row, server, base: own, writes: later });
+  }
+  for (const { seq } of turn.units) {
+    writer.removeUnit((await writer.unit(seq))!);
+    writer.end(seq);
+  }
+  writer.meta.claim = undefined;
+}
+
+/** Nothing of a turn was written, because some records are not what they were taken for. */
+export async function clashed(writer: Writer, turn: Turn, answers: readonly Answer[]): Promise<void> {
+  if (!isCurrent(writer, turn)) return;
+  await release(writer, turn);
+  for (const [i, { id }] of turn.writes.entries()) {
+    const { status, record } = answers[i]!;
+    if (status !== 'CONFLICT') continue;
+    const row = (await writer.row(id))!;
+    if (record === null || record.revision > (row.server?.revision ?? 0)) writer.putRow({ ...row, server: record });
+  }
+}
+
+/** Nothing of a turn was written, nor will be: sets a unit aside, or all will be tried in smaller parts. */
+export async function refused(writer: Writer, turn: Turn, reason: { code: string; message: string }, at?: number): Promise<void> {
+  if (!isCurrent(writer, turn)) return;
+  writer.meta.claim = undefined;
+  const culprit = turn.units.length === 1 ? turn.units[0] : at === undefined ? undefined : turn.units.findLast((unit) => unit.at <= at);
+  if (culprit) await setAside(writer, (await writer.unit(culprit.seq))!, reason);
+}
+
+/** The turn's mutation id was used for something else, as by a copy of this database: sends it as a new one. */
+export async function renamed(writer: Writer, turn: Turn): Promise<void> {
+  if (!isCurrent(writer, turn)) return;
+  writer.meta.claim = undefined;
+  for (const { seq } of turn.units) {
+    const unit = (await writer.unit(seq))!;
+    writer.putUnit({ ...unit, mutationId: newNonce() }, unit);
+  }
+}

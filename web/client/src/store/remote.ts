@@ -1,0 +1,59 @@
+import { fromGraphQLErrors, SynclineError } from '../errors.js';
+import { signedFetch } from '../fetch.js';
+import type { Session } from '../session.js';
+import type { FeedRecord } from '../types.js';
+import type { Page } from './mirror.js';
+import type { Answer, Turn } from './queue.js';
+import type { State } from './rows.js';
+
+const RECORD = 'id data revision schemaVersion deleted updatedAt';
+const CHANGES = `query Changes($since: Cursor) { changes(since: $since, first: 1000) { records { ${RECORD} } cursor hasMore head } }`;
+const WRITE = `mutation Write($input: WriteRecordsInput!) { writeRecords(input: $input) { status results { status newRevision record { ${RECORD} } } } }`;
+
+type Got = Omit<FeedRecord, 'clientId'>;
+
+/** The server, as one user sees it. Each call is made once: who calls waits and tries again. */
+export class Remote {
+  readonly #send: typeof fetch;
+  readonly #owner: string;
+
+  constructor(
+    private readonly session: Session,
+    private readonly clientId: string | undefined,
+    send?: typeof fetch,
+  ) {
+    this.#send = signedFetch(session, { attempts: 1, ...(send && { fetch: send }) });
+    this.#owner = session.identity.publicKey;
+  }
+
+  async page(since: string | null, signal: AbortSignal): Promise<Page> {
+    const { changes } = await this.#call<{ changes: Omit<Page, 'records'> & { records: Got[] } }>(CHANGES, { since }, signal);
+    return { ...changes, records: changes.records.map((record) => ({ id: record.id, ...stateOf(record) })) };
+  }
+
+  async write({ mutationId, writes }: Turn, signal: AbortSignal): Promise<{ status: Answer['status']; results: Answer[] }> {
+    const input = {
+      mutationId,
+      ...(this.clientId && { clientId: this.clientId }),
+      writes: writes.map(({ id, data, revision, schemaVersion }) => (data === null ? { delete: { id, revision } } : { set: { id, data, revision, schemaVersion } })),
+    };
+    type Result = Omit<Answer, 'record'> & { record: Got | null };
+    const { writeRecords } = await this.#call<{ writeRecords: { status: Answer['status']; results: Result[] } }>(WRITE, { input }, signal);
+    return { status: writeRecords.status, results: writeRecords.results.map((result) => ({ ...result, record: result.record && stateOf(result.record) })) };
+  }
+
+  async #call<T>(query: string, variables: Record<string, unknown>, signal: AbortSignal): Promise<T> {
+    if (this.session.identity.publicKey !== this.#owner) throw new SynclineError('IDENTITY_CHANGED', 'this store is of another identity than the present one');
+    const headers = { 'content-type': 'application/json' };
+    const response = await this.#send(this.session.url, { method: 'POST', headers, body: JSON.stringify({ query, variables }), signal });
+    const body = (await response.json()) as { data?: T | null; errors?: unknown } | null;
+    const error = fromGraphQLErrors(body?.errors);
+    if (error) throw error;
+    if (!body?.data) throw new SynclineError('PROTOCOL', 'the answer has neither data nor errors');
+    return body.data;
+  }
+}
+
+function stateOf({ data, revision, schemaVersion, deleted, updatedAt }: Got): State {
+  return { data: deleted ? null : data, revision, schemaVersion, updatedAt };
+}

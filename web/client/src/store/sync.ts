@@ -1,0 +1,219 @@
+import { onAbort } from '../abort.js';
+import { pause, sleep } from '../backoff.js';
+import { SynclineError } from '../errors.js';
+import type { Subscriber } from '../types.js';
+import type { Ledger } from './ledger.js';
+import type { Merger } from './merge.js';
+import { apply, positionOf, walkAgain, writeAgain } from './mirror.js';
+import { clashed, claim, refused, renamed, stored } from './queue.js';
+import type { Turn } from './queue.js';
+import type { Remote } from './remote.js';
+
+/** `offline`: the server cannot be reached. `connecting`: not heard of yet. `live`: changes elsewhere are heard of at once. */
+export type Connection = 'offline' | 'connecting' | 'syncing' | 'live';
+
+/** A client for subscriptions: what `createSocket` or `createEventSource` made. */
+export interface Live extends Subscriber {
+  /** Tells when the connection is lost, as graphql-ws does. */
+  on?: ((event: 'closed', listener: () => void) => () => void) | undefined;
+}
+
+export interface SyncOptions {
+  /** Tells of changes elsewhere; without it the server is asked every `pollSeconds`. */
+  live?: Live;
+  /** How often the server is asked while nothing tells of changes; 15 by default. */
+  pollSeconds?: number;
+}
+
+const HINTS = 'subscription Hints { recordChanged { kind } }';
+/** What the server takes in one batch. */
+const LARGEST_BATCH = 100;
+/** Refusals that would come again. */
+const FOR_GOOD = ['BAD_USER_INPUT', 'QUOTA_EXCEEDED', 'FENCED'];
+
+/** Brings a store and the server into step, as long as it runs. */
+export class Syncer {
+  #pullWanted = true;
+  #subscribed = false;
+  #limit = LARGEST_BATCH;
+  #wake = () => {};
+  #retry = () => {};
+  /** Records whose merge takes a while: a person is asked. */
+  readonly #held = new Set<string>();
+
+  constructor(
+    private readonly ledger: Ledger,
+    private readonly remote: Remote,
+    private readonly merger: Merger<unknown>,
+    private readonly options: SyncOptions,
+    private readonly report: (connection: Connection, error?: SynclineError) => void,
+  ) {}
+
+  /** There may be something to send. */
+  wake(): void {
+    this.#wake();
+  }
+
+  /** There may be something to fetch, too, and trying again makes sense. */
+  pull(): void {
+    this.#pullWanted = true;
+    this.#wake();
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    void this.#subscribe(signal);
+    this.#pullWanted = true;
+    for (let failed = 0, reached = false; !signal.aborted; ) {
+      const woken = new Promise<void>((resolve) => (this.#wake = resolve));
+      try {
+        this.report(reached ? 'syncing' : 'connecting');
+        await this.#sync(signal);
+        failed = 0;
+        reached = true;
+        this.#reportIdle();
+        const poll = this.options.live && this.#subscribed ? undefined : (this.options.pollSeconds ?? 15) * 1000;
+        await this.#wait(woken, poll, signal);
+      } catch (cause) {
+        if (signal.aborted) return;
+        const error = cause instanceof SynclineError ? cause : new SynclineError('PROTOCOL', `syncing failed: ${(cause as Error).message}`, {}, { cause });
+        reached = false;
+        this.#pullWanted = true;
+        this.report(error.code === 'UNREACHABLE' ? 'offline' : 'connecting', error);
+        if (error.code === 'IDENTITY_CHANGED') return; // it is another store's turn
+        const again = new Promise<void>((resolve) => (this.#retry = resolve));
+        await this.#wait(again, pause(failed++, error.extensions['retryAfterMs']), signal);
+      }
+    }
+  }
+
+  /** The network is back: tries again at once. */
+  online(): void {
+    this.#retry();
+    this.pull();
+  }
+
+  /** Until something happens, or for some time. */
+  async #wait(happens: Promise<void>, milliseconds: number | undefined, signal: AbortSignal): Promise<void> {
+    const over = new AbortController();
+    const forget = onAbort(signal, () => over.abort());
+    if (signal.aborted) over.abort();
+    const passed = milliseconds === undefined ? new Promise<void>((resolve) => onAbort(over.signal, resolve)) : sleep(milliseconds, over.signal).then(() => void (this.#pullWanted = true), () => {});
+    if (!signal.aborted) await Promise.race([happens, passed]);
+    forget();
+    over.abort();
+  }
+
+  #reportIdle(): void {
+    this.report(this.options.live && !this.#subscribed ? 'connecting' : 'live');
+  }
+
+  async #sync(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      if (this.#pullWanted) await this.#pullAll(signal);
+      else if (!(await this.#pushSome(signal))) return;
+    }
+  }
+
+  /** Fetches pages until there are no more. */
+  async #pullAll(signal: AbortSignal): Promise<void> {
+    this.#pullWanted = false;
+    for (let more = true; more; ) {
+      const from = await this.ledger.read(async ({ meta }) => positionOf(meta));
+      try {
+        const page = await this.remote.page(from.cursor, signal);
+        signal.throwIfAborted();
+        if (page.records.length > 0 || page.cursor !== from.cursor) await this.ledger.write('write', (writer) => apply(writer, from, page));
+        more = page.hasMore;
+      } catch (error) {
+        const { code, extensions } = error as SynclineError;
+        if (code === 'EPOCH_MISMATCH') await this.ledger.write('write', (writer) => writeAgain(writer, from, Number(extensions['restoredHead'])));
+        // A cursor that the server cannot read is of no more use than one that is too old.
+        else if (code === 'CURSOR_TOO_OLD' || (code === 'BAD_USER_INPUT' && from.cursor)) {
+          await this.ledger.write('write', async (writer) => walkAgain(writer, from, extensions['floor'] as number | undefined));
+        } else throw error;
+      }
+    }
+  }
+
+  /** Sends what may be sent together, after merging what has to be. Answers false if there is nothing to do. */
+  async #pushSome(signal: AbortSignal): Promise<boolean> {
+    if ((await this.ledger.read(async ({ meta }) => meta.pending.count)) === 0) return false;
+    const turn = await this.ledger.write('write', (writer) => claim(writer, this.#limit, this.#held));
+    let merged = false;
+    for (const id of turn.stale) {
+      if (this.merger.asks(id)) void this.#hold(id, signal);
+      else {
+        await this.merger.merge(id);
+        merged = true;
+      }
+    }
+    if (turn.writes.length === 0) return merged;
+    this.report('syncing');
+    try {
+      const { status, results } = await this.remote.write(turn, signal);
+      if (status === 'SUCCESS') await this.ledger.write('write', (writer) => stored(writer, turn, results));
+      else await this.ledger.write('write', (writer) => clashed(writer, turn, results));
+      this.#limit = status === 'SUCCESS' ? Math.min(this.#limit * 2, LARGEST_BATCH) : Math.ceil(this.#limit / 2);
+    } catch (error) {
+      if (!(error instanceof SynclineError)) throw error;
+      if (error.code === 'MUTATION_ID_REUSED') await this.ledger.write('write', (writer) => renamed(writer, turn));
+      else if (FOR_GOOD.includes(error.code)) await this.#refuse(turn, error);
+      else throw error;
+    }
+    return true;
+  }
+
+  /** Where it is not said which write is meant, smaller and smaller parts are tried. */
+  async #refuse(turn: Turn, error: SynclineError): Promise<void> {
+    const at = /^input\.writes\.(\d+)\./.exec(String(error.extensions['field']))?.[1];
+    await this.ledger.write('write', (writer) => refused(writer, turn, error, at === undefined ? undefined : Number(at)));
+    if (at === undefined) this.#limit = Math.ceil(Math.min(this.#limit, turn.writes.length) / 2);
+  }
+
+  async #hold(id: string, signal: AbortSignal): Promise<void> {
+    this.#held.add(id);
+    try {
+      await this.merger.merge(id);
+    } catch (error) {
+      if (!signal.aborted) this.report('connecting', error as SynclineError);
+    } finally {
+      this.#held.delete(id);
+      this.wake();
+    }
+  }
+
+  /** Hears that there is something to fetch. What that is comes by pages, which show no half of a batch. */
+  async #subscribe(signal: AbortSignal): Promise<void> {
+    const { live } = this.options;
+    const lost = () => {
+      if (this.#subscribed) {
+        this.#subscribed = false;
+        this.pull(); // and look what became of the server
+      }
+    };
+    const forget = live?.on?.('closed', lost);
+    for (let failed = 0; live && !signal.aborted; ) {
+      await new Promise<void>((resolve) => {
+        let leave = () => {};
+        const end = () => {
+          lost();
+          leave();
+          resolve();
+        };
+        const next = ({ data }: { data?: unknown }) => {
+          if ((data as { recordChanged?: { kind: string } } | null)?.recordChanged?.kind === 'CAUGHT_UP') this.#subscribed = true;
+          failed = 0;
+          this.pull();
+        };
+        const stop = live.subscribe({ query: HINTS }, { next, error: end, complete: end });
+        leave = onAbort(signal, () => {
+          stop();
+          end();
+        });
+      });
+      this.#subscribed = false;
+      await sleep(pause(failed++), signal).catch(() => {});
+    }
+    forget?.();
+  }
+}

@@ -1,0 +1,135 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+
+import { Session, signedFetch } from '@syncline/client';
+import { Server, until } from 'syncline-testing';
+
+import { call } from '../call.js';
+import { devices, when } from './devices.js';
+import type { Device } from './devices.js';
+import { Network } from './network.js';
+
+let server: Server;
+before(async () => (server = await Server.start()));
+after(() => server.stop());
+
+interface Note {
+  n: number;
+  more?: number;
+}
+
+/** A device that has been online and is not now. */
+async function away(device: Device) {
+  const network = new Network();
+  const store = await device.tab<Note>({ fetch: network.fetch });
+  await when(store, ({ connection }) => connection === 'live');
+  const leave = async () => {
+    network.down = true;
+    store.refresh();
+    await when(store, ({ connection }) => connection === 'offline');
+  };
+  await leave();
+  const back = async () => {
+    network.down = false;
+    store.refresh();
+    await when(store, ({ connection, pending, error }) => connection === 'live' && pending.count === 0 && !error);
+  };
+  return { store, network, leave, back };
+}
+
+/** What a device sees, and what is pending of it. */
+const seen = async ({ store }: Awaited<ReturnType<typeof away>>) => Object.fromEntries((await store.list()).map(({ id, value }) => [id, value!.n]));
+
+test('when the cursor is too old, what is gone is dropped, without an empty screen in between', async () => {
+  const [one, other] = devices(server, 2);
+  const writer = await one!.tab<Note>();
+  for (let n = 0; n < 5; n++) await writer.put(`r${n}`, { n });
+  await when(writer, ({ uploaded }) => uploaded);
+  const mirror = await away(other!);
+  await mirror.store.put('r2', { n: 22 });
+  await mirror.store.put('mine', { n: 7 });
+  await writer.delete('r0');
+  await writer.delete('r2');
+  await writer.put('r5', { n: 5 }).synced;
+
+  mirror.network.refusal = { code: 'CURSOR_TOO_OLD', floor: 7 }; // as after 90 days, which the server keeps deletions for
+  const sizes: number[] = [];
+  mirror.store.watch({}, (records) => sizes.push(records.length));
+  await mirror.back();
+  assert.equal(mirror.network.refusal, undefined);
+  assert.deepEqual(await seen(mirror), { mine: 7, r1: 1, r2: 22, r3: 3, r4: 4, r5: 5 });
+  assert.ok(Math.min(...sizes) >= 6, sizes.join());
+  assert.equal(mirror.store.status.refused, 0);
+  for (const each of [one, other]) each!.close();
+});
+
+test('an account that was erased elsewhere is empty here, and what waits does not bring it back', async () => {
+  const [one, other] = devices(server, 2);
+  const writer = await one!.tab<Note>();
+  await writer.batch((batch) => ['a', 'b'].forEach((id, n) => batch.put(id, { n }))).synced;
+  const mirror = await away(other!);
+  const edited = mirror.store.put('a', { n: 9 });
+  await edited;
+  await mirror.store.put('new', { n: 1 });
+  const owner = one!.identity.publicKey;
+  await call(server.url, signedFetch(new Session({ url: server.url, identity: one!.identity })), 'mutation ($input: EraseAccountInput!) { eraseAccount(input: $input) { erasedRecords } }', { input: { owner } });
+  const rejected = assert.rejects(edited.synced, { code: 'ERASED' });
+  await mirror.back();
+  await rejected;
+  assert.deepEqual(await seen(mirror), {});
+  const aside = await mirror.store.refused();
+  assert.deepEqual(aside.map(({ code, writes }) => [code, writes[0]!.id]), [['ERASED', 'a'], ['ERASED', 'new']]);
+  writer.refresh();
+  await until(async () => (await writer.list()).length === 0);
+
+  await mirror.store.retry(aside[1]!.seq); // wanted all the same
+  await mirror.store.drop(aside[0]!.seq);
+  await when(mirror.store, ({ uploaded }) => uploaded);
+  assert.deepEqual(await seen(mirror), { new: 1 });
+  for (const each of [one, other]) each!.close();
+});
+
+test('after a restore from a backup, what the server lost is written again, and what it deleted is dropped', async () => {
+  const [one, two, three] = devices(server, 3);
+  const writer = await away(one!);
+  await writer.back();
+  await writer.store.batch((batch) => ['kept', 'edited', 'gone', 'waits'].forEach((id, n) => batch.put(id, { n }))).synced;
+  const stale = await away(three!); // up to date at the backup, and no further
+  await writer.store.delete('gone').synced;
+  const backup = server.backup();
+  await writer.store.put('edited', { n: 10 }).synced;
+  await writer.store.put('lost', { n: 11 }).synced;
+  await writer.store.put('waits', { n: 12 }).synced;
+  const other = await away(two!); // has all that is about to be lost
+  await other.store.put('waits', { n: 12, more: 1 }); // upon a state that will be lost
+  await writer.leave();
+  await server.kill();
+  server.restore(backup);
+  await server.start();
+
+  await other.back();
+  assert.deepEqual(await seen(other), { edited: 10, kept: 0, lost: 11, waits: 12 });
+  await writer.back(); // has the same to write again
+  await stale.back();
+  other.store.refresh();
+  await when(other.store, ({ connection }) => connection !== 'live');
+  await when(other.store, ({ connection }) => connection === 'live');
+  for (const device of [writer, other, stale]) {
+    assert.deepEqual(await seen(device), { edited: 10, kept: 0, lost: 11, waits: 12 });
+    assert.equal((await device.store.get('waits'))?.value?.more, 1);
+    assert.equal(await device.store.isUploaded(), true);
+  }
+  for (const each of [one, two, three]) each!.close();
+});
+
+test('a cursor that the server cannot read is one too old', async () => {
+  const [own] = devices(server, 1);
+  const first = await own!.tab<Note>();
+  await first.put('a', { n: 1 }).synced;
+  first.close();
+  await own!.storage.transact('write', async (t) => t.put('meta', 'meta', { ...((await t.get('meta', 'meta')) as object), cursor: 'not a cursor' }));
+  const again = await own!.tab<Note>();
+  await when(again, ({ connection }) => connection === 'live');
+  assert.deepEqual((await again.list()).map(({ id }) => id), ['a']);
+  own!.close();
+});

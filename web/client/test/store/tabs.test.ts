@@ -1,0 +1,117 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+
+import { Identity } from '@syncline/client';
+import type { Store } from '@syncline/client/store';
+import { Server, until } from 'syncline-testing';
+
+import { Device, devices, when } from './devices.js';
+import { Network } from './network.js';
+
+let server: Server;
+before(async () => (server = await Server.start()));
+after(() => server.stop());
+
+/** A device with some tabs, each with a network of its own. */
+async function tabs(count: number, options: Parameters<Device['tab']>[0] = {}) {
+  const device = new Device(Identity.create(), server.url);
+  const networks = Array.from({ length: count }, () => new Network());
+  const stores: Store<unknown>[] = [];
+  for (const { fetch } of networks) stores.push(await device.tab({ ...options, fetch }));
+  await Promise.all(stores.map((store) => when(store, ({ connection }) => connection === 'live')));
+  return { device, networks, stores };
+}
+
+test('one tab of six speaks with the server, and all know how things are', async () => {
+  const { device, networks, stores } = await tabs(6);
+  await Promise.all(stores.map((store, n) => store.put(`r${n}`, n).synced));
+  for (const store of stores) {
+    await when(store, ({ uploaded }) => uploaded);
+    assert.equal((await store.list()).length, 6);
+  }
+  assert.deepEqual(networks.map(({ sent }) => sent.length > 0), [true, false, false, false, false, false]);
+  networks[0]!.down = true;
+  stores[3]!.refresh();
+  await Promise.all(stores.map((store) => when(store, ({ connection, error }) => connection === 'offline' && error?.code === 'UNREACHABLE')));
+  device.close();
+});
+
+test('a leader that is closed is replaced, and what it was sending is stored once', async () => {
+  const { device, networks, stores } = await tabs(2);
+  networks[0]!.lost = 1;
+  const written = stores[1]!.put('a', 1);
+  await until(() => networks[0]!.down);
+  stores[0]!.close();
+  await written.synced;
+  assert.deepEqual(networks.map(({ writes }) => writes.map(({ mutationId }) => mutationId)), [[networks[1]!.writes[0]!.mutationId], [networks[0]!.writes[0]!.mutationId]]);
+  assert.equal((await stores[1]!.get('a'))?.revision, 1);
+  device.close();
+});
+
+test('a leader that does not answer is replaced by a tab that is seen, and does no harm when it wakes', async () => {
+  const device = new Device(Identity.create(), server.url);
+  let frozen = false;
+  const held: (() => void)[] = [];
+  const network = new Network();
+  const channel = (name: string) => {
+    const own = device.channel(name);
+    const muted = { ...own, postMessage: (message: unknown) => void (frozen ? held.push(() => own.postMessage(message)) : own.postMessage(message)) };
+    Object.defineProperty(muted, 'onmessage', { set: (hear) => void (own.onmessage = (event) => void (frozen ? held.push(() => hear(event)) : hear(event))) });
+    return muted;
+  };
+  const stuck: typeof fetch = async (...args) => {
+    const response = await network.fetch(...args);
+    if (frozen) await new Promise<void>((resolve) => held.push(resolve));
+    return response;
+  };
+  const leader = await device.tab({ fetch: stuck, tabs: { channel } });
+  await when(leader, ({ connection }) => connection === 'live');
+  const follower = await device.tab();
+  frozen = true;
+  const own = leader.put('a', 1); // is on its way when it freezes
+  await own;
+  await follower.put('b', 1).synced;
+  await until(async () => (await follower.get('a'))?.pending === false);
+  frozen = false;
+  for (const release of held) release();
+  await own.synced;
+  await follower.put('c', 1).synced;
+  assert.deepEqual((await leader.list()).map(({ id, pending }) => [id, pending]), [['a', false], ['b', false], ['c', false]]);
+  assert.equal(Math.max(...(await follower.list()).map(({ revision }) => revision)), 3); // none was written twice
+  device.close();
+});
+
+test('a tab that is seen takes over from one that is hidden', async () => {
+  const device = new Device(Identity.create(), server.url);
+  const networks = [new Network(), new Network()];
+  let hidden = false;
+  const first = await device.tab({ fetch: networks[0]!.fetch, tabs: { hidden: () => hidden } });
+  await when(first, ({ connection }) => connection === 'live');
+  hidden = true;
+  const second = await device.tab({ fetch: networks[1]!.fetch });
+  await until(() => networks[1]!.sent.length > 0);
+  await first.put('a', 1).synced;
+  assert.deepEqual(networks.map(({ writes }) => writes.length), [0, 1]);
+  await second.put('b', 1).synced;
+  device.close();
+});
+
+test('without Web Locks each tab syncs by itself, and nothing is stored twice', async () => {
+  const { device, networks, stores } = await tabs(3, { tabs: { locks: undefined } });
+  const writes = stores.flatMap((store, n) => Array.from({ length: 10 }, (_, i) => store.put(`${n}/${i}`, i).synced));
+  await Promise.all(writes);
+  await Promise.all(stores.map((store) => when(store, ({ uploaded }) => uploaded)));
+  assert.ok(networks.filter(({ sent }) => sent.length > 0).length === 3);
+  const revisions = (await stores[0]!.list()).map(({ revision }) => revision).sort((a, b) => a - b);
+  assert.deepEqual(revisions, Array.from({ length: 30 }, (_, i) => i + 1));
+  device.close();
+});
+
+test('without a channel a tab still finds what others wrote, when it is asked to', async () => {
+  const [own] = devices(server, 1);
+  const alone = { locks: undefined, channel: undefined };
+  const [one, other] = [await own!.tab<number>({ tabs: alone }), await own!.tab<number>({ tabs: alone })];
+  await one.put('a', 1);
+  assert.equal((await other.get('a'))?.value, 1);
+  own!.close();
+});
