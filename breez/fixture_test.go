@@ -49,7 +49,9 @@ func (p protocol) client(t *testing.T, address string) syncpbconnect.SyncerClien
 	transport.Protocols = new(http.Protocols)
 	transport.Protocols.SetHTTP1(!p.http2)
 	transport.Protocols.SetUnencryptedHTTP2(p.http2)
-	transport.HTTP2 = &http.HTTP2Config{StrictMaxConcurrentRequests: p.strict}
+	transport.HTTP2 = &http.HTTP2Config{ // it pings as the SDKs do, also while nothing is to be heard
+		StrictMaxConcurrentRequests: p.strict, SendPingTimeout: 5 * time.Second, PingTimeout: 5 * time.Second,
+	}
 	t.Cleanup(transport.CloseIdleConnections)
 	return syncpbconnect.NewSyncerClient(&http.Client{Transport: transport}, "http://"+address, p.options...)
 }
