@@ -42,6 +42,7 @@ type cli struct {
 	NewEpoch    newEpochCommand    `cmd:"" help:"Begin a new history after a restore by other means, before serving."`
 	Backup      backupCommand      `cmd:"" help:"Copy the SQLite database, also while a server runs."`
 	Restore     restoreCommand     `cmd:"" help:"Put a backup in place of the SQLite database, and begin a new history."`
+	Compact     compactCommand     `cmd:"" help:"Give room that the SQLite database does not use any more back to the disk."`
 	Move        moveCommand        `cmd:"" help:"Copy all from SQLite into an empty PostgreSQL, or back, while no server runs."`
 	Check       checkCommand       `cmd:"" help:"Look at the configuration and at all that a server needs, and say what is wrong."`
 	Owner       ownerCommand       `cmd:"" help:"List, export, import and erase the data of owners, and set their quotas."`

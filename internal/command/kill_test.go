@@ -116,6 +116,26 @@ func count(t *testing.T, dir string) (records, epochs int) {
 	return db.Read.Record.Query().CountX(t.Context()), db.Read.Epoch.Query().CountX(t.Context())
 }
 
+// A compacting that is killed at any call has happened, or has not, and nothing is lost.
+func TestACompactingThatIsKilled(t *testing.T) {
+	t.Parallel()
+	crashed := t.TempDir()
+	fill(t, crashed, 30)
+	var dir string
+	killedAtEachCall(t, func() (env, args []string) {
+		dir = t.TempDir()
+		copyFiles(t, crashed, dir)
+		return []string{"SQLITE_DIR_PATH=" + dir}, []string{"compact"}
+	}, func(where string) {
+		if records, epochs := count(t, dir); records != 30 || epochs != 1 {
+			t.Errorf("%s: %d records, %d epochs", where, records, epochs)
+		}
+		if got := run(t, []string{"SQLITE_DIR_PATH=" + dir}, "compact"); got.code != 0 {
+			t.Errorf("%s, and compacted again: %+v", where, got)
+		}
+	})
+}
+
 // A restore that is killed at any call has happened, or has not; what was there is
 // kept in either case, and the next restore is not hindered.
 func TestARestoreThatIsKilled(t *testing.T) {
