@@ -3,7 +3,6 @@ package synckit
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"strconv"
 	"time"
 )
@@ -39,6 +38,9 @@ func (e EncodedEvent) Clock() uint64 { clock, _ := e.marks(); return clock }
 func (e EncodedEvent) Time() time.Time { _, micros := e.marks(); return timeOf(micros) }
 
 func (e EncodedEvent) marks() (clock, micros uint64) {
+	if clock, micros, only := onlyMarks(e.Metadata); only {
+		return clock, micros
+	}
 	var metadata struct {
 		Clock json.Number `json:"synckit.clock"`
 		Time  json.Number `json:"synckit.time"`
@@ -47,6 +49,40 @@ func (e EncodedEvent) marks() (clock, micros uint64) {
 		return 0, 0
 	}
 	return parseClock(metadata.Clock.String()), parseClock(metadata.Time.String())
+}
+
+// The metadata of an event whose app gave it none, as setMarks writes it.
+const (
+	beforeClock = `{"` + ClockKey + `":`
+	beforeTime  = `,"` + TimeKey + `":`
+)
+
+// onlyMarks reads metadata that has a clock and a time and nothing else, in the one way in
+// which Encode would write it: most events have no other, and each is read often.
+func onlyMarks(metadata json.RawMessage) (clock, micros uint64, only bool) {
+	rest, ok := bytes.CutPrefix(metadata, []byte(beforeClock))
+	if !ok {
+		return 0, 0, false
+	}
+	clock, rest, ok = cutNumber(rest)
+	if !ok {
+		return 0, 0, false
+	}
+	if rest, ok = bytes.CutPrefix(rest, []byte(beforeTime)); !ok {
+		return 0, 0, false
+	}
+	micros, rest, ok = cutNumber(rest)
+	return clock, micros, ok && len(rest) == 1 && rest[0] == '}'
+}
+
+// cutNumber reads a number above 0 and up to maxClock as strconv writes it.
+func cutNumber(text []byte) (n uint64, rest []byte, ok bool) {
+	digits := 0
+	for digits < len(text) && '0' <= text[digits] && text[digits] <= '9' && n <= maxClock {
+		n = 10*n + uint64(text[digits]-'0')
+		digits++
+	}
+	return n, text[digits:], digits > 0 && text[0] != '0' && n <= maxClock
 }
 
 func timeOf(micros uint64) time.Time {
@@ -104,8 +140,13 @@ func parseClock(text string) uint64 {
 // setMarks gives metadata with another clock and time, in the one way in which Encode
 // would write it. What is no JSON object stays as it is.
 func setMarks(metadata json.RawMessage, clock, micros uint64) json.RawMessage {
-	if len(metadata) == 0 && clock > 0 && micros > 0 { // as most apps' events are
-		return fmt.Appendf(nil, `{"%s":%d,"%s":%d}`, ClockKey, clock, TimeKey, micros)
+	_, _, only := onlyMarks(metadata)
+	if only && clock == 0 && micros == 0 {
+		return nil
+	}
+	if (only || len(metadata) == 0) && clock > 0 && micros > 0 { // as most apps' events are
+		text := strconv.AppendUint([]byte(beforeClock), clock, 10)
+		return append(strconv.AppendUint(append(text, beforeTime...), micros, 10), '}')
 	}
 	values := map[string]interface{}{}
 	if len(metadata) > 0 {

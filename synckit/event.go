@@ -61,6 +61,7 @@ type event struct {
 	id, eventType, aggregateID string
 	data                       interface{}
 	metadata                   map[string]interface{}
+	written                    json.RawMessage // metadata as Encode writes it; nil: that is to be found out
 }
 
 func (e *event) ID() string                       { return e.id }
@@ -111,7 +112,9 @@ func Encode(e Event) (EncodedEvent, error) {
 	if err != nil {
 		return EncodedEvent{}, invalid(encoded.ID, fmt.Errorf("data is not JSON: %w", err))
 	}
-	if len(e.Metadata()) > 0 {
+	if known, ok := e.(*event); ok && known.written != nil {
+		encoded.Metadata = known.written
+	} else if len(e.Metadata()) > 0 {
 		if encoded.Metadata, err = json.Marshal(e.Metadata()); err != nil {
 			return EncodedEvent{}, invalid(encoded.ID, fmt.Errorf("metadata is not JSON: %w", err))
 		}
@@ -136,6 +139,13 @@ func (e EncodedEvent) Decode() (Event, error) {
 	if err := e.check(); err != nil {
 		return nil, err
 	}
+	if _, _, only := onlyMarks(e.Metadata); only {
+		clock, at, _ := bytes.Cut(e.Metadata[len(beforeClock):len(e.Metadata)-1], []byte(beforeTime))
+		return &event{
+			id: e.ID, eventType: e.Type, aggregateID: e.AggregateID, data: e.Data, written: e.Metadata,
+			metadata: map[string]interface{}{ClockKey: json.Number(clock), TimeKey: json.Number(at)},
+		}, nil
+	}
 	var metadata map[string]interface{}
 	if len(e.Metadata) > 0 {
 		decoder := json.NewDecoder(bytes.NewReader(e.Metadata))
@@ -154,8 +164,8 @@ func compact(data json.RawMessage) (json.RawMessage, error) { return json.Marsha
 // Same tells whether two encodings are of one event: all but clock and time counts.
 func (e EncodedEvent) Same(other EncodedEvent) bool {
 	return e.ID == other.ID && e.Type == other.Type && e.AggregateID == other.AggregateID &&
-		bytes.Equal(e.Data, other.Data) &&
-		bytes.Equal(setMarks(e.Metadata, 0, 0), setMarks(other.Metadata, 0, 0))
+		bytes.Equal(e.Data, other.Data) && (bytes.Equal(e.Metadata, other.Metadata) ||
+		bytes.Equal(setMarks(e.Metadata, 0, 0), setMarks(other.Metadata, 0, 0)))
 }
 
 func invalid(id string, err error) error {

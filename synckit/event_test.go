@@ -106,3 +106,56 @@ func TestClocks(t *testing.T) {
 	}
 	check(t, "metadata that is no object", synckit.EncodedEvent{ID: "e", Metadata: json.RawMessage(`[1]`)}.WithClock(1).Clock(), 0)
 }
+
+// Metadata that is nothing but a log's marks is read and written by a shorter way. It comes to
+// the same as the long one, which the same marks take beside another key.
+func TestMarksAloneAreReadAsBesideOthers(t *testing.T) {
+	t.Parallel()
+	for _, marks := range []string{
+		`"synckit.clock":1,"synckit.time":1`,
+		`"synckit.clock":42,"synckit.time":1764500000000000`,
+		`"synckit.clock":9007199254740991,"synckit.time":9007199254740991`,
+		`"synckit.clock":9007199254740992,"synckit.time":1`,
+		`"synckit.clock":1,"synckit.time":9007199254740992`,
+		`"synckit.clock":1,"synckit.time":99999999999999999999999`,
+		`"synckit.clock":0,"synckit.time":1`,
+		`"synckit.clock":1,"synckit.time":0`,
+		`"synckit.clock":1e3,"synckit.time":1`,
+		`"synckit.clock":-1,"synckit.time":1`,
+		`"synckit.clock":1.5,"synckit.time":1`,
+		`"synckit.clock":"1","synckit.time":1`,
+		`"synckit.clock":null,"synckit.time":1`,
+		`"synckit.clock":1, "synckit.time":1`,
+		`"synckit.time":1,"synckit.clock":1`,
+		`"synckit.clock":1`,
+		`"synckit.time":1`,
+		`"synckit.clock":1,"synckit.time":1,"synckit.time":2`,
+	} {
+		alone := synckit.EncodedEvent{ID: "a", Type: "T", AggregateID: "x", Data: json.RawMessage("1"), Metadata: json.RawMessage("{" + marks + "}")}
+		beside := alone
+		beside.Metadata = json.RawMessage("{" + marks + `,"zzz":1}`)
+		check(t, marks+": clock", alone.Clock(), beside.Clock())
+		check(t, marks+": time", alone.Time(), beside.Time())
+		check(t, marks+": other clock", string(alone.WithClock(7).Metadata) == "", string(beside.WithClock(7).Metadata) == "")
+		check(t, marks+": no clock", alone.WithClock(0).Same(alone), true)
+		first, err := alone.Decode()
+		check(t, marks+": error", err, nil)
+		second, err := beside.Decode()
+		check(t, marks+": error beside", err, nil)
+		metadata := second.Metadata()
+		delete(metadata, "zzz")
+		check(t, marks+": metadata", first.Metadata(), metadata)
+		check(t, marks+": clock of the event", synckit.ClockOf(first), synckit.ClockOf(second))
+		again, err := synckit.Encode(first)
+		check(t, marks+": error again", err, nil)
+		plain, err := synckit.Encode(synckit.NewEvent("a", "T", "x", json.RawMessage("1"), first.Metadata()))
+		check(t, marks+": error plain", err, nil)
+		check(t, marks+": written", string(again.Metadata), string(plain.Metadata))
+	}
+	for _, broken := range []string{`{"synckit.clock":1,"synckit.time":1`, `{"synckit.clock":1,"synckit.time":1}}`, `{"synckit.clock":01,"synckit.time":1}`, `{"synckit.clock":,"synckit.time":1}`} {
+		_, err := synckit.EncodedEvent{ID: "a", Metadata: json.RawMessage(broken)}.Decode()
+		if errors.CodeOf(err) != errors.InvalidEvent && !strings.HasSuffix(broken, "}}") { // a decoder stops after the first value
+			t.Errorf("%s: %v", broken, err)
+		}
+	}
+}

@@ -40,14 +40,14 @@ type writer struct {
 	statements statements
 	times      *stored.Times
 	tx         *sql.Tx
-	insert     *sql.Stmt
+	ready      prepared
 	stored.Encoded
 }
 
 func (w *writer) apply(ctx context.Context, commit synckit.Commit) (synckit.Committed, error) {
 	var committed synckit.Committed
 	err := stored.CheckUnchanged(w.op, commit.Unchanged, func(aggregateID string) (synckit.Position, error) {
-		newest, err := w.integer(ctx, w.statements.newest, aggregateID)
+		newest, err := integerOf(w.ready.newest.QueryRowContext(ctx, aggregateID))
 		return synckit.Position(newest), err
 	})
 	if err != nil {
@@ -71,20 +71,20 @@ func (w *writer) apply(ctx context.Context, commit synckit.Commit) (synckit.Comm
 			return committed, err
 		}
 	}
-	latest, err := w.integer(ctx, w.statements.latest)
+	latest, err := integerOf(w.tx.QueryRowContext(ctx, w.statements.latest))
 	committed.Latest = synckit.Position(latest)
 	return committed, err
 }
 
-func (w *writer) integer(ctx context.Context, query string, args ...any) (n int64, err error) {
-	err = w.tx.QueryRowContext(ctx, query, args...).Scan(&n)
+func integerOf(row *sql.Row) (n int64, err error) {
+	err = row.Scan(&n)
 	return n, err
 }
 
 // appendAll appends those events that are new and confirms those that are known.
 func (w *writer) appendAll(ctx context.Context, entries []synckit.Entry) (appended []string, err error) {
 	clocks := stored.Clocks{Times: w.times, Highest: func(aggregateID string) (uint64, error) {
-		highest, err := w.integer(ctx, w.statements.clock, aggregateID)
+		highest, err := integerOf(w.ready.clock.QueryRowContext(ctx, aggregateID))
 		return uint64(highest), err
 	}}
 	for i, e := range entries {
@@ -92,7 +92,7 @@ func (w *writer) appendAll(ctx context.Context, entries []synckit.Entry) (append
 		if err != nil {
 			return nil, err
 		}
-		isNew, err := insertEvent(ctx, w.insert, event, e)
+		isNew, err := insertEvent(ctx, w.ready.insert, event, e)
 		if err != nil {
 			return nil, err
 		}
@@ -122,7 +122,7 @@ func insertEvent(ctx context.Context, insert *sql.Stmt, event synckit.EncodedEve
 
 // known is for an event whose ID is there already.
 func (w *writer) known(ctx context.Context, event synckit.EncodedEvent, origin string) error {
-	there, err := scanRow(w.tx.QueryRowContext(ctx, w.statements.find, event.ID))
+	there, err := scanRow(w.ready.find.QueryRowContext(ctx, event.ID))
 	if err != nil {
 		return err
 	}
@@ -132,7 +132,7 @@ func (w *writer) known(ctx context.Context, event synckit.EncodedEvent, origin s
 	if origin == "" {
 		return nil
 	}
-	_, err = w.tx.ExecContext(ctx, w.statements.confirm, event.ID)
+	_, err = w.ready.confirm.ExecContext(ctx, event.ID)
 	return err
 }
 

@@ -25,8 +25,11 @@ type queue struct {
 	leading bool
 	closed  bool
 	leaders sync.WaitGroup
-	insert  *sql.Stmt // the leader's
+	ready   prepared // the leader's
 }
+
+// prepared are the statements that are said once for each event, or more often.
+type prepared struct{ insert, find, confirm, clock, newest *sql.Stmt }
 
 // request is one commit.
 type request struct {
@@ -153,9 +156,9 @@ func (s *Store) transact(ctx context.Context, group []*request) (committing bool
 			return err
 		}
 		defer tx.Rollback() //nolint:errcheck // after a commit it fails, else the connection is lost with its transaction
-		insert := tx.StmtContext(ctx, s.queue.insert)
+		ready := s.queue.ready.in(ctx, tx)
 		for i, r := range group {
-			r.writer.tx, r.writer.insert, r.writer.statements, r.writer.times = tx, insert, s.statements, &s.times
+			r.writer.tx, r.writer.ready, r.writer.statements, r.writer.times = tx, ready, s.statements, &s.times
 			if r.err, err = r.apply(ctx, fmt.Sprintf("member%d", i)); err != nil {
 				return err
 			}
@@ -166,20 +169,45 @@ func (s *Store) transact(ctx context.Context, group []*request) (committing bool
 	return committing, err
 }
 
-func (s *Store) prepare(ctx context.Context) (err error) {
-	if s.queue.insert != nil {
+func (s *Store) prepare(ctx context.Context) error {
+	if s.queue.ready.newest != nil { // the last
 		return nil
 	}
 	// Times go on after that of the newest event, though the wall clock was set back
 	// meanwhile.
 	var newest synckit.EncodedEvent
-	err = s.write.QueryRowContext(ctx, s.statements.last).Scan((*[]byte)(&newest.Metadata))
+	err := s.write.QueryRowContext(ctx, s.statements.last).Scan((*[]byte)(&newest.Metadata))
 	if err != nil && !stderrors.Is(err, sql.ErrNoRows) {
 		return err
 	}
 	s.times.Seen(newest.Time())
-	s.queue.insert, err = s.write.PrepareContext(ctx, s.statements.insert)
-	return err
+	ready := &s.queue.ready
+	for _, one := range []struct {
+		into **sql.Stmt
+		text string
+	}{
+		{&ready.insert, s.statements.insert},
+		{&ready.find, s.statements.find},
+		{&ready.confirm, s.statements.confirm},
+		{&ready.clock, s.statements.clock},
+		{&ready.newest, s.statements.newest},
+	} {
+		if *one.into != nil {
+			continue // an attempt before failed at a later one
+		}
+		if *one.into, err = s.write.PrepareContext(ctx, one.text); err != nil { //nolint:sqlclosecheck // they end with the pool
+			return err
+		}
+	}
+	return nil
+}
+
+// in are the statements as a transaction says them.
+func (p prepared) in(ctx context.Context, tx *sql.Tx) prepared {
+	return prepared{
+		insert: tx.StmtContext(ctx, p.insert), find: tx.StmtContext(ctx, p.find), confirm: tx.StmtContext(ctx, p.confirm),
+		clock: tx.StmtContext(ctx, p.clock), newest: tx.StmtContext(ctx, p.newest),
+	}
 }
 
 // apply writes one of a group, or nothing of it if it is refused.
