@@ -173,6 +173,7 @@ func serve(ctx context.Context, cfg config.Config, db *storage.DB, stderr *logqu
 		server.Loops = append(server.Loops, func(ctx context.Context) error { certificates.Run(ctx); return nil })
 	}
 	if cfg.MetricsListenAddress != "" {
+		figures.ShowAtRoot(newOperatorPage(db, state, figures, log))
 		server.Listeners = append(server.Listeners, lifecycle.Listener{Name: "metrics", Address: cfg.MetricsListenAddress, Handler: figures.Handler(cfg.MetricsHosts...)})
 	}
 	log.Info("starting", "version", commandline.Version(), "database", db.Dialect, "redis", cfg.RedisURL != "")

@@ -138,6 +138,30 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
+// The operator's page is where the figures are, and shows no whole key.
+func TestOperatorPage(t *testing.T) {
+	t.Parallel()
+	address, key := testservers.FreeAddress(t), newKey(t)
+	server := testservers.StartSyncline(t, "METRICS_LISTEN_ADDRESS="+address)
+	if _, err := newClient(t, server.URL(), key).Set(t.Context(), "a", make([]byte, 2048), 0); err != nil {
+		t.Fatal(err)
+	}
+	status, body := fetch(t, http.MethodGet, "http://"+address+"/")
+	for _, want := range []string{"<title>ready · Syncline", "<td>setRecord<td>ok", "writes_waiting", "<code>" + key.Public().String()[:12] + `</code><td class="n">2.0 KiB`} {
+		if status != http.StatusOK || !strings.Contains(body, want) {
+			t.Errorf("HTTP %d, no %q in\n%s", status, want, body)
+		}
+	}
+	if strings.Contains(body, key.Public().String()) {
+		t.Error("it shows an owner's key")
+	}
+	for method, path := range map[string]string{http.MethodPost: "/", http.MethodGet: "/elsewhere"} {
+		if status, _ := fetch(t, method, "http://"+address+path); status == http.StatusOK {
+			t.Errorf("%s %s: HTTP %d", method, path, status)
+		}
+	}
+}
+
 func fetch(t *testing.T, method, url string) (int, string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, url, nil)

@@ -67,7 +67,8 @@ type soak struct {
 	size    func() float64
 	load    *load
 	heads   []*client.Client // of the owners, at the first instance
-	quiet   atomic.Bool      // connections are cut no more
+	cuts    *cutproxy.Proxy
+	quiet   atomic.Bool // connections are cut no more
 	curves  []*curve
 }
 
@@ -95,7 +96,8 @@ func startSoak(t *testing.T, instances int) *soak {
 		s.size = func() float64 { return fileSizes(t, filepath.Join(s.instances[0].Dir, "syncline.db*")) }
 	}
 	behindBalancer(t, s.deployment)
-	cuts, err := cutproxy.Listen(s.balancer.Address, func() int64 {
+	var err error
+	s.cuts, err = cutproxy.Listen(s.balancer.Address, func() int64 {
 		if s.quiet.Load() {
 			return cutproxy.Whole
 		}
@@ -104,8 +106,8 @@ func startSoak(t *testing.T, instances int) *soak {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = cuts.Close() })
-	s.load = startLoad(t, []string{"http://" + cuts.Addr() + "/graphql"})
+	t.Cleanup(func() { _ = s.cuts.Close() })
+	s.load = startLoad(t, []string{"http://" + s.cuts.Addr() + "/graphql"})
 	for _, w := range s.load.writers[:ownerCount] {
 		s.heads = append(s.heads, newClient(t, s.instances[0].URL(), w.key))
 	}
@@ -157,6 +159,7 @@ func (s *soak) run(duration time.Duration) {
 	}
 	wg.Wait()
 	s.quiet.Store(true)
+	s.cuts.Cut() // those that have a limit still
 	s.load.mustGoOn()
 	s.load.finish()
 	s.load.report("all of it")

@@ -59,26 +59,41 @@ func (h *Health) Live(w http.ResponseWriter, _ *http.Request) {
 // Ready answers 200 if the server can serve, else 503, and names what is down
 // in either case. It turns 200 again by itself.
 func (h *Health) Ready(w http.ResponseWriter, r *http.Request) {
-	if h.draining.Load() {
-		write(w, http.StatusServiceUnavailable, report{Status: "draining"})
-		return
+	code, answer := http.StatusOK, report{}
+	answer.Status, answer.Checks = h.State(r.Context())
+	if answer.Status == draining || answer.Status == notReady {
+		code = http.StatusServiceUnavailable
 	}
-	status, answer := http.StatusOK, report{Status: "ready", Checks: map[string]string{}}
-	failures := h.probe(r.Context())
+	write(w, code, answer)
+}
+
+const (
+	draining = "draining"
+	notReady = "not ready"
+)
+
+// State is what Ready says: ready, degraded, not ready or draining, and of each part
+// "ok" or what it is instead. While the server drains no part is asked.
+func (h *Health) State(ctx context.Context) (status string, checks map[string]string) {
+	if h.draining.Load() {
+		return draining, nil
+	}
+	status, checks = "ready", map[string]string{}
+	failures := h.probe(ctx)
 	for i, c := range h.checks {
-		answer.Checks[c.Name] = "ok"
+		checks[c.Name] = "ok"
 		if failures[i] == nil {
 			continue
 		}
-		answer.Checks[c.Name] = c.failing(failures[i])
+		checks[c.Name] = c.failing(failures[i])
 		switch {
 		case !c.Degrades:
-			status, answer.Status = http.StatusServiceUnavailable, "not ready"
-		case status == http.StatusOK:
-			answer.Status = "degraded"
+			status = notReady
+		case status == "ready":
+			status = "degraded"
 		}
 	}
-	write(w, status, answer)
+	return status, checks
 }
 
 // probe asks all at once: whoever wants to know has a timeout of its own.

@@ -13,12 +13,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	dto "github.com/prometheus/client_model/go"
 )
 
 // Metrics are the server's figures. They are safe for concurrent use.
 type Metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.HistogramVec
+	page     http.Handler // at /; may be nil
 	refusals *prometheus.CounterVec
 }
 
@@ -66,12 +68,21 @@ func (m *Metrics) Counter(name, help string, whose, which string) (count func(wh
 	return func(whose, which string) { counter.WithLabelValues(whose, which).Inc() }
 }
 
+// Gather reads all figures as they are now.
+func (m *Metrics) Gather() ([]*dto.MetricFamily, error) { return m.registry.Gather() }
+
+// ShowAtRoot has Handler serve a page at /. It is called before Handler.
+func (m *Metrics) ShowAtRoot(page http.Handler) { m.page = page }
+
 // Handler serves /metrics and /debug/pprof/ to who asks for them by an IP
 // address, by localhost or by one of hosts, which are names without a port. Under
 // any other name a web page might ask, whose own name was made to lead here (DNS
 // rebinding).
 func (m *Metrics) Handler(hosts ...string) http.Handler {
 	mux := http.NewServeMux()
+	if m.page != nil {
+		mux.Handle("GET /{$}", m.page)
+	}
 	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
