@@ -77,11 +77,9 @@ func (m *memory) shrink(s *socket, bytes int64) {
 		s.unsent.Release(m.queued - bytes)
 		m.queued = bytes
 	}
-	s.mu.Lock()
-	if !s.writing {
+	if s.idle() {
 		s.reader.Made() // it could take nothing before
 	}
-	s.mu.Unlock()
 	m.output.Watch(&s.reader, s.abort)
 }
 
@@ -124,8 +122,12 @@ const prompt = 100 * time.Millisecond
 
 // attend waits until an event is gone. While a slow reader has not taken it, what
 // was read ahead for that reader is forgotten, and the event counts; if there is
-// no memory for it, the reader's connection is cut.
-func (t *Transports) attend(ctx context.Context, size int, gone <-chan struct{}, reader *budget.Progress, cut func()) {
+// no memory for it, the reader's connection is cut. idle says that the event had
+// nothing to wait for: the reader could take nothing before.
+func (t *Transports) attend(ctx context.Context, size int, idle bool, gone <-chan struct{}, reader *budget.Progress, cut func()) {
+	if idle {
+		reader.Made()
+	}
 	timer := time.NewTimer(prompt)
 	defer timer.Stop()
 	select {

@@ -182,6 +182,13 @@ func (s *socket) isClosing() bool {
 	return s.closing
 }
 
+// idle tells whether nothing is being written.
+func (s *socket) idle() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.writing
+}
+
 // after arms a timer that end disarms.
 func (s *socket) after(d time.Duration, f func()) {
 	s.timers = append(s.timers, stopTimer{time.AfterFunc(d, f)})

@@ -106,7 +106,7 @@ func (t *Transports) sendEvent(ctx context.Context, s *stream, resp *graphql.Res
 	gone, over := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(over)
-		t.attend(ctx, int(held(resp, blobs)), gone, s.reader, s.abort)
+		t.attend(ctx, int(held(resp, blobs)), true, gone, s.reader, s.abort)
 	}()
 	s.next(resp, blobs)
 	close(gone)

@@ -237,8 +237,9 @@ func (s *socket) sendEvents(ctx context.Context, op *operation, responses graphq
 			return []frame{errorMessage(op.id, resp.Errors)}, true
 		}
 		blobs := &stateOf(ctx).blobs
+		idle := s.idle()
 		s.push(outgoing{op: op, frames: []frame{nextMessage(op.id, resp, blobs)}, gone: gone})
-		s.attend(ctx, int(held(resp, blobs)), gone, &s.reader, s.abort)
+		s.attend(ctx, int(held(resp, blobs)), idle, gone, &s.reader, s.abort)
 		s.config.Pace(ctx)
 	}
 }
