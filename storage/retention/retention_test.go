@@ -15,6 +15,7 @@ import (
 
 	"syncline/ent/appliedmutation"
 	entrecord "syncline/ent/record"
+	"syncline/feed"
 	"syncline/internal/testservers"
 	"syncline/pubsub"
 	"syncline/pubsub/inproc"
@@ -105,6 +106,7 @@ type house struct {
 	db      *storage.DB
 	store   *records.Store
 	service *record.Service
+	bus     *inproc.Bus
 	quota   record.Quota
 
 	mu  sync.Mutex
@@ -114,9 +116,9 @@ type house struct {
 func newHouse(t *testing.T, db *storage.DB) *house {
 	h := &house{db: db, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
 	h.store = records.New(db, db.NewEngine(), records.WithClock(h.time))
-	bus := inproc.New()
-	t.Cleanup(bus.Close)
-	h.service = record.NewService(h.store, bus, silent)
+	h.bus = inproc.New()
+	t.Cleanup(h.bus.Close)
+	h.service = record.NewService(h.store, h.bus, silent)
 	return h
 }
 
@@ -365,7 +367,8 @@ func testMany(t *testing.T, h *house) {
 }
 
 // testMirrors has sweeps purge what is a moment old, beside writers and mirrors
-// that follow them from cursors. A mirror either goes on without a hole or is
+// that follow them from cursors: page by page, or by live feeds of another instance,
+// which is started anew again and again. A mirror either goes on without a hole or is
 // told that its cursor is too old, and begins again. In the end all mirrors equal
 // the store, which holds little else than what is live.
 func testMirrors(t *testing.T, h *house) {
@@ -391,10 +394,11 @@ func testMirrors(t *testing.T, h *house) {
 			}
 		}
 	})
-	all := make([]*mirror, mirrors)
+	all := make([]*mirror, 2*mirrors)
 	for n := range all {
-		m := &mirror{records: map[string]record.Revision{}, random: rand.New(rand.NewPCG(seed, uint64(100+n)))}
-		all[n] = m
+		all[n] = &mirror{records: map[string]record.Revision{}, random: rand.New(rand.NewPCG(seed, uint64(100+n)))}
+	}
+	for _, m := range all[:mirrors] {
 		background.Go(func() {
 			for {
 				select {
@@ -406,8 +410,17 @@ func testMirrors(t *testing.T, h *house) {
 			}
 		})
 	}
+	running, stop := context.WithCancel(t.Context())
+	defer stop()
+	lives := 0
+	background.Go(func() {
+		for ; running.Err() == nil; lives++ {
+			h.live(t, running, all[mirrors:])
+		}
+	})
 	work.Wait()
 	close(done)
+	stop()
 	background.Wait()
 	if t.Failed() {
 		return
@@ -439,6 +452,7 @@ func testMirrors(t *testing.T, h *house) {
 			}
 		}
 	}
+	t.Logf("the other instance was started %d times, mirrors began again %d times", lives, restarts)
 	if restarts == 0 {
 		t.Error("no mirror was told that its cursor is too old: the test does not try it")
 	}
@@ -471,6 +485,69 @@ type mirror struct {
 	cursor   record.Cursor
 	restarts int
 	random   *rand.Rand
+}
+
+// live has mirrors follow feeds of an instance that begins with them and ends when
+// each has heard a few things.
+func (h *house) live(t *testing.T, ctx context.Context, mirrors []*mirror) {
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	store := records.New(h.db, h.db.NewEngine(), records.WithClock(h.time))
+	defer store.Close(context.WithoutCancel(ctx))
+	f := feed.New(record.NewService(store, nowhere{}, silent), h.bus, 50*time.Millisecond, silent)
+	var polling, following sync.WaitGroup
+	polling.Go(func() { _ = f.Run(ctx) })
+	for _, m := range mirrors {
+		following.Go(func() { m.hear(t, ctx, f, 1+m.random.IntN(40)) })
+	}
+	following.Wait()
+	end()
+	polling.Wait()
+}
+
+// hear follows a feed for so many events.
+func (m *mirror) hear(t *testing.T, ctx context.Context, f *feed.Feed, events int) {
+	for events > 0 && ctx.Err() == nil {
+		if m.cursor.IsStart() {
+			m.found = map[string]record.Revision{}
+		}
+		follower, err := f.Follow(ctx, alice, &m.cursor)
+		for err == nil && events > 0 {
+			var event feed.Event
+			if event, err = follower.Next(ctx); err == nil {
+				m.apply(event)
+				events--
+			}
+		}
+		if follower != nil {
+			follower.Close()
+		}
+		switch _, tooOld := errors.AsType[*record.CursorTooOldError](err); {
+		case tooOld:
+			m.restarts++
+			m.cursor, m.found = record.Cursor{}, nil
+		case err != nil && ctx.Err() == nil:
+			t.Error(err)
+			return
+		}
+	}
+}
+
+func (m *mirror) apply(event feed.Event) {
+	into := m.records
+	if m.found != nil {
+		into = m.found
+	}
+	switch {
+	case event.Kind == feed.CaughtUp && m.found != nil: // what the walk did not bring is gone
+		m.records, m.found = m.found, nil
+	case event.Kind == feed.CaughtUp:
+	case event.Record.Deleted:
+		delete(into, event.Record.ID)
+	default:
+		into[event.Record.ID] = event.Record.Revision
+	}
+	m.cursor = event.Cursor
 }
 
 // follow reads a page and tells whether there is more.
