@@ -11,6 +11,14 @@ export type ClientErrorCode =
   | 'TOO_OLD_TO_RETRY'
   | 'UNREACHABLE'
   | 'NOT_SYNCLINE'
+  | 'NOT_ENCRYPTED'
+  | 'ENCRYPTION_VERSION'
+  | 'WRONG_KEY'
+  | 'TRUNCATED'
+  | 'DAMAGED'
+  | 'SWAPPED'
+  | 'ROLLED_BACK'
+  | 'TOO_LARGE'
   | 'PROTOCOL';
 
 /**

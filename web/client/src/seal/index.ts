@@ -1,0 +1,4 @@
+export { MAX_DATA } from './box.js';
+export type { OpenedRecord, RecordToSeal, StoredRecord } from './box.js';
+export { SealingKey } from './key.js';
+export { openKey, shareKey } from './share.js';
