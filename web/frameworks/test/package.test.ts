@@ -25,6 +25,7 @@ import { createEventSource } from '@syncline/client/graphql-sse';
 import { createSocket } from '@syncline/client/graphql-ws';
 import { memoryStorage, openStore } from '@syncline/client/store';
 import type { Store } from '@syncline/client/store';
+import { openKey, SealingKey, shareKey } from '@syncline/client/seal';
 import { clientPerIdentity, keys, liveExchange, resolvers, signedOptions } from '@syncline/client/urql';
 
 export async function use(): Promise<FeedRecord | null> {
@@ -35,6 +36,9 @@ export async function use(): Promise<FeedRecord | null> {
   const store: Store<{ n: number }> = await openStore(session, { live: socket, storage: memoryStorage(), merge: { a: 'mine', b: ({ mine }) => mine } });
   await store.put('a', { n: 1 }).synced;
   store.watch('a', ([record]) => record?.value?.n);
+  const key: SealingKey = openKey(shareKey(identity, identity.publicKey), identity, identity.publicKey);
+  const sealed: Uint8Array = key.open({ id: 'a', box: key.seal({ id: 'a', data: identity.exportBytes() }) }).data;
+  if (sealed.length === 0) return null;
   const status: number = await withLock(session, bytes, async ({ fence }) => fence.token);
   for await (const change of follow(createEventSource(session), { since: String(status) })) if (change.kind === 'CHANGED') return change.record;
   void [synclineLink(session, socket), typePolicies, resetOnSwitch, scalars, clientPerIdentity, keys, liveExchange(socket), resolvers, signedOptions(session), signedFetch(session)];

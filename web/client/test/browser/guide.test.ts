@@ -25,8 +25,9 @@ const promises: Record<string, RegExp[]> = {
   'src/live.ts': [/^greeting,list$/],
   'src/live-apollo.ts': [/^greeting,list$/, /^Apollo greeting,list$/],
   'src/lock.ts': [/^\{"data":\{"setRecord":\{"status":"SUCCESS"\}\}\}$/],
+  'src/seal.ts': [/^only I can read this$/],
   'src/switch.ts': [/^true$/],
-  'src/other.ts': [/^\{"viewer":\{"head":4\}\}$/],
+  'src/other.ts': [/^\{"viewer":\{"head":5\}\}$/],
   'codegen.ts': [],
   'src/typed.ts': [/^head \d+$/],
 };
