@@ -101,24 +101,25 @@ func TestRulesOfAFile(t *testing.T) {
 
 func TestFilesThatCannotBeUsed(t *testing.T) {
 	t.Parallel()
-	for text, says := range map[string]string{
-		"rules: [":                                               "yaml",
-		"rules: {}\n":                                            "rules",
-		"rulez: []":                                              "rulez",
-		"rules: [{then: nobody}]":                                "nobody",
-		"rules: [{name: x}]":                                     `"x"`,
-		"fallback: nobody":                                       "fallback",
-		"rules: [{then: review, group: g}]":                      `"g"`,
-		"rules: [{then: review, when: {}}]":                      "nothing",
-		"rules: [{then: review, wenn: {}}]":                      "wenn",
-		"rules: []\n---\nrules: []":                              "after",
-		"rules: [{then: review, when: {aggregate: ['[']}}]":      "aggregate",
-		"rules: [{then: review, when: {all: [{}]}}]":             "all: condition 1",
-		"rules: [{then: review, when: {any: [{type: [A]},{}]}}]": "any: condition 2",
-		"rules: [{then: review, when: {not: {}}}]":               "not",
-		"groups: {g: {enabled: false}}\nrules: [{then: nobody, group: g}]": "nobody",
-		"# " + strings.Repeat("x", rulefile.MaxBytes):                      "bytes",
+	for _, test := range [][2]string{
+		{"rules: [", "yaml"},
+		{"rules: {}\n", "rules"},
+		{"rulez: []", "rulez"},
+		{"rules: [{then: nobody}]", "nobody"},
+		{"rules: [{name: x}]", `"x"`},
+		{"fallback: nobody", "fallback"},
+		{"rules: [{then: review, group: g}]", `"g"`},
+		{"rules: [{then: review, when: {}}]", "nothing"},
+		{"rules: [{then: review, wenn: {}}]", "wenn"},
+		{"rules: []\n---\nrules: []", "after"},
+		{"rules: [{then: review, when: {aggregate: ['[']}}]", "aggregate"},
+		{"rules: [{then: review, when: {all: [{}]}}]", "all: condition 1"},
+		{"rules: [{then: review, when: {any: [{type: [A]},{}]}}]", "any: condition 2"},
+		{"rules: [{then: review, when: {not: {}}}]", "not"},
+		{"groups: {g: {enabled: false}}\nrules: [{then: nobody, group: g}]", "nobody"},
+		{"# " + strings.Repeat("x", rulefile.MaxBytes), "bytes"},
 	} {
+		text, says := test[0], test[1]
 		_, err := rulefile.Parse([]byte(text), rulefile.Options{})
 		if errors.CodeOf(err) != errors.InvalidOptions || !strings.Contains(err.Error(), says) {
 			t.Errorf("%.60s: %v", text, err)
