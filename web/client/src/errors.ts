@@ -5,6 +5,7 @@ export type ClientErrorCode =
   | 'STORAGE_FULL'
   | 'STORAGE_CORRUPT'
   | 'STORAGE_OUTDATED'
+  | 'STORAGE_EVICTED'
   | 'IDENTITY_CHANGED'
   | 'CLOCK_WRONG'
   | 'LOCK_LOST'

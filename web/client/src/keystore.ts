@@ -1,5 +1,6 @@
 import { SynclineError } from './errors.js';
 import { Identity } from './identity.js';
+import { mark, markOf } from './marks.js';
 
 /** Where an app keeps its user's identity. Failures reject with a {@link SynclineError}. */
 export interface KeyStore {
@@ -13,7 +14,10 @@ export interface KeyStore {
   remove(): Promise<void>;
 }
 
-/** The identity kept; on the first visit a new one, which is kept from then on. */
+/**
+ * The identity kept; on the first visit a new one, which is kept from then on. One that was kept and is gone is not
+ * replaced in silence: see {@link browserKeyStore}.
+ */
 export async function openIdentity(store: KeyStore): Promise<Identity> {
   return (await store.load()) ?? store.saveIfAbsent(Identity.create());
 }
@@ -48,8 +52,11 @@ type Entry = { wrapping: CryptoKey; iv: Uint8Array<ArrayBuffer>; sealed: ArrayBu
  * Content-Security-Policy; and the browser's files hold both parts, so whoever
  * takes them apart needs to be kept off the disk.
  *
- * Rejects with `STORAGE_BLOCKED`, `STORAGE_FULL` or `STORAGE_CORRUPT`, and never
- * makes a new identity in place of one that cannot be read.
+ * Rejects with `STORAGE_BLOCKED`, `STORAGE_FULL`, `STORAGE_CORRUPT` or, if the
+ * browser removed the identity, `STORAGE_EVICTED`, and never makes a new identity
+ * in place of one that cannot be read or is gone: `save` a copy of it, or `remove`
+ * what is left to begin as a new user. A mark in localStorage, which has the
+ * public key, tells that there was one.
  */
 export function browserKeyStore(options: BrowserKeyStoreOptions = {}): KeyStore {
   const name = options.name ?? 'default';
@@ -57,8 +64,11 @@ export function browserKeyStore(options: BrowserKeyStoreOptions = {}): KeyStore 
   const run = <T>(mode: IDBTransactionMode, act: (entries: IDBObjectStore) => IDBRequest<T>) =>
     transact(() => options.indexedDB ?? globalThis.indexedDB, mode, act);
 
+  const there = `syncline identity ${name}`;
+
   const load = async () => {
     const entry = await run<Entry | undefined>('readonly', (entries) => entries.get(name) as IDBRequest<Entry | undefined>);
+    if (entry === undefined && markOf(there)) throw evicted(markOf(there)!);
     return entry === undefined ? null : open(entry, subtle);
   };
   return {
@@ -66,11 +76,13 @@ export function browserKeyStore(options: BrowserKeyStoreOptions = {}): KeyStore 
     async save(identity) {
       const entry = await seal(identity, subtle);
       await run('readwrite', (entries) => entries.put(entry, name));
+      mark(there, identity.publicKey);
     },
     async saveIfAbsent(identity) {
       const entry = await seal(identity, subtle);
       try {
         await run('readwrite', (entries) => entries.add(entry, name));
+        mark(there, identity.publicKey);
         return identity;
       } catch (error) {
         const other = isTaken(error) ? await load() : null; // by another tab, a moment ago
@@ -80,6 +92,7 @@ export function browserKeyStore(options: BrowserKeyStoreOptions = {}): KeyStore 
     },
     async remove() {
       await run('readwrite', (entries) => entries.delete(name));
+      mark(there, null);
     },
   };
 }
@@ -104,6 +117,14 @@ async function open(entry: Entry, subtle: SubtleCrypto | undefined): Promise<Ide
       { cause },
     );
   }
+}
+
+function evicted(publicKey: string): SynclineError {
+  return new SynclineError(
+    'STORAGE_EVICTED',
+    'this browser removed the identity that the page kept: import the key from your copy, or remove what is left and begin as a new user',
+    { publicKey },
+  );
 }
 
 const DATABASE = 'syncline';

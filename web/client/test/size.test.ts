@@ -5,7 +5,7 @@ import { gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
 
 const LIMITS: [what: string, exports: string, limit: number, from?: string][] = [
-  ['signer and fetch are', 'Identity, Session, signedFetch', 10_000],
+  ['signer and fetch are', 'Identity, Session, signedFetch', 10_240],
   ['follow is', 'follow', 2_000],
   ['the store is, with what it needs of the core,', 'openStore', 18_000, '@syncline/client/store'],
   ['encryption is, with what it needs,', 'SealingKey, shareKey, openKey', 12_500, '@syncline/client/seal'],

@@ -1,7 +1,6 @@
-/**
- * A note outside of IndexedDB, in localStorage, which browsers do not all evict together with it: without it a
- * database that was removed looks like one that never was. Where there is no localStorage it knows nothing.
- */
+import { mark, markOf } from '../marks.js';
+
+/** Knows how many writes waited when a store's database was seen last, also if the browser removes the database. */
 export class Witness {
   #noted: number | undefined;
 
@@ -9,23 +8,13 @@ export class Witness {
     this.#noted = this.pending;
   }
 
-  /** How many writes waited when the database was seen last; undefined if it was never seen. */
+  /** Undefined if it was never seen. */
   get pending(): number | undefined {
-    try {
-      const text = localStorage.getItem(this.name);
-      return text === null ? undefined : Number(text);
-    } catch {
-      return undefined;
-    }
+    const text = markOf(this.name);
+    return text === null ? undefined : Number(text);
   }
 
   note(pending: number): void {
-    if (pending === this.#noted) return;
-    try {
-      localStorage.setItem(this.name, String(pending));
-      this.#noted = pending;
-    } catch {
-      // Blocked, or full.
-    }
+    if (pending !== this.#noted && mark(this.name, String(pending))) this.#noted = pending;
   }
 }

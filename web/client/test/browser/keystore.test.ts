@@ -122,3 +122,18 @@ test('a full disk says what to do', async () => {
   assert.match(full.message, /free some disk space/);
   await page.close();
 });
+
+test('an identity that the browser removed is not replaced in silence', async () => {
+  const window = await browser.newContext();
+  const page = await visit(await window.newPage());
+  const first = (await keep(page)) as { value: string };
+  await page.evaluate(() => new Promise((resolve) => (indexedDB.deleteDatabase('syncline').onsuccess = resolve)));
+  await page.reload();
+  const gone = (await keep(page)) as { code: string; message: string };
+  assert.equal(gone.code, 'STORAGE_EVICTED');
+  assert.match(gone.message, /import the key .* begin as a new user/);
+  await page.evaluate(() => syncline.forget());
+  const second = (await keep(page)) as { value: string };
+  assert.ok(second.value && second.value !== first.value);
+  await window.close();
+});

@@ -34,6 +34,10 @@ const ADVICE: Readonly<Record<string, (error: SynclineError) => Advice>> = {
     title: 'This browser has no room for your key',
     text: 'The identity lasts until the page is closed or reloaded. Free some disk space or site data, then reload; or export the key and keep it.',
   }),
+  STORAGE_EVICTED: () => ({
+    title: 'This browser removed the key that it kept',
+    text: 'Import the key from your copy. If you have none, make a new identity; the old one’s data is out of reach. Until then, an identity for this visit only takes its place.',
+  }),
   STORAGE_CORRUPT: () => ({
     title: 'The key kept in this browser cannot be read',
     text: 'Import the key from your copy. If you have none, make a new identity; the old one’s data is out of reach. Until then, an identity for this visit only takes its place.',

@@ -21,6 +21,9 @@ const basics = {
   /** The private key that this browser keeps. */
   exportKept: async () => (await browserKeyStore().load())!.exportHex(),
 
+  /** Removes the identity that this browser keeps, or what is left of it. */
+  forget: () => browserKeyStore().remove(),
+
   /** Who an identity in memory is to the server: its answer, by signed fetch. */
   ask: (url: string) =>
     outcome(async () => {
