@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 
+	"syncline/record"
 	"syncline/storage/commit"
 	"syncline/storage/postgres"
 	"syncline/storage/sqlite"
@@ -37,6 +38,12 @@ type Reader interface {
 	// each key whose row exists. Errors are *commit.Failure, the context's, or
 	// faults of this program.
 	Read(ctx context.Context, keys []commit.Key, found func(key commit.Key, value any)) error
+	// Account reads an owner's account: zeros and the epoch if there is none. Errors are
+	// the driver's.
+	Account(ctx context.Context, owner record.Owner) (record.Account, error)
+	// Changes reads a span of an owner's feed and the account, at one instant. Whether the
+	// epoch is the reader's is left to the caller. Errors are the driver's.
+	Changes(ctx context.Context, owner record.Owner, span record.Span) (record.Snapshot, error)
 }
 
 // Rows reads rows of the database.

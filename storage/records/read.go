@@ -2,12 +2,9 @@ package records
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"slices"
 	"time"
 
-	"entgo.io/ent/dialect"
 	entsql "entgo.io/ent/dialect/sql"
 
 	"syncline/ent"
@@ -35,10 +32,34 @@ func (s *Store) Records(ctx context.Context, owner record.Owner, ids []string) (
 func (s *Store) Account(ctx context.Context, owner record.Owner) (record.Account, error) {
 	var found record.Account
 	err := s.reading(ctx, func(ctx context.Context) (err error) {
-		found, err = s.readAccount(ctx, s.read, owner)
+		found, err = s.rows.Account(ctx, owner)
 		return err
 	})
 	return found, err
+}
+
+// Changes implements record.Store.
+func (s *Store) Changes(ctx context.Context, owner record.Owner, span record.Span) (snapshot record.Snapshot, err error) {
+	err = s.reading(ctx, func(ctx context.Context) (err error) {
+		snapshot, err = s.rows.Changes(ctx, owner, span)
+		return err
+	})
+	if err != nil || span.Epoch == nil || *span.Epoch == snapshot.Epoch {
+		return snapshot, err
+	}
+	snapshot = record.Snapshot{}
+	err = s.snapshot(ctx, func(ctx context.Context, tx *ent.Tx) (err error) {
+		snapshot.RestoredHead, err = restoredHead(ctx, tx, owner, *span.Epoch)
+		return err
+	})
+	if err != nil {
+		return snapshot, err
+	}
+	// The account comes after: an erasure in between removes restored heads, and is
+	// itself what holds then.
+	snapshot.Account, err = s.Account(ctx, owner)
+	snapshot.RestoredHead = max(snapshot.RestoredHead, snapshot.Erased)
+	return snapshot, err
 }
 
 // maxParameters is a number of values that one statement of either database
@@ -101,40 +122,6 @@ func notErased(owner record.Owner) predicate.Record {
 		erased := entsql.Dialect(s.Dialect()).Select(account.FieldErased).From(entsql.Table(account.Table)).Where(entsql.EQ(account.FieldID, owner[:]))
 		s.Where(entsql.GT(s.C(entrecord.FieldRevision), erased))
 	}
-}
-
-// querier is a client of Ent's, or a transaction.
-type querier interface {
-	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-}
-
-// readAccount answers for an owner without a row, who never wrote, too.
-func (s *Store) readAccount(ctx context.Context, q querier, owner record.Owner) (a record.Account, err error) {
-	statement := sqliteAccountNow
-	if s.dialect == dialect.Postgres {
-		statement = postgresAccountNow
-	}
-	rows, err := q.QueryContext(ctx, statement, owner[:])
-	if err != nil {
-		return a, err
-	}
-	defer rows.Close() //nolint:errcheck // rows.Err tells what went wrong
-	if !rows.Next() {
-		return a, errors.Join(rows.Err(), errNoEpoch)
-	}
-	err = scanAccountNow(&a, rows)
-	return a, errors.Join(err, rows.Err())
-}
-
-var errNoEpoch = errors.New("records: the database has no epoch")
-
-// scanAccountNow reads the row of either AccountNow.
-func scanAccountNow(a *record.Account, row interface{ Scan(into ...any) error }) error {
-	var epoch []byte
-	err := row.Scan(&epoch, &a.Head, &a.Floor, &a.Erased, &a.RecordCount, &a.StoredBytes,
-		&a.Exists, &a.Tombstones, &a.MutationBytes, &a.Own.Records, &a.Own.Bytes)
-	copy(a.Epoch[:], epoch)
-	return err
 }
 
 // restoredHead is the owner's head at the first restore after an epoch. One

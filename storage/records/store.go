@@ -17,11 +17,10 @@ import (
 //
 // Writes that wait at the same time share a transaction: see commit.
 type Store struct {
-	read     *ent.Client
-	readPool *sql.DB // below read
-	dialect  string
-	now      func() time.Time
-	engine   *commit.Engine
+	read   *ent.Client
+	rows   storage.Reader
+	now    func() time.Time
+	engine *commit.Engine
 
 	tracesExceed func(record.Owner) // nil: nobody is told
 }
@@ -43,7 +42,7 @@ func (s *Store) WhenTracesExceed(f func(record.Owner)) { s.tracesExceed = f }
 
 // New keeps records in a migrated database, by its engine.
 func New(db *storage.DB, engine *commit.Engine, options ...Option) *Store {
-	s := &Store{read: db.Read, readPool: mustPool(db.Read), dialect: db.Dialect, now: time.Now, engine: engine}
+	s := &Store{read: db.Read, rows: db.Rows(), now: time.Now, engine: engine}
 	for _, option := range options {
 		option(s)
 	}
@@ -89,12 +88,4 @@ func (s *Store) reading(ctx context.Context, f func(ctx context.Context) error) 
 		}
 		return unavailable(err)
 	})
-}
-
-func mustPool(c *ent.Client) *sql.DB {
-	pool, ok := c.Pool()
-	if !ok {
-		panic("records: the client has no pool of connections")
-	}
-	return pool
 }

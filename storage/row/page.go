@@ -1,23 +1,27 @@
-package records
+package row
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
 	"syncline/record"
 )
 
-// rows are those of recordColumns, as either database's driver has them.
-type rows interface {
+// RecordColumns are those of a record, in the order in which TakePage wants them.
+const RecordColumns = "id, revision, deleted, schema_version, client_id, updated_at, data"
+
+// Rows are those of RecordColumns, as either database's driver has them.
+type Rows interface {
 	Next() bool
 	Scan(into ...any) error
 	Err() error
 }
 
-// takePage reads rows one by one and stops at the span's bounds, so that a page
-// never holds more in memory than it may show. Up to head, no more revisions are
-// left than there are numbers.
-func takePage(rows rows, span record.Span, head record.Revision) (page []record.Record, more bool, err error) {
+// TakePage reads rows one by one and stops at the span's bounds, so that a page
+// never holds more in memory than it may show; more tells whether rows are left. Up to
+// head, no more revisions are left than there are numbers.
+func TakePage(rows Rows, span record.Span, head record.Revision) (page []record.Record, more bool, err error) {
 	page = make([]record.Record, 0, min(span.Limit, int(max(0, head-span.After))))
 	var next scanner
 	size := 0
@@ -65,7 +69,7 @@ func (t *textColumn) ScanBytes(b []byte) error {
 func (t *textColumn) Scan(v any) error {
 	s, ok := v.(string)
 	if !ok {
-		return fmt.Errorf("records: %T is no text", v)
+		return fmt.Errorf("row: %T is no text", v)
 	}
 	*t = textColumn(s)
 	return nil
@@ -84,7 +88,7 @@ func (l *lentColumn) ScanBytes(b []byte) error {
 func (l *lentColumn) Scan(v any) error {
 	b, ok := v.([]byte)
 	if !ok && v != nil {
-		return fmt.Errorf("records: %T is no bytes", v)
+		return fmt.Errorf("row: %T is no bytes", v)
 	}
 	*l = b
 	return nil
@@ -125,3 +129,23 @@ func (s *scanner) keep(data []byte) []byte {
 	s.room = append(s.room, data...)
 	return s.room[from:len(s.room):len(s.room)]
 }
+
+// AccountColumns are what ScanAccount reads of an owner's account, with zeros if there is
+// no row for it, and of the present epoch, which goes before. A condition on the account's
+// owner follows.
+const AccountColumns = `SELECT e.epoch, coalesce(head, 0), coalesce(floor, 0), coalesce(erased, 0), coalesce(record_count, 0), coalesce(stored_bytes, 0),
+coalesce(created_at > 0 OR head > 0 OR fence_token > 0, false), coalesce(tombstones, 0), coalesce(mutation_bytes, 0),
+coalesce(quota_records, 0), coalesce(quota_bytes, 0)
+FROM (SELECT epoch FROM syncline_epochs ORDER BY number DESC LIMIT 1) AS e LEFT JOIN syncline_accounts ON owner = `
+
+// ScanAccount reads a row of AccountColumns.
+func ScanAccount(a *record.Account, row interface{ Scan(into ...any) error }) error {
+	var epoch []byte
+	err := row.Scan(&epoch, &a.Head, &a.Floor, &a.Erased, &a.RecordCount, &a.StoredBytes,
+		&a.Exists, &a.Tombstones, &a.MutationBytes, &a.Own.Records, &a.Own.Bytes)
+	copy(a.Epoch[:], epoch)
+	return err
+}
+
+// ErrNoEpoch says that a database was not migrated.
+var ErrNoEpoch = errors.New("the database has no epoch")
