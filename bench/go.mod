@@ -6,6 +6,7 @@ require (
 	github.com/gorilla/websocket v1.5.3
 	golang.org/x/sys v0.50.0
 	gonum.org/v1/plot v0.17.0
+	google.golang.org/protobuf v1.36.12
 	syncline v0.0.0
 )
 

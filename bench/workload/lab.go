@@ -27,7 +27,7 @@ type Workload struct {
 func All() []Workload {
 	return []Workload{
 		generator, writes, recovery, conflicts, locks, pages,
-		notifications, idle, storm, slowDisk, growth, syncKit,
+		notifications, idle, storm, slowDisk, growth, syncKit, breez,
 	}
 }
 

@@ -21,6 +21,8 @@ type writers struct {
 	depth     int
 	mutations bool // each write has a mutation id
 
+	created load.Check // judges the answer to a write over HTTP
+
 	tally []tally
 	next  []int // number of each worker's next record
 	sent  *load.Supply
@@ -46,7 +48,7 @@ func newWriters(service *servers.Service, connections int, oneOwner bool) (*writ
 	}
 	w := &writers{
 		service: service, owners: owners, tally: make([]tally, n), next: make([]int, connections),
-		conns: load.NewConns(endpoints(service), connections),
+		conns: load.NewConns(endpoints(service), connections), created: created,
 	}
 	w.sent = load.NewSupply(connections, func(worker int) (load.Request, error) {
 		return w.owner(worker).Sign(w.conns[worker].Endpoint(), w.body(worker))
@@ -58,13 +60,18 @@ func (w *writers) owner(worker int) load.Owner { return w.owners[worker%len(w.ow
 
 // body is the worker's next write: a new record.
 func (w *writers) body(worker int) []byte {
-	w.next[worker]++
-	id := strconv.Itoa(worker) + "-" + strconv.Itoa(w.next[worker])
+	id := w.nextID(worker)
 	mutation := ""
 	if w.mutations {
 		mutation = "m-" + id
 	}
 	return load.Set(id, load.RandomData(recordSize), 0, mutation)
+}
+
+// nextID is that of the worker's next record.
+func (w *writers) nextID(worker int) string {
+	w.next[worker]++
+	return strconv.Itoa(worker) + "-" + strconv.Itoa(w.next[worker])
 }
 
 // contender makes them ready for a race.
@@ -93,7 +100,7 @@ func (w *writers) post(ctx context.Context, d time.Duration) load.Outcome {
 		began := time.Now()
 		answer, err := w.conns[worker].Post(ctx, req)
 		if err == nil {
-			err = created(answer)
+			err = w.created(answer)
 		}
 		w.count(worker, err)
 		return time.Since(began), err
@@ -135,7 +142,7 @@ func (w *writers) count(connection int, err error) {
 // verify asks each owner's number of records. What failed may have been written.
 func (w *writers) verify(ctx context.Context) error {
 	for i, owner := range w.owners {
-		v, err := view(ctx, w.conns[0].Endpoint(), owner)
+		v, err := view(ctx, endpoints(w.service)[0], owner)
 		if err != nil {
 			return err
 		}
