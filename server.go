@@ -139,6 +139,7 @@ func serve(ctx context.Context, cfg config.Config, db *storage.DB, stderr *logqu
 		Quota: quota, TombstoneRetention: tombstones, MutationRetention: mutations,
 	})
 	transports.Install(api)
+	figures.Gauge("syncline_open_streams", "Open WebSockets and event streams of the GraphQL API.", func() float64 { return float64(transports.Open()) })
 	state := health.New(checks(db, shared, certificates)...)
 
 	mux := routes(cfg, state, origins, gate, requests.Middleware(origins.Handler(shared.onlyOneDatabase(gate.Middleware(verifier.Middleware(api))))))

@@ -49,6 +49,12 @@ func (r *registry) remove(c connection) {
 	}
 }
 
+func (r *registry) count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.members)
+}
+
 func (r *registry) shutdown(ctx context.Context, spread time.Duration) error {
 	for _, c := range r.close() {
 		time.AfterFunc(upTo(spread), c.retire)

@@ -153,6 +153,9 @@ func (t *Transports) Install(srv *handler.Server) {
 	srv.AddTransport(others{t})
 }
 
+// Open is how many WebSockets and event streams are open.
+func (t *Transports) Open() int { return t.live.count() }
+
 // Shutdown ends event streams and WebSockets, these with 1012, spread over
 // Config.Drain; new ones are refused. Queries and mutations that run on a
 // WebSocket are answered first. When ctx ends before all are gone, the rest
