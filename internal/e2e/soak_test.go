@@ -112,7 +112,7 @@ func startSoak(t *testing.T, instances int) *soak {
 		s.heads = append(s.heads, newClient(t, s.instances[0].URL(), w.key))
 	}
 	s.curves = []*curve{
-		{name: "memory", unit: "MiB", slack: 48, read: s.figure("process_resident_memory_bytes", 1<<20)},
+		{name: "memory", unit: "MiB", slack: 24, read: s.figure("process_resident_memory_bytes", 1<<20)},
 		{name: "goroutines", slack: 60, read: s.figure("go_goroutines", 1)},
 		{name: "descriptors", slack: 40, read: s.figure("process_open_fds", 1)},
 		{name: "database", unit: "MiB", slack: 24, read: func() float64 { return s.size() / (1 << 20) }},
