@@ -111,11 +111,11 @@ func serve(ctx context.Context, cfg config.Config, db *storage.DB, stderr *logqu
 	}})
 	store := records.New(db, engine)
 	defer closeEngine(engine, cfg.ShutdownTimeout/10)
-	figures.Gauge("syncline_writes_waiting", "Writes that wait for a transaction.", func() float64 { return float64(engine.Waiting()) })
 	tombstones, mutations := time.Duration(cfg.TombstoneRetention), time.Duration(cfg.MutationRetention)
 	quota := record.Quota{Records: int64(cfg.QuotaRecords), Bytes: int64(cfg.QuotaBytes)}
 	sweeper := retention.New(db.Read, engine, retention.Config{Tombstones: tombstones, Mutations: mutations, Quota: quota}, time.Now, log)
 	store.WhenTracesExceed(sweeper.TracesExceed)
+	countStorage(db, engine, sweeper, figures)
 	shared.fences.LimitOwners(quota, sweeper.TracesExceed)
 	records := record.NewService(store, shared.bus, log)
 	records.LimitOwners(quota)
@@ -133,14 +133,15 @@ func serve(ctx context.Context, cfg config.Config, db *storage.DB, stderr *logqu
 	requests := newTelemetry(cfg, figures, log)
 	origins := crossorigin.New(crossorigin.GraphQL, cfg.AllowedOrigins, cfg.AllowedHeaders, log)
 	gate := newGate(cfg, records, shared, figures, log)
-	transports := newTransports(cfg, verifier, gate, requests, origins, memory)
+	transports := newTransports(cfg, verifier, gate, requests, origins, memory, figures)
+	countOpen(transports, feeds, figures)
 	api := graph.NewServer(graph.Config{
 		Records: records, Feed: feeds, Locks: lockService, Log: log, Introspection: cfg.Introspection, Limiter: gate, Rates: rates(cfg),
 		Quota: quota, TombstoneRetention: tombstones, MutationRetention: mutations,
 	})
 	transports.Install(api)
-	figures.Gauge("syncline_open_streams", "Open WebSockets and event streams of the GraphQL API.", func() float64 { return float64(transports.Open()) })
 	state := health.New(checks(db, shared, certificates)...)
+	countChecks(state, figures)
 
 	mux := routes(cfg, state, origins, gate, requests.Middleware(origins.Handler(shared.onlyOneDatabase(gate.Middleware(verifier.Middleware(api))))))
 	server := lifecycle.Server{
@@ -175,6 +176,7 @@ func serve(ctx context.Context, cfg config.Config, db *storage.DB, stderr *logqu
 	}
 	if cfg.MetricsListenAddress != "" {
 		figures.ShowAtRoot(newOperatorPage(db, state, figures, log))
+		server.Loops = append(server.Loops, measure(db, figures, log))
 		server.Listeners = append(server.Listeners, lifecycle.Listener{Name: "metrics", Address: cfg.MetricsListenAddress, Handler: figures.Handler(cfg.MetricsHosts...)})
 	}
 	log.Info("starting", "version", commandline.Version(), "database", db.Dialect, "redis", cfg.RedisURL != "")
@@ -249,7 +251,8 @@ func newVerifier(cfg config.Config, shared coordination, certificates *auth.Cert
 	}), nil
 }
 
-func newTransports(cfg config.Config, verifier *auth.Verifier, gate *ratelimit.Gate, requests *telemetry.Recorder, origins *crossorigin.Policy, memory budget.Memory) *transport.Transports {
+func newTransports(cfg config.Config, verifier *auth.Verifier, gate *ratelimit.Gate, requests *telemetry.Recorder, origins *crossorigin.Policy, memory budget.Memory, figures *metrics.Metrics) *transport.Transports {
+	sent, tooSlow := countDelivery(figures)
 	return transport.New(transport.Config{
 		MaxRequestBytes:   graph.MaxRequestBytes,
 		MaxOperations:     cfg.MaxOperationsPerConnection,
@@ -277,6 +280,7 @@ func newTransports(cfg config.Config, verifier *auth.Verifier, gate *ratelimit.G
 		},
 		Around: requests.Operation,
 		Pace:   gate.Pace,
+		Sent:   sent, TooSlow: tooSlow,
 	})
 }
 

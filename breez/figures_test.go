@@ -45,7 +45,7 @@ func TestFigures(t *testing.T) {
 		`syncline_operation_duration_seconds_count{field="breez.SetRecord",outcome="invalid_argument"} 1`,
 		`syncline_operation_duration_seconds_count{field="breez.unknown",outcome="`,
 		"\nsyncline_breez_streams 1\n",
-		"\nsyncline_open_streams 1\n",
+		"\nsyncline_connections{kind=\"websocket\"} 1\n",
 	} {
 		testservers.Await(t, want, func(ctx context.Context) bool {
 			return strings.Contains(get(t, ctx, "http://"+metrics+"/metrics"), want)

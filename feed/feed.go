@@ -89,6 +89,13 @@ func (f *Feed) Follow(ctx context.Context, owner record.Owner, since *record.Cur
 	return follower, nil
 }
 
+// Followers is how many there are.
+func (f *Feed) Followers() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.followers)
+}
+
 func (f *Feed) remove(follower *Follower) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

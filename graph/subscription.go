@@ -2,6 +2,7 @@ package graph
 
 import (
 	"context"
+	"time"
 
 	"syncline/feed"
 	"syncline/graph/object"
@@ -22,7 +23,7 @@ func (s subscription) RecordChanged(ctx context.Context, since *record.Cursor) (
 	if err != nil {
 		return nil, err
 	}
-	return transport.Stream(ctx, follower, object.NewRecordChange, positionOf), nil
+	return transport.Stream(ctx, follower, object.NewRecordChange, positions()), nil
 }
 
 func (s subscription) LockChanged(ctx context.Context, name string) (<-chan *object.Lock, error) {
@@ -37,7 +38,20 @@ func (s subscription) LockChanged(ctx context.Context, name string) (<-chan *obj
 	return transport.Stream(ctx, lockStates{watcher}, object.NewLock, nil), nil
 }
 
-func positionOf(event feed.Event) string { return event.Cursor.String() }
+// positions tells the position of each event of a subscription. What comes once the reader
+// has caught up is new since the write.
+func positions() func(feed.Event) (cursor string, since time.Time) {
+	live := false
+	return func(event feed.Event) (cursor string, since time.Time) {
+		switch {
+		case event.Kind == feed.CaughtUp:
+			live = true
+		case live && event.Record != nil:
+			since = event.Record.UpdatedAt
+		}
+		return event.Cursor.String(), since
+	}
+}
 
 // resumeFrom prefers the cursor that the client sent beside its document: the
 // one among the variables may be stale.

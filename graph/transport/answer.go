@@ -201,7 +201,7 @@ func (t *Transports) send(w http.ResponseWriter, status int, mediaType string, r
 		grant.Watch(p.reader, p.cut)
 	}
 	w.WriteHeader(status)
-	_ = blobs.Send(p, head, resp.Data, closingBracket) // who is gone needs no answer
+	t.config.slow(blobs.Send(p, head, resp.Data, closingBracket)) // who is gone needs no answer
 }
 
 func (t *Transports) newPace(w http.ResponseWriter) *pace {

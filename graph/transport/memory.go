@@ -141,7 +141,7 @@ func (t *Transports) attend(ctx context.Context, size int, idle bool, gone <-cha
 	grant, err := t.config.Output.Acquire(ctx, int64(answerBytes+size), auth.Shares(ctx)...)
 	if err == nil {
 		defer grant.Release()
-		grant.Watch(reader, cut)
+		grant.Watch(reader, func() { t.config.TooSlow(); cut() })
 	} else if errors.Is(err, budget.ErrFull) {
 		cut()
 	}

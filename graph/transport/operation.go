@@ -4,10 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -29,6 +31,7 @@ type operationState struct {
 	// Of a subscription made by Stream.
 	pull   func() (ready bool) // makes the next event, if there is one
 	cursor string              // of the event that was made last, if such events have one
+	since  time.Time           // that event tells of something new since then; zero if it does not
 	notify func(wake func())   // see Source
 	end    func()              // tells that no more are wanted
 	forget func()              // lets go of what was read ahead; nil if nothing ever is
@@ -57,18 +60,19 @@ type Source[T any] interface {
 // WebSocket needs no goroutine. An error of Poll ends the subscription, see
 // FailSubscription. A resolver calls it once, with its own context.
 //
-// cursor tells where a client that has taken the event goes on. It is sent beside
+// position tells where a client that has taken the event goes on. That is sent beside
 // the event, as extensions.cursor, since a document need not select it, and may
-// give it any name. nil: such events have none.
-func Stream[T, M any](ctx context.Context, from Source[T], convert func(T) *M, cursor func(T) string) <-chan *M {
+// give it any name. It also tells since when the event could be told, or the zero time if it is
+// part of what was there already. nil: such events have neither.
+func Stream[T, M any](ctx context.Context, from Source[T], convert func(T) *M, position func(T) (cursor string, since time.Time)) <-chan *M {
 	state := stateOf(ctx)
 	events := make(chan *M, 1)
 	state.notify, state.end, state.forget = from.Notify, from.Close, from.Forget
 	state.pull = func() (ready bool) {
 		event, ok, err := from.Poll(ctx)
 		if err == nil {
-			if ok && cursor != nil {
-				state.cursor = cursor(event)
+			if ok && position != nil {
+				state.cursor, state.since = position(event)
 			}
 			if ok {
 				events <- convert(event)
@@ -78,7 +82,7 @@ func Stream[T, M any](ctx context.Context, from Source[T], convert func(T) *M, c
 		if ctx.Err() == nil {
 			FailSubscription(ctx, err)
 		}
-		state.pull, state.cursor = nil, ""
+		state.pull, state.cursor, state.since = nil, "", time.Time{}
 		close(events)
 		return true
 	}
@@ -107,6 +111,20 @@ func notify(ctx context.Context, wake func()) {
 		ask(wake)
 	}
 	context.AfterFunc(ctx, wake)
+}
+
+// sent tells that the last event was taken.
+func (c Config) sent(ctx context.Context) {
+	if since := stateOf(ctx).since; !since.IsZero() {
+		c.Sent(since)
+	}
+}
+
+// slow tells of a client that is cut off because a write to it failed by its deadline.
+func (c Config) slow(err error) {
+	if late, ok := errors.AsType[net.Error](err); ok && late.Timeout() {
+		c.TooSlow()
+	}
 }
 
 // endStream lets go of what a subscription's events came from.

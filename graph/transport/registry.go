@@ -20,6 +20,7 @@ type registry struct {
 	mu      sync.Mutex
 	closed  bool
 	members map[connection]struct{}
+	streams int           // how many of them are event streams
 	gone    chan struct{} // closed when closed and empty
 }
 
@@ -33,6 +34,9 @@ func (r *registry) add(c connection) bool {
 	defer r.mu.Unlock()
 	if !r.closed {
 		r.members[c] = struct{}{}
+		if _, ok := c.(*stream); ok {
+			r.streams++
+		}
 	}
 	return !r.closed
 }
@@ -44,15 +48,12 @@ func (r *registry) remove(c connection) {
 		return
 	}
 	delete(r.members, c)
+	if _, ok := c.(*stream); ok {
+		r.streams--
+	}
 	if r.closed && len(r.members) == 0 {
 		close(r.gone)
 	}
-}
-
-func (r *registry) count() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return len(r.members)
 }
 
 func (r *registry) shutdown(ctx context.Context, spread time.Duration) error {
@@ -96,6 +97,12 @@ func (r *registry) list() []connection {
 // upTo is a random duration from 0 to d.
 func upTo(d time.Duration) time.Duration {
 	return time.Duration(rand.Int64N(int64(d) + 1)) //nolint:gosec // spreads load, keeps no secret
+}
+
+func (r *registry) count() (sockets, streams int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.members) - r.streams, r.streams
 }
 
 func (r *registry) isClosed() bool {

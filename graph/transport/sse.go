@@ -89,6 +89,7 @@ func (t *Transports) stream(ctx context.Context, s *stream, exec graphql.GraphEx
 	next := waiting(ctx, responses)
 	for resp := next(); resp != nil; resp = next() {
 		t.sendEvent(ctx, s, resp)
+		t.config.sent(ctx)
 		t.config.Pace(ctx)
 	}
 	if ctx.Err() != nil {
@@ -138,7 +139,7 @@ func (t *Transports) answerOrStream(s *stream, status int, resp *graphql.Respons
 		t.send(s.w, status, mediaGraphQL, resp, blobs, grant)
 		return
 	}
-	grant.Watch(s.reader, s.abort)
+	grant.Watch(s.reader, func() { t.config.TooSlow(); s.abort() })
 	s.begin()
 	s.next(resp, blobs)
 	s.complete()
@@ -251,6 +252,9 @@ func (s *stream) send(before, json []byte, blobs *body.Blobs, after []byte) {
 		err = s.control.Flush()
 	}
 	if err != nil {
+		if !s.aborted.Load() { // which was counted, if it was slow
+			s.config.slow(err)
+		}
 		s.ended = true
 		s.cancel()
 	}

@@ -100,21 +100,26 @@ func TestStalledReaderDoesNotHoldUpShutdown(t *testing.T) {
 
 func TestStalledReaderIsCutOff(t *testing.T) {
 	t.Parallel()
-	ended := make(chan struct{}, 1)
-	f := serve(t, stalling(nil, ended, new(atomic.Int64)), transport.Config{WriteTimeout: 50 * time.Millisecond, KeepAlive: time.Minute})
+	ended, told := make(chan struct{}, 1), make(chan struct{}, 10)
+	f := serve(t, stalling(nil, ended, new(atomic.Int64)), transport.Config{WriteTimeout: 50 * time.Millisecond, KeepAlive: time.Minute, TooSlow: func() { told <- struct{}{} }})
 	stalled := f.open()
 	stalled.subscribe("1", watchLarge)
 	receive(t, "the subscription ended", ended)
 	eventually(t, "its socket is closed", func() bool { return f.sockets.open.Load() == 0 })
+	receive(t, "it is counted", told)
+	if len(told) > 0 {
+		t.Error("it is counted twice")
+	}
 }
 
 func TestStalledStreamIsCutOff(t *testing.T) {
 	t.Parallel()
-	ended := make(chan struct{}, 1)
-	f := serve(t, stalling(nil, ended, new(atomic.Int64)), transport.Config{WriteTimeout: 50 * time.Millisecond, KeepAlive: time.Minute})
+	ended, told := make(chan struct{}, 1), make(chan struct{}, 10)
+	f := serve(t, stalling(nil, ended, new(atomic.Int64)), transport.Config{WriteTimeout: 50 * time.Millisecond, KeepAlive: time.Minute, TooSlow: func() { told <- struct{}{} }})
 	s := f.stream(watchLarge)
 	defer s.body.Close()
 	receive(t, "the subscription ended", ended)
+	receive(t, "it is counted", told)
 }
 
 // TestFloodOfPings asks for more than it reads.

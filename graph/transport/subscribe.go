@@ -240,6 +240,7 @@ func (s *socket) sendEvents(ctx context.Context, op *operation, responses graphq
 		idle := s.idle()
 		s.push(outgoing{op: op, frames: []frame{nextMessage(op.id, resp, blobs)}, gone: gone})
 		s.attend(ctx, int(held(resp, blobs)), idle, gone, &s.reader, s.abort)
+		s.config.sent(ctx)
 		s.config.Pace(ctx)
 	}
 }

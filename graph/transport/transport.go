@@ -89,6 +89,12 @@ type Config struct {
 	// Pace is called after each event of a subscription, with its context, and
 	// returns when the next may be made: by then, or when ctx ends. Default: at once.
 	Pace func(ctx context.Context)
+	// Sent is told of each event of a subscription that a client's connection has taken and
+	// that tells of something new: since when it was so. Default: nothing.
+	Sent func(since time.Time)
+	// TooSlow is called when a client is cut off that took too little of what was
+	// written to it. Default: nothing.
+	TooSlow func()
 }
 
 // Closer is an error of Init or Recheck that says how its WebSocket is closed.
@@ -117,6 +123,12 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Pace == nil {
 		c.Pace = func(context.Context) {}
+	}
+	if c.Sent == nil {
+		c.Sent = func(time.Time) {}
+	}
+	if c.TooSlow == nil {
+		c.TooSlow = func() {}
 	}
 	if c.Around == nil {
 		c.Around = func(ctx context.Context) (context.Context, func()) { return ctx, func() {} }
@@ -154,7 +166,7 @@ func (t *Transports) Install(srv *handler.Server) {
 }
 
 // Open is how many WebSockets and event streams are open.
-func (t *Transports) Open() int { return t.live.count() }
+func (t *Transports) Open() (sockets, streams int) { return t.live.count() }
 
 // Shutdown ends event streams and WebSockets, these with 1012, spread over
 // Config.Drain; new ones are refused. Queries and mutations that run on a

@@ -98,6 +98,7 @@ func (s *socket) writeFrame(f frame) {
 		err = s.writePieces(p, f)
 	}
 	if err != nil {
+		s.config.slow(err)
 		s.abort()
 		return
 	}

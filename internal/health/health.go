@@ -96,6 +96,15 @@ func (h *Health) State(ctx context.Context) (status string, checks map[string]st
 	return status, checks
 }
 
+// Failing asks all and tells of each by its name whether it fails.
+func (h *Health) Failing(ctx context.Context) map[string]bool {
+	failing := make(map[string]bool, len(h.checks))
+	for i, err := range h.probe(ctx) {
+		failing[h.checks[i].Name] = err != nil
+	}
+	return failing
+}
+
 // probe asks all at once: whoever wants to know has a timeout of its own.
 func (h *Health) probe(ctx context.Context) []error {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)

@@ -3,9 +3,11 @@
 package metrics
 
 import (
+	"database/sql"
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -73,6 +75,65 @@ func (m *Metrics) Gather() ([]*dto.MetricFamily, error) { return m.registry.Gath
 
 // ShowAtRoot has Handler serve a page at /. It is called before Handler.
 func (m *Metrics) ShowAtRoot(page http.Handler) { m.page = page }
+
+// Gauges shows figures that are read when they are asked for, by one label, whose
+// values are few.
+func (m *Metrics) Gauges(name, help, label string, read func() map[string]float64) {
+	m.registry.MustRegister(gauges{prometheus.NewDesc(name, help, []string{label}, nil), read})
+}
+
+type gauges struct {
+	desc *prometheus.Desc
+	read func() map[string]float64
+}
+
+// Describe implements prometheus.Collector.
+func (g gauges) Describe(to chan<- *prometheus.Desc) { to <- g.desc }
+
+// Collect implements prometheus.Collector.
+func (g gauges) Collect(to chan<- prometheus.Metric) {
+	for value, figure := range g.read() {
+		to <- prometheus.MustNewConstMetric(g.desc, prometheus.GaugeValue, figure, value)
+	}
+}
+
+// Count shows how often the function that it answers was called.
+func (m *Metrics) Count(name, help string) (count func()) {
+	c := prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+	m.registry.MustRegister(c)
+	return c.Inc
+}
+
+// Total shows what the function that it answers added up, by one label, of which all
+// values are shown from the start.
+func (m *Metrics) Total(name, help, label string, values ...string) (add func(value string, n int)) {
+	total := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{label})
+	for _, value := range values {
+		total.WithLabelValues(value)
+	}
+	m.registry.MustRegister(total)
+	return func(value string, n int) { total.WithLabelValues(value).Add(float64(n)) }
+}
+
+// Histogram shows how what the function that it answers was told is distributed.
+func (m *Metrics) Histogram(name, help string, buckets ...float64) (observe func(float64)) {
+	h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets})
+	m.registry.MustRegister(h)
+	return h.Observe
+}
+
+// Pool shows the connections of a database, as go_sql_...{db_name="name"}.
+func (m *Metrics) Pool(name string, pool *sql.DB) {
+	m.registry.MustRegister(collectors.NewDBStatsCollector(pool, name))
+}
+
+// Build shows which program runs, as a figure that is always 1.
+func (m *Metrics) Build(version, database string) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "syncline_build_info", Help: "1: the program's version, and the kind of its database.",
+		ConstLabels: prometheus.Labels{"version": version, "database": database, "go": runtime.Version()},
+	}, func() float64 { return 1 }))
+}
 
 // Handler serves /metrics and /debug/pprof/ to who asks for them by an IP
 // address, by localhost or by one of hosts, which are names without a port. Under

@@ -22,15 +22,16 @@ const attempts = 6
 // Engine carries out units of work. Make one with New. It is safe for concurrent
 // use.
 type Engine struct {
-	store Store
-	queue queue
+	store   Store
+	queue   queue
+	onBatch func(units int, took time.Duration)
 }
 
 // New makes an engine with so many transactions at a time: workers, and beside
 // them waiters, which wait for owners that another process has locked. A store
 // whose transactions never leave out an owner needs no waiters.
 func New(store Store, workers, waiters int) *Engine {
-	e := &Engine{store: store}
+	e := &Engine{store: store, onBatch: func(int, time.Duration) {}}
 	e.queue = queue{
 		work:   e.work,
 		lines:  map[lineOf]*line{},
@@ -40,12 +41,16 @@ func New(store Store, workers, waiters int) *Engine {
 	return e
 }
 
+// OnBatch has f called when a transaction has ended, with how many units it was for and how long
+// it took, by several goroutines at a time. It is called before the first unit comes.
+func (e *Engine) OnBatch(f func(units int, took time.Duration)) { e.onBatch = f }
+
 // work carries out one batch after the other, until no line waits. The units of
 // a batch are taken when their transaction has begun: up to then they may leave.
 func (e *Engine) work(turns *turns) {
 	for e.queue.hasTurn(turns) {
 		var tasks, left []*task
-		begun := false
+		begun, began := false, time.Now()
 		err := e.transact(turns.wait, func(ctx context.Context, tx Tx) (err error) {
 			begun = true
 			tasks = e.queue.take(turns)
@@ -64,6 +69,9 @@ func (e *Engine) work(turns *turns) {
 		}
 		if err != nil {
 			left = e.runOneByOne(turns.wait, tasks, err)
+		}
+		if len(tasks) > 0 {
+			e.onBatch(len(tasks), time.Since(began))
 		}
 		e.queue.finish(tasks, left)
 	}

@@ -55,6 +55,7 @@ type Sweeper struct {
 	now    func() time.Time
 	log    *slog.Logger
 
+	onPurge   func(Swept)
 	exceeding exceeding
 	erased    chan struct{} // holds one request to purge what was erased
 	inUse     inUse
@@ -64,12 +65,16 @@ type Sweeper struct {
 // is the clock that stamps records.
 func New(read *ent.Client, engine *commit.Engine, config Config, now func() time.Time, log *slog.Logger) *Sweeper {
 	return &Sweeper{
-		read: read, engine: engine, config: config, now: now, log: log,
+		read: read, engine: engine, config: config, now: now, log: log, onPurge: func(Swept) {},
 		exceeding: exceeding{wake: make(chan struct{}, 1), owners: map[record.Owner]struct{}{}},
 		erased:    make(chan struct{}, 1),
 		inUse:     inUse{until: map[record.Owner]time.Time{}},
 	}
 }
+
+// OnPurge has f called with what Run has purged, some of which a sweep that failed may have. It is
+// called before Run.
+func (s *Sweeper) OnPurge(f func(Swept)) { s.onPurge = f }
 
 // sweepEvery is how often what is old is looked for. Of mutation ids and fences all are
 // looked at, for they have no index by age, so they take longer turns.
@@ -99,7 +104,9 @@ func (s *Sweeper) Run(ctx context.Context) error {
 					s.report(ctx, swept, err, "owner", owner.Short())
 				}
 			case <-s.erased:
-				if _, err := s.sweepErased(ctx); err != nil && ctx.Err() == nil {
+				erased, err := s.sweepErased(ctx)
+				s.onPurge(Swept{Erased: erased})
+				if err != nil && ctx.Err() == nil {
 					s.log.WarnContext(ctx, "what was erased, and is seen by nobody, was not removed whole; the next sweep tries again", "error", err)
 				}
 			}
@@ -108,6 +115,7 @@ func (s *Sweeper) Run(ctx context.Context) error {
 }
 
 func (s *Sweeper) report(ctx context.Context, swept Swept, err error, more ...any) {
+	s.onPurge(swept)
 	switch {
 	case ctx.Err() != nil:
 	case err != nil:
