@@ -32,16 +32,7 @@ test: setup ## run all tests; up to 10 minutes on a fresh machine
 
 .PHONY: verify
 verify: setup ## run all tests under the race detector and at full length, hostile clients, clients of Breez data-sync as published, the proof of key recovery, and the fuzz targets
-	SYNCLINE_VERIFY=1 go test -race -timeout 40m ./...
-	SYNCLINE_VERIFY=1 go test -timeout 20m -run Groups ./storage/records
-	SYNCLINE_VERIFY=1 go test -timeout 60m ./internal/hostile
-	go test -C bench ./...
-	npm ci --prefix web/breez --omit=optional --no-audit --no-fund --loglevel=error
-	npm test --prefix web/breez
-	SYNCLINE_VERIFY=1 go test -C breez/clients ./...
-	@scripts/check-coverage.sh
-	@scripts/verify-recovery.sh
-	@scripts/fuzz.sh $(FUZZTIME)
+	@scripts/verify.sh $(FUZZTIME)
 
 .PHONY: bench
 bench: ## measure this machine; BENCH='-quick' for an impression
