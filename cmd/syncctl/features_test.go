@@ -193,6 +193,9 @@ func TestContexts(t *testing.T) {
 	if owner() != first || owner("--context", "work") != second {
 		t.Error("a flag comes before a variable, and that before the context in use")
 	}
+	d.env = append(d.env, "SYNCLINE_URL=http://variable.invalid/graphql")
+	do(exitOK, "http://work.invalid/graphql", "", "--context", "work", "--json", "sign", "{ viewer { id } }")
+	do(exitOK, "http://variable.invalid/graphql", "", "--json", "sign", "{ viewer { id } }")
 	do(exitOK, "work is stored", "", "context", "set", "work", "--client-id", "desk")
 	do(exitOK, "work  http://work.invalid/graphql  "+home+"/work\n", "", "context", "list")
 	do(exitUsage, "", "no context", "--context", "nowhere", "whoami")
@@ -252,6 +255,9 @@ func TestKeyForms(t *testing.T) {
 			t.Fatal(err)
 		}
 		at.run("whoami", "--offline").wants(exitOK, owner, "")
+	}
+	if out, err := d.with("SYNCLINE_KEY_FILE="+d.key).bare("whoami", "--offline").Output(); err != nil || !strings.Contains(string(out), owner) {
+		t.Errorf("%v, %s", err, out)
 	}
 	d.key = "-"
 	d.runWith(t.Context(), string(line), "whoami", "--offline").wants(exitOK, owner, "")

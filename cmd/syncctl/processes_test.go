@@ -16,8 +16,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// family is a command that starts another, tells its number, and waits for it.
-const family = `sleep 600 & echo $!; wait`
+// family is a command that starts another, tells its number, and waits for it. The
+// other has no part in the output: who reads that sees the end of the first.
+const family = `sleep 600 >/dev/null 2>&1 & echo $!; wait`
 
 func number(t *testing.T, line string) int {
 	t.Helper()
@@ -59,7 +60,7 @@ func testSignals(d device) {
 		held.ends(7)
 		d.run("locked", "--exit-code", "l").wants(exitOK, "free", "")
 
-		deep := start(d, "lock", "l", "--", "sh", "-c", "(trap '' HUP INT QUIT; sleep 600 & echo $!; wait) & wait")
+		deep := start(d, "lock", "l", "--", "sh", "-c", "(trap '' HUP INT QUIT; sleep 600 >/dev/null 2>&1 & echo $!; exec >/dev/null 2>&1; wait) & wait")
 		child := number(d.t, deep.next(""))
 		deep.signal(syscall.SIGTERM)
 		deep.ends(143)
@@ -68,6 +69,18 @@ func testSignals(d device) {
 		}
 		d.run("locked", "--exit-code", "l").wants(exitOK, "free", "")
 	}
+}
+
+// testDeafCommand has a command that ends by force only.
+func testDeafCommand(d device) {
+	held := start(d, "lock", "deaf", "--", "sh", "-c", "trap '' TERM; "+family)
+	child := number(d.t, held.next(""))
+	held.signal(syscall.SIGTERM)
+	held.ends(128 + int(syscall.SIGKILL))
+	if isRunning(child) {
+		d.t.Error("the command's child goes on")
+	}
+	d.run("locked", "--exit-code", "deaf").wants(exitOK, "free", "")
 }
 
 // testLostLock ends all that runs under it.
@@ -102,6 +115,15 @@ func testLeftBehind(d device) {
 	pipeline.Env = d.with("SYNCLINE_URL="+d.url, "SYNCLINE_KEY="+d.key).bare().Env
 	shown, err := pipeline.CombinedOutput()
 	if err != nil || string(shown) != "1\n141\np is free\n" {
+		d.t.Errorf("%v\n%s", err, shown)
+	}
+
+	// A reader that leaves while syncctl still has something to tell keeps no lock.
+	pipeline = exec.Command("bash", "-c", `syncctl --debug lock q -- sh -c 'until [ -e left ]; do sleep 0.01; done' 2>&1 | (head -1; exec <&-; touch left); echo ${PIPESTATUS[0]}; syncctl locked q`)
+	pipeline.Dir = d.t.TempDir()
+	pipeline.Env = d.with("SYNCLINE_URL="+d.url, "SYNCLINE_KEY="+d.key).bare().Env
+	shown, err = pipeline.CombinedOutput()
+	if err != nil || !strings.HasSuffix(string(shown), "\n0\nq is free\n") {
 		d.t.Errorf("%v\n%s", err, shown)
 	}
 }

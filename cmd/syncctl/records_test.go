@@ -1,6 +1,9 @@
 package main
 
 import (
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,7 +22,7 @@ func TestAgainstTheServer(t *testing.T) {
 		"records": testRecords, "erase": testErase, "data": testData, "json": testJSON, "feed": testFeed, "listen": testListen,
 		"locks": testLocks, "commands under a lock": testLockedCommand, "waiting for a lock": testLockWait, "sign": testSign, "another URL": testOtherURL,
 		"bytes": testBytes, "input": testInput, "many ids": testManyIDs, "a closed pipe": testPipe, "text": testText,
-		"signals": testSignals, "a lost lock": testLostLock, "left behind": testLeftBehind, "an interrupted wait": testInterruptedWait,
+		"signals": testSignals, "a deaf command": testDeafCommand, "a lost lock": testLostLock, "left behind": testLeftBehind, "an interrupted wait": testInterruptedWait,
 		"a terminal": testTerminal, "job control": testJobControl, "a pager": testPager, "a background job": testBackgroundJob,
 		"a batch": testBatch, "a command for each change": testExec, "watching a lock": testWatch, "doctor": testDoctor, "debug": testDebug, "no TLS": testTLS,
 	} {
@@ -62,6 +65,7 @@ func testRecords(d device) {
 	d.run("set", "c", "x", "--mutation-id", "m").wants(exitOK, "is at revision 6\n", "")
 	d.run("set", "c", "x", "--mutation-id", "m").wants(exitOK, "since an earlier try", "")
 	d.run("set", "c", "y", "--mutation-id", "m").wants(exitRefused, "", "MUTATION_ID_REUSED")
+	d.with("SYNCLINE_FENCE=", "SYNCLINE_CLIENT_ID=").run("set", "d", "x").wants(exitOK, "is at revision 7\n", "") // as if they were not set
 }
 
 func testErase(d device) {
@@ -250,6 +254,12 @@ func testSign(d device) {
 	long := d.runWith(d.t.Context(), `{"id": "a", "more": "`+strings.Repeat("x", 300<<10)+`"}`, "sign", query, "--variables", "-")
 	if got := send(d.t, long.out); !strings.Contains(got, owner) {
 		d.t.Errorf("%s", got)
+	}
+	echo := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.RequestURI) }))
+	defer echo.Close()
+	d.url = echo.URL + "/a/./../graphql"
+	if got := send(d.t, d.run("sign", "{ viewer { id } }").out); got != "/a/./../graphql" {
+		d.t.Errorf("what was signed is sent as %s", got)
 	}
 	for _, wrong := range []string{"ftp://localhost/graphql", "http:///graphql", "http://a:b@localhost/graphql", "localhost:8080"} {
 		d.url = wrong

@@ -3,17 +3,20 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"io"
 	"os"
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 )
 
 // A running command line, whose output is read line by line.
 type running struct {
 	t     *testing.T
 	cmd   *exec.Cmd
+	out   *os.File
 	lines *bufio.Reader
 	in    io.WriteCloser
 	notes bytes.Buffer
@@ -23,18 +26,20 @@ type running struct {
 func start(d device, args ...string) *running {
 	d.t.Helper()
 	r := &running{t: d.t, cmd: d.command(args...)}
-	out, err := r.cmd.StdoutPipe()
+	out, theirs, err := os.Pipe()
 	if err != nil {
 		d.t.Fatal(err)
 	}
+	defer theirs.Close()
 	if r.in, err = r.cmd.StdinPipe(); err != nil {
 		d.t.Fatal(err)
 	}
-	r.lines, r.cmd.Stderr = bufio.NewReader(out), &r.notes
+	r.out, r.lines = out, bufio.NewReader(out)
+	r.cmd.Stdout, r.cmd.Stderr, r.cmd.WaitDelay = theirs, &r.notes, leftBehind
 	if err := r.cmd.Start(); err != nil {
 		d.t.Fatal(err)
 	}
-	d.t.Cleanup(func() { _ = r.cmd.Process.Kill() })
+	d.t.Cleanup(func() { _ = r.cmd.Process.Kill(); out.Close() })
 	return r
 }
 
@@ -55,11 +60,18 @@ func (r *running) signal(s os.Signal) {
 	}
 }
 
-// ends waits for the end, and checks the exit code.
+// leftBehind is how long what a command line started may have its output after its end.
+const leftBehind = 10 * time.Second
+
+// ends waits for the end, and checks the exit code, and that nothing goes on.
 func (r *running) ends(code int) {
 	r.t.Helper()
-	rest, _ := io.ReadAll(r.lines)
-	_ = r.cmd.Wait()
+	goesOn := r.cmd.Wait()
+	_ = r.out.SetReadDeadline(time.Now().Add(leftBehind))
+	rest, err := io.ReadAll(r.lines)
+	if err != nil || errors.Is(goesOn, exec.ErrWaitDelay) {
+		r.t.Errorf("%s: what it started goes on: %v, %v", strings.Join(r.cmd.Args[5:], " "), err, goesOn)
+	}
 	if got := exitOf(r.cmd); got != code {
 		r.t.Errorf("%s: code %d, want %d\n%s%s", strings.Join(r.cmd.Args[5:], " "), got, code, rest, r.notes.String())
 	}

@@ -70,6 +70,7 @@ test('thousands of events are counted, filtered and held', async () => {
   const search = visitor.page.getByRole('searchbox', { name: 'Only records whose id contains' });
   await search.fill('record-0299');
   await until(async () => (await visitor.events()).length === 10);
+  await visitor.page.getByText('2001 older ones are not kept here').waitFor();
   await search.fill('');
   await visitor.page.getByRole('button', { name: 'Pause' }).click();
   const before = await visitor.events();
