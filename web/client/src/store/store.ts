@@ -30,6 +30,12 @@ export interface StoreOptions<T> extends ValueOptions<T>, MergeOptions<T>, SyncO
   name?: string;
   /** IndexedDB by default. */
   storage?: Storage;
+  /**
+   * Whether data is encrypted before it reaches the storage and the network, by a key that follows from the identity
+   * (docs/encryption.md). Ids, sizes by class and times remain visible. Records that were written without it have the
+   * problem `NOT_ENCRYPTED`.
+   */
+  encryption?: boolean;
   /** Free text that goes with each write, 1 to 64 bytes. */
   clientId?: string;
   /** Hears that an older tab holds the database open, so that the store cannot be opened yet. */
@@ -130,7 +136,7 @@ export class Store<T> {
     const owner = session.identity.publicKey;
     const name = `syncline ${session.url.href} ${owner} ${options.name ?? 'default'}`;
     const { onBlocked } = options;
-    const values = new Values(options);
+    const values = new Values(options.encryption ? { ...options, seal: (await import('../seal/seal-of.js')).sealOf(session.identity) } : options);
     const storage = options.storage ?? indexedDBStorage(name, onBlocked ? { onBlocked } : {});
     const witness = options.storage ? undefined : new Witness(name);
     const publish = { to: (_: Change) => {} };

@@ -2,36 +2,26 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { Identity, Session, signedFetch } from '@syncline/client';
-import { SealingKey } from '@syncline/client/seal';
+import { sealOf } from '@syncline/client/seal';
 import { memoryStorage } from '@syncline/client/store';
-import type { LeftOut, Seal } from '@syncline/client/store';
+import type { LeftOut } from '@syncline/client/store';
 import { Server } from 'syncline-testing';
 
 import { call } from '../call.js';
 import { Device, when } from './devices.js';
 import { Network } from './network.js';
 
-/** The seal of docs/encryption.md in a store's place for it. */
-function sealOf(identity: Identity): Seal {
-  const key = SealingKey.of(identity);
-  return {
-    seal: (id, schemaVersion, data) => key.seal({ id, schemaVersion, data }),
-    open: (id, schemaVersion, box) => key.open({ id, schemaVersion, box }).data,
-  };
-}
-
-test('with a seal neither storage nor server sees a value, and merges are those of values', async (t) => {
+test('with encryption neither storage nor server sees a value, and merges are those of values', async (t) => {
   const server = await Server.start();
   t.after(() => server.stop());
   const identity = Identity.create();
-  const seal = sealOf(identity);
   const storage = memoryStorage();
   const [one, other] = [new Device(identity, server.url, storage), new Device(identity, server.url)];
   const left: LeftOut[] = [];
-  const theirs = await one.tab<Record<string, number>>({ seal });
+  const theirs = await one.tab<Record<string, number>>({ encryption: true });
   await theirs.batch((batch) => ['a', 'b'].forEach((id) => batch.put(id, { secret: 12345 }))).synced;
   const network = new Network();
-  const mine = await other.tab<Record<string, number>>({ seal, fetch: network.fetch, onConflict: (each) => left.push(each) });
+  const mine = await other.tab<Record<string, number>>({ encryption: true, fetch: network.fetch, onConflict: (each) => left.push(each) });
   await when(mine, ({ connection }) => connection === 'live');
   network.down = true;
   for (const store of [theirs, mine]) {

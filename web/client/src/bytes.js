@@ -1,0 +1,36 @@
+const HEX = /^(?:[0-9a-f]{2})*$/i;
+/** The bits that padding leaves over are zero, as the server has it. */
+const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$/;
+export function toHex(bytes) {
+    return Array.from(bytes, (b) => b.toString(16).padStart(2, '0')).join('');
+}
+/** Throws a `RangeError` unless text is an even number of hexadecimal digits. */
+export function fromHex(text) {
+    if (!HEX.test(text))
+        throw new RangeError('not hexadecimal');
+    return Uint8Array.from({ length: text.length / 2 }, (_, i) => parseInt(text.slice(2 * i, 2 * i + 2), 16));
+}
+/** Bytes as the scalar `Bytes`: standard base64 with padding. */
+export function toBase64(bytes) {
+    let binary = '';
+    for (const b of bytes)
+        binary += String.fromCharCode(b);
+    return btoa(binary);
+}
+/** The bytes of a scalar `Bytes`. Throws a `RangeError` for anything else. */
+export function fromBase64(text) {
+    if (!BASE64.test(text))
+        throw new RangeError('not standard base64 with padding');
+    return Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+}
+/** Text as UTF-8 in the scalar `Bytes`. Throws a `RangeError` for half a surrogate pair, which UTF-8 does not have. */
+export function encodeText(text) {
+    if (/\p{Surrogate}/u.test(text))
+        throw new RangeError('half of a character: a surrogate without its other half');
+    return toBase64(new TextEncoder().encode(text));
+}
+/** The text in a scalar `Bytes`, as it was encoded. Throws a `TypeError` if it is not UTF-8. */
+export function decodeText(data) {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(fromBase64(data));
+}
+//# sourceMappingURL=bytes.js.map
