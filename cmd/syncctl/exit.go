@@ -133,6 +133,9 @@ func (a *app) showErrorJSON(err error, code int) {
 	if held, ok := errors.AsType[*client.HeldError](err); ok {
 		out.Code, out.Lock = "HELD", &held.Lock
 	}
+	if unopened, ok := errors.AsType[*unopenedError](err); ok {
+		out.Code, out.ID = unopened.code(), unopened.id
+	}
 	a.printJSON(out)
 }
 

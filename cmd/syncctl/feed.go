@@ -19,6 +19,7 @@ import (
 type changesCommand struct {
 	Since string `help:"Where to begin: a cursor, or a revision. Default: the beginning."`
 	First int    `help:"Show one page of at most so many records, instead of all."`
+	encryption
 }
 
 // Help is shown by syncctl changes --help.
@@ -41,6 +42,11 @@ func (l *changesCommand) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
+	b, err := l.box(ctx, a)
+	if err != nil {
+		return err
+	}
+	var failed errorList
 	at, size := client.Cursor(l.Since), cmp.Or(l.First, pageSize)
 	for first := true; ; first = false {
 		page, err := c.Changes(ctx, at, size)
@@ -48,8 +54,22 @@ func (l *changesCommand) Run(ctx context.Context, a *app) error {
 			return err
 		}
 		last := l.First != 0 || !page.HasMore
-		if a.showPage(page, first, last); last || a.results.failed != nil {
+		shown := page.Records[:0]
+		for _, r := range page.Records {
+			if r, err = b.open(r); err != nil {
+				failed = append(failed, err)
+				continue
+			}
+			shown = append(shown, r)
+		}
+		page.Records = shown
+		switch a.showPage(page, first, last); {
+		case a.results.failed != nil:
 			return a.results.failed
+		case last && len(failed) > 0:
+			return failed
+		case last:
+			return nil
 		}
 		at = page.Cursor
 	}
@@ -88,6 +108,7 @@ type listenCommand struct {
 	Since      *string `help:"Where to begin: a cursor, a revision, or 0 for the beginning, which an empty one means, too. Default: now."`
 	Exec       string  `type:"bytes" placeholder:"COMMAND" help:"Run a command of the shell for each change, one after another, instead of showing them."`
 	CursorFile string  `type:"path" placeholder:"FILE" help:"Keep the cursor in a file: begin where it says, and go on from there the next time."`
+	encryption
 }
 
 // Help is shown by syncctl listen --help.
@@ -118,13 +139,25 @@ func (l *listenCommand) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
+	b, err := l.box(ctx, a)
+	if err != nil {
+		return err
+	}
 	for e, err := range c.Follow(ctx, at) {
+		var unopened error
+		if err == nil && e.Kind == client.Changed {
+			e.Record, unopened = b.open(e.Record)
+		}
 		switch {
 		case err != nil && isInterrupted(ctx):
 			a.resumeHint(at)
 			return nil
 		case err != nil:
 			return err
+		case unopened != nil && l.Exec != "":
+			return unopened
+		case unopened != nil:
+			a.showError(unopened, exitError)
 		case e.Kind == client.Changed && l.Exec != "":
 			code, err := l.handle(ctx, e)
 			if err != nil || code != 0 || ctx.Err() != nil {

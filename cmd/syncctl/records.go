@@ -39,6 +39,7 @@ type setCommand struct {
 	LastSeen      bool   `xor:"seen" help:"Read the record first and write over what is there."`
 	SchemaVersion string `name:"schema-version" help:"What you call the format of the data."`
 	writeFlags
+	encryption
 }
 
 // Help is shown by syncctl set --help.
@@ -49,13 +50,17 @@ func (*setCommand) Help() string {
   syncctl set photo @photo.jpg --last-seen    create it, or write over what is there
   syncctl set handle @@ada                    store @ada
   date | syncctl set now - --last-seen
+  syncctl set diary @today.txt --encrypt      the server cannot read it
 
 If the record has another revision, nothing is written, the present record is printed and the exit code is 3.`
 }
 
 func (s *setCommand) Run(ctx context.Context, a *app) error {
-	if s.LastSeen && s.MutationID != "" {
+	switch {
+	case s.LastSeen && s.MutationID != "":
 		return errUnrepeatable
+	case s.Encrypt && s.MutationID != "":
+		return usagef("--mutation-id cannot be given with --encrypt: what is encrypted twice differs, and the same id stands for the same write only")
 	}
 	data, err := s.data(ctx, a)
 	if err != nil {
@@ -71,7 +76,14 @@ func (s *setCommand) Run(ctx context.Context, a *app) error {
 			return err
 		}
 	}
-	w, err := c.Set(ctx, s.ID, data, seen, append(s.options(), client.WithSchemaVersion(s.SchemaVersion))...)
+	b, err := s.box(ctx, a)
+	if err != nil {
+		return err
+	}
+	if data, err = b.seal(s.ID, s.SchemaVersion, data, seen); err != nil {
+		return err
+	}
+	w, err := b.outcome(c.Set(ctx, s.ID, data, seen, append(s.options(), client.WithSchemaVersion(s.SchemaVersion))...))
 	if err != nil {
 		return err
 	}
@@ -160,6 +172,7 @@ func (d *deleteCommand) Run(ctx context.Context, a *app) error {
 type getCommand struct {
 	IDs []string `arg:"" name:"id" help:"The ids of records."`
 	Raw bool     `help:"Print the data alone, byte by byte."`
+	encryption
 }
 
 // Help is shown by syncctl get --help.
@@ -169,7 +182,8 @@ func (*getCommand) Help() string {
   syncctl get --raw photo > photo.jpg
   syncctl get --json greeting | jq -r .data | base64 -d
 
-More than 100 are read in several requests. The exit code is 7 if any of them was never written; with --raw also if it was deleted.`
+More than 100 are read in several requests. The exit code is 7 if any of them was never written; with --raw also if it was deleted.
+With --encrypt a record that was not encrypted, or by another key, or that the server changed, is an error and not shown.`
 }
 
 // maxIDs is how many records are read at once.
@@ -183,7 +197,11 @@ func (g *getCommand) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	var missing errorList
+	b, err := g.box(ctx, a)
+	if err != nil {
+		return err
+	}
+	var failed errorList
 	for begin := 0; begin < len(g.IDs) && a.results.failed == nil; begin += maxIDs {
 		ids := g.IDs[begin:min(begin+maxIDs, len(g.IDs))]
 		records, err := c.GetMany(ctx, ids...)
@@ -191,23 +209,28 @@ func (g *getCommand) Run(ctx context.Context, a *app) error {
 			return err
 		}
 		for i, r := range records {
+			if r == nil || g.Raw && r.Deleted {
+				failed = append(failed, fmt.Errorf("%w: %s", client.ErrNotFound, ids[i]))
+				continue
+			}
+			opened, err := b.open(*r)
 			switch {
-			case r == nil || g.Raw && r.Deleted:
-				missing = append(missing, fmt.Errorf("%w: %s", client.ErrNotFound, ids[i]))
+			case err != nil:
+				failed = append(failed, err)
 			case g.Raw:
-				_, _ = a.out.Write(r.Data)
+				_, _ = a.out.Write(opened.Data)
 			case a.JSON:
-				a.printJSON(newRecordJSON(*r))
+				a.printJSON(newRecordJSON(opened))
 			default:
 				if begin+i > 0 {
 					a.printf("\n")
 				}
-				a.showRecord(*r)
+				a.showRecord(opened)
 			}
 		}
 	}
-	if len(missing) > 0 {
-		return missing
+	if len(failed) > 0 {
+		return failed
 	}
 	return nil
 }

@@ -24,7 +24,7 @@ func TestAgainstTheServer(t *testing.T) {
 		"bytes": testBytes, "input": testInput, "many ids": testManyIDs, "a closed pipe": testPipe, "text": testText,
 		"signals": testSignals, "a deaf command": testDeafCommand, "a lost lock": testLostLock, "left behind": testLeftBehind, "an interrupted wait": testInterruptedWait,
 		"a terminal": testTerminal, "job control": testJobControl, "a pager": testPager, "a background job": testBackgroundJob,
-		"a batch": testBatch, "a command for each change": testExec, "watching a lock": testWatch, "doctor": testDoctor, "debug": testDebug, "no TLS": testTLS,
+		"a batch": testBatch, "encryption": testEncrypt, "a command for each change": testExec, "watching a lock": testWatch, "doctor": testDoctor, "debug": testDebug, "no TLS": testTLS,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
