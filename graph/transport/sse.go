@@ -251,6 +251,9 @@ func (s *stream) send(before, json []byte, blobs *body.Blobs, after []byte) {
 	if err == nil {
 		err = s.control.Flush()
 	}
+	if err == nil { // HTTP/2 ends a stream whose deadline passes, also if there is nothing to write
+		_ = s.setDeadline(time.Time{})
+	}
 	if err != nil {
 		if !s.aborted.Load() { // which was counted, if it was slow
 			s.config.slow(err)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -163,6 +164,37 @@ func TestEventStreamKeepsAlive(t *testing.T) {
 			t.Fatalf("got %q, %v", got, err)
 		}
 	}
+}
+
+// A stream that has nothing to say stays, however little time a write has: with
+// HTTP/2 a deadline that passes would end it.
+func TestSilentEventStreamOverHTTP2(t *testing.T) {
+	t.Parallel()
+	const writeTimeout = 50 * time.Millisecond
+	silence := make(chan struct{})
+	f := serve(t, &api{lockChanged: func(ctx context.Context, name string) (<-chan *object.Lock, error) {
+		locks := make(chan *object.Lock)
+		go func() {
+			defer close(locks)
+			locks <- &object.Lock{Name: name}
+			<-silence
+			select {
+			case locks <- &object.Lock{Name: "after"}:
+			case <-ctx.Done():
+			}
+		}()
+		return locks, nil
+	}}, transport.Config{WriteTimeout: writeTimeout, KeepAlive: time.Hour})
+	encrypted := httptest.NewUnstartedServer(f.server.Config.Handler)
+	encrypted.EnableHTTP2 = true
+	encrypted.StartTLS()
+	t.Cleanup(encrypted.Close)
+	f.server = encrypted
+	e := f.stream(`subscription { lockChanged(name: "before") { name } }`)
+	e.expect("next", `{"data":{"lockChanged":{"name":"before"}}}`)
+	time.AfterFunc(10*writeTimeout, func() { close(silence) })
+	e.expect("next", `{"data":{"lockChanged":{"name":"after"}}}`)
+	e.end()
 }
 
 func TestEventStreamEnds(t *testing.T) {

@@ -175,9 +175,9 @@ func TestTLSCertificateIsReplaced(t *testing.T) {
 	if !bytes.Equal(shown(), first) {
 		t.Error("the last good certificate is not shown any more")
 	}
-	if !strings.Contains(server.Log(), "the new certificate cannot be used") {
-		t.Error("the log does not tell of it")
-	}
+	testservers.Await(t, "the log tells of it", func(context.Context) bool {
+		return strings.Contains(server.Log(), "the new certificate cannot be used")
+	})
 	replace(next.KeyFile, c.KeyFile)
 	testservers.Await(t, "the new certificate is shown", func(context.Context) bool { s := shown(); return s != nil && !bytes.Equal(s, first) })
 	testservers.Await(t, "the figures tell that all is well", figure("syncline_tls_certificate_broken 0"))
