@@ -118,7 +118,7 @@ func TestEventsOfOneVersionAreInConflict(t *testing.T) {
 // what the phone has written now; nor are the versions of others who had read it.
 func TestEventsOfAnEarlierLifeKnowNothingOfThisOne(t *testing.T) {
 	t.Parallel()
-	for _, batch := range []int{100, 2} { // in one page, and in several
+	for _, batch := range []int{100, 2, 1} { // in one page, and in several
 		hub := newHub(t)
 		var sides []string
 		record := resolverFunc(func(local, remote []synckit.EventWithVersion) ([]synckit.EventWithVersion, error) {

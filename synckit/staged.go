@@ -229,7 +229,7 @@ func (m *Manager) planStaged(ctx context.Context, aggregateID string, reused map
 	if err != nil {
 		return nil, err
 	}
-	in := &intake{pulled: map[string]bool{}, ambiguous: m.ambiguous(nil), commit: Commit{
+	in := &intake{pulled: map[string]bool{}, commit: Commit{
 		Unchanged: map[string]Position{aggregateID: newest(entries)}, EndReviews: slices.Clone(m.reviewed.staged[aggregateID].ids),
 	}}
 	c, err := m.replay(ctx, in, entries, reused)
@@ -261,12 +261,16 @@ func (m *Manager) replay(ctx context.Context, in *intake, entries []Entry, reuse
 	for _, e := range entries {
 		byID[e.Event.ID()] = e
 	}
-	c := newComparison(&state{pending: map[string]Entry{}}, 0, in.ambiguous)
-	for _, id := range in.commit.EndReviews {
+	reviews, seen := make([]Review, len(in.commit.EndReviews)), []EventWithVersion(nil)
+	for i, id := range in.commit.EndReviews {
 		r, err := m.review(ctx, id)
 		if err != nil {
 			return nil, err
 		}
+		reviews[i], seen = r, append(seen, r.Remote...)
+	}
+	c := newComparison(&state{pending: map[string]Entry{}}, 0, m.ambiguous(seen)) // the log has not got them yet
+	for _, r := range reviews {
 		for _, e := range r.Local {
 			if entry, there := byID[e.Event.ID()]; there {
 				c.pending[e.Event.ID()], c.marked = entry, false
