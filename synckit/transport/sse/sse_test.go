@@ -53,6 +53,16 @@ func open(t *testing.T, address string, query url.Values, header http.Header) (*
 	return &stream{t, bufio.NewScanner(res.Body)}, res
 }
 
+// message waits for the next message.
+func (s *stream) message() {
+	s.t.Helper()
+	for !strings.HasPrefix(s.lines.Text(), "data: ") {
+		if !s.lines.Scan() {
+			s.t.Fatalf("the stream has ended: %v", s.lines.Err())
+		}
+	}
+}
+
 // ids reads messages until there are so many events, and the id of the last message.
 func (s *stream) ids(events int) (ids, last string) {
 	s.t.Helper()
@@ -114,8 +124,10 @@ func TestWhereAStreamBegins(t *testing.T) {
 	vector, _ := open(t, server.URL, url.Values{"cursor": {`{"kind":"vector","data":{"A":1}}`}, "limit": {"1"}}, nil)
 	got, _ = vector.ids(2)
 	expect(t, got, "b c")
+	newest, _ := open(t, server.URL, url.Values{"cursor": {`{"kind":"integer","data":3}`}}, nil)
+	newest.message()
 	put(t, store, "d")
-	for name, s := range map[string]*stream{"all": all, "end": end, "position": position, "vector": vector} {
+	for name, s := range map[string]*stream{"all": all, "end": end, "position": position, "the last position": newest, "vector": vector} {
 		if got, _ := s.ids(1); got != "d" {
 			t.Errorf("%s: %q came live", name, got)
 		}

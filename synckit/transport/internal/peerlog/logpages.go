@@ -82,7 +82,10 @@ func (r *reader) read(ctx context.Context) (Page, error) {
 			return Page{}, err
 		}
 		if full || len(entries) < want {
-			r.page.More, r.page.Cursor = full, r.at.String()
+			r.page.More = full
+			if r.at.at != "" || r.after == 0 { // after a position where nothing came yet, there is no place to name
+				r.page.Cursor = r.at.String()
+			}
 			return r.page, nil
 		}
 	}

@@ -33,8 +33,8 @@ func (i Item) encode() (wire.Event, error) {
 	return wire.New(i.Event, i.Version)
 }
 
-// Page is a part of the log. Cursor resumes after it; it is empty where only the
-// last event's version can.
+// Page is a part of the log. Cursor resumes after it; it is empty where only a
+// version can: the last event's, or Query.Since where nothing came after it.
 type Page struct {
 	Items  []Item
 	Cursor string
