@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"syncline/internal/testservers"
 	"syncline/synckit"
 	"syncline/synckit/storage/memory"
 	"syncline/synckit/transport/httptransport"
@@ -23,7 +24,7 @@ type server struct {
 
 func startServer(t *testing.T, handler http.Handler) *server {
 	t.Helper()
-	s := &server{address: "127.0.0.1:0"}
+	s := &server{address: testservers.FreeAddress(t)}
 	s.handler.Store(handler)
 	s.start(t)
 	t.Cleanup(func() { s.running.Close() })
@@ -36,7 +37,6 @@ func (s *server) start(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.address = listener.Addr().String()
 	s.running = &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.handler.Load().(http.Handler).ServeHTTP(w, r)
 	})}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"syncline/internal/testservers"
 	"syncline/synckit/storage/memory"
 	"syncline/synckit/transport/transporttest"
 	"syncline/synckit/transport/wstransport"
@@ -22,7 +23,7 @@ type server struct {
 
 func startServer(t *testing.T, handler *wstransport.Handler) *server {
 	t.Helper()
-	s := &server{address: "127.0.0.1:0"}
+	s := &server{address: testservers.FreeAddress(t)}
 	s.handler.Store(handler)
 	s.start(t)
 	t.Cleanup(func() { s.stop(t) })
@@ -35,7 +36,6 @@ func (s *server) start(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.address = listener.Addr().String()
 	s.running = &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.handler.Load().ServeHTTP(w, r)
 	})}
