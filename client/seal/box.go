@@ -29,6 +29,8 @@ var (
 	ErrRolledBack = errors.New("seal: the encrypted data is an older state of the record")
 	// ErrTooLarge says that a record does not fit into a box.
 	ErrTooLarge = errors.New("seal: the record is too large to be encrypted")
+	// ErrRevision says that there is no such revision.
+	ErrRevision = errors.New("seal: a revision is a number from 0 to 2^53-1")
 )
 
 // MaxBox is how many bytes a box has at most, what servers take by default.
@@ -52,6 +54,8 @@ const (
 
 	innerBytes = 8 + 1 // revision, length of a hidden id
 	paddingBit = 0x80
+
+	maxRevision = 1<<53 - 1
 )
 
 // mark begins every box. Text that is UTF-8 does not.
@@ -81,7 +85,7 @@ type Stored struct {
 	LastSeen int64
 }
 
-// Seal encrypts a record. Errors: ErrTooLarge.
+// Seal encrypts a record. Errors: ErrTooLarge, ErrRevision.
 func (k Key) Seal(r Record) ([]byte, error) {
 	var nonce [chacha20poly1305.NonceSizeX]byte
 	_, _ = rand.Read(nonce[:]) // never fails
@@ -97,8 +101,11 @@ func (k Key) seal(r Record, nonce [chacha20poly1305.NonceSizeX]byte) ([]byte, er
 		storedID, hidden = k.HiddenID(r.ID), r.ID
 	}
 	size := headerBytes + chacha20poly1305.Overhead + innerBytes + len(hidden) + len(r.Data) + 1
-	if size > MaxBox || len(hidden) > 255 || len(r.SchemaVersion) > 1<<16-1 || len(r.ID) > 1<<16-1 || r.Seen < 0 {
+	switch {
+	case size > MaxBox, len(hidden) > 255, len(r.SchemaVersion) > 1<<16-1, len(r.ID) > 1<<16-1:
 		return nil, ErrTooLarge
+	case r.Seen < 0, r.Seen > maxRevision:
+		return nil, ErrRevision
 	}
 	size = padded(size)
 
@@ -190,7 +197,7 @@ func readInner(inner []byte) (r Record, ok bool) {
 	}
 	idEnd := innerBytes + int(inner[innerBytes-1])
 	seen := binary.BigEndian.Uint64(inner)
-	if idEnd > end || seen > 1<<53-1 {
+	if idEnd > end || seen > maxRevision {
 		return Record{}, false
 	}
 	return Record{

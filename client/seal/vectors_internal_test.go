@@ -117,6 +117,7 @@ func makeVectors(t *testing.T) vectors {
 		{"data that ends as padding does", Record{ID: "a", Data: []byte{0x80, 0, 0}, Seen: 1<<53 - 2}},
 		{"an id beyond ASCII", Record{ID: "東京都", SchemaVersion: "é", Data: []byte{0xff, 'S', 'B', 1}}},
 		{"a hidden id", Record{ID: "notes/1", SchemaVersion: "1.0", Data: []byte("hello, world"), Seen: 41, Hidden: true}},
+		{"a hidden id that begins with a byte-order mark", Record{ID: "\ufeffa", Data: []byte("x"), Hidden: true}},
 		{"the longest of the first class", Record{ID: "a", Data: bytes.Repeat([]byte("x"), leastBox-headerBytes-chacha20poly1305.Overhead-innerBytes-1)}},
 		{"one byte longer", Record{ID: "a", Data: bytes.Repeat([]byte("x"), leastBox-headerBytes-chacha20poly1305.Overhead-innerBytes)}},
 		{"a class above", Record{ID: "a", Data: bytes.Repeat([]byte("ab"), 1500)}},
@@ -302,6 +303,16 @@ func TestLargest(t *testing.T) {
 		}
 		if _, err := k.Seal(Record{ID: "id", Data: make([]byte, most+1), Hidden: hidden}); !errors.Is(err, ErrTooLarge) {
 			t.Error(err)
+		}
+	}
+}
+
+// A box whose revision nobody would read is not made.
+func TestRevisions(t *testing.T) {
+	t.Parallel()
+	for _, seen := range []int64{-1, maxRevision + 1} {
+		if _, err := keyOf(t, firstKey).Seal(Record{ID: "a", Seen: seen}); !errors.Is(err, ErrRevision) {
+			t.Errorf("%d: %v", seen, err)
 		}
 	}
 }

@@ -78,6 +78,11 @@ test('what just fits is sealed, and a byte more is refused', () => {
   assert.throws(() => key.seal({ ...hidden, data: new Uint8Array(MAX_DATA - 6) }), { code: 'TOO_LARGE' });
 });
 
+test('a box whose revision nobody would read is not made', () => {
+  const key = SealingKey.of(Identity.create());
+  for (const seen of [-1, 0.5, 2 ** 53, NaN]) assert.throws(() => key.seal({ id: 'a', data: new Uint8Array(), seen }), { code: 'BAD_USER_INPUT' });
+});
+
 test('a box seen as a part of a larger buffer opens, too', () => {
   const key = SealingKey.of(Identity.create());
   const box = key.seal({ id: 'a', data: new Uint8Array([7]) });

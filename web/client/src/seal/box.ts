@@ -75,6 +75,7 @@ export function sealBox(key: BoxKey, record: RecordToSeal, nonce: Uint8Array): B
   const hiddenId = utf8(hidden ? id : '');
   const used = HEADER + TAG + INNER + hiddenId.length + data.length + 1;
   if (used > MOST || hiddenId.length > 255) throw new SynclineError('TOO_LARGE', `the record is too large to be encrypted: ${data.length} bytes, and there is room for ${MAX_DATA - hiddenId.length}`);
+  if (!Number.isSafeInteger(seen) || seen < 0) throw new SynclineError('BAD_USER_INPUT', 'a revision is an integer from 0 to 2^53-1', { field: 'seen' });
   const size = padded(used);
 
   const inner = new Uint8Array(size - HEADER - TAG);
@@ -135,7 +136,7 @@ function readInner(inner: Uint8Array): OpenedRecord {
   const seen = view.getUint32(0) * 2 ** 32 + view.getUint32(4);
   const idEnd = INNER + (inner[INNER - 1] ?? 0);
   if (end < INNER || inner[end] !== PADDING || idEnd > end || !Number.isSafeInteger(seen)) throw damaged();
-  return { id: new TextDecoder().decode(inner.subarray(INNER, idEnd)), data: inner.slice(idEnd, end), seen, hidden: idEnd > INNER };
+  return { id: new TextDecoder('utf-8', { ignoreBOM: true }).decode(inner.subarray(INNER, idEnd)), data: inner.slice(idEnd, end), seen, hidden: idEnd > INNER };
 }
 
 /**
