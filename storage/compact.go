@@ -64,6 +64,9 @@ func compactSQLite(ctx context.Context, dir string, progress func(done, all int6
 	if err != nil {
 		return 0, 0, err
 	}
+	if err := f.Chmod(info.Mode().Perm()); err != nil { // a group may read it for backups
+		return 0, 0, errors.Join(err, f.Close())
+	}
 	if err := copyCompacted(ctx, live, path, used[0], progress); err != nil {
 		return 0, 0, errors.Join(fmt.Errorf("copy: %w", err), f.Close())
 	}

@@ -35,6 +35,9 @@ INSERT INTO syncline_records (owner, id, revision, updated_at, data) SELECT zero
 	if _, _, err := storage.CompactSQLite(t.Context(), dir, nobody); !errors.Is(err, storage.ErrInUse) || !strings.Contains(fmt.Sprint(err), fmt.Sprint(os.Getpid())) {
 		t.Errorf("while it is open: %v", err)
 	}
+	if err := os.Chmod(filepath.Join(dir, "syncline.db"), 0o640); err != nil { // a group may read it
+		t.Fatal(err)
+	}
 	epochs, err := db.Epochs(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -50,7 +53,7 @@ INSERT INTO syncline_records (owner, id, revision, updated_at, data) SELECT zero
 		t.Fatalf("%d bytes of %d, %v", after, before, err)
 	}
 	info, err := os.Stat(filepath.Join(dir, "syncline.db"))
-	if err != nil || info.Size() != after || info.Mode().Perm() != 0o600 {
+	if err != nil || info.Size() != after || info.Mode().Perm() != 0o640 {
 		t.Errorf("the file: %v, %v", info, err)
 	}
 	if left, err := filepath.Glob(filepath.Join(dir, "*compacting*")); err != nil || len(left) > 0 {

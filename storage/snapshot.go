@@ -30,7 +30,11 @@ func (s *Snapshot) Place() string { return s.place }
 
 // Close lets go of the database.
 func (s *Snapshot) Close() error {
-	return errors.Join(s.Rollback(), s.db.Close())
+	err := s.Rollback()
+	if errors.Is(err, sql.ErrTxDone) { // its context ended
+		err = nil
+	}
+	return errors.Join(err, s.db.Close())
 }
 
 // SnapshotSQLite reads an SQLite file, which must be there. While it is read, other

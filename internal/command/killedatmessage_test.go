@@ -180,7 +180,7 @@ func (a *attempts) each(t *testing.T, command func(record.Owner) (env, args []st
 	first, step, atLeast := 12, 24, 2 // those before open connections
 	switch {
 	case os.Getenv("SYNCLINE_LONG") != "":
-		first, step, atLeast = 1, 1, 50
+		first, step, atLeast = 1, 1, 40
 	case os.Getenv("SYNCLINE_VERIFY") != "":
 		first, step, atLeast = 7, 5, 8
 	}

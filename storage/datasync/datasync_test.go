@@ -183,10 +183,11 @@ func TestNUL(t *testing.T) {
 		datasynctest.Record{User: owner(1).String(), ID: "b", Revision: 2},
 		datasynctest.Record{User: owner(1).String(), ID: "c", SchemaVersion: "\x00", Revision: 3},
 		datasynctest.Record{User: owner(1).String(), ID: "\xff", Revision: 4},
+		datasynctest.Record{User: owner(1).String(), ID: strings.Repeat("long", 750), Revision: 5},
 		datasynctest.Record{User: owner(2).String(), ID: "a", Revision: 1 << 53},
 	)
 	result, notes := into(t, from.Source, to)
-	if got, want := here(t, to, owner(1)), `head 4, floor 0, 1 records, 0 bytes: "b"@2 "" 0 `; got != want || result.Lost != 4 || result.Same.Owners != 1 {
+	if got, want := here(t, to, owner(1)), `head 5, floor 0, 1 records, 0 bytes: "b"@2 "" 0 `; got != want || result.Lost != 5 || result.Same.Owners != 1 {
 		t.Errorf("%s, %+v\n%s", got, result, strings.Join(notes, "\n"))
 	}
 }

@@ -33,7 +33,11 @@ func (n Note) String() string {
 	if n.ID == nil {
 		return fmt.Sprintf("user %q: %s", n.User, n.Text)
 	}
-	return fmt.Sprintf("user %q, record %q: %s", n.User, *n.ID, n.Text)
+	id := *n.ID
+	if len(id) > longestID {
+		id = id[:longestID] + "…"
+	}
+	return fmt.Sprintf("user %q, record %q: %s", n.User, id, n.Text)
 }
 
 // Counts is how much was imported, or compared.
@@ -232,8 +236,15 @@ func (s summary) sum(head record.Revision) (sum [sha256.Size]byte) {
 	return sum
 }
 
+// longestID is how many bytes an id may have: PostgreSQL's index takes 2704, with the
+// owner and what it adds.
+const longestID = 2000
+
 // unkept says why a record cannot be kept, on one of the databases at least.
 func unkept(r row) string {
+	if len(r.id) > longestID {
+		return fmt.Sprintf("an id of %d bytes, which PostgreSQL cannot index", len(r.id))
+	}
 	for _, text := range []string{r.id, r.schemaVersion} {
 		switch {
 		case !utf8.ValidString(text):
