@@ -42,7 +42,8 @@ func (s *Store) commit(ctx context.Context, w writer, commit synckit.Commit) (co
 		if committed, err = w.apply(ctx, commit); err != nil {
 			return err
 		}
-		if stored.Wakes(commit, committed.Appended) {
+		wakes := stored.Wakes(commit, committed.Appended)
+		if wakes {
 			if _, err := tx.Exec(ctx, s.statements.notify, s.channel, s.name); err != nil {
 				return err
 			}
@@ -51,13 +52,17 @@ func (s *Store) commit(ctx context.Context, w writer, commit synckit.Commit) (co
 		// what became of it.
 		bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
 		defer cancel()
-		return tx.Commit(bound)
+		err = tx.Commit(bound)
+		if wakes {
+			if err != nil { // it may have gone through, or may do so yet
+				s.unsure.Store(true)
+			}
+			s.changed.Raise()
+		}
+		return err
 	})
 	if err != nil {
 		return synckit.Committed{}, err
-	}
-	if stored.Wakes(commit, committed.Appended) {
-		s.changed.Raise()
 	}
 	return committed, nil
 }
@@ -79,8 +84,10 @@ func (w *writer) apply(ctx context.Context, commit synckit.Commit) (committed sy
 	if err := w.tx.QueryRow(ctx, w.statements.lock).Scan(&latest, &micros); err != nil {
 		return committed, err
 	}
-	if micros > 0 { // another process may have written it
-		w.times.Seen(time.UnixMicro(micros))
+	if at := time.UnixMicro(micros); micros > 0 && stored.Believed(at) { // another process may have written it
+		w.times.Seen(at)
+	} else {
+		micros = 0 // no time was ever shared, or one that would hide all true ones
 	}
 	if err := w.checkUnchanged(ctx, commit.Unchanged); err != nil {
 		return committed, err
@@ -92,7 +99,9 @@ func (w *writer) apply(ctx context.Context, commit synckit.Commit) (committed sy
 	committed.Latest = synckit.Position(latest)
 	for i := range rows.fresh {
 		committed.Latest++
-		micros = max(micros, rows.fresh[i].event.Time().UnixMicro())
+		if at := rows.fresh[i].event.Time(); stored.Believed(at) {
+			micros = max(micros, at.UnixMicro())
+		}
 		committed.Appended = append(committed.Appended, rows.fresh[i].event.ID)
 	}
 	if err := w.write(ctx, rows, latest); err != nil {

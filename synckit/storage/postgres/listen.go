@@ -53,7 +53,7 @@ func (s *Store) hear(begun func()) error {
 		if err != nil {
 			return err
 		}
-		if told.Payload != s.name { // its own commits it has told of already
+		if told.Payload != s.name || s.unsure.Load() { // its own commits it has told of already
 			s.changed.Raise()
 		}
 	}
@@ -68,7 +68,8 @@ type NotificationPayload struct {
 
 // SubscribeToAll has handler called for each event that is committed from now on, by any
 // process, in order and without gaps, until ctx ends, the store is closed or handler fails.
-// It returns once that has begun. A broken connection delays events and loses none.
+// It returns once that has begun. A broken connection delays events and loses none. When ctx
+// ends or Close is called, one call may still be running or about to begin; none comes after it.
 func (s *Store) SubscribeToAll(ctx context.Context, handler func(NotificationPayload) error) error {
 	return s.subscribe(ctx, handler, s.statements.page)
 }
@@ -123,6 +124,9 @@ func (s *Store) follow(ctx context.Context, at int64, handler func(NotificationP
 			return err
 		})
 		for _, e := range entries {
+			if ctx.Err() != nil || s.ctx.Err() != nil { // ctx ends a moment after the store's
+				return ctx.Err()
+			}
 			if err := handler(NotificationPayload{int64(e.Position), e.Event.ID(), e.Event.AggregateID(), e.Event.Type(), e}); err != nil {
 				return err
 			}

@@ -35,6 +35,7 @@ type Store struct {
 	reconnect  time.Duration
 	times      stored.Times
 	changed    signal.Signal
+	unsure     atomic.Bool // the answer to a commit was lost: it may go through at any time
 
 	closed  atomic.Bool
 	ctx     context.Context // ends with Close

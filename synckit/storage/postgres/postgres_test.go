@@ -10,7 +10,9 @@ import (
 	"log"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -55,6 +57,9 @@ func TestOnOneServer(t *testing.T) {
 	t.Run("processes hear of one another", func(t *testing.T) { t.Parallel(); hear(t, url) })
 	t.Run("subscriptions", func(t *testing.T) { t.Parallel(); subscriptions(t, url) })
 	t.Run("a broken connection loses no event", func(t *testing.T) { t.Parallel(); reconnects(t, url) })
+	t.Run("a commit whose answer is lost", func(t *testing.T) { t.Parallel(); lostAnswer(t, server.Address, url) })
+	t.Run("a subscription that has ended", func(t *testing.T) { t.Parallel(); endedSubscriptions(t, url) })
+	t.Run("a shared time that cannot be true", func(t *testing.T) { t.Parallel(); wrongTime(t, url) })
 	t.Run("stores open one database at once", func(t *testing.T) { t.Parallel(); opensAtOnce(t, url) })
 	t.Run("tables of a newer release", func(t *testing.T) { t.Parallel(); newer(t, url) })
 	t.Run("NewManager", func(t *testing.T) { t.Parallel(); manager(t, url) })
@@ -148,6 +153,71 @@ func subscriptions(t *testing.T, url string) {
 	}
 	put(t, here, "x", "c1", "c2")
 	<-ended
+}
+
+// endedSubscriptions call nobody any more, though they have read further.
+func endedSubscriptions(t *testing.T, url string) {
+	config := postgres.Config{ConnectionString: url, TableName: "ended"}
+	here, there := open(t, config), open(t, config)
+	all := following(t, here.SubscribeToAll)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	once := func(ctx context.Context, store *postgres.Store, end func()) {
+		var calls atomic.Int32
+		err := store.SubscribeToAll(ctx, func(p postgres.NotificationPayload) error {
+			if calls.Add(1) > 1 {
+				t.Errorf("%s came after the end", p.ID)
+			}
+			end()
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	ended := make(chan struct{}, 2)
+	once(ctx, here, func() { cancel(); ended <- struct{}{} })
+	once(t.Context(), there, func() { there.Close(); ended <- struct{}{} })
+	if _, err := here.Commit(t.Context(), synckit.Commit{Append: []synckit.Entry{entry("a1", nil), entry("a2", nil), entry("a3", nil)}}); err != nil {
+		t.Fatal(err)
+	}
+	<-ended
+	<-ended
+	put(t, here, "x", "a4")
+	expect(t, all, "1 a1 x Ta", "2 a2 x Ta", "3 a3 x Ta", "4 a4 x Ta")
+}
+
+func entry(id string, metadata map[string]any) synckit.Entry {
+	return synckit.Entry{EventWithVersion: synckit.EventWithVersion{Event: synckit.NewEvent(id, "T"+id[:1], "x", nil, metadata)}}
+}
+
+// wrongTime is one that an event of a wrong clock has left where the processes share their
+// time: it does not keep them from sharing it any more.
+func wrongTime(t *testing.T, url string) {
+	config := postgres.Config{ConnectionString: url, TableName: "times"}
+	here, there := open(t, config), open(t, config)
+	admin, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Close(context.WithoutCancel(t.Context()))
+	if _, err := admin.Exec(t.Context(), `UPDATE times_head SET micros = $1`, time.Now().AddDate(9, 0, 0).UnixMicro()); err != nil {
+		t.Fatal(err)
+	}
+	ahead := time.Now().Add(time.Hour)
+	from := entry("a1", map[string]any{synckit.ClockKey: 1, synckit.TimeKey: int(ahead.UnixMicro())})
+	from.Origin = "peer"
+	if _, err := here.Commit(t.Context(), synckit.Commit{Append: []synckit.Entry{from}}); err != nil {
+		t.Fatal(err)
+	}
+	put(t, there, "x", "a2")
+	events, err := there.Load(t.Context(), nil)
+	if err != nil || len(events) != 2 {
+		t.Fatalf("%v, %v", events, err)
+	}
+	if at := synckit.TimeOf(events[1].Event); !at.After(ahead) {
+		t.Errorf("%v is not after %v, which another process has seen", at, ahead)
+	}
 }
 
 // reconnects breaks all connections of a store at once.
@@ -244,8 +314,8 @@ func TestConfigurationsThatCannotBe(t *testing.T) {
 func TestAServerThatWasKilled(t *testing.T) {
 	t.Parallel()
 	server := testservers.StartPostgres(t)
-	var logged lines
-	store := open(t, postgres.Config{ConnectionString: server.NewURL(t), ReconnectInterval: 1, Logger: log.New(&logged, "", 0)})
+	logged := newLines()
+	store := open(t, postgres.Config{ConnectionString: server.NewURL(t), ReconnectInterval: 1, Logger: log.New(logged, "", 0)})
 	all := following(t, store.SubscribeToAll)
 	put(t, store, "x", "a1")
 	expect(t, all, "1 a1 x Ta")
@@ -265,24 +335,34 @@ func TestAServerThatWasKilled(t *testing.T) {
 		}
 	}
 	expect(t, all, "2 a2 x Ta")
-	if logged.String() == "" {
-		t.Error("nobody was told")
-	}
+	logged.await("listening on")
 }
 
+// lines keeps what is logged.
 type lines struct {
-	mu sync.Mutex
-	b  bytes.Buffer
+	mu   sync.Mutex
+	b    bytes.Buffer
+	more *sync.Cond
+}
+
+func newLines() *lines {
+	l := new(lines)
+	l.more = sync.NewCond(&l.mu)
+	return l
 }
 
 func (l *lines) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	defer l.more.Broadcast()
 	return l.b.Write(p)
 }
 
-func (l *lines) String() string {
+// await waits until a text was logged.
+func (l *lines) await(text string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.b.String()
+	for !strings.Contains(l.b.String(), text) {
+		l.more.Wait()
+	}
 }

@@ -98,7 +98,7 @@ func durableTimes(t *testing.T, open func() synckit.EventStore) {
 		return // the store promises events only
 	}
 	ahead := time.Now().Add(time.Hour)
-	commit(t, log, synckit.Commit{Append: entries("p", timed("ahead", ahead))})
+	commit(t, log, synckit.Commit{Append: entries("p", timed("wrong", ahead.AddDate(9, 0, 0)), timed("ahead", ahead))})
 	noError(t, log.Close())
 	log = open().(synckit.Log)
 	storeAll(t, log, note("a", "x"))

@@ -76,10 +76,13 @@ func (t *Times) next() time.Time {
 func (t *Times) Seen(at time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if at.After(t.last) && at.Before(time.Now().Add(synckit.MaxAhead)) {
+	if at.After(t.last) && Believed(at) {
 		t.last = at
 	}
 }
+
+// Believed tells whether a time is none that only a wrong clock gives.
+func Believed(at time.Time) bool { return at.Before(time.Now().Add(synckit.MaxAhead)) }
 
 // CheckUnchanged compares what a commit relies on with the newest positions of
 // its aggregates.

@@ -1,0 +1,111 @@
+package postgres_test
+
+import (
+	"bytes"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"syncline/synckit"
+	"syncline/synckit/errors"
+	"syncline/synckit/storage/postgres"
+)
+
+// breaker passes connections on to a database. While it is set, one that is told to commit
+// is broken, and the database hears of it only when it is let go.
+type breaker struct {
+	listener net.Listener
+	target   string
+	set      atomic.Bool
+	letGo    chan struct{}
+	running  sync.WaitGroup
+}
+
+func newBreaker(t *testing.T, target string) *breaker {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &breaker{listener: listener, target: target, letGo: make(chan struct{})}
+	b.running.Go(func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return // closed
+			}
+			b.running.Go(func() { b.pass(t, client) })
+		}
+	})
+	t.Cleanup(func() {
+		listener.Close()
+		b.running.Wait()
+	})
+	return b
+}
+
+func (b *breaker) pass(t *testing.T, client net.Conn) {
+	defer client.Close()
+	server, err := net.Dial("tcp", b.target)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer server.Close()
+	answered := make(chan struct{})
+	b.running.Go(func() {
+		defer close(answered)
+		defer client.Close()
+		for part := make([]byte, 64<<10); ; {
+			n, err := server.Read(part)
+			if _, failed := client.Write(part[:n]); err != nil || failed != nil {
+				return
+			}
+		}
+	})
+	for part := make([]byte, 64<<10); ; {
+		n, err := client.Read(part)
+		broken := b.set.Load() && bytes.Contains(part[:n], []byte("commit"))
+		if broken {
+			client.Close()
+			<-b.letGo
+		}
+		if _, failed := server.Write(part[:n]); failed != nil || err != nil {
+			return
+		}
+		if broken {
+			<-answered // which the client does not see
+			return
+		}
+	}
+}
+
+// A commit whose answer is lost wakes those who wait in its own process, for it may have
+// gone through, and once more when it does.
+func lostAnswer(t *testing.T, address, url string) {
+	b := newBreaker(t, address)
+	config := postgres.Config{ConnectionString: strings.Replace(url, address, b.listener.Addr().String(), 1), TableName: "lost"}
+	store := open(t, config)
+	b.set.Store(true)
+	changed := store.Changed()
+	event := synckit.NewEvent("a", "T", "x", nil, nil)
+	if err := store.Store(t.Context(), event, nil); errors.CodeOf(err) != errors.StorageFailed || !errors.IsRetryable(err) {
+		t.Errorf("without an answer: %v", err)
+	}
+	b.set.Store(false)
+	select {
+	case <-changed:
+	default:
+		t.Error("nobody was woken by a commit that may have gone through")
+	}
+	changed = store.Changed()
+	close(b.letGo)
+	<-changed
+	entries, err := store.Read(t.Context(), 0, 10)
+	if err != nil || len(entries) != 1 {
+		t.Errorf("once it is carried out: %v, %v", entries, err)
+	}
+	put(t, store, "x", "b")
+}
