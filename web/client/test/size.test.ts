@@ -8,6 +8,7 @@ const LIMITS: [what: string, exports: string, limit: number, from?: string][] = 
   ['signer and fetch are', 'Identity, Session, signedFetch', 10_240],
   ['follow is', 'follow', 2_000],
   ['the store is, with what it needs of the core,', 'openStore', 18_000, '@syncline/client/store'],
+  ['React\'s hooks are', 'SyncProvider, useRecord, useRecords, useStore, useSyncStatus', 1_500, '@syncline/client/react'],
   ['encryption is, with what it needs,', 'SealingKey, shareKey, openKey', 12_500, '@syncline/client/seal'],
 ];
 
@@ -16,7 +17,7 @@ for (const [what, exports, limit, from = '@syncline/client'] of LIMITS) {
     const { outputFiles } = await build({
       stdin: { contents: `export { ${exports} } from '${from}'`, resolveDir: import.meta.dirname },
       bundle: true,
-      external: ['*/seal-of.js'], // loaded by the store where encryption is asked for
+      external: ['react', '*/seal-of.js'], // the latter is loaded by the store where encryption is asked for
       minify: true,
       format: 'esm',
       target: 'es2022',

@@ -20,8 +20,8 @@ const next = createRequire(import.meta.url).resolve('next/dist/bin/next');
 const tsc = fileURLToPath(new URL('../../node_modules/.bin/tsc', import.meta.url));
 const env = { ...process.env, NEXT_TELEMETRY_DISABLED: '1', NODE_ENV: 'production' as const };
 
-test('Next.js builds the guide’s code as it stands, renders without a user, and shows the list in Chromium', async (t) => {
-  const directory = makeApp('next', server.origin, ['app/page.tsx', 'src/Notes.tsx', 'src/live.ts', 'src/fetch.ts', 'src/session.ts'], {
+test('Next.js builds the guide’s code as it stands, renders without a user, and shows the lists in Chromium', async (t) => {
+  const directory = makeApp('next', server.origin, ['app/page.tsx', 'src/Notes.tsx', 'src/live.ts', 'src/fetch.ts', 'src/session.ts', 'src/Offline.tsx', 'src/store.ts'], {
     'app/layout.tsx': `export default function Layout({ children }: { children: React.ReactNode }) {
       return <html lang="en"><body>{children}</body></html>;
     }`,
@@ -31,6 +31,7 @@ test('Next.js builds the guide’s code as it stands, renders without a user, an
         useEffect(() => void import('../../src/fetch'), []);
         return <p>writes</p>;
       }`,
+    'app/offline/page.tsx': "export { default } from '../../src/Offline';",
     // TypeScript 7 has no interface for Next.js to check types by: tsc does.
     'next.config.mjs': 'export default { typescript: { ignoreBuildErrors: true }, turbopack: { root: import.meta.dirname + "/../../.." } };',
     'package.json': '{ "private": true, "type": "module" }',
@@ -53,8 +54,11 @@ test('Next.js builds the guide’s code as it stands, renders without a user, an
   const running = spawn(process.execPath, [next, 'start', '--hostname', '127.0.0.1', '--port', String(port)], { cwd: directory, env, stdio: ['ignore', 'ignore', 2] });
   t.after(() => running.kill('SIGKILL'));
   await until(async () => (await fetch(origin)).ok);
-  const rendered = await (await fetch(origin)).text();
-  assert.doesNotMatch(rendered, /0[23][0-9a-f]{64}|Internal Server Error/, 'nobody is the server’s user');
+  for (const path of ['/', '/offline']) {
+    const rendered = await (await fetch(origin + path)).text();
+    assert.doesNotMatch(rendered, /0[23][0-9a-f]{64}|Internal Server Error/, 'nobody is the server’s user');
+    assert.equal(rendered.includes('<p>Opening</p>'), path === '/offline');
+  }
 
   const context = await browser.newContext();
   const page = await context.newPage();
@@ -65,6 +69,10 @@ test('Next.js builds the guide’s code as it stands, renders without a user, an
   await said;
   await page.goto(origin);
   await page.getByRole('listitem').filter({ hasText: 'greeting, revision 1' }).waitFor();
+  await page.goto(`${origin}/offline`);
+  await page.getByRole('button', { name: 'Add' }).click();
+  await page.getByRole('listitem').filter({ hasText: 'milk' }).waitFor();
+  await page.getByText('live', { exact: true }).waitFor();
   assert.deepEqual(troubles, []);
   await context.close();
 });

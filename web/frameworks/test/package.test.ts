@@ -23,8 +23,10 @@ import { resetOnSwitch, synclineLink, typePolicies } from '@syncline/client/apol
 import { scalars } from '@syncline/client/codegen';
 import { createEventSource } from '@syncline/client/graphql-sse';
 import { createSocket } from '@syncline/client/graphql-ws';
+import { SyncProvider, useRecord, useRecords, useStore, useSyncStatus } from '@syncline/client/react';
+import type { SyncProviderProps } from '@syncline/client/react';
 import { memoryStorage, openStore } from '@syncline/client/store';
-import type { Store } from '@syncline/client/store';
+import type { Status, Store, StoredRecord } from '@syncline/client/store';
 import { openKey, SealingKey, shareKey } from '@syncline/client/seal';
 import { clientPerIdentity, keys, liveExchange, resolvers, signedOptions } from '@syncline/client/urql';
 
@@ -44,6 +46,18 @@ export async function use(): Promise<FeedRecord | null> {
   void [synclineLink(session, socket), typePolicies, resetOnSwitch, scalars, clientPerIdentity, keys, liveExchange(socket), resolvers, signedOptions(session), signedFetch(session)];
   return null;
 }
+export function Shown({ store }: SyncProviderProps) {
+  const record: StoredRecord<{ n: number }> | null | undefined = useRecord<{ n: number }>('a');
+  const lists: (readonly StoredRecord<{ n: number }>[] | undefined)[] = [useRecords(), useRecords(['a']), useRecords({ prefix: 'a', above: 'a/1' })];
+  const status: Status = useSyncStatus();
+  void useStore<{ n: number }>()?.put('a', { n: status.pending.count + (record?.value?.n ?? lists.length) });
+  return SyncProvider({ store });
+}
+export const opening: SyncProviderProps = { store: openStore<{ n: number }>(null!) };
+// @ts-expect-error: a list is not of one id
+useRecords('a');
+// @ts-expect-error: it may be none
+useRecord('a').value;
 // @ts-expect-error: an identity is made by its own functions
 new Identity(new Uint8Array());
 `;

@@ -1,9 +1,10 @@
 import { build } from 'esbuild';
 
-/** A module with all that it imports, as one script for a page. Takes its path. */
-export async function bundle(entry: string): Promise<string> {
+/** A module with all that it imports, as one script for a page. Takes its path, and folders that take the place of packages. */
+export async function bundle(entry: string, alias: Readonly<Record<string, string>> = {}): Promise<string> {
   const { outputFiles } = await build({
     entryPoints: [entry],
+    alias,
     bundle: true,
     format: 'esm',
     target: 'es2022',

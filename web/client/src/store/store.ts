@@ -191,15 +191,18 @@ export class Store<T> {
   }
 
   /**
-   * Calls back with the records as they are, then once after each transaction that changed one of them. Answers how to
-   * stop that.
+   * Calls back with the records as they are, then once after each transaction that changed one of them. If they cannot
+   * be read, `failed` hears why, and nothing more comes; unless the store is over. Answers how to stop that.
    */
-  watch(watched: Watched, listener: (records: StoredRecord<T>[]) => void): () => void {
+  watch(watched: Watched, listener: (records: StoredRecord<T>[]) => void, failed?: (error: unknown) => void): () => void {
     let over = false;
     const watch = new Watch(watched, this.#read, (records) => !over && listener(records));
     this.#changes.join(watch).then(
       (leave) => (over ? leave() : (stop = leave)),
-      (error) => this.#board.failed(error),
+      (error) => {
+        this.#board.failed(error);
+        if (!over && !this.#over.signal.aborted) failed?.(error);
+      },
     );
     let stop = () => {};
     return () => {

@@ -24,6 +24,7 @@ const promises: Record<string, RegExp[]> = {
   'src/events.ts': [/^CAUGHT_UP$/],
   'src/live.ts': [/^greeting,list$/],
   'src/live-apollo.ts': [/^greeting,list$/, /^Apollo greeting,list$/],
+  'src/store.ts': [],
   'src/lock.ts': [/^\{"data":\{"setRecord":\{"status":"SUCCESS"\}\}\}$/],
   'src/seal.ts': [/^only I can read this$/],
   'src/switch.ts': [/^true$/],

@@ -142,6 +142,25 @@ test('a watch is told once for each transaction, and never of half a batch, in a
   for (const each of [phone, desk]) each!.close();
 });
 
+test('a watch that cannot read says why, unless it was stopped or the store is over', async () => {
+  const below = memoryStorage();
+  const failure = new Error('no');
+  let broken = false;
+  const own = new Device(Identity.create(), server.url, { ...below, transact: (mode, work) => (broken ? Promise.reject(failure) : below.transact(mode, work)) });
+  const [store, closed] = [await own.tab(), await own.tab()];
+  broken = true;
+  const heard: unknown[] = [];
+  const hear = (name: string) => (error: unknown) => void heard.push([name, error]);
+  closed.watch({}, () => {}, hear('closed'));
+  closed.close();
+  store.watch('a', () => {}, hear('stopped'))();
+  store.watch('a', () => {}); // whom nobody asks
+  store.watch('a', () => {}, hear('asked'));
+  await until(() => heard.length > 0);
+  assert.deepEqual(heard, [['asked', failure]]);
+  own.close();
+});
+
 test('what a killed tab wrote and did not tell is seen by the others', async () => {
   const own = device();
   const silent = { locks: undefined, channel: undefined };
