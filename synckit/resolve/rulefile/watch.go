@@ -28,9 +28,10 @@ type Watched struct{ rules atomic.Pointer[resolve.Rules] }
 var _ synckit.StoreResolver = (*Watched)(nil)
 
 // Watch reads a file's rules, and reads them again whenever the file changes, until ctx ends.
-// A file that cannot be used, or that is gone, changes nothing: the rules before hold on.
-// Nodes whose files differ can decide differently; one of the decisions then counts, the
-// same on all.
+// A change holds once two looks running have found the same, for a file may be seen half
+// written; one that is replaced by a rename never is. A file that cannot be used, or that is
+// gone, changes nothing: the rules before hold on. Nodes whose files differ can decide
+// differently; one of the decisions then counts, the same on all.
 func Watch(ctx context.Context, name string, options WatchOptions) (*Watched, error) {
 	text, err := read(name)
 	if err != nil {
@@ -50,6 +51,7 @@ func (w *Watched) watch(ctx context.Context, name string, known []byte, options 
 	ticker := time.NewTicker(cmp.Or(options.Interval, 2*time.Second))
 	defer ticker.Stop()
 	readable := true
+	var seen []byte // what the last look found, if that was new; nil: it was not
 	for {
 		select {
 		case <-ctx.Done():
@@ -58,8 +60,14 @@ func (w *Watched) watch(ctx context.Context, name string, known []byte, options 
 		}
 		text, err := read(name)
 		if err == nil && bytes.Equal(text, known) && readable || err != nil && !readable {
+			seen = nil
 			continue
 		}
+		if err == nil && (seen == nil || !bytes.Equal(text, seen)) { // it may be half written
+			seen = append([]byte{}, text...) // never nil
+			continue
+		}
+		seen = nil
 		if readable = err == nil; readable {
 			known = text
 			var rules *resolve.Rules
