@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"syncline/synckit"
@@ -25,7 +26,7 @@ type ServerOptions struct {
 	// MaxStreams bounds the streams; more are refused with 503; 0: 10000.
 	MaxStreams int
 	// MaxConcurrent is how many messages may be in memory at once, of all streams;
-	// others wait their turn; 0: 128.
+	// others wait their turn; 0: 128. One of up to 16 KiB counts only while it is made.
 	MaxConcurrent int
 	// Heartbeat is how often a quiet stream carries a comment; 0: 15 s.
 	Heartbeat time.Duration
@@ -41,6 +42,10 @@ type Server struct {
 	streams chan struct{} // one token for each
 	holding chan struct{} // one token for each message in memory
 }
+
+// smallMessage is up to how many bytes a message may have to be in memory beside those that
+// MaxConcurrent counts, while a slow reader takes it.
+const smallMessage = 16 << 10
 
 // NewServer serves a store, with the default options. A nil logger logs nothing. Who may
 // call it is for a handler around it to check.
@@ -68,7 +73,8 @@ func NewServerWithOptions(store synckit.EventStore, logger *slog.Logger, options
 func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serve) }
 
 // Close ends all streams, for which http.Server.Shutdown would wait: hand it to
-// Server.RegisterOnShutdown. It leaves the store open.
+// Server.RegisterOnShutdown. A message that is being sent has up to WriteTimeout to be
+// taken. It leaves the store open.
 func (s *Server) Close() { s.log.Close() }
 
 // stream is one answer that goes on.
@@ -98,6 +104,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	for err == nil {
 		err = st.next(r.Context())
 	}
+	_ = st.control.SetWriteDeadline(time.Now().Add(s.options.WriteTimeout)) // for what net/http still writes at the end
 	if r.Context().Err() != nil || errors.CodeOf(err) == errors.Closed {
 		return // its end tells
 	}
@@ -154,6 +161,11 @@ func (st *stream) open(r *http.Request) error {
 // next sends one message, or, where there is nothing new for a while, a sign of life. It
 // waits without holding a page.
 func (st *stream) next(ctx context.Context) error {
+	select {
+	case <-st.log.Closed():
+		return errors.New(errors.Closed, "stream", nil)
+	default:
+	}
 	one := st.query
 	one.Limit = 1
 	page, err := st.log.Next(ctx, one, st.options.Heartbeat)
@@ -166,35 +178,56 @@ func (st *stream) next(ctx context.Context) error {
 	}
 	select {
 	case st.holding <- struct{}{}:
-		defer func() { <-st.holding }()
+	case <-st.log.Closed():
+		return errors.New(errors.Closed, "stream", nil)
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	if page, err = st.log.Page(ctx, st.query); err != nil {
+	release := sync.OnceFunc(func() { <-st.holding })
+	defer release()
+	text, err := st.page(ctx)
+	if err != nil {
 		return err
+	}
+	if len(text) <= smallMessage {
+		release()
+	}
+	return st.write(text)
+}
+
+// page is the message of what comes next.
+func (st *stream) page(ctx context.Context) (string, error) {
+	page, err := st.log.Page(ctx, st.query)
+	if err != nil {
+		return "", err
 	}
 	m := message{Events: page.Encode(func(err error) { st.logger.Warn("an event was left out", "error", err) })}
 	if page.Cursor == "" {
-		return errors.New(errors.Unsupported, "stream", fmt.Errorf("the store cannot tell where a reader stands"))
+		return "", errors.New(errors.Unsupported, "stream", fmt.Errorf("the store cannot tell where a reader stands"))
 	}
 	st.query.Cursor = page.Cursor
-	return st.send(m, page.Cursor)
+	return textOf(m, page.Cursor)
 }
 
 func (st *stream) send(m message, at string) error {
+	text, err := textOf(m, at)
+	if err != nil {
+		return err
+	}
+	return st.write(text)
+}
+
+func textOf(m message, at string) (string, error) {
 	id := ""
 	if at != "" {
 		next, err := cursor.MarshalWire(LogCursor(at))
 		if err != nil {
-			return err
+			return "", err
 		}
 		m.NextCursor, id = next, "id: "+at+"\n"
 	}
 	text, err := json.Marshal(m)
-	if err != nil {
-		return err
-	}
-	return st.write(id + "data: " + string(text) + "\n\n")
+	return id + "data: " + string(text) + "\n\n", err
 }
 
 func (st *stream) write(text string) error {
@@ -205,6 +238,7 @@ func (st *stream) write(text string) error {
 	if err := st.control.Flush(); err != nil {
 		return errors.New(errors.Unavailable, "stream", err)
 	}
+	_ = st.control.SetWriteDeadline(time.Time{}) // HTTP/2 ends a stream whose deadline passes, also if there is nothing to write
 	return nil
 }
 

@@ -202,6 +202,84 @@ func TestClosedServersEndTheirStreams(t *testing.T) {
 	put(t, store, "b") // the store is open
 }
 
+// closer closes a server while a stream is in the midst of what the log holds.
+type closer struct {
+	synckit.Log
+	at    synckit.Position
+	close func()
+}
+
+func (c *closer) Read(ctx context.Context, after synckit.Position, limit int) ([]synckit.Entry, error) {
+	if after == c.at {
+		c.close()
+	}
+	return c.Log.Read(ctx, after, limit)
+}
+
+// Streams end that have much to send still.
+func TestClosedServersEndStreamsWithABacklog(t *testing.T) {
+	t.Parallel()
+	store := &closer{Log: memory.New(), at: 3}
+	for i := range 10 {
+		put(t, store, fmt.Sprint("e", i))
+	}
+	handler := sse.NewServer(store, nil)
+	store.close = handler.Close
+	server := httptest.NewServer(handler.Handler())
+	t.Cleanup(server.Close)
+	s, _ := open(t, server.URL, url.Values{"limit": {"1"}}, nil)
+	s.ids(3)
+	for s.lines.Scan() {
+		if strings.Contains(s.lines.Text(), `"id":"e9"`) {
+			t.Error("all of it was sent")
+		}
+	}
+}
+
+// A blocked reader takes nothing of a message until it is let go.
+type blocked struct {
+	header  http.Header
+	writes  int
+	waiting chan struct{}
+	letGo   chan struct{}
+}
+
+func (b *blocked) Header() http.Header { return b.header }
+func (b *blocked) WriteHeader(int)     {}
+func (b *blocked) Flush()              {}
+
+func (b *blocked) Write(text []byte) (int, error) {
+	if b.writes++; b.writes == 2 { // after what says that the stream stands
+		close(b.waiting)
+		<-b.letGo
+	}
+	return len(text), nil
+}
+
+// A reader that takes nothing does not hold up others, while its message is small.
+func TestBlockedReaders(t *testing.T) {
+	t.Parallel()
+	store := memory.New()
+	put(t, store, "a")
+	handler := sse.NewServerWithOptions(store, nil, sse.ServerOptions{MaxConcurrent: 1}).Handler()
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	ctx, cancel := context.WithCancel(t.Context())
+	b := &blocked{header: http.Header{}, waiting: make(chan struct{}), letGo: make(chan struct{})}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		handler.ServeHTTP(b, httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil))
+	}()
+	<-b.waiting
+	s, _ := open(t, server.URL, nil, nil)
+	got, _ := s.ids(1)
+	expect(t, got, "a")
+	cancel()
+	close(b.letGo)
+	<-ended
+}
+
 // A quiet stream shows signs of life, and one without any is begun again from where it was.
 func TestSilence(t *testing.T) {
 	t.Parallel()

@@ -158,6 +158,9 @@ func (l *Log) Next(ctx context.Context, q Query, wait time.Duration) (Page, erro
 // Close ends what waits in Next. It leaves the store open.
 func (l *Log) Close() { l.once.Do(func() { close(l.closed) }) }
 
+// Closed is closed by Close.
+func (l *Log) Closed() <-chan struct{} { return l.closed }
+
 func (l *Log) pushed() <-chan struct{} {
 	l.mu.Lock()
 	defer l.mu.Unlock()
