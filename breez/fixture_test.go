@@ -50,7 +50,7 @@ func (p protocol) client(t *testing.T, address string) syncpbconnect.SyncerClien
 	transport.Protocols.SetHTTP1(!p.http2)
 	transport.Protocols.SetUnencryptedHTTP2(p.http2)
 	transport.HTTP2 = &http.HTTP2Config{ // it pings as the SDKs do, also while nothing is to be heard
-		StrictMaxConcurrentRequests: p.strict, SendPingTimeout: 5 * time.Second, PingTimeout: 5 * time.Second,
+		StrictMaxConcurrentRequests: p.strict, SendPingTimeout: 5 * time.Second, PingTimeout: time.Minute,
 	}
 	t.Cleanup(transport.CloseIdleConnections)
 	return syncpbconnect.NewSyncerClient(&http.Client{Transport: transport}, "http://"+address, p.options...)

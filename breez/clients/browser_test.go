@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"sync"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -33,10 +34,10 @@ type answer struct {
 	Failure string `json:"-"`
 }
 
-// startBrowser starts one, which ends with the test.
+// startBrowser starts one, which ends with the test: node closes it when its input ends.
 func startBrowser(t *testing.T) *browser {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "node", "device.js")
+	cmd := exec.Command("node", "device.js") // the test's context ends before it is closed
 	cmd.Dir, cmd.Stderr = "../../web/breez", os.Stderr
 	input, err := cmd.StdinPipe()
 	if err != nil {
@@ -57,8 +58,12 @@ func startBrowser(t *testing.T) *browser {
 	}()
 	t.Cleanup(func() {
 		input.Close()
+		stuck := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
+		defer stuck.Stop()
 		<-read
-		_ = cmd.Wait() // the test's end may have killed it
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("the browser's end: %v", err)
+		}
 	})
 	return b
 }
