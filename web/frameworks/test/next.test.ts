@@ -31,7 +31,12 @@ test('Next.js builds the guide’s code as it stands, renders without a user, an
         useEffect(() => void import('../../src/fetch'), []);
         return <p>writes</p>;
       }`,
-    'app/offline/page.tsx': "export { default } from '../../src/Offline';",
+    // A component of the server, which may use what the package marks as the client's.
+    'app/offline/page.tsx': `import { SyncProvider } from '@syncline/client/react';
+      import Offline from '../../src/Offline';
+      export default function Page() {
+        return <SyncProvider store={undefined}><Offline /></SyncProvider>;
+      }`,
     // TypeScript 7 has no interface for Next.js to check types by: tsc does.
     'next.config.mjs': 'export default { typescript: { ignoreBuildErrors: true }, turbopack: { root: import.meta.dirname + "/../../.." } };',
     'package.json': '{ "private": true, "type": "module" }',
