@@ -12,10 +12,10 @@ const WRITE = `mutation Write($input: WriteRecordsInput!) { writeRecords(input: 
 
 type Got = Omit<FeedRecord, 'clientId'>;
 
-/** The server, as one user sees it. Each call is made once: who calls waits and tries again. */
+/** The server, as the session's present user sees it. Each call is made once: who calls waits and tries again. */
 export class Remote {
   readonly #send: typeof fetch;
-  readonly #owner: string;
+  readonly #tenure: AbortSignal;
 
   constructor(
     private readonly session: Session,
@@ -23,7 +23,7 @@ export class Remote {
     send?: typeof fetch,
   ) {
     this.#send = signedFetch(session, { attempts: 1, ...(send && { fetch: send }) });
-    this.#owner = session.identity.publicKey;
+    this.#tenure = session.signal;
   }
 
   async page(since: string | null, signal: AbortSignal): Promise<Page> {
@@ -43,7 +43,7 @@ export class Remote {
   }
 
   async #call<T>(query: string, variables: Record<string, unknown>, signal: AbortSignal): Promise<T> {
-    if (this.session.identity.publicKey !== this.#owner) throw new SynclineError('IDENTITY_CHANGED', 'this store is of another identity than the present one');
+    this.#tenure.throwIfAborted(); // the session signs as another user now
     const headers = { 'content-type': 'application/json' };
     const response = await this.#send(this.session.url, { method: 'POST', headers, body: JSON.stringify({ query, variables }), signal });
     const body = (await response.json()) as { data?: T | null; errors?: unknown } | null;

@@ -110,7 +110,7 @@ export class Store<T> {
   readonly #over = new AbortController();
   #persist: boolean;
 
-  private constructor(session: Session, storage: Storage, name: string, options: StoreOptions<T>, witness: Witness | undefined, values: Values<T>, ledger: Ledger, meta: Meta, publish: { to: (change: Change) => void }) {
+  private constructor(remote: Remote, tenure: AbortSignal, storage: Storage, name: string, options: StoreOptions<T>, witness: Witness | undefined, values: Values<T>, ledger: Ledger, meta: Meta, publish: { to: (change: Change) => void }) {
     this.#storage = storage;
     this.#values = values;
     this.#ledger = ledger;
@@ -120,39 +120,47 @@ export class Store<T> {
     this.#endings = new Endings(ledger);
     const merger = new Merger(ledger, values, options) as unknown as Merger<unknown>;
     this.#tabs = new Tabs(name, options.tabs ?? {}, (content) => this.#hear(content as Told));
-    this.#syncer = new Syncer(ledger, new Remote(session, options.clientId, options.fetch), merger, options, (connection, error) => {
+    this.#syncer = new Syncer(ledger, remote, merger, options, (connection, error) => {
       if (this.#board.connect(connection, error)) this.#tabs.tell({ connection: this.#board.told } satisfies Told);
     });
     publish.to = (change) => {
       this.#tabs.tell({ change } satisfies Told);
       this.#receive(change);
     };
-    const leave = onAbort(session.signal, () => this.#over.abort(session.signal.reason));
+    const leave = onAbort(tenure, () => this.#over.abort(tenure.reason));
     this.#over.signal.addEventListener('abort', leave);
   }
 
   /** @internal */
   static async open<T>(session: Session, options: StoreOptions<T>): Promise<Store<T>> {
-    const owner = session.identity.publicKey;
+    const { identity, signal } = session; // before anything is awaited: all is this user's, whoever comes meanwhile
+    const owner = identity.publicKey;
     const name = `syncline ${session.url.href} ${owner} ${options.name ?? 'default'}`;
     const { onBlocked } = options;
-    const values = new Values(options.encryption ? { ...options, seal: (await import('../seal/seal-of.js')).sealOf(session.identity) } : options);
+    const remote = new Remote(session, options.clientId, options.fetch);
+    const values = new Values(options.encryption ? { ...options, seal: (await import('../seal/seal-of.js')).sealOf(identity) } : options);
     const storage = options.storage ?? indexedDBStorage(name, onBlocked ? { onBlocked } : {});
     const witness = options.storage ? undefined : new Witness(name);
     const publish = { to: (_: Change) => {} };
     const ledger = new Ledger(storage, owner, (change) => publish.to(change));
     const meta = await ledger.read(async (reader) => reader.meta);
-    const store = new Store(session, storage, name, options, witness, values, ledger, meta, publish);
-    await store.#start(session);
-    return store;
+    if (!signal.aborted) {
+      const store = new Store(remote, signal, storage, name, options, witness, values, ledger, meta, publish);
+      await store.#start();
+      if (!signal.aborted) return store;
+      store.close();
+    }
+    storage.close();
+    throw signal.reason;
   }
 
-  async #start(session: Session): Promise<void> {
+  async #start(): Promise<void> {
     await this.#changes.join(this.#board);
     await this.#changes.join(this.#endings);
+    if (this.#over.signal.aborted) return;
     this.#tabs.tell({ asks: true } satisfies Told);
     this.#listen();
-    if (!session.signal.aborted) void this.#tabs.lead((signal) => this.#syncer.run(signal), this.#over.signal).catch((error) => this.#board.failed(error));
+    void this.#tabs.lead((signal) => this.#syncer.run(signal), this.#over.signal).catch((error) => this.#board.failed(error));
   }
 
   /** A record; undefined if there is none. */
@@ -349,7 +357,8 @@ async function askToPersist(): Promise<void> {
 /**
  * Opens the store of the session's present user: all records at hand without a network, and a queue of what was
  * written here, in one database that all tabs share. It syncs by itself until it is closed, or the session's identity
- * changes. Rejects with `STORAGE_BLOCKED`, `STORAGE_FULL`, `STORAGE_OUTDATED`, `STORAGE_CORRUPT`.
+ * changes. Rejects with `STORAGE_BLOCKED`, `STORAGE_FULL`, `STORAGE_OUTDATED`, `STORAGE_CORRUPT`, and with `IDENTITY_CHANGED`
+ * if that happens while it opens.
  */
 export function openStore<T = unknown>(session: Session, options: StoreOptions<T> = {}): Promise<Store<T>> {
   return Store.open(session, options);

@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test';
 
 import { Identity, Session, signedFetch } from '@syncline/client';
 import { memoryStorage } from '@syncline/client/store';
-import type { Codec, StoredRecord } from '@syncline/client/store';
+import type { Codec, Storage, StoredRecord } from '@syncline/client/store';
 import { Server, until } from 'syncline-testing';
 
 import { set } from '../call.js';
@@ -221,6 +221,29 @@ test('a storage of another user is refused', async () => {
   const own = new Device(Identity.create(), server.url, storage);
   await (await own.tab()).put('a', 1);
   await assert.rejects(new Device(Identity.create(), server.url, storage).tab(), { code: 'STORAGE_CORRUPT' });
+  own.close();
+});
+
+test('a store that is opened while another identity takes over is neither the one\'s nor the other\'s', async () => {
+  const network = new Network();
+  const own = device();
+  const offline = await own.tab<number>({ fetch: () => Promise.reject(new TypeError('no network')) });
+  await offline.put('a', 1);
+  offline.close();
+  for (const slow of [1, 2]) { // while the first transaction waits, and while a later one does
+    const session = new Session({ url: server.url, identity: own.identity });
+    let begun = 0;
+    let closed = false;
+    const storage: Storage = {
+      async transact(mode, work) {
+        if (++begun === slow) await session.switchTo(Identity.create());
+        return own.storage.transact(mode, work);
+      },
+      close: () => void (closed = true),
+    };
+    await assert.rejects(own.tab({ fetch: network.fetch, storage, encryption: true }, session), { code: 'IDENTITY_CHANGED' });
+    assert.deepEqual([closed, network.sent], [true, []]);
+  }
   own.close();
 });
 
