@@ -31,18 +31,19 @@ export async function enqueue(writer: Writer, operations: readonly Operation[]):
   if (operations.length === 1) {
     const row = await writer.row(operations[0]!.id);
     const last = row?.writes.at(-1);
-    if (last && !writer.meta.claim?.seqs.includes(last.seq)) return replace(writer, row!, last, operations[0]!);
+    if (last && row?.refused !== ERASED.code && !writer.meta.claim?.seqs.includes(last.seq)) return replace(writer, row!, last, operations[0]!);
   }
   const seq = writer.meta.seq + 1;
   const taken: Operation[] = [];
   for (const { id, data, schemaVersion } of operations) {
     const row: Row = (await writer.row(id)) ?? { id, server: null, writes: [] };
-    const shown = row.writes.at(-1) ?? row.server;
+    const erased = row.refused === ERASED.code; // nothing of it comes back
+    const shown = erased ? row.server : (row.writes.at(-1) ?? row.server);
     if (data === null && (shown?.data ?? null) === null) continue; // deleted already
     const { refused, writes, ...kept } = row;
     if (refused) await leave(writer, (await writer.refused(writes[0]!.seq))!, row);
     const earlier = refused ? [] : writes;
-    writer.putRow({ ...kept, base: (writes.length > 0 ? row.base : row.server) ?? null, writes: [...earlier, { seq, data, schemaVersion }] });
+    writer.putRow({ ...kept, base: (writes.length > 0 && !erased ? row.base : row.server) ?? null, writes: [...earlier, { seq, data, schemaVersion }] });
     taken.push({ id, data, schemaVersion });
   }
   if (taken.length === 0) return undefined;
@@ -90,7 +91,7 @@ export async function retry(writer: Writer, seq: number): Promise<void> {
   writer.putUnit({ ...unit, mutationId: newNonce() });
   for (const id of unit.ids) {
     const { refused: ___, ...row } = (await writer.row(id))!;
-    writer.putRow(row);
+    writer.putRow(found.code === ERASED.code ? { ...row, base: row.server } : row);
   }
 }
 
