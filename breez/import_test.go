@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -15,11 +16,15 @@ import (
 )
 
 // Clients of an imported database go on from what they know. In make verify the import is
-// killed again and again, and each source goes into each target.
+// killed again and again, and each source goes into each target; with SYNCLINE_LONG=1 these
+// have 100,000 records of 1,000 owners.
 func TestImport(t *testing.T) {
 	t.Parallel()
 	users, each := 20, 10
 	if verify {
+		users, each = 100, 50
+	}
+	if os.Getenv("SYNCLINE_LONG") != "" {
 		users, each = 1000, 100
 	}
 	postgres := testservers.StartPostgres(t)
