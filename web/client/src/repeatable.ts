@@ -1,6 +1,7 @@
 const OPERATION_NAMES = /\b(?:query|mutation|subscription|fragment)\s+\w+/g;
 const WRITES = /\b(?:setRecord|deleteRecord|writeRecords|eraseAccount)\b/g;
-const REMEMBERED = (24 * 60 - 10) * 60_000;
+/** For how long each server knows a mutation id at least, less what a try takes: milliseconds. */
+export const REMEMBERED = (24 * 60 - 10) * 60_000;
 
 /**
  * For how long a request may be sent again, in milliseconds, although the first

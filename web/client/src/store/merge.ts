@@ -94,19 +94,22 @@ export class Merger<T> {
   /** Does so for one record, again if something changed while it was being thought about. */
   async merge(id: string): Promise<void> {
     for (let done = false; !done; ) {
-      const before = await this.ledger.read((reader) => reader.row(id));
+      const before = await this.ledger.read(async (reader) => (reader.meta.walk ? undefined : reader.row(id)));
       if (!before || before.refused || !isStale(before)) return;
       const left: LeftOut[] = [];
       const merged = await this.#resolve(before, left).catch((cause: unknown) => (cause instanceof SynclineError ? cause : failed(id, cause)));
+      let kept = false;
       done = await this.ledger.write('write', async (writer) => {
         const now = await writer.row(id);
-        if (writer.meta.claim?.seqs.includes(before.writes[0]!.seq)) return true; // by another tab; it is asked again after the answer
+        // Another tab walks, or sends it: it is asked again after that.
+        if (writer.meta.walk || writer.meta.claim?.seqs.includes(before.writes[0]!.seq)) return true;
         if (JSON.stringify(now) !== JSON.stringify(before)) return false;
         if (merged instanceof SynclineError) await setAside(writer, (await writer.unit(before.writes[0]!.seq))!, merged);
         else await keep(writer, before, merged);
+        kept = true;
         return true;
       });
-      if (done && !(merged instanceof SynclineError)) for (const each of left) this.options.onConflict?.(each);
+      if (kept && !(merged instanceof SynclineError)) for (const each of left) this.options.onConflict?.(each);
     }
   }
 

@@ -1,8 +1,9 @@
+import { REMEMBERED } from '../repeatable.js';
 import { newNonce } from '../signing.js';
 import { sizeOf } from './ledger.js';
 import type { Reader, Writer } from './ledger.js';
 import { bytesOf, isStale } from './rows.js';
-import type { Content, Pending, Refused, Row, State, Unit } from './rows.js';
+import type { Claim, Content, Pending, Refused, Row, State, Unit } from './rows.js';
 
 /** What an app writes: new content of a record, or its end, where data is null. */
 export interface Operation extends Content {
@@ -22,6 +23,11 @@ const PORTION = 200;
 
 /** The error of a unit that is set aside because its user's data were erased on another device. */
 export const ERASED = { code: 'ERASED', message: 'the data of this user were erased on another device after this was written' };
+
+const TOO_OLD = {
+  code: 'TOO_OLD_TO_RETRY',
+  message: 'this was first sent a day ago, and may have been stored and changed elsewhere since: write it again if what the server has does not show it',
+};
 
 /**
  * Adds writes that go together to the queue. A single one takes the place of one that waits for the same record, as
@@ -91,7 +97,7 @@ export async function retry(writer: Writer, seq: number): Promise<void> {
   writer.putUnit({ ...unit, mutationId: newNonce() });
   for (const id of unit.ids) {
     const { refused: ___, ...row } = (await writer.row(id))!;
-    writer.putRow(found.code === ERASED.code ? { ...row, base: row.server } : row);
+    writer.putRow(found.code === ERASED.code ? { ...row, base: null } : row);
   }
 }
 
@@ -133,6 +139,8 @@ export interface Turn {
   /** Empty: there is nothing to send. */
   writes: Outgoing[];
   mutationId: string;
+  /** As it was noted. */
+  claim?: Claim;
   /** Where each unit begins among the writes. */
   units: { seq: number; at: number }[];
   stale: string[];
@@ -141,13 +149,16 @@ export interface Turn {
 /**
  * Decides what is sent next, and notes it, so that exactly that is sent again until it is answered: whole units, in
  * order, each record once, at most so many writes. What waits for a merge, or for what was written to its record
- * before, holds up nothing else.
+ * before, holds up nothing else. Undefined amid a walk: what the server has is not known before its end.
  */
-export async function claim(writer: Writer, limit: number, held: ReadonlySet<string>): Promise<Turn> {
+export async function claim(writer: Writer, limit: number, held: ReadonlySet<string>): Promise<Turn | undefined> {
   const turn: Turn = { writes: [], mutationId: '', units: [], stale: [] };
   const { meta } = writer;
+  if (meta.walk) return undefined;
+  if (meta.claim && !(Math.abs(Date.now() - meta.claim.at) < REMEMBERED)) await expire(writer, meta.claim);
   if (meta.claim) {
     turn.mutationId = meta.claim.mutationId;
+    turn.claim = meta.claim;
     for (const seq of meta.claim.seqs) await take(writer, turn, (await writer.unit(seq))!);
     return turn;
   }
@@ -173,8 +184,35 @@ export async function claim(writer: Writer, limit: number, held: ReadonlySet<str
     }
     full ||= portion.length < PORTION || turn.writes.length >= limit;
   }
-  if (turn.writes.length > 0) meta.claim = { mutationId: turn.mutationId, seqs: turn.units.map(({ seq }) => seq) };
+  if (turn.writes.length > 0) meta.claim = turn.claim = { mutationId: turn.mutationId, seqs: turn.units.map(({ seq }) => seq), at: Date.now() };
   return turn;
+}
+
+/**
+ * The server may have forgotten a claim's mutation id. It has stored all of the claim or nothing. Nothing, if one of
+ * the records is as it was: then all goes out again, under a new id. Otherwise what the server has as it was written
+ * is done, and nobody knows of the rest whether somebody changed it before or after: that is set aside.
+ */
+async function expire(writer: Writer, { seqs }: Claim): Promise<void> {
+  writer.meta.claim = undefined;
+  const units: { unit: Unit; rows: Row[] }[] = [];
+  for (const seq of seqs) {
+    const unit = (await writer.unit(seq))!;
+    units.push({ unit, rows: await Promise.all(unit.ids.map(async (id) => (await writer.row(id))!)) });
+  }
+  const nothing = units.some(({ rows }) => rows.some(({ base, server }) => (base?.revision ?? 0) === (server?.revision ?? 0)));
+  for (const { unit, rows } of units) {
+    writer.putUnit({ ...unit, mutationId: newNonce() }, unit);
+    if (nothing) continue;
+    for (const row of rows) {
+      const [own, ...later] = row.writes as [Pending, ...Pending[]];
+      if (own.data !== (row.server?.data ?? null) || (row.server?.data != null && own.schemaVersion !== row.server.schemaVersion)) continue;
+      writer.putRow(settled({ ...row, base: row.server, writes: later }));
+      shrink(writer, (await writer.unit(unit.seq))!, row.id, own);
+    }
+    const rest = await writer.unit(unit.seq);
+    if (rest) await setAside(writer, rest, TOO_OLD);
+  }
 }
 
 async function take(reader: Reader, turn: Turn, unit: Unit): Promise<void> {
@@ -186,9 +224,9 @@ async function take(reader: Reader, turn: Turn, unit: Unit): Promise<void> {
   }
 }
 
-/** Whether a turn is still the one that is being sent: another tab may have had the answer before. */
+/** Whether a turn is still the one that is being sent: another tab may have had the answer before, and sent other units since. */
 function isCurrent(writer: Writer, turn: Turn): boolean {
-  return writer.meta.claim?.mutationId === turn.mutationId;
+  return JSON.stringify(writer.meta.claim) === JSON.stringify(turn.claim);
 }
 
 /**

@@ -52,6 +52,8 @@ export interface Refused extends Unit {
 export interface Claim {
   mutationId: string;
   seqs: number[];
+  /** When it was noted, before it was sent for the first time; Unix milliseconds of this device. */
+  at: number;
 }
 
 /** A walk from the beginning, under way because the cursor was of no use any more. */

@@ -138,7 +138,11 @@ export class Syncer {
   /** Sends what may be sent together, after merging what has to be. Answers false if there is nothing to do. */
   async #pushSome(signal: AbortSignal): Promise<boolean> {
     if ((await this.ledger.read(async ({ meta }) => meta.pending.count)) === 0) return false;
-    const turn = await this.ledger.write('write', (writer) => claim(writer, this.#limit, this.#held));
+    const turn = await this.ledger.write('durable', (writer) => claim(writer, this.#limit, this.#held));
+    if (!turn) {
+      this.#pullWanted = true; // another tab walks, and may have ended: this one goes on
+      return true;
+    }
     let merged = false;
     for (const id of turn.stale) {
       if (this.merger.asks(id)) void this.#hold(id, signal);
@@ -152,7 +156,10 @@ export class Syncer {
     try {
       const { status, results } = await this.remote.write(turn, signal);
       if (status === 'SUCCESS') await this.ledger.write('write', (writer) => stored(writer, turn, results));
-      else await this.ledger.write('write', (writer) => clashed(writer, turn, results));
+      else {
+        await this.ledger.write('write', (writer) => clashed(writer, turn, results));
+        this.#pullWanted = true; // the answer teaches nothing if the server was restored
+      }
       this.#limit = status === 'SUCCESS' ? Math.min(this.#limit * 2, LARGEST_BATCH) : Math.ceil(this.#limit / 2);
     } catch (error) {
       if (!(error instanceof SynclineError)) throw error;

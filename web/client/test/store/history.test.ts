@@ -123,6 +123,57 @@ test('after a restore from a backup, what the server lost is written again, and 
   for (const each of [one, two, three]) each!.close();
 });
 
+test('a tab without Web Locks sends and merges nothing amid the walk of another one', async () => {
+  const [own] = devices(server, 1);
+  const alone = { tabs: { locks: undefined } };
+  const network = new Network();
+  let [restored, walked] = [false, false];
+  const walking: typeof fetch = async (...args) => {
+    const { query, variables } = JSON.parse(new TextDecoder().decode(args[1]!.body as Uint8Array)) as { query: string; variables: { since?: unknown } };
+    if (restored && query.startsWith('query') && variables.since === null) {
+      walked = true;
+      await new Promise(() => {}); // frozen at the walk's first page
+    }
+    return network.fetch(...args);
+  };
+  const one = await own!.tab<Note>({ ...alone, fetch: walking, pollSeconds: 0.2 });
+  const other = await own!.tab<Note>(alone);
+  await one.put('kept', { n: 0 }).synced;
+  const backup = server.backup();
+  await one.put('lost', { n: 1 }).synced;
+  await Promise.all([one, other].map((store) => when(store, ({ connection, uploaded }) => connection === 'live' && uploaded)));
+  restored = true;
+  await server.kill();
+  server.restore(backup);
+  await server.start();
+  // The first one asks, hears of the restore, queues what is lost, and tells the other one
+  await until(async () => walked && !(await other.get('lost'))?.pending && (await other.isUploaded()));
+  assert.deepEqual((await other.list()).map(({ id, value }) => [id, value?.n]), [['kept', 0], ['lost', 1]]);
+  own!.close();
+});
+
+test('a conflict with what a restored server has is no endless one', async () => {
+  const [own] = devices(server, 1);
+  let writes = 0;
+  const counting: typeof fetch = async (...args) => {
+    if (new TextDecoder().decode(args[1]!.body as Uint8Array).includes('writeRecords')) assert.ok(++writes < 20, 'it sends the same again and again');
+    return fetch(...args);
+  };
+  const store = await own!.tab<Note>({ fetch: counting });
+  await store.put('a', { n: 1 }).synced;
+  const backup = server.backup();
+  await store.put('a', { n: 2 }).synced;
+  await when(store, ({ connection }) => connection === 'live');
+  await server.kill();
+  server.restore(backup);
+  await server.start();
+  writes = 0;
+  await store.put('a', { n: 3 }).synced; // nothing told it of the restore
+  assert.ok(writes < 5, `${writes} requests`);
+  assert.equal((await store.get('a'))?.value?.n, 3);
+  own!.close();
+});
+
 test('a cursor that the server cannot read is one too old', async () => {
   const [own] = devices(server, 1);
   const first = await own!.tab<Note>();

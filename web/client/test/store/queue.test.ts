@@ -3,6 +3,7 @@ import { after, before, test } from 'node:test';
 
 import { Identity, Session, signedFetch } from '@syncline/client';
 import { memoryStorage } from '@syncline/client/store';
+import type { Storage } from '@syncline/client/store';
 import { Server, until } from 'syncline-testing';
 
 import { call } from '../call.js';
@@ -18,6 +19,16 @@ after(() => Promise.all([server.stop(), small.stop()]));
 
 const head = async (identity: Identity, url = server.url) =>
   (await call<{ viewer: { head: number } }>(url, signedFetch(new Session({ url, identity })), '{ viewer { head } }')).viewer.head;
+
+/** What is waited for, and how to let it happen. */
+function gate() {
+  let resolve = () => {};
+  const promise = new Promise<void>((open) => (resolve = open));
+  return { promise, resolve };
+}
+
+/** Whether a request is one that writes. */
+const isWrite = (init: RequestInit | undefined) => new TextDecoder().decode(init!.body as Uint8Array).includes('writeRecords');
 
 /** A device whose store was complete and is offline now. */
 async function offline(url = server.url) {
@@ -162,6 +173,125 @@ test('a copy of the database does no harm', async () => {
   assert.equal(await head(device.identity), 3);
   assert.equal(network.writes.length, 1);
   for (const each of [device, clone]) each.close();
+});
+
+test('what is sent is on disk before, and a late answer is not taken for that of another batch', async () => {
+  const { device, store } = await offline();
+  store.close();
+  const modes = new Map<string, string>(); // by claim, in which it was noted
+  const storage: Storage = {
+    transact: (mode, work) =>
+      device.storage.transact(mode, (transaction) =>
+        work({
+          ...transaction,
+          put(table, key, value) {
+            const claim = JSON.stringify((value as { claim?: unknown }).claim);
+            if (claim && !modes.has(claim)) modes.set(claim, mode);
+            transaction.put(table, key, value);
+          },
+        }),
+      ),
+    close() {},
+  };
+  const [reached, sent, answered, smaller, over] = [gate(), gate(), gate(), gate(), gate()];
+  const alone = { storage, tabs: { locks: undefined } };
+  let down = true;
+  const slow: typeof fetch = async (url, init) => {
+    if (down) throw new TypeError('no network');
+    if (!isWrite(init)) return fetch(url, init);
+    await reached.promise;
+    const response = await fetch(url, init);
+    const text = await response.text();
+    sent.resolve();
+    await answered.promise;
+    return new Response(text, response);
+  };
+  let tries = 0;
+  const refused: typeof fetch = async (url, init) => {
+    if (down || !isWrite(init)) return down ? Promise.reject(new TypeError('no network')) : fetch(url, init);
+    if (++tries === 1) {
+      reached.resolve(); // after it pulled, and so before the other one's writes are there
+      await sent.promise;
+      return Response.json({ data: null, errors: [{ message: 'refused', extensions: { code: 'BAD_USER_INPUT' } }] });
+    }
+    if (tries === 2) {
+      smaller.resolve();
+      await over.promise;
+    }
+    return fetch(url, init);
+  };
+  const one = await device.tab<unknown>({ ...alone, fetch: slow });
+  const other = await device.tab<unknown>({ ...alone, fetch: refused });
+  for (const id of ['a', 'b', 'c']) await one.put(id, 1);
+  down = false;
+  one.refresh();
+  await sent.promise; // all three are stored
+  await smaller.promise; // and tries two of them
+  await one.put('c', 2);
+  answered.resolve();
+  await until(() => one.status.connection === 'live');
+  over.resolve();
+  await when(other, ({ uploaded }) => uploaded);
+  const { record } = await call<{ record: { data: string } }>(server.url, signedFetch(new Session({ url: server.url, identity: device.identity })), '{ record(id: "c") { data } }');
+  assert.equal(atob(record.data), '2');
+  assert.deepEqual(new Set(modes.values()), new Set(['durable']));
+  device.close();
+});
+
+/** A device that sent writes a day ago, and does not know what became of them. */
+async function doubtful(ids: string[], arrived: boolean) {
+  const { network, store, device } = await offline();
+  for (const id of ids) await store.put(id, 'mine');
+  store.close();
+  Object.assign(network, { down: false, lost: 1 });
+  const failing: typeof fetch = async (url, init) => {
+    if (!arrived && isWrite(init)) throw new TypeError('no network');
+    return network.fetch(url, init);
+  };
+  const before = await device.tab<unknown>({ fetch: failing });
+  await when(before, ({ connection }) => connection === 'offline');
+  before.close();
+  const { mutationId } = await device.storage.transact('write', async (t) => {
+    const meta = (await t.get('meta', 'meta')) as { claim: { at: number; mutationId: string } };
+    t.put('meta', 'meta', { ...meta, claim: { ...meta.claim, at: meta.claim.at - 86_000_000 } });
+    return meta.claim;
+  });
+  const elsewhere = await new Device(device.identity, server.url).tab<unknown>();
+  await when(elsewhere, ({ connection }) => connection === 'live');
+  const later = new Network();
+  const back = async () => {
+    const again = await device.tab<unknown>({ fetch: later.fetch });
+    await when(again, ({ connection, pending }) => connection === 'live' && pending.count === 0);
+    return again;
+  };
+  const close = () => {
+    elsewhere.close();
+    device.close();
+  };
+  return { mutationId, elsewhere, later, back, close };
+}
+
+test('a day later, what never arrived is sent as new', async () => {
+  const { mutationId, elsewhere, later, back, close } = await doubtful(['a', 'b'], false);
+  await elsewhere.put('b', 'theirs').synced;
+  const store = await back();
+  assert.deepEqual((await store.list()).map(({ id, value, pending, refused }) => [id, value, pending, refused]), [['a', 'mine', false, false], ['b', 'mine', false, false]]);
+  assert.ok(later.writes.length > 0 && later.writes.every((write) => write.mutationId !== mutationId));
+  close();
+});
+
+test('a day later, what arrived is not sent again, and what was changed or deleted since is set aside', async () => {
+  const { elsewhere, later, back, close } = await doubtful(['a', 'b', 'c'], true);
+  await elsewhere.put('b', 'newer').synced;
+  await elsewhere.delete('c').synced;
+  const store = await back();
+  assert.deepEqual(later.writes, []);
+  assert.deepEqual((await store.list()).map(({ id, value, pending, refused }) => [id, value, pending, refused]), [['a', 'mine', false, false], ['b', 'mine', false, true], ['c', 'mine', false, true]]);
+  const aside = await store.refused();
+  assert.deepEqual(aside.map(({ code, writes }) => [code, writes[0]!.id]), [['TOO_OLD_TO_RETRY', 'b'], ['TOO_OLD_TO_RETRY', 'c']]);
+  for (const { seq } of aside) await store.drop(seq);
+  assert.deepEqual((await store.list()).map(({ id, value }) => [id, value]), [['a', 'mine'], ['b', 'newer']]);
+  close();
 });
 
 test('a server that does not answer is tried again, whatever it says', async () => {
