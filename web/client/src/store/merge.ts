@@ -38,12 +38,25 @@ export interface MergeOptions<T> {
   onConflict?: (left: LeftOut) => void;
 }
 
-const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
+const kindOf = (value: unknown) => Object.prototype.toString.call(value);
 
-/** Whether two JSON values are equal, whatever the order of fields. */
+/** Whether a value is an object as JSON has them, and no instance of a class. */
+function isObject(value: unknown): value is Record<string, unknown> {
+  if (kindOf(value) !== '[object Object]') return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === null || Object.getPrototypeOf(prototype) === null; // that of another frame is another one
+}
+
+/** Whether two values are equal: as JSON, whatever the order of fields, times, or bytes. Of what is neither nothing is known. */
 export function isEqual(a: unknown, b: unknown): boolean {
   if (Object.is(a, b)) return true;
-  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null || Array.isArray(a) !== Array.isArray(b)) return false;
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null || kindOf(a) !== kindOf(b)) return false;
+  if (ArrayBuffer.isView(a)) {
+    const [left, right] = [a, b as typeof a].map(({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer, byteOffset, byteLength)) as [Uint8Array, Uint8Array];
+    return left.length === right.length && left.every((byte, i) => byte === right[i]);
+  }
+  if (kindOf(a) === '[object Date]') return Object.is(Number(a), Number(b));
+  if (!Array.isArray(a) && !(isObject(a) && isObject(b))) return false;
   const names = Object.keys(a);
   return names.length === Object.keys(b).length && names.every((name) => Object.hasOwn(b, name) && isEqual((a as never)[name], (b as never)[name]));
 }
@@ -138,8 +151,8 @@ export class Merger<T> {
     const own = read(mine);
     const conflict = { id, base: baseOf(() => read(base)), mine: own, theirs: other };
     const value = merge === 'fields' ? mergeFields(conflict, (each) => left.push(each)) : await merge(conflict);
-    if (isSame(value, other)) return theirs;
-    if (isSame(value, own)) return mine;
+    if (isEqual(value, other)) return theirs;
+    if (isEqual(value, own)) return mine;
     return value === undefined ? { data: null, schemaVersion: '' } : values.encode(id, value);
   }
 }
@@ -151,15 +164,6 @@ function baseOf<T>(read: () => T): T | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** By identity but for what JSON can hold: values of a codec may be of any kind. */
-function isSame(a: unknown, b: unknown): boolean {
-  return a === b || (isPlain(a) && isPlain(b) && isEqual(a, b));
-}
-
-function isPlain(value: unknown): boolean {
-  return isObject(value) ? Object.getPrototypeOf(value) === Object.prototype : Array.isArray(value);
 }
 
 function failed(id: string, cause: unknown): SynclineError {

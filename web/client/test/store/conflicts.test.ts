@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
-import type { Conflict, LeftOut, StoreOptions } from '@syncline/client/store';
+import type { Codec, Conflict, LeftOut, StoreOptions } from '@syncline/client/store';
 import { Server } from 'syncline-testing';
 
 import { devices, when } from './devices.js';
@@ -47,6 +47,32 @@ test('fields: both sides keep what they changed, and of one field that both chan
   assert.deepEqual(left, [{ id: 'a', field: 'title', kept: 'mine', left: 'theirs' }]);
   assert.ok(network.writes.length <= 2);
   close();
+});
+
+test('fields: bytes and values of a codec are kept whole, and none is taken for equal to another', async () => {
+  const bytes = await two<Uint8Array>({ codec: 'bytes' }, { a: Uint8Array.of(1, 2) });
+  await bytes.theirs.put('a', Uint8Array.of(1, 3, 5)).synced;
+  await bytes.mine.put('a', Uint8Array.of(4, 2));
+  await bytes.meet();
+  assert.deepEqual(await bytes.both('a'), [Uint8Array.of(4, 2), Uint8Array.of(4, 2)]);
+  bytes.close();
+
+  const codec: Codec<{ at: Date; tags: Set<string> }> = {
+    encode: ({ at, tags }) => new TextEncoder().encode(JSON.stringify([at.getTime(), ...tags])),
+    decode: (data) => {
+      const [time, ...tags] = JSON.parse(new TextDecoder().decode(data)) as [number, ...string[]];
+      return { at: new Date(time), tags: new Set(tags) };
+    },
+  };
+  const left: LeftOut[] = [];
+  const dated = await two({ codec, onConflict: (each) => left.push(each) }, { a: { at: new Date(0), tags: new Set(['x']) } });
+  await dated.theirs.put('a', { at: new Date(0), tags: new Set(['theirs']) }).synced;
+  await dated.mine.put('a', { at: new Date(1), tags: new Set(['mine']) });
+  await dated.meet();
+  const merged = { at: new Date(1), tags: new Set(['mine']) };
+  assert.deepEqual(await dated.both('a'), [merged, merged]);
+  assert.deepEqual(left.map(({ field, left: other }) => [field, other]), [['tags', new Set(['theirs'])]]);
+  dated.close();
 });
 
 test('fields: a change wins over a deletion, whichever comes later', async () => {
