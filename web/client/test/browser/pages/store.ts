@@ -29,7 +29,12 @@ const page = {
       opened = undefined;
       return (error as { code: string }).code;
     }
-    store.watch({}, (records) => (seen = Object.fromEntries(records.map(({ id, value }) => [id, value!]))));
+    await new Promise<void>((told) => {
+      store.watch({}, (records) => {
+        seen = Object.fromEntries(records.map(({ id, value }) => [id, value!]));
+        told();
+      });
+    });
     return '';
   },
 
