@@ -69,7 +69,10 @@ export function browserKeyStore(options: BrowserKeyStoreOptions = {}): KeyStore 
   const load = async () => {
     const entry = await run<Entry | undefined>('readonly', (entries) => entries.get(name) as IDBRequest<Entry | undefined>);
     if (entry === undefined && markOf(there)) throw evicted(markOf(there)!);
-    return entry === undefined ? null : open(entry, subtle);
+    if (entry === undefined) return null;
+    const identity = await open(entry, subtle);
+    mark(there, identity.publicKey); // which earlier releases did not
+    return identity;
   };
   return {
     load,

@@ -71,8 +71,8 @@ export class StatusBoard implements Listener {
     return () => this.#listeners.delete(listener);
   }
 
-  change({ pending, refused, complete }: Pick<Change, 'pending' | 'refused' | 'complete'>): void {
-    this.witness?.note(pending.count);
+  change({ version, pending, refused, complete }: Pick<Change, 'version' | 'pending' | 'refused' | 'complete'>): void {
+    if (version > 0) this.witness?.note(pending.count); // before that there is nothing to be removed
     const { status } = this;
     if (pending.count === status.pending.count && pending.bytes === status.pending.bytes && refused === status.refused && complete === status.complete) return;
     this.#set({ pending, refused, uploaded: isUploaded(pending, refused), complete });

@@ -118,3 +118,14 @@ test('a database that the browser evicted with writes in it is told of', async (
   await until(async () => (await only.seen())['a'] === 1);
   await context.close();
 });
+
+test('a new user who has seen nothing of the server yet is told of no eviction', async () => {
+  const context = await browser.newContext();
+  await server.kill();
+  const only = await tab(context);
+  await only.page.reload();
+  await only.page.evaluate((url) => stored.open(url), server.url);
+  assert.equal((await only.status()).evicted, undefined);
+  await server.start();
+  await context.close();
+});
