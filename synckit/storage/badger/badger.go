@@ -8,7 +8,9 @@ import (
 	"context"
 	"fmt"
 	"log"
+	"strings"
 	"sync"
+	"time"
 
 	"github.com/dgraph-io/badger/v4"
 
@@ -61,7 +63,7 @@ const (
 	blockCacheSize   = 32 << 20
 )
 
-// New opens a store.
+// New opens a store. It waits up to five seconds for another that has the directory.
 func New(config *Config) (*Store, error) {
 	const op = "open badger store"
 	if config == nil || config.Dir == "" {
@@ -74,7 +76,7 @@ func New(config *Config) (*Store, error) {
 		WithValueLogFileSize(valueLogFileSize).
 		WithBlockCacheSize(blockCacheSize).
 		WithLogger(warnings{config.Logger})
-	db, err := badger.Open(options)
+	db, err := open(options)
 	if err != nil {
 		return nil, coded(op, err)
 	}
@@ -88,6 +90,22 @@ func New(config *Config) (*Store, error) {
 		return nil, coded(op, err)
 	}
 	return s, nil
+}
+
+// lockWait is how long New waits while the directory is locked. A store that was closed
+// may be locked for a moment longer: a process that its program was just starting has
+// the lock, too, until it is a program of its own.
+const lockWait = 5 * time.Second
+
+func open(options badger.Options) (*badger.DB, error) {
+	began := time.Now()
+	for {
+		db, err := badger.Open(options)
+		if err == nil || !strings.Contains(err.Error(), "Cannot acquire directory lock") || time.Since(began) > lockWait {
+			return db, err
+		}
+		<-time.After(lockWait / 250)
+	}
 }
 
 // schema is the version of the keys and values.
