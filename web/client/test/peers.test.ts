@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const { exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { exports: Record<string, unknown> };
+const { exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { exports: Record<string, { types: string }> };
 
 const attempt = `
   const failures = {};
@@ -36,6 +36,7 @@ test('without optional packages, only what builds on one of them fails, and name
     ['./urql', '@urql/core'],
     ['./graphql-ws', 'graphql-ws'],
     ['./graphql-sse', 'graphql-sse'],
+    ['./react', 'react'],
   ]);
 });
 
@@ -43,7 +44,7 @@ test('the package has its licence and a page for those who find it, and types th
   const listed = execFileSync('npm', ['pack', root, '--json', '--dry-run', '--ignore-scripts'], { encoding: 'utf8' });
   const [{ files }] = JSON.parse(listed) as [{ files: { path: string }[] }];
   const paths = files.map(({ path }) => path);
-  for (const path of ['README.md', 'LICENSE', ...Object.keys(exports).map((name) => `dist/${name === '.' ? 'index' : name.slice(2)}.d.ts`)]) {
+  for (const path of ['README.md', 'LICENSE', ...Object.values(exports).map(({ types }) => types.slice(2))]) {
     assert.ok(paths.includes(path), path);
   }
   assert.equal(readFileSync(join(root, 'LICENSE'), 'utf8'), readFileSync(join(root, '../../LICENSE'), 'utf8'));
