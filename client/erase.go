@@ -19,7 +19,7 @@ type Erased struct {
 // ErrCursorTooOld, and then find nothing; so does this one with a cursor from before.
 //
 // Of the options, WithMutationID makes the call safe to repeat, also after the app was
-// started anew: it does not erase what was written since.
+// restarted: it does not erase what was written since.
 func (c *Client) EraseAccount(ctx context.Context, owner signing.PublicKey, opts ...WriteOption) (Erased, error) {
 	input := struct {
 		Owner      string `json:"owner"`

@@ -59,7 +59,7 @@ func WithFence(f Fence) WriteOption { return func(o *writeOptions) { o.Fence = &
 
 // WithMutationID sets the write's unique id, 1 to 64 bytes of text: the same id
 // with the same content is written once, however often it is called, also after
-// the app was started anew. By default each call has a random one of its own. The
+// the app was restarted. By default each call has a random one of its own. The
 // server remembers it for Limits.MutationRetentionSeconds: an app that keeps writes
 // for longer than that acts as it does on [ErrTooOldToRetry].
 func WithMutationID(id string) WriteOption {

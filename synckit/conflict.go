@@ -14,7 +14,7 @@ import (
 // its own; the first finds its own confirmed when the other's comes. Events of
 // other peers that are still to be pushed to this one count like those written
 // here. Where both events have a CausalVersion, these must be concurrent as well; but
-// where the node was restored or installed anew, versions that claim to know of its
+// where the node was restored or reinstalled, versions that claim to know of its
 // events may mean others that it had written before (ForkFinder).
 //
 // Resolutions are in no conflict, and events that no longer count are not either.

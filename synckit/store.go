@@ -91,7 +91,7 @@ type ReviewMarker interface {
 }
 
 // ForkFinder is what a store can be that gives versions itself. It finds out when its node
-// was restored from a backup, or installed anew under its old name: versions then stand for
+// was restored from a backup, or reinstalled under its old name: versions then stand for
 // two events each, one of either life.
 type ForkFinder interface {
 	// Ambiguous tells which versions of events written here others may count for other

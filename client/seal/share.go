@@ -20,7 +20,7 @@ const (
 
 // ShareKey encrypts the key of an owner's records to somebody else's public key, 85
 // bytes that may go any way: only the recipient opens them, and knows then that the
-// owner made them. It cannot be taken back: whoever opened it can read what was and
+// owner made them. It cannot be taken back: a recipient who opened it can read what was and
 // will be sealed by this key.
 func ShareKey(owner signing.PrivateKey, recipient signing.PublicKey) ([]byte, error) {
 	ephemeral, err := signing.GenerateKey()

@@ -74,7 +74,7 @@ func old(t *testing.T, db *storage.DB, owner record.Owner, live, dead int) {
 
 // requirePurged makes sure that of what old made nothing is half purged: no tombstone
 // is left below the floor and none is gone above it, what is counted is there, and
-// whoever follows from the floor misses nothing. It tells how many tombstones are left.
+// a client that follows from the floor misses nothing. It tells how many tombstones are left.
 func requirePurged(t *testing.T, where string, db *storage.DB, owner record.Owner, live, dead int) (left int) {
 	t.Helper()
 	store := records.New(db, db.NewEngine())

@@ -149,7 +149,7 @@ func newSession(t *testing.T, file string) *session {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The document's programs are built once, whoever says go run.
+	// The document's programs are built once, however often a block runs them.
 	s.program("go", fmt.Sprintf(`case "$*" in
 		"run .") exec syncline ;;
 		"run ./cmd/syncctl "*) shift 2; exec syncctl "$@" ;;

@@ -87,7 +87,7 @@ func TestPage(t *testing.T) {
 		`<code>02abcdef0123</code><td class="n">2.0 KiB<td class="n">7<td class="n">3 h ago`)
 }
 
-// Rates are of what came since the page before, for whoever looks, and not of the last moment.
+// Rates are of what came since the page before, for each reader, and not of the last moment.
 func TestRates(t *testing.T) {
 	t.Parallel()
 	s := show(t)

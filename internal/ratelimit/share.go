@@ -41,7 +41,7 @@ type Figures struct {
 // figures are what a subject took on an instance since that has known it, and what it
 // has open there. They only grow, but for what is open: whoever reads them twice
 // knows what was taken in between, however often a message was lost or doubled. A
-// subject whose limits are full again is forgotten, and then they begin anew.
+// subject whose limits are full again is forgotten, and then they start from nothing.
 type figures struct {
 	number int64 // of this message, from 1 on since the instance has known the subject
 	taken  [rates]int64

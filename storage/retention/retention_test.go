@@ -368,7 +368,7 @@ func testMany(t *testing.T, h *house) {
 
 // testMirrors has sweeps purge what is a moment old, beside writers and mirrors
 // that follow them from cursors: page by page, or by live feeds of another instance,
-// which is started anew again and again. A mirror either goes on without a hole or is
+// which is restarted again and again. A mirror either goes on without a hole or is
 // told that its cursor is too old, and begins again. In the end all mirrors equal
 // the store, which holds little else than what is live.
 func testMirrors(t *testing.T, h *house) {

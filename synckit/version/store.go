@@ -32,7 +32,7 @@ type VersionedStore interface {
 //
 // A node ID belongs to one store, and one VersionedStore at a time may write to
 // it: else two events would bear one version. A node that was restored from a backup, or
-// installed anew under its old ID, finds that out when it meets what it had written
+// reinstalled under its old ID, finds that out when it meets what it had written
 // before, and goes on under an ID of its own making. The manager must not give versions
 // to anything else. Closing the VersionedStore closes the store below.
 func NewVersionedStore(store synckit.EventStore, nodeID string, manager VersionManager) (VersionedStore, error) {
@@ -71,7 +71,7 @@ type giver struct {
 
 // another is a node ID to go on with, if a version that comes from elsewhere has a
 // higher counter of this node than this node ever gave: the node was restored from a
-// backup, or installed anew under its old name, and its next versions would be those of events
+// backup, or reinstalled under its old name, and its next versions would be those of events
 // that others know already. Empty: go on.
 func (g *giver) another(known, seen synckit.Version) string {
 	had, ok := known.(VectorClock)

@@ -363,7 +363,7 @@ func TestAStoreIsAskedWithAVersion(t *testing.T) {
 	assertVersions(t, base, `a={"A":1} b={"A":2}`)
 }
 
-// A node that was installed anew under its old ID gave versions that are those of
+// A node that was reinstalled under its old ID gave versions that are those of
 // events it had written before. When it meets these it goes on under another ID.
 func TestANodeThatIsInstalledAnewTakesAnotherID(t *testing.T) {
 	bothKinds(t, func(t *testing.T, base synckit.EventStore) {
