@@ -127,17 +127,23 @@ test('a tab without Web Locks sends and merges nothing amid the walk of another 
   const [own] = devices(server, 1);
   const alone = { tabs: { locks: undefined } };
   const network = new Network();
-  let [restored, walked] = [false, false];
+  let restored = false;
+  let reached = () => {};
+  const walked = new Promise<void>((resolve) => (reached = resolve));
   const walking: typeof fetch = async (...args) => {
     const { query, variables } = JSON.parse(new TextDecoder().decode(args[1]!.body as Uint8Array)) as { query: string; variables: { since?: unknown } };
     if (restored && query.startsWith('query') && variables.since === null) {
-      walked = true;
+      reached();
       await new Promise(() => {}); // frozen at the walk's first page
     }
     return network.fetch(...args);
   };
+  const behind: typeof fetch = async (...args) => {
+    if (restored) await walked; // never the first to hear of the restore
+    return fetch(...args);
+  };
   const one = await own!.tab<Note>({ ...alone, fetch: walking, pollSeconds: 0.2 });
-  const other = await own!.tab<Note>(alone);
+  const other = await own!.tab<Note>({ ...alone, fetch: behind });
   await one.put('kept', { n: 0 }).synced;
   const backup = server.backup();
   await one.put('lost', { n: 1 }).synced;
@@ -147,7 +153,8 @@ test('a tab without Web Locks sends and merges nothing amid the walk of another 
   server.restore(backup);
   await server.start();
   // The first one asks, hears of the restore, queues what is lost, and tells the other one
-  await until(async () => walked && !(await other.get('lost'))?.pending && (await other.isUploaded()));
+  await walked;
+  await until(async () => !(await other.get('lost'))?.pending && (await other.isUploaded()));
   assert.deepEqual((await other.list()).map(({ id, value }) => [id, value?.n]), [['kept', 0], ['lost', 1]]);
   own!.close();
 });
