@@ -76,6 +76,7 @@ func serve(ctx context.Context, cfg config.Config, db *storage.DB, stderr *logqu
 	figures := metrics.New()
 	figures.Gauge("syncline_log_lines_dropped", "Lines of the log that nobody read in time, or at all.", func() float64 { return float64(stderr.Dropped()) })
 	memory := budget.NewMemory(int64(cfg.MemoryBudget))
+	memory.CollectSeldom()
 	watchMemory(memory, figures)
 	if cfg.NonceMemory == 0 {
 		cfg.NonceMemory = memory.Nonces(auth.DefaultNonceCapacity)

@@ -133,8 +133,12 @@ func TestMetrics(t *testing.T) {
 	if _, err := newClient(t, server.URL(), newKey(t)).Viewer(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if _, body := fetch(t, http.MethodGet, "http://"+address+"/metrics"); !strings.Contains(body, `syncline_operation_duration_seconds_count{field="viewer",outcome="ok"} 1`) {
+	_, body := fetch(t, http.MethodGet, "http://"+address+"/metrics")
+	if !strings.Contains(body, `syncline_operation_duration_seconds_count{field="viewer",outcome="ok"} 1`) {
 		t.Error("the query of viewer is not counted")
+	}
+	if !strings.Contains(body, "go_gc_gogc_percent 400\n") {
+		t.Error("a small heap is collected as often as a large one")
 	}
 }
 
