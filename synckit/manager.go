@@ -25,6 +25,7 @@ type Manager struct {
 	peer     peerReader
 	watched  watched
 	reviewed reviewed
+	skip     skip
 	pulling  portion
 	pushing  portion
 	learned  bool                       // what calls carried in earlier runs is known

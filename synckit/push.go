@@ -55,6 +55,9 @@ func (m *Manager) push(ctx context.Context, r *SyncResult) error {
 	if err != nil {
 		return err
 	}
+	if err := m.beginSkip(ctx); err != nil {
+		return err
+	}
 	for {
 		most := m.pushing.now
 		entries, err := m.read(ctx, at.position, most)
@@ -96,6 +99,7 @@ type batch struct {
 	send    []EventWithVersion
 	refused map[string]error // by ID: what must not be sent, or what the peer will not take
 	waiting map[string]bool  // by ID: what is neither stored nor refused
+	end     string           // the peer's cursor after what was sent, if all of it stands next there; else empty
 }
 
 // pushBatch sends entries and gives the position up to which that is done.
@@ -111,7 +115,11 @@ func (m *Manager) pushBatch(ctx context.Context, at pushCursor, entries []Entry,
 	next := pushCursor{position: b.done(at.position), all: at.all}
 	if next.position > at.position {
 		commit := Commit{Cursors: []Cursor{m.at(Pushing, next.String())}, AddReviews: m.refusals(b)}
+		if err := m.addSkip(ctx, b, &commit); err != nil {
+			return at.position, err
+		}
 		_, err := m.commit(ctx, commit)
+		m.endSkip(b, err)
 		switch {
 		case err == nil:
 			m.unsaved.Store(nil)
@@ -128,10 +136,18 @@ func (m *Manager) pushBatch(ctx context.Context, at pushCursor, entries []Entry,
 
 func (m *Manager) sendBatch(ctx context.Context, b *batch) error {
 	full, begun := len(b.entries) == m.pushing.now, time.Now()
-	err := m.callTransport(ctx, "push", func(ctx context.Context) error {
+	err := m.callTransport(ctx, "push", func(ctx context.Context) (err error) {
+		if skipping, ok := m.transport.(SkippingTransport); ok && m.skip.known {
+			b.end, err = skipping.PushAfter(ctx, m.skip.after, b.send)
+			return err
+		}
 		return m.transport.Push(ctx, b.send)
 	})
 	m.pushing.heed(err, time.Since(begun), full)
+	if err != nil {
+		b.end = ""
+	}
+	m.skip.known = b.end != ""
 	return err
 }
 

@@ -38,6 +38,17 @@ type PagedTransport interface {
 	PullPage(ctx context.Context, since string, limit int) (Page, error)
 }
 
+// SkippingTransport is a PagedTransport that can tell after a push where its events
+// stand in the peer's log, so that a manager need not read its own events back.
+type SkippingTransport interface {
+	PagedTransport
+	// PushAfter is Push by somebody who has read the peer's log up to a cursor. If all of
+	// the events are new to the log and stand right after the cursor, with nothing
+	// between, end is the cursor after the last of them. It is empty where they do not, where
+	// that is not known, and with an error.
+	PushAfter(ctx context.Context, cursor string, events []EventWithVersion) (end string, err error)
+}
+
 // Page is a part of a peer's log.
 type Page struct {
 	Events []EventWithVersion

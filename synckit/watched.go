@@ -16,8 +16,8 @@ type watched struct {
 	ready   bool
 	scanned Position // all entries at or below are in the maps, if they belong there
 	// own has aggregates with entries written here that the peer's log was not
-	// seen to hold, and the lowest position of these.
-	own map[string]Position
+	// seen to hold, and where these are.
+	own map[string]span
 	// foreign has aggregates with entries that came from other peers, and the
 	// highest position of these. They matter until they are pushed to this one.
 	foreign  map[string]Position
@@ -28,6 +28,10 @@ type watched struct {
 	states map[string]*state
 	kept   int
 }
+
+// span has all of some entries between two positions: the first of them, or below it, and
+// the last, or above it.
+type span struct{ first, last Position }
 
 // maxKept bounds the IDs of aggregates that are not read again.
 const maxKept = 200_000
@@ -88,7 +92,7 @@ func (m *Manager) state(ctx context.Context, aggregateID string) (*state, error)
 	}
 	w.states[aggregateID] = s
 	if lowest := s.confirm(nil); lowest > 0 {
-		w.own[aggregateID] = lowest
+		w.own[aggregateID] = span{lowest, s.newest}
 	} else {
 		delete(w.own, aggregateID)
 	}
@@ -115,9 +119,11 @@ func (w *watched) see(e Entry, peer string) {
 			w.foreign[aggregate] = e.Position
 		}
 	case !e.Confirmed:
-		if _, there := w.own[aggregate]; !there {
-			w.own[aggregate] = e.Position
+		waits, there := w.own[aggregate]
+		if !there {
+			waits.first = e.Position
 		}
+		w.own[aggregate] = span{waits.first, e.Position}
 	}
 }
 
@@ -128,7 +134,7 @@ func (w *watched) settle(aggregateID string, gone idSet) {
 		return
 	}
 	if lowest := s.confirm(gone); lowest > 0 {
-		w.own[aggregateID] = lowest
+		w.own[aggregateID] = span{lowest, s.newest}
 		return
 	}
 	delete(w.own, aggregateID)
@@ -151,8 +157,8 @@ func (w *watched) pushed(upTo Position) {
 // mark is where a later run begins to look.
 func (w *watched) mark() string {
 	mark := w.scanned
-	for _, lowest := range w.own {
-		mark = min(mark, lowest-1)
+	for _, waits := range w.own {
+		mark = min(mark, waits.first-1)
 	}
 	if len(w.foreign) > 0 {
 		mark = min(mark, w.pushedTo)
@@ -196,7 +202,7 @@ func (m *Manager) watch(ctx context.Context) error {
 		}
 		*w = watched{
 			ready: true, scanned: parsePosition(mark), pushedTo: pushed.position,
-			own: map[string]Position{}, foreign: map[string]Position{},
+			own: map[string]span{}, foreign: map[string]Position{},
 		}
 	}
 	for {

@@ -115,7 +115,10 @@ func TestConformance(t *testing.T) {
 				p.start(t)
 				p.createStream(t)
 			},
-			Cannot: map[transporttest.Ability]string{transporttest.Failing: "the server has no hook for its disk"},
+			Cannot: map[transporttest.Ability]string{
+				transporttest.Failing:  "the server has no hook for its disk",
+				transporttest.Skipping: "what a push stored is read back: the example stays short",
+			},
 		}
 	})
 }

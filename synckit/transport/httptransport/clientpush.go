@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"net/url"
+	"strings"
 
 	"syncline/synckit"
 	"syncline/synckit/errors"
@@ -12,10 +14,22 @@ import (
 
 // Push implements synckit.Transport. A large push goes in several requests.
 func (t *Transport) Push(ctx context.Context, events []synckit.EventWithVersion) error {
+	return t.push(ctx, events, nil)
+}
+
+// PushAfter implements synckit.SkippingTransport.
+func (t *Transport) PushAfter(ctx context.Context, cursor string, events []synckit.EventWithVersion) (end string, err error) {
+	at := wire.Place{Cursor: cursor, Known: !strings.HasPrefix(cursor, sincePrefix)}
+	err = t.push(ctx, events, &at)
+	return at.End(err), err
+}
+
+// push moves a place on, if there is one, with each part.
+func (t *Transport) push(ctx context.Context, events []synckit.EventWithVersion, at *wire.Place) error {
 	encoded, outcome := wire.EncodeAll(events)
 	parts := wire.Split(encoded, t.options.MaxRequestEvents, t.options.MaxRequestBytes)
 	for _, part := range parts {
-		wire.Merge(outcome, t.pushPart(ctx, part))
+		wire.Merge(outcome, t.pushPart(ctx, part, at))
 		if outcome.Err != nil {
 			break
 		}
@@ -27,21 +41,30 @@ func (t *Transport) Push(ctx context.Context, events []synckit.EventWithVersion)
 }
 
 // pushPart sends one request, or more where the server finds it too large.
-func (t *Transport) pushPart(ctx context.Context, events []wire.Event) *synckit.PushError {
+func (t *Transport) pushPart(ctx context.Context, events []wire.Event, at *wire.Place) *synckit.PushError {
 	body, err := json.Marshal(events)
 	if err != nil {
 		return &synckit.PushError{Err: errors.New(errors.Internal, "push", err)}
 	}
-	answer, err := t.call(ctx, http.MethodPost, "/push", body, t.options.Timeout)
+	target := "/push"
+	if after := at.Asked(); after != nil {
+		target += "?" + url.Values{"after": {*after}}.Encode()
+	}
+	answer, err := t.call(ctx, http.MethodPost, target, body, t.options.Timeout)
 	switch {
 	case err != nil:
 		return &synckit.PushError{Err: err}
 	case answer.status == http.StatusOK:
+		var told wire.PushAnswer
+		if at != nil && json.Unmarshal(answer.body, &told) != nil {
+			told.Cursor = "" // another server's answer may be any text
+		}
+		at.Move(told.Cursor)
 		return &synckit.PushError{Stored: wire.IDs(events)}
 	case answer.status == http.StatusRequestEntityTooLarge && len(events) > 1:
-		outcome := t.pushPart(ctx, events[:len(events)/2])
+		outcome := t.pushPart(ctx, events[:len(events)/2], at)
 		if outcome.Err == nil {
-			wire.Merge(outcome, t.pushPart(ctx, events[len(events)/2:]))
+			wire.Merge(outcome, t.pushPart(ctx, events[len(events)/2:], at))
 		}
 		return outcome
 	default:

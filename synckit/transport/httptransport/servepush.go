@@ -31,11 +31,17 @@ func (h *SyncHandler) push(w http.ResponseWriter, r *http.Request) {
 		h.failWith(w, r, err)
 		return
 	}
-	outcome := h.log.Receive(ctx, events)
+	var after *string
+	if values := r.URL.Query(); values.Has("after") {
+		cursor := values.Get("after")
+		after = &cursor
+	}
+	end, outcome := h.log.Receive(ctx, events, after)
 	if outcome.Err != nil {
 		h.printf("push: %d of %d events stored: %v", len(outcome.Stored), len(events), outcome.Err)
 	}
 	answer := wire.NewPushAnswer(outcome)
+	answer.Cursor = end
 	switch {
 	case answer.Error != nil:
 		h.answer(w, r, status(*answer.Error), answer, answer.Error.RetryAfter)

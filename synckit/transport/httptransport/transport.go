@@ -26,8 +26,8 @@ type Transport struct {
 }
 
 var (
-	_ synckit.PagedTransport = (*Transport)(nil)
-	_ synckit.NamedTransport = (*Transport)(nil)
+	_ synckit.SkippingTransport = (*Transport)(nil)
+	_ synckit.NamedTransport    = (*Transport)(nil)
 )
 
 // NewTransport makes a client of the server at a URL such as

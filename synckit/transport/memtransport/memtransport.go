@@ -21,8 +21,8 @@ type Transport struct {
 }
 
 var (
-	_ synckit.PagedTransport = (*Transport)(nil)
-	_ synckit.NamedTransport = (*Transport)(nil)
+	_ synckit.SkippingTransport = (*Transport)(nil)
+	_ synckit.NamedTransport    = (*Transport)(nil)
 )
 
 // New makes a transport to a store that goes by a name. It does not own the
@@ -36,9 +36,19 @@ func (t *Transport) Peer() string { return t.peer }
 
 // Push implements synckit.Transport.
 func (t *Transport) Push(ctx context.Context, events []synckit.EventWithVersion) error {
+	_, err := t.push(ctx, events, nil)
+	return err
+}
+
+// PushAfter implements synckit.SkippingTransport.
+func (t *Transport) PushAfter(ctx context.Context, cursor string, events []synckit.EventWithVersion) (end string, err error) {
+	return t.push(ctx, events, &cursor)
+}
+
+func (t *Transport) push(ctx context.Context, events []synckit.EventWithVersion, after *string) (end string, err error) {
 	ctx, release, err := t.lifetime.Begin(ctx, "push")
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer release()
 	outcome := &synckit.PushError{}
@@ -46,12 +56,14 @@ func (t *Transport) Push(ctx context.Context, events []synckit.EventWithVersion)
 	for _, e := range events {
 		if _, err := wire.Encode(e); err != nil {
 			wire.Refuse(outcome, e.Event.ID(), err)
+			after = nil
 			continue
 		}
 		sound = append(sound, e)
 	}
-	wire.Merge(outcome, t.log.Push(ctx, sound))
-	return wire.Result(outcome)
+	end, stored := t.log.PushAfter(ctx, sound, after)
+	wire.Merge(outcome, stored)
+	return end, wire.Result(outcome)
 }
 
 // Pull implements synckit.Transport. It reads all there is.

@@ -82,6 +82,7 @@ type both struct {
 }
 
 var (
+	_ synckit.SkippingTransport = (*both)(nil)
 	_ synckit.NamedTransport    = (*both)(nil)
 	_ synckit.CheckingTransport = (*both)(nil)
 )
@@ -97,6 +98,14 @@ func (b *both) Peer() string {
 		return named.Peer()
 	}
 	return ""
+}
+
+// PushAfter implements synckit.SkippingTransport, if the transport does; else end is empty.
+func (b *both) PushAfter(ctx context.Context, cursor string, events []synckit.EventWithVersion) (end string, err error) {
+	if skipping, ok := b.PagedTransport.(synckit.SkippingTransport); ok {
+		return skipping.PushAfter(ctx, cursor, events)
+	}
+	return "", b.Push(ctx, events)
 }
 
 // Check implements synckit.CheckingTransport, if the transport does.

@@ -22,6 +22,10 @@ type item struct {
 // all or nothing. The client tries them again under the same mutation id, so
 // that a lost answer does no harm.
 func (t *Transport) Push(ctx context.Context, events []synckit.EventWithVersion) error {
+	return t.push(ctx, events, &landing{})
+}
+
+func (t *Transport) push(ctx context.Context, events []synckit.EventWithVersion, l *landing) error {
 	ctx, release, err := t.lifetime.Begin(ctx, "push")
 	if err != nil {
 		return &synckit.PushError{Err: err}
@@ -36,7 +40,7 @@ func (t *Transport) Push(ctx context.Context, events []synckit.EventWithVersion)
 	}
 	outcome := &synckit.PushError{}
 	for _, batch := range split(encode(events, limits, outcome), limits) {
-		wire.Merge(outcome, t.pushBatch(ctx, batch))
+		wire.Merge(outcome, t.pushBatch(ctx, batch, l))
 		if outcome.Err != nil {
 			break
 		}
@@ -132,10 +136,10 @@ func split(items []item, limits client.Limits) [][]item {
 const writesField = "input.writes"
 
 // pushBatch writes one request, and again without those that are there already.
-func (t *Transport) pushBatch(ctx context.Context, batch []item) *synckit.PushError {
+func (t *Transport) pushBatch(ctx context.Context, batch []item, l *landing) *synckit.PushError {
 	outcome := &synckit.PushError{}
 	for len(batch) > 0 {
-		err := t.write(ctx, batch)
+		err := t.write(ctx, batch, l)
 		var conflicts *client.BatchConflictError
 		switch {
 		case err == nil:
@@ -146,7 +150,7 @@ func (t *Transport) pushBatch(ctx context.Context, batch []item) *synckit.PushEr
 		case stderrors.As(err, &conflicts):
 			batch = judge(batch, conflicts.Conflicts, outcome)
 		case isBadInput(err, writesField) && len(batch) > 1:
-			wire.Merge(outcome, t.pushBatch(ctx, batch[:len(batch)/2]))
+			wire.Merge(outcome, t.pushBatch(ctx, batch[:len(batch)/2], l))
 			if outcome.Err != nil {
 				return outcome
 			}
@@ -162,13 +166,14 @@ func (t *Transport) pushBatch(ctx context.Context, batch []item) *synckit.PushEr
 	return outcome
 }
 
-func (t *Transport) write(ctx context.Context, batch []item) error {
+func (t *Transport) write(ctx context.Context, batch []item, l *landing) error {
 	writes := make([]client.Write, len(batch))
 	for i, it := range batch {
 		writes[i] = it.write
 	}
 	return t.call(ctx, "push", func(ctx context.Context) error {
-		_, err := t.client.Write(ctx, writes)
+		written, err := t.client.Write(ctx, writes)
+		l.add(written)
 		return err
 	})
 }

@@ -38,10 +38,11 @@ type Transport struct {
 
 	mu     sync.Mutex
 	limits *client.Limits // the server's, once asked
+	read   end            // where the newest walk ended
 }
 
 var (
-	_ synckit.PagedTransport    = (*Transport)(nil)
+	_ synckit.SkippingTransport = (*Transport)(nil)
 	_ synckit.NamedTransport    = (*Transport)(nil)
 	_ synckit.CheckingTransport = (*Transport)(nil)
 )
@@ -87,6 +88,11 @@ func (t *Transport) PullPage(ctx context.Context, since string, limit int) (sync
 	})
 	if err != nil {
 		return synckit.Page{}, err
+	}
+	if !feed.HasMore {
+		t.mu.Lock()
+		t.read = end{string(feed.Cursor), feed.Head}
+		t.mu.Unlock()
 	}
 	return t.decode(ctx, feed)
 }

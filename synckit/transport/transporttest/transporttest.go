@@ -44,7 +44,8 @@ const (
 	Stopping  Ability = "stop and start"
 	Replacing Ability = "replace the log"
 	Failing   Ability = "make storage fail"
-	Paging    Ability = "read by pages" // synckit.PagedTransport
+	Paging    Ability = "read by pages"            // synckit.PagedTransport
+	Skipping  Ability = "tell where a push stands" // synckit.SkippingTransport
 	Injecting Ability = "have events of other apps"
 )
 
@@ -77,6 +78,7 @@ var tests = []test{
 	{"pages follow one another", pages, []Ability{Paging}},
 	{"pages of a log that grows", pagesWhileWriting, []Ability{Paging}},
 	{"a cursor serves another connection", resumesElsewhere, []Ability{Paging}},
+	{"what was just pushed can be skipped", skipsOwn, []Ability{Paging, Skipping}},
 	{"a cursor that cannot be read", refusesBadCursors, []Ability{Paging}},
 	{"a cursor survives a restart", resumesAfterRestart, []Ability{Paging, Stopping}},
 	{"a cursor of a replaced log is lost", losesCursor, []Ability{Paging, Replacing}},

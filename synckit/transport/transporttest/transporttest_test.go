@@ -134,6 +134,7 @@ var broken = map[string]struct {
 	"begins again at each cursor":  {func(l link) synckit.Transport { return restarting{l} }, "pages follow one another"},
 	"takes any cursor":             {func(l link) synckit.Transport { return restarting{l} }, "a cursor of a replaced log is lost"},
 	"stops at what it cannot read": {func(l link) synckit.Transport { return strict{l} }, "what cannot be read holds up nothing"},
+	"passes over others' events":   {func(l link) synckit.Transport { return leaping{l} }, "what was just pushed can be skipped"},
 	"is no paged transport":        {func(l link) synckit.Transport { return struct{ synckit.Transport }{l} }, "pages follow one another"},
 }
 
@@ -187,6 +188,22 @@ func (r restarting) PullPage(ctx context.Context, since string, limit int) (sync
 	page, err := r.link.PullPage(ctx, "", limit)
 	page.More = page.More && since == ""
 	return page, err
+}
+
+// leaping takes the end of the log for the end of its push.
+type leaping struct{ link }
+
+func (l leaping) PushAfter(ctx context.Context, cursor string, events []synckit.EventWithVersion) (string, error) {
+	if err := l.Push(ctx, events); err != nil {
+		return "", err
+	}
+	for {
+		page, err := l.PullPage(ctx, cursor, 1000)
+		if err != nil || !page.More {
+			return page.Cursor, err
+		}
+		cursor = page.Cursor
+	}
 }
 
 const brokenVariable = "TRANSPORTTEST_BROKEN"

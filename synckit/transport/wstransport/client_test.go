@@ -279,6 +279,53 @@ func TestABadNetwork(t *testing.T) {
 	}
 }
 
+// However many managers share one transport, each hears at once of what is new.
+func TestManagersBeyondAConnection(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, wstransport.NewHandler(newStore(t), nil))
+	transport := connect(t, s.url(), nil)
+	live, news := make(chan struct{}), make(chan struct{})
+	const many = 17
+	for range many {
+		store := newStore(t)
+		m := synckit.NewSyncManager(store, transport, &synckit.SyncOptions{SyncInterval: time.Hour})
+		t.Cleanup(func() { m.Close() })
+		if err := m.StartAutoSync(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			for !m.Status().Live {
+				select {
+				case <-time.After(10 * time.Millisecond): // nobody tells of it
+				case <-t.Context().Done():
+					return
+				}
+			}
+			live <- struct{}{}
+			for changed := store.Changed(); ; changed = store.Changed() {
+				if there, err := store.Load(t.Context(), nil); err != nil || len(there) > 0 {
+					news <- struct{}{}
+					return
+				}
+				select {
+				case <-changed:
+				case <-t.Context().Done():
+					return
+				}
+			}
+		}()
+	}
+	for range many {
+		<-live
+	}
+	if err := transport.Push(t.Context(), newEvents(1)); err != nil {
+		t.Fatal(err)
+	}
+	for range many {
+		<-news
+	}
+}
+
 // More subscriptions than one connection holds have another one, and all are woken.
 func TestSubscriptionsBeyondAConnection(t *testing.T) {
 	t.Parallel()

@@ -37,6 +37,9 @@ type hello struct {
 
 type push struct {
 	Events []wire.Event `json:"events"`
+	// After is the cursor to which the client has read, where it wants to know the one
+	// after its events.
+	After *string `json:"after,omitempty"`
 }
 
 type query struct {

@@ -105,7 +105,7 @@ func (s *session) start(ctx context.Context, m message, leave func()) error {
 		bound, cancel := context.WithTimeout(ctx, s.options.RequestTimeout)
 		defer cancel()
 		if m.Push != nil {
-			s.send(message{ID: m.ID, Pushed: s.push(bound, m.Push.Events)})
+			s.send(message{ID: m.ID, Pushed: s.push(bound, *m.Push)})
 			return
 		}
 		s.answerPage(m.ID)(s.pull(bound, *m.Pull))
@@ -138,13 +138,14 @@ func (s *session) fault(op string, err error) *wire.Fault {
 	return &fault
 }
 
-func (s *session) push(ctx context.Context, events []wire.Event) *wire.PushAnswer {
-	if len(events) > s.options.MaxEvents {
+func (s *session) push(ctx context.Context, p push) *wire.PushAnswer {
+	if len(p.Events) > s.options.MaxEvents {
 		tooMany := errors.New(errors.TooLarge, "push", fmt.Errorf("more than %d events", s.options.MaxEvents))
 		return &wire.PushAnswer{Error: s.fault("push", tooMany)}
 	}
-	outcome := s.log.Receive(ctx, events)
+	end, outcome := s.log.Receive(ctx, p.Events, p.After)
 	answer := wire.NewPushAnswer(outcome)
+	answer.Cursor = end
 	if outcome.Err != nil {
 		s.fault("push", outcome.Err)
 	}

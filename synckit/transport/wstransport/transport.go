@@ -27,7 +27,7 @@ type Transport struct {
 }
 
 var (
-	_ synckit.PagedTransport    = (*Transport)(nil)
+	_ synckit.SkippingTransport = (*Transport)(nil)
 	_ synckit.NamedTransport    = (*Transport)(nil)
 	_ synckit.CheckingTransport = (*Transport)(nil)
 )
@@ -78,6 +78,18 @@ func (t *Transport) Close() error {
 
 // Push implements synckit.Transport. A large push goes in several messages.
 func (t *Transport) Push(ctx context.Context, events []synckit.EventWithVersion) error {
+	return t.push(ctx, events, nil)
+}
+
+// PushAfter implements synckit.SkippingTransport.
+func (t *Transport) PushAfter(ctx context.Context, cursor string, events []synckit.EventWithVersion) (end string, err error) {
+	at := wire.Place{Cursor: cursor, Known: true}
+	err = t.push(ctx, events, &at)
+	return at.End(err), err
+}
+
+// push moves a place on, if there is one, with each part.
+func (t *Transport) push(ctx context.Context, events []synckit.EventWithVersion, at *wire.Place) error {
 	encoded, outcome := wire.EncodeAll(events)
 	conn, err := t.connection(ctx, "push")
 	if err != nil {
@@ -87,7 +99,7 @@ func (t *Transport) Push(ctx context.Context, events []synckit.EventWithVersion)
 	sound := conn.refuseTooLarge(encoded, outcome)
 	size := min(t.options.MaxPushBytes, conn.hello.MaxMessageBytes-envelope)
 	for _, part := range wire.Split(sound, conn.hello.MaxEvents, size) {
-		wire.Merge(outcome, t.pushPart(ctx, part))
+		wire.Merge(outcome, t.pushPart(ctx, part, at))
 		if outcome.Err != nil {
 			break
 		}
@@ -108,11 +120,12 @@ func (t *Transport) Check(ctx context.Context, event synckit.EventWithVersion) e
 	return conn.checkSize(encoded)
 }
 
-func (t *Transport) pushPart(ctx context.Context, events []wire.Event) *synckit.PushError {
-	answer, err := t.ask(ctx, "push", message{Push: &push{Events: events}})
+func (t *Transport) pushPart(ctx context.Context, events []wire.Event, at *wire.Place) *synckit.PushError {
+	answer, err := t.ask(ctx, "push", message{Push: &push{Events: events, After: at.Asked()}})
 	if err != nil {
 		return &synckit.PushError{Err: err}
 	}
+	at.Move(answer.Pushed.Cursor)
 	outcome := answer.Pushed.Outcome()
 	if outcome.Err == nil && len(outcome.Stored)+len(outcome.Refused) < len(events) {
 		outcome.Err = errors.New(errors.Internal, "push", errUnaccounted)

@@ -155,6 +155,32 @@ func (p *logPages) resolve(ctx context.Context, id, since string) (place, syncki
 	return c, after, nil
 }
 
+// endOf is the cursor after what a commit appended, if that stands right after another
+// cursor; else empty. Who has read up to there has read all that was stored before it, so the
+// events have positions above it, and each position is one event's: where there is
+// room for no other, there is none.
+func (p *logPages) endOf(ctx context.Context, after string, committed synckit.Committed) string {
+	id, err := p.logID(ctx)
+	if err != nil {
+		return ""
+	}
+	var from synckit.Position
+	if after != "" {
+		if _, from, err = p.resolve(ctx, id, after); err != nil {
+			return ""
+		}
+	}
+	n := len(committed.Appended)
+	if committed.Latest != from+synckit.Position(n) {
+		return ""
+	}
+	entries, err := p.log.Read(ctx, committed.Latest-1, 1)
+	if err != nil || len(entries) == 0 || entries[0].Position != committed.Latest || entries[0].Event.ID() != committed.Appended[n-1] {
+		return ""
+	}
+	return placeOf(id, entries[0]).String()
+}
+
 func (p *logPages) end(ctx context.Context) (string, error) {
 	id, err := p.logID(ctx)
 	if err != nil {

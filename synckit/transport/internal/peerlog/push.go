@@ -11,26 +11,36 @@ import (
 
 // Push stores events in order. It tells what became of each.
 func (l *Log) Push(ctx context.Context, events []synckit.EventWithVersion) *synckit.PushError {
+	_, outcome := l.PushAfter(ctx, events, nil)
+	return outcome
+}
+
+// PushAfter is Push by somebody who has read up to a cursor, if there is one: end is then
+// as in synckit.SkippingTransport.
+func (l *Log) PushAfter(ctx context.Context, events []synckit.EventWithVersion, after *string) (end string, outcome *synckit.PushError) {
 	if len(events) == 0 {
-		return &synckit.PushError{}
+		return "", &synckit.PushError{}
 	}
 	defer l.tellPushed()
 	if log, ok := l.store.(synckit.Log); ok {
-		err := commit(ctx, log, events...)
+		committed, err := commit(ctx, log, events...)
 		switch {
 		case err == nil:
-			return &synckit.PushError{Stored: ids(events)}
+			if pages, ok := l.pages.(*logPages); ok && after != nil && len(committed.Appended) == len(events) {
+				end = pages.endOf(ctx, *after, committed)
+			}
+			return end, &synckit.PushError{Stored: ids(events)}
 		case !isEventsOwn(err):
-			return &synckit.PushError{Err: err}
+			return "", &synckit.PushError{Err: err}
 		}
 	}
-	return l.pushEach(ctx, events)
+	return "", l.pushEach(ctx, events)
 }
 
-// Receive stores events as a peer sends them. Those that cannot be read are
+// Receive is PushAfter for events as a peer sends them. Those that cannot be read are
 // refused.
-func (l *Log) Receive(ctx context.Context, events []wire.Event) *synckit.PushError {
-	outcome := &synckit.PushError{}
+func (l *Log) Receive(ctx context.Context, events []wire.Event, after *string) (end string, outcome *synckit.PushError) {
+	outcome = &synckit.PushError{}
 	sound := make([]synckit.EventWithVersion, 0, len(events))
 	for _, e := range events {
 		decoded, err := e.Decode(ctx, l.parse)
@@ -40,8 +50,12 @@ func (l *Log) Receive(ctx context.Context, events []wire.Event) *synckit.PushErr
 		}
 		sound = append(sound, decoded)
 	}
-	wire.Merge(outcome, l.Push(ctx, sound))
-	return outcome
+	if len(sound) < len(events) {
+		after = nil
+	}
+	end, stored := l.PushAfter(ctx, sound, after)
+	wire.Merge(outcome, stored)
+	return end, outcome
 }
 
 // pushEach stores events one by one, so that one that is refused takes no other
@@ -65,7 +79,8 @@ func (l *Log) pushEach(ctx context.Context, events []synckit.EventWithVersion) *
 
 func (l *Log) storeOne(ctx context.Context, e synckit.EventWithVersion) error {
 	if log, ok := l.store.(synckit.Log); ok {
-		return commit(ctx, log, e)
+		_, err := commit(ctx, log, e)
+		return err
 	}
 	err := l.store.Store(ctx, e.Event, e.Version)
 	if err == nil || errors.CodeOf(err) != "" || ctx.Err() != nil {
@@ -99,13 +114,12 @@ func same(a, b synckit.Event) bool {
 
 // commit appends events as this node's own: from here they go on to whomever
 // this node syncs with.
-func commit(ctx context.Context, log synckit.Log, events ...synckit.EventWithVersion) error {
+func commit(ctx context.Context, log synckit.Log, events ...synckit.EventWithVersion) (synckit.Committed, error) {
 	entries := make([]synckit.Entry, len(events))
 	for i, e := range events {
 		entries[i].EventWithVersion = e
 	}
-	_, err := log.Commit(ctx, synckit.Commit{Append: entries})
-	return err
+	return log.Commit(ctx, synckit.Commit{Append: entries})
 }
 
 func ids(events []synckit.EventWithVersion) []string {

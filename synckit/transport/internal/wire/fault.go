@@ -65,6 +65,8 @@ type PushAnswer struct {
 	Stored  []string         `json:"stored,omitempty"`
 	Refused map[string]Fault `json:"refused,omitempty"`
 	Error   *Fault           `json:"error,omitempty"`
+	// Cursor is the one after the events, where they stand right after the one that was asked about.
+	Cursor string `json:"cursor,omitempty"`
 }
 
 // NewPushAnswer is what a peer is told of a push.
