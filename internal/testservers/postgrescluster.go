@@ -14,9 +14,8 @@ import (
 func (p *Postgres) initCluster() {
 	p.t.Helper()
 	archive, err := p.clusterArchive()
-	if err != nil { // there is no place to keep files in: HOME is not set
-		p.initdb()
-		return
+	if err != nil {
+		p.t.Fatal(err)
 	}
 	if _, err := os.Stat(archive); err == nil {
 		if out, err := exec.Command("tar", "-xpf", archive, "-C", p.dir).CombinedOutput(); err != nil {
@@ -38,13 +37,13 @@ func (p *Postgres) initdb() {
 // clusterArchive is where the files of an empty server of this version are kept,
 // owned as this process's servers need it.
 func (p *Postgres) clusterArchive() (path string, err error) {
-	cache, err := os.UserCacheDir()
+	dir, err := kept("postgres")
 	if err != nil {
 		return "", err
 	}
 	version, err := exec.Command(filepath.Join(p.bin, "initdb"), "--version").Output()
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("initdb --version: %w", err)
 	}
 	name := strings.Map(func(r rune) rune {
 		if r == '/' || r <= ' ' {
@@ -56,15 +55,12 @@ func (p *Postgres) clusterArchive() (path string, err error) {
 	if p.attr != nil {
 		owner = int(p.attr.Credential.Uid)
 	}
-	return filepath.Join(cache, "syncline-tests", fmt.Sprintf("%s of %d.tar", name, owner)), nil
+	return filepath.Join(dir, fmt.Sprintf("%s of %d.tar", name, owner)), nil
 }
 
 // keepCluster writes an archive, which is whole as soon as it has its name: tests of
 // other packages look for it meanwhile.
 func keepCluster(dir, archive string) error {
-	if err := os.MkdirAll(filepath.Dir(archive), 0o700); err != nil {
-		return err
-	}
 	f, err := os.CreateTemp(filepath.Dir(archive), "new-")
 	if err != nil {
 		return err

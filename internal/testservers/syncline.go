@@ -15,7 +15,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -43,21 +42,6 @@ func Main(m *testing.M) int {
 		return 1
 	}
 	return m.Run()
-}
-
-// build compiles the server, with the race detector where the tests run with it.
-func build(target string) error {
-	args := []string{"build", "-o", target}
-	if raceDetector {
-		args = append(args, "-race")
-	}
-	cmd := exec.Command("go", append(args, "syncline")...)
-	_, self, _, _ := runtime.Caller(0)
-	cmd.Dir = filepath.Dir(self) // of the server's module, whichever the tests belong to
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("build the server: %w\n%s", err, out)
-	}
-	return nil
 }
 
 // Syncline is a server process. It can be killed, stopped and started again on
