@@ -1,6 +1,7 @@
 package signing
 
 import (
+	"encoding/hex"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -47,43 +48,51 @@ func (m Message) CoversDigest() bool {
 
 // BaseText is the text whose SHA-256 is signed.
 func (m Message) BaseText(p Params) string {
-	var b strings.Builder
-	for _, c := range m.components() {
-		b.WriteString(`"` + c.name + `": ` + c.value + "\n")
+	b := make([]byte, 0, 512) // more than most need
+	b = appendComponent(b, "@method", m.Method)
+	b = appendComponent(b, "@authority", m.Authority)
+	b = appendComponent(b, "@path", m.Path)
+	if m.Query != "" {
+		b = appendComponent(b, "@query", m.Query)
 	}
-	b.WriteString(`"@signature-params": ` + m.SignatureParams(p))
-	return b.String()
+	if m.CoversDigest() {
+		b = appendComponent(b, "content-digest", m.ContentDigest)
+	}
+	b = append(b, `"@signature-params": `...)
+	return string(m.appendParams(b, p))
+}
+
+func appendComponent(b []byte, name, value string) []byte {
+	b = append(append(b, '"'), name...)
+	b = append(append(b, `": `...), value...)
+	return append(b, '\n')
 }
 
 // SignatureParams is the list of components and the parameters, as they stand
 // in the base text and, after "sig=", in the Signature-Input header.
-func (m Message) SignatureParams(p Params) string {
-	return m.componentList() +
-		";created=" + strconv.FormatInt(p.Created, 10) +
-		`;nonce="` + p.Nonce.String() +
-		`";keyid="` + p.KeyID.String() +
-		`";tag="` + string(m.Tag) + `"`
+func (m Message) SignatureParams(p Params) string { return string(m.appendParams(nil, p)) }
+
+func (m Message) appendParams(b []byte, p Params) []byte {
+	b = append(append(b, m.componentList()...), ";created="...)
+	b = append(strconv.AppendInt(b, p.Created, 10), `;nonce="`...)
+	b = append(hex.AppendEncode(b, p.Nonce[:]), `";keyid="`...)
+	b = append(hex.AppendEncode(b, p.KeyID[:]), `";tag="`...)
+	return append(append(b, m.Tag...), '"')
 }
 
-type component struct{ name, value string }
-
-func (m Message) components() []component {
-	cs := []component{{"@method", m.Method}, {"@authority", m.Authority}, {"@path", m.Path}}
-	if m.Query != "" {
-		cs = append(cs, component{"@query", m.Query})
-	}
-	if m.CoversDigest() {
-		cs = append(cs, component{"content-digest", m.ContentDigest})
-	}
-	return cs
-}
-
+// componentList names what BaseText has.
 func (m Message) componentList() string {
-	var names []string
-	for _, c := range m.components() {
-		names = append(names, `"`+c.name+`"`)
+	digest := m.CoversDigest()
+	switch {
+	case digest && m.Query != "":
+		return `("@method" "@authority" "@path" "@query" "content-digest")`
+	case digest:
+		return `("@method" "@authority" "@path" "content-digest")`
+	case m.Query != "":
+		return `("@method" "@authority" "@path" "@query")`
+	default:
+		return `("@method" "@authority" "@path")`
 	}
-	return "(" + strings.Join(names, " ") + ")"
 }
 
 // Authority is the normal form of a host with an optional port: lower case,

@@ -59,15 +59,16 @@ const maxCreatedDigits = 15
 
 func (m Message) parseInput(value string) (Params, error) {
 	list := m.componentList()
-	rest, ok := strings.CutPrefix(value, "sig="+list)
-	if !ok {
+	rest, ok := strings.CutPrefix(value, "sig=")
+	rest, ok2 := strings.CutPrefix(rest, list)
+	if !ok || !ok2 {
 		return Params{}, malformed("Signature-Input must begin with sig=%s for this request", list)
 	}
 	created, rest, ok := between(rest, ";created=", ";")
 	if !ok {
 		return Params{}, malformed("created must be the first parameter")
 	}
-	nonce, rest, ok := between(";"+rest, `;nonce="`, `"`)
+	nonce, rest, ok := between(rest, `nonce="`, `"`)
 	if !ok {
 		return Params{}, malformed("nonce must be the second parameter")
 	}
@@ -105,17 +106,22 @@ func parseCreated(s string) (int64, bool) {
 }
 
 func parseSignature(value string) (Signature, error) {
-	var sig Signature
 	text, ok := strings.CutPrefix(value, "sig=:")
 	text, ok2 := strings.CutSuffix(text, ":")
-	b, err := base64.StdEncoding.DecodeString(text)
-	// The decoder takes line breaks and other padding bits: the same bytes have
-	// one form only, that in which they are written out again.
-	if !ok || !ok2 || err != nil || len(b) != len(sig) || base64.StdEncoding.EncodeToString(b) != text {
-		return Signature{}, malformed("Signature must be sig=:<standard base64 of 65 bytes>:")
+	var sig Signature
+	var read, again [(len(sig) + 2) / 3 * 4]byte
+	if ok && ok2 && len(text) == len(read) {
+		copy(read[:], text)
+		n, err := base64.StdEncoding.Decode(again[:], read[:])
+		copy(sig[:], again[:n])
+		// The decoder takes line breaks and other padding bits: the same bytes have
+		// one form only, that in which they are written out again.
+		base64.StdEncoding.Encode(again[:], sig[:])
+		if err == nil && n == len(sig) && again == read {
+			return sig, nil
+		}
 	}
-	copy(sig[:], b)
-	return sig, nil
+	return Signature{}, malformed("Signature must be sig=:<standard base64 of 65 bytes>:")
 }
 
 // between cuts s into what stands between a prefix and the next end, and the

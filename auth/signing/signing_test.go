@@ -395,3 +395,27 @@ func mustNonce(t testing.TB) signing.Nonce {
 	}
 	return n
 }
+
+// What each request pays beside recovering the key is a few texts.
+func TestVerifyingAllocatesLittle(t *testing.T) { // not parallel: others' allocations would be counted
+	body := []byte("{}")
+	m := signing.Message{Tag: signing.TagHTTP, Method: "POST", Authority: "api.example.com", Path: "/graphql", Query: "?a=b", ContentDigest: signing.ContentDigest(body)}
+	h, err := m.Sign(mustKey(t), created, mustNonce(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := mustKey(t).Public()
+	known := func([32]byte, [65]byte) ([33]byte, error) { return key, nil }
+	all := testing.AllocsPerRun(100, func() {
+		signed, err := m.Parse(h.SignatureInput, h.Signature)
+		if err == nil {
+			_, err = m.VerifyBy(known, signed)
+		}
+		if err != nil || m.ContentDigest != signing.ContentDigest(body) {
+			t.Fatal("not verified: ", err)
+		}
+	})
+	if most := 4.0; all > most {
+		t.Errorf("%.0f allocations, want at most %.0f", all, most)
+	}
+}
