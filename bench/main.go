@@ -38,6 +38,8 @@ type options struct {
 	out         string
 	dir         string
 	profile     bool
+	peers       bool
+	check       bool
 }
 
 func main() {
@@ -51,6 +53,8 @@ func main() {
 	flag.StringVar(&o.baseline, "baseline", defaultBaseline, "git revision to compare with; empty for none")
 	flag.StringVar(&o.out, "out", "results", "directory of the results")
 	flag.StringVar(&o.dir, "dir", os.TempDir(), "where programs are built and databases lie: it should be on the disk that matters")
+	flag.BoolVar(&o.peers, "peers", true, "measure PocketBase, too")
+	flag.BoolVar(&o.check, "check", false, "compare with the run that -out holds, and fail if a row got worse by more than its noise; results go into -out/check; neither a baseline nor PocketBase is measured")
 	flag.BoolVar(&o.profile, "profile", false, "take CPU profiles of Syncline, too; figures are then a little lower")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -68,6 +72,13 @@ func run(ctx context.Context, o options, stdout io.Writer) error {
 	chosen, err := choose(o.workloads)
 	if err != nil {
 		return err
+	}
+	var recorded *report.Report
+	if o.check {
+		if recorded, err = readRecorded(o.out); err != nil {
+			return fmt.Errorf("read the recorded run: %w", err)
+		}
+		o.baseline, o.peers, o.out = "", false, filepath.Join(o.out, "check")
 	}
 	lab, err := newLab(o, stdout)
 	if err != nil {
@@ -97,6 +108,33 @@ func run(ctx context.Context, o options, stdout io.Writer) error {
 		}
 	}
 	errs = append(errs, lab.Report.WriteTable(stdout))
+	if o.check {
+		errs = append(errs, compare(lab.Report, recorded, stdout))
+	}
+	return errors.Join(errs...)
+}
+
+func readRecorded(dir string) (*report.Report, error) {
+	file, err := os.Open(filepath.Join(dir, "results.json"))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }()
+	return report.Read(file)
+}
+
+// compare fails for what got worse since the recorded run, and if there is nothing to compare.
+func compare(now, recorded *report.Report, stdout io.Writer) error {
+	changes := now.Compare(recorded)
+	if len(changes) == 0 {
+		return errors.New("check: no row of this run can be compared with the recorded one: both need 3 rounds")
+	}
+	errs := []error{report.WriteChanges(stdout, changes)}
+	for _, c := range changes {
+		if c.Worse {
+			errs = append(errs, fmt.Errorf("check: %s, %s, %s: %s is %s, and was %s", c.Workload, c.Case, c.Subject, c.Now.Name, &c.Now, &c.Recorded))
+		}
+	}
 	return errors.Join(errs...)
 }
 
@@ -112,7 +150,7 @@ func newLab(o options, stdout io.Writer) (*workload.Lab, error) {
 	}
 	began := time.Now()
 	lab := &workload.Lab{
-		Size: size, Deployments: deployments,
+		Size: size, Deployments: deployments, Peers: o.peers,
 		Report: &report.Report{Began: began.UTC(), Settings: settings(size, o.baseline)},
 		Say: func(format string, args ...any) {
 			_, _ = fmt.Fprintf(stdout, "%7.1fs  %s\n", time.Since(began).Seconds(), fmt.Sprintf(format, args...))

@@ -54,10 +54,8 @@ type Curve struct {
 
 // Row finds a measurement, or adds it.
 func (r *Report) Row(workload, name, subject string) *Row {
-	for _, row := range r.Rows {
-		if row.Workload == workload && row.Case == name && row.Subject == subject {
-			return row
-		}
+	if row := r.find(workload, name, subject); row != nil {
+		return row
 	}
 	row := &Row{Workload: workload, Case: name, Subject: subject, Failures: map[string]int{}}
 	r.Rows = append(r.Rows, row)

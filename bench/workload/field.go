@@ -32,7 +32,7 @@ func (l *Lab) start(ctx context.Context, d servers.Deployment, withPocketBase bo
 		l.Say("%v", err)
 		err = nil
 	}
-	if err != nil || !withPocketBase {
+	if err != nil || !withPocketBase || !l.Peers {
 		return f, err
 	}
 	f.pocketBase, err = l.Builder.Start(ctx, servers.Spec{Program: servers.PocketBase})

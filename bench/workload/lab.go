@@ -37,6 +37,8 @@ type Lab struct {
 	Report      *report.Report
 	Deployments []servers.Deployment
 	Size        Size
+	// Peers has other makers' programs take part.
+	Peers bool
 	// ProfileDir is where CPU profiles of Syncline go; empty for none.
 	ProfileDir string
 	// Say tells what is going on.

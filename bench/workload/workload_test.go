@@ -27,7 +27,7 @@ func TestEveryWorkloadRuns(t *testing.T) {
 		t.Run(w.Name, func(t *testing.T) {
 			t.Parallel()
 			lab := &workload.Lab{
-				Builder: builder, Report: &report.Report{}, Size: workload.Smoke(), Say: t.Logf,
+				Builder: builder, Report: &report.Report{}, Size: workload.Smoke(), Peers: true, Say: t.Logf,
 				Deployments: []servers.Deployment{{Instances: 1}, {Postgres: true, Redis: true, Instances: 2}},
 			}
 			if err := w.Run(t.Context(), lab); err != nil {
