@@ -34,6 +34,8 @@ type coordination struct {
 	bus    pubsub.Bus
 	locker locks.Locker
 	nonces auth.NonceMemory
+	// now is the clock that signatures are judged by.
+	now func() time.Time
 	// serveFrom is a whole second. Signatures carry no more: no fresh one seems
 	// older than the memory of nonces.
 	serveFrom time.Time
@@ -55,7 +57,11 @@ type coordination struct {
 }
 
 func coordinate(ctx context.Context, cfg config.Config, db *storage.DB, engine *commit.Engine, figures *metrics.Metrics, log *slog.Logger) (coordination, error) {
-	memory := auth.NewMemoryNonces(cfg.NonceMemory, time.Now)
+	now := time.Now
+	if cfg.RedisURL == "" { // with it nonces are kept by the clock of Redis, and siblings' clocks go on
+		now = auth.NewClock(nil, log).Now
+	}
+	memory := auth.NewMemoryNonces(cfg.NonceMemory, now)
 	figures.Gauge("syncline_nonces", "Nonces remembered in this instance's memory.", func() float64 { return float64(memory.Len()) })
 	inDB := locker.New(db, engine)
 	var (
@@ -63,17 +69,17 @@ func coordinate(ctx context.Context, cfg config.Config, db *storage.DB, engine *
 		err error
 	)
 	if cfg.RedisURL == "" {
-		c, err = coordinateAlone(cfg, db, engine, inDB, memory, log)
+		c, err = coordinateAlone(cfg, db, engine, inDB, memory, now, log)
 	} else {
 		c, err = coordinateByRedis(ctx, cfg, db, inDB, memory, figures, log)
 	}
-	c.fences = inDB
+	c.fences, c.now = inDB, now
 	return c, err
 }
 
 // coordinateAlone is for one instance, or several that share a database only.
-func coordinateAlone(cfg config.Config, db *storage.DB, engine *commit.Engine, inDB *locker.Locker, memory *auth.MemoryNonces, log *slog.Logger) (coordination, error) {
-	durable := nonces.New(db, engine, time.Now)
+func coordinateAlone(cfg config.Config, db *storage.DB, engine *commit.Engine, inDB *locker.Locker, memory *auth.MemoryNonces, now func() time.Time, log *slog.Logger) (coordination, error) {
+	durable := nonces.New(db, engine, now)
 	bus := inproc.New()
 	c := coordination{
 		bus:               bus,
@@ -93,14 +99,14 @@ func coordinateAlone(cfg config.Config, db *storage.DB, engine *commit.Engine, i
 	} else {
 		log.Warn("without REDIS_URL, a captured request can be replayed to another instance within its 300 seconds")
 	}
-	c.serveFrom = nextSecond()
+	c.serveFrom = nextSecond(now())
 	c.refuseBefore = c.serveFrom
 	return c, nil
 }
 
 func untilDone(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
 
-func nextSecond() time.Time { return time.Now().Truncate(time.Second).Add(time.Second) }
+func nextSecond(now time.Time) time.Time { return now.Truncate(time.Second).Add(time.Second) }
 
 // coordinateByRedis is for any number of instances. Tokens and fences of locks
 // stay in the database.
@@ -137,7 +143,7 @@ func coordinateByRedis(ctx context.Context, cfg config.Config, db *storage.DB, f
 		locker:            locker,
 		claim:             claim,
 		nonces:            nonces,
-		serveFrom:         nextSecond(),
+		serveFrom:         nextSecond(time.Now()),
 		checks:            checks,
 		rates:             redisrates.New(client, cfg.RedisPrefix),
 		run:               claim.Run,

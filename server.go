@@ -138,7 +138,7 @@ func serve(ctx context.Context, cfg config.Config, db *storage.DB, stderr *logqu
 	countOpen(transports, feeds, figures)
 	api := graph.NewServer(graph.Config{
 		Records: records, Feed: feeds, Locks: lockService, Log: log, Introspection: cfg.Introspection, Limiter: gate, Rates: rates(cfg),
-		Quota: quota, TombstoneRetention: tombstones, MutationRetention: mutations,
+		Quota: quota, TombstoneRetention: tombstones, MutationRetention: mutations, Now: shared.now,
 	})
 	transports.Install(api)
 	state := health.New(checks(db, shared, certificates)...)
@@ -247,6 +247,7 @@ func newVerifier(cfg config.Config, shared coordination, certificates *auth.Cert
 		Recover:         recovery.PublicKey,
 		RefuseBefore:    shared.refuseBefore,
 		Durable:         shared.durable,
+		Now:             shared.now,
 		MaxRequestBytes: graph.MaxRequestBytes,
 		Budget:          input,
 	}), nil

@@ -120,7 +120,7 @@ func (q query) Viewer(ctx context.Context) (*model.Viewer, error) {
 
 func (q query) Limits(context.Context) (*model.Limits, error) {
 	limits := q.limits
-	limits.ServerTime = time.Now()
+	limits.ServerTime = q.now()
 	return &limits, nil
 }
 

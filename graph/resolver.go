@@ -2,6 +2,7 @@ package graph
 
 import (
 	"context"
+	"time"
 
 	"syncline/auth"
 	"syncline/feed"
@@ -16,7 +17,8 @@ type resolver struct {
 	feed    *feed.Feed
 	locks   *locks.Service
 	limits  model.Limits
-	quota   record.Quota // of those without one of their own
+	now     func() time.Time // the clock that signatures are judged by
+	quota   record.Quota     // of those without one of their own
 }
 
 type (

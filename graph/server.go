@@ -34,6 +34,9 @@ type Config struct {
 	// Introspection lets clients ask for the schema. Those who sign cannot
 	// either when it is off.
 	Introspection bool
+	// Now is the clock that signatures are judged by, which the limits query tells;
+	// time.Now if nil.
+	Now func() time.Time
 	// Limiter keeps clients within what they may take. Nil: everybody may take all.
 	Limiter Limiter
 	// Rates is what the limits query says that each key may take. Nil: there are no limits.
@@ -49,9 +52,13 @@ type Config struct {
 // context of each request (auth.NewContext), and fills in its Report
 // (WithReport), if there is one.
 func NewServer(config Config) *handler.Server {
+	now := config.Now
+	if now == nil {
+		now = time.Now
+	}
 	srv := handler.New(generated.NewExecutableSchema(generated.Config{
 		Schema:    schema(),
-		Resolvers: &resolver{records: config.Records, feed: config.Feed, locks: config.Locks, limits: config.limits(), quota: config.Quota},
+		Resolvers: &resolver{records: config.Records, feed: config.Feed, locks: config.Locks, limits: config.limits(), now: now, quota: config.Quota},
 	}))
 	errs := presenter{log: config.Log}
 	srv.SetErrorPresenter(errs.present)

@@ -36,6 +36,9 @@ type parts struct {
 	locker locks.Locker
 	nonces auth.NonceMemory
 	now    func() time.Time
+	// judge is the clock that signatures are judged by; now if nil.
+	judge        func() time.Time
+	refuseBefore time.Time
 }
 
 // serveInProcess puts an instance together as the server does, and answers
@@ -50,14 +53,17 @@ func serveInProcess(t *testing.T, p parts) (url string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	verifier := auth.NewVerifier(loopback, p.nonces, auth.Options{Now: p.now})
+	if p.judge == nil {
+		p.judge = p.now
+	}
+	verifier := auth.NewVerifier(loopback, p.nonces, auth.Options{Now: p.judge, RefuseBefore: p.refuseBefore})
 	transports := transport.New(transport.Config{
 		Init: func(ctx context.Context, upgrade *http.Request, payload map[string]any) (context.Context, error) {
 			principal, err := verifier.VerifyInit(ctx, upgrade, payload)
 			return auth.NewContext(ctx, principal), err
 		},
 	})
-	api := graph.NewServer(graph.Config{Records: service, Feed: feeds, Locks: lockService, Log: log})
+	api := graph.NewServer(graph.Config{Records: service, Feed: feeds, Locks: lockService, Log: log, Now: p.judge})
 	transports.Install(api)
 	server := httptest.NewServer(verifier.Middleware(api))
 	ctx, cancel := context.WithCancel(context.Background())
