@@ -6,6 +6,7 @@ TOOLS       := $(CURDIR)/.cache/bin
 GOLANGCI    := $(TOOLS)/golangci-lint
 GOLANGCI_VERSION := v2.15.0
 SOAK        ?= 5m
+REST        ?= 0s
 FUZZTIME    ?= $(if $(SYNCLINE_LONG),10m,10s)
 
 .DEFAULT_GOAL := help
@@ -39,8 +40,8 @@ bench: ## measure this machine; BENCH='-quick' for an impression
 	cd bench && go run . $(BENCH)
 
 .PHONY: soak
-soak: setup ## run under mixed load and look for growth; SOAK=1h for longer; charts in .cache/soak
-	SYNCLINE_SOAK=$(SOAK) SYNCLINE_SOAK_CHARTS=$(CURDIR)/.cache/soak go test -count=1 -timeout 0 -v -run '^TestSoak$$' ./internal/e2e
+soak: setup ## run under mixed load and look for growth; SOAK=1h for longer, REST=50ms for less load; charts in .cache/soak
+	SYNCLINE_SOAK=$(SOAK) SYNCLINE_SOAK_REST=$(REST) SYNCLINE_SOAK_CHARTS=$(CURDIR)/.cache/soak go test -count=1 -timeout 0 -v -run '^TestSoak$$' ./internal/e2e
 
 .PHONY: lint
 lint: $(GOLANGCI) ## check formatting, style and who may import whom

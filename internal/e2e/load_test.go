@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -27,6 +28,7 @@ type load struct {
 	followers []*mirror
 	stopping  chan struct{}
 	stop      func()
+	rest      time.Duration // of a writer after each write
 
 	mu    sync.Mutex
 	phase tally
@@ -40,15 +42,22 @@ type tally struct {
 	lost         int           // no answer
 	corrected    int           // clocks of clients
 	slowest      time.Duration // of the acknowledged and the refused
+	errors       []string      // the first few
 }
 
 // startLoad begins to write to and to follow the service at these URLs. The
 // writers of an owner, and its followers, are spread over them.
 func startLoad(t *testing.T, urls []string) *load {
 	t.Helper()
+	return startSlowLoad(t, urls, 0)
+}
+
+// startSlowLoad is startLoad with writers who rest after each write.
+func startSlowLoad(t *testing.T, urls []string, rest time.Duration) *load {
+	t.Helper()
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
-	l := &load{t: t, writers: newWriters(t, urls, seed), stopping: make(chan struct{})}
+	l := &load{t: t, writers: newWriters(t, urls, seed), stopping: make(chan struct{}), rest: rest}
 	for i, w := range l.writers {
 		l.followers = append(l.followers, startMirror(t.Context(), t, urls[(i/ownerCount+1)%len(urls)], w.key, 0))
 	}
@@ -80,6 +89,9 @@ func (l *load) write(w *writer) {
 		if err != nil {
 			pause(l.stopping, 50*time.Millisecond)
 		}
+		if l.rest > 0 {
+			pause(l.stopping, l.rest)
+		}
 	}
 }
 
@@ -96,6 +108,9 @@ func pause(stop <-chan struct{}, d time.Duration) {
 func (l *load) count(w *writer, err error, took time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if err != nil && len(l.phase.errors) < 5 {
+		l.phase.errors = append(l.phase.errors, fmt.Sprintf("after %v: %v", took.Round(time.Millisecond), err))
+	}
 	refused, answered := errors.AsType[*refusal](err)
 	switch {
 	case err == nil:

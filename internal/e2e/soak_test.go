@@ -25,7 +25,8 @@ import (
 // A service under mixed load, whose connections are cut, whose instances are
 // restarted and whose tombstones and mutation ids are purged on the way, takes no
 // more of anything the longer it runs, and ends with mirrors that have what it
-// has. SYNCLINE_SOAK, which make soak sets, is for how long, such as 1h.
+// has. SYNCLINE_SOAK, which make soak sets, is for how long, such as 1h, and
+// SYNCLINE_SOAK_REST for how long each writer rests after a write.
 //
 // Clocks do not jump here: what the server has as time comes from the kernel without
 // a library in between that could say another. TestClockIsOff has one in process.
@@ -41,10 +42,17 @@ func TestSoak(t *testing.T) {
 			t.Fatal("SYNCLINE_SOAK: ", err)
 		}
 	}
+	var rest time.Duration
+	if text := os.Getenv("SYNCLINE_SOAK_REST"); text != "" {
+		var err error
+		if rest, err = time.ParseDuration(text); err != nil {
+			t.Fatal("SYNCLINE_SOAK_REST: ", err)
+		}
+	}
 	for name, instances := range map[string]int{"sqlite": 1, "postgres": 2} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := startSoak(t, instances)
+			s := startSoak(t, instances, rest)
 			s.run(duration)
 			if dir := os.Getenv("SYNCLINE_SOAK_CHARTS"); dir != "" {
 				s.draw(filepath.Join(dir, "soak-"+name+".svg"), fmt.Sprintf("%s, %v", name, duration))
@@ -75,7 +83,7 @@ type soak struct {
 // startSoak starts so many instances: one on SQLite, more on PostgreSQL and Redis.
 // The quota bounds what is remembered of deletes and mutation ids, so that the
 // purge has work.
-func startSoak(t *testing.T, instances int) *soak {
+func startSoak(t *testing.T, instances int, rest time.Duration) *soak {
 	t.Helper()
 	s := &soak{deployment: &deployment{}, t: t, log: filepath.Join(t.TempDir(), "log")}
 	metrics := testservers.FreeAddress(t)
@@ -108,7 +116,7 @@ func startSoak(t *testing.T, instances int) *soak {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.cuts.Close() })
-	s.load = startLoad(t, []string{"http://" + s.cuts.Addr() + "/graphql"})
+	s.load = startSlowLoad(t, []string{"http://" + s.cuts.Addr() + "/graphql"}, rest)
 	for _, w := range s.load.writers[:ownerCount] {
 		s.heads = append(s.heads, newClient(t, s.instances[0].URL(), w.key))
 	}
@@ -182,6 +190,7 @@ func (s *soak) churn(ctx context.Context) {
 			s.t.Errorf("churn: %v", err)
 			return
 		}
+		pause(ctx.Done(), s.load.rest)
 	}
 }
 

@@ -170,7 +170,11 @@ func (l Listener) bind(ctx context.Context) (net.Listener, error) {
 	if path, ok := strings.CutPrefix(l.Address, unixPrefix); ok {
 		return listenUnix(ctx, path, cmp.Or(l.SocketMode, 0o600))
 	}
-	return new(net.ListenConfig).Listen(ctx, "tcp", l.Address)
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", l.Address)
+	if tcp, ok := listener.(*net.TCPListener); ok {
+		return &queueListener{TCPListener: tcp}, nil
+	}
+	return listener, err
 }
 
 // leave serves on for the delay. Connections end with the request that they carry,

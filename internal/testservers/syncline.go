@@ -6,6 +6,7 @@ package testservers
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -51,6 +52,7 @@ type Syncline struct {
 	Dir     string // of its database
 	t       testing.TB
 	command []string // before the program's own name
+	program string   // another than the one that Main built
 	env     []string
 	process *process
 }
@@ -60,6 +62,15 @@ type Syncline struct {
 func StartSyncline(t testing.TB, env ...string) *Syncline {
 	t.Helper()
 	return StartSynclineBy(t, nil, env...)
+}
+
+// StartSynclineOf is StartSyncline for another program than the one that Main built.
+func StartSynclineOf(t testing.TB, program string, env ...string) *Syncline {
+	t.Helper()
+	s := &Syncline{Address: FreeAddress(t), Dir: t.TempDir(), t: t, program: program, env: env}
+	t.Cleanup(s.Kill)
+	s.Start()
+	return s
 }
 
 // StartSynclineBy is StartSyncline by a command that runs the one that follows
@@ -97,7 +108,7 @@ func (s *Syncline) start(path string) {
 	if binary == "" {
 		s.t.Fatal("the package needs a TestMain that calls testservers.Main")
 	}
-	args := append(slices.Clone(s.command), binary)
+	args := append(slices.Clone(s.command), cmp.Or(s.program, binary))
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Env = append(os.Environ(), "LISTEN_ADDRESS="+s.Address, "SQLITE_DIR_PATH="+s.Dir, "LOG_LEVEL=warn",
 		"RATE_LIMITS=off", // a test's load comes from one address
@@ -141,6 +152,10 @@ func (s *Syncline) Done() <-chan struct{} { return s.process.done }
 // Set sets variables for the next Start, lines of NAME=value that override
 // those of before.
 func (s *Syncline) Set(env ...string) { s.env = append(s.env, env...) }
+
+// SetProgram has the next Start start another program than the one that Main
+// built; that one again if it is empty.
+func (s *Syncline) SetProgram(path string) { s.program = path }
 
 // Kill ends the process at once, as a power cut would, and waits for its end.
 func (s *Syncline) Kill() { s.process.kill() }
