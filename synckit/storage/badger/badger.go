@@ -123,12 +123,14 @@ func checkSchema(txn *badger.Txn) error {
 	return txn.Set(keySchema, number(schema))
 }
 
-// learnTime goes on after the time of the newest event, though the wall clock was set
+// learnTime goes on after the greatest time that was seen, though the wall clock was set
 // back meanwhile. Damage is told of by who reads the event.
 func (s *Store) learnTime(txn *badger.Txn) error {
 	if latest, err := getNumber(txn, keyLatest); err == nil && latest > 0 {
 		newest, _ := getEvent(txn, synckit.Position(latest))
 		s.times.Seen(newest.Time())
+		mark, _ := get(txn, cursorKey(stored.MarkPeer, stored.MarkDirection))
+		s.times.Resume(string(mark))
 	}
 	return nil
 }

@@ -116,6 +116,11 @@ func (w *writer) appendAll(entries []synckit.Entry) (committed synckit.Committed
 	if len(committed.Appended) == 0 {
 		return committed, nil
 	}
+	if mark, needed := clocks.Mark(); needed {
+		if err := w.setCursor(mark); err != nil {
+			return committed, err
+		}
+	}
 	return committed, w.txn.Set(keyLatest, number(uint64(committed.Latest)))
 }
 

@@ -106,6 +106,9 @@ func (w *writer) appendAll(ctx context.Context, entries []synckit.Entry) (append
 			return nil, err
 		}
 	}
+	if mark, needed := clocks.Mark(); needed {
+		return appended, w.setCursor(ctx, mark)
+	}
 	return appended, nil
 }
 

@@ -173,7 +173,7 @@ func (s *Store) prepare(ctx context.Context) error {
 	if s.queue.ready.newest != nil { // the last
 		return nil
 	}
-	// Times go on after that of the newest event, though the wall clock was set back
+	// Times go on after the greatest that was seen, though the wall clock was set back
 	// meanwhile.
 	var newest synckit.EncodedEvent
 	err := s.write.QueryRowContext(ctx, s.statements.last).Scan((*[]byte)(&newest.Metadata))
@@ -181,6 +181,12 @@ func (s *Store) prepare(ctx context.Context) error {
 		return err
 	}
 	s.times.Seen(newest.Time())
+	var mark string
+	err = s.write.QueryRowContext(ctx, s.statements.cursor, stored.MarkPeer, string(stored.MarkDirection)).Scan(&mark)
+	if err != nil && !stderrors.Is(err, sql.ErrNoRows) {
+		return err
+	}
+	s.times.Resume(mark)
 	ready := &s.queue.ready
 	for _, one := range []struct {
 		into **sql.Stmt

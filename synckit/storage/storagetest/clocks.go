@@ -97,13 +97,21 @@ func durableTimes(t *testing.T, open func() synckit.EventStore) {
 	if !ok {
 		return // the store promises events only
 	}
-	ahead := time.Now().Add(time.Hour)
-	commit(t, log, synckit.Commit{Append: entries("p", timed("wrong", ahead.AddDate(9, 0, 0)), timed("ahead", ahead))})
-	noError(t, log.Close())
-	log = open().(synckit.Log)
-	storeAll(t, log, note("a", "x"))
-	if a := timeOf(t, log, "a"); !a.After(ahead) {
-		t.Errorf("%v is not after %v", a, ahead)
+	ahead, years := time.Now(), time.Now().AddDate(9, 0, 0)
+	for i, newest := range []func() time.Time{ // whatever the time of the newest event
+		func() time.Time { return ahead },
+		func() time.Time { return years },
+		func() time.Time { return ahead.Add(-time.Hour) },
+	} {
+		ahead = ahead.Add(time.Hour)
+		commit(t, log, synckit.Commit{Append: entries("p", timed(fmt.Sprint("a", i), ahead), timed(fmt.Sprint("b", i), newest()))})
+		noError(t, log.Close())
+		log = open().(synckit.Log)
+		own := fmt.Sprint("c", i)
+		storeAll(t, log, note(own, "x"))
+		if at := timeOf(t, log, own); !at.After(ahead) || !at.Before(years) {
+			t.Errorf("newest event's time %v: %v is not after %v", newest(), at, ahead)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package stored
 
 import (
 	"fmt"
+	"strconv"
 	"sync"
 	"time"
 
@@ -14,8 +15,10 @@ type Clocks struct {
 	// Highest finds the highest clock of an aggregate before the commit.
 	Highest func(aggregateID string) (uint64, error)
 	// Times gives the times that go with clocks.
-	Times *Times
-	known map[string]uint64
+	Times    *Times
+	known    map[string]uint64
+	appended bool
+	newest   time.Time // of the event that was appended last
 }
 
 // Set gives an event the clock that it is stored with. One that comes from
@@ -31,12 +34,39 @@ func (c *Clocks) Set(event synckit.EncodedEvent, origin string, anew bool) (sync
 
 // Appended takes note of an event that was appended.
 func (c *Clocks) Appended(event synckit.EncodedEvent) error {
-	c.Times.Seen(event.Time())
+	c.appended, c.newest = true, event.Time()
+	c.Times.Seen(c.newest)
 	highest, err := c.highest(event.AggregateID)
 	if err == nil {
 		c.known[event.AggregateID] = max(highest, event.Clock())
 	}
 	return err
+}
+
+// Mark is the cursor with which a log stores the greatest time that it has seen. It need not
+// where the newest event has that time, or nothing was appended.
+func (c *Clocks) Mark() (_ synckit.Cursor, needed bool) {
+	if !c.appended {
+		return synckit.Cursor{}, false
+	}
+	c.Times.mu.Lock()
+	defer c.Times.mu.Unlock()
+	last := c.Times.last
+	return synckit.Cursor{Peer: MarkPeer, Direction: MarkDirection, Value: strconv.FormatInt(last.UnixMicro(), 10)},
+		!last.IsZero() && (last.After(c.newest) || !Believed(c.newest))
+}
+
+// Where Mark is stored. No peer has such a name.
+const (
+	MarkPeer      = "synckit.log"
+	MarkDirection = synckit.Direction("time")
+)
+
+// Resume goes on after what Mark stored; of another text it takes no note.
+func (t *Times) Resume(value string) {
+	if micros, err := strconv.ParseInt(value, 10, 64); err == nil {
+		t.Seen(time.UnixMicro(micros))
+	}
 }
 
 func (c *Clocks) highest(aggregateID string) (uint64, error) {
