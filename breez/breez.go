@@ -35,6 +35,9 @@ const Prefix = "/" + syncpbconnect.SyncerName + "/"
 // maxMessageBytes bounds a message, also once it is decompressed.
 const maxMessageBytes = 262_144
 
+// minCompressed is what an answer has at least to be compressed, for those who want that.
+const minCompressed = 1 << 10
+
 // Verifier reads what has a signature within, and judges certificates.
 // *auth.Verifier is one.
 type Verifier interface {
@@ -92,7 +95,7 @@ func New(config Config) *Service {
 		config.RecheckInterval = time.Minute
 	}
 	s := &Service{Config: config, draining: make(chan struct{})}
-	_, s.calls = syncpbconnect.NewSyncerHandler(s, connect.WithReadMaxBytes(maxMessageBytes))
+	_, s.calls = syncpbconnect.NewSyncerHandler(s, connect.WithReadMaxBytes(maxMessageBytes), connect.WithCompressMinBytes(minCompressed))
 	return s
 }
 

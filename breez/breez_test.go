@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"connectrpc.com/connect"
+	"google.golang.org/protobuf/proto"
 
 	"syncline/breez/syncpb"
 	"syncline/client"
@@ -184,9 +185,14 @@ func TestPullingByNotifications(t *testing.T) {
 			d := device{t, u, protocols[0].client(t, server.Address), ""}
 			heard := d.open()
 			got, since := make(map[string]bool), uint64(0)
-			for len(got) < test.records {
+			for pulls := 0; len(got) < test.records; pulls++ {
 				heard.next("")
-				for _, r := range d.list(since) {
+				changes := d.list(since)
+				size := proto.Size(&syncpb.ListChangesReply{Changes: changes})
+				if full := len(changes) == 1000 || size > 4_000_000-proto.Size(&syncpb.ListChangesReply{Changes: changes[:1]}); pulls == 0 && !full || len(changes) > 1000 || size > 4_000_000 {
+					t.Errorf("pull %d brings %d records in %d bytes", pulls+1, len(changes), size)
+				}
+				for _, r := range changes {
 					since = r.GetRevision()
 					got[r.GetId()] = len(r.GetData()) == test.bytes
 				}
@@ -223,10 +229,11 @@ func TestWritersAtOnce(t *testing.T) {
 	group.Wait()
 }
 
-// A server that goes away tells all who listen so at once.
+// A server that goes away tells all who listen so, and is not held up by them until its time is
+// out.
 func TestDrainEndsStreams(t *testing.T) {
 	t.Parallel()
-	server := testservers.StartSyncline(t, switchedOn)
+	server := testservers.StartSyncline(t, switchedOn, "SHUTDOWN_TIMEOUT=10m", "LOG_LEVEL=info")
 	var streams []stream
 	for i := range 100 {
 		d := device{t, newUser(t), protocols[i%len(protocols)].client(t, server.Address), ""}
@@ -235,13 +242,18 @@ func TestDrainEndsStreams(t *testing.T) {
 	if err := server.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
+	began := time.Now()
 	for _, s := range streams {
 		if s.Receive() || connect.CodeOf(s.Err()) != connect.CodeUnavailable {
 			t.Fatalf("ended by %v", s.Err())
 		}
 	}
+	t.Logf("all had ended after %v", time.Since(began))
 	if err := server.Wait(); err != nil {
 		t.Error(err)
+	}
+	if log := server.Log(); strings.Contains(log, "the rest is cut off") || !strings.Contains(log, "msg=drained") {
+		t.Errorf("the drain: %s", log)
 	}
 }
 
@@ -286,8 +298,10 @@ func TestOff(t *testing.T) {
 	if code, body := status(http.MethodGet, on.Address, "/health"); code != http.StatusOK || body != "OK" {
 		t.Errorf("/health answers %d %q", code, body)
 	}
-	if _, stderr, err := testservers.Run(t, []string{"GRPC_LISTEN_ADDRESS=:1"}, "serve"); err == nil || !strings.Contains(stderr, "BREEZ_COMPATIBILITY") {
-		t.Errorf("%v, %s", err, stderr)
+	for _, alone := range []string{"GRPC_LISTEN_ADDRESS=:1", "GRPC_WEB_LISTEN_ADDRESS=:1"} {
+		if _, stderr, err := testservers.Run(t, []string{alone}, "serve"); err == nil || !strings.Contains(stderr, "BREEZ_COMPATIBILITY") {
+			t.Errorf("%s: %v, %s", alone, err, stderr)
+		}
 	}
 }
 
@@ -304,6 +318,11 @@ func TestOwnListeners(t *testing.T) {
 	d := device{t, u, strict.client(t, grpc), ""}
 	if got := d.list(0); len(got) != 1 {
 		t.Fatalf("%v", got)
+	}
+	for _, address := range []string{grpc, web} {
+		if got := get(t, t.Context(), "http://"+address+"/health"); got != "OK" {
+			t.Errorf("/health answers %q", got)
+		}
 	}
 	response, err := http.Post("http://"+web+"/graphql", "application/json", strings.NewReader("{}"))
 	if err != nil {

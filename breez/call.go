@@ -1,10 +1,12 @@
 package breez
 
 import (
+	"bufio"
 	"context"
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -43,7 +45,10 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.logCall(r, c, time.Since(began))
 	}()
 	r = r.WithContext(context.WithValue(r.Context(), callKey{}, c))
-	body, grant, err := s.Verifier.ReadBody(w, withLength(r), maxBodyBytes(r.Header))
+	ahead := readers.Get().(*bufio.Reader)
+	ahead.Reset(r.Body)
+	c.afterwards(func() { ahead.Reset(nil); readers.Put(ahead) })
+	body, grant, err := s.Verifier.ReadBody(w, withLength(r, ahead), maxBodyBytes(r.Header))
 	if err != nil {
 		c.outcome = asConnect(err).Code().String()
 		Refuse(w, r, err)
@@ -62,6 +67,10 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	s.calls.ServeHTTP(&progressWriter{w, c.client}, r)
 }
+
+// readers read ahead as much as most messages have, for each piece of a body that is read
+// is told to the connection.
+var readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 2<<10) }}
 
 // hold keeps memory until the call is over.
 func (c *call) hold(grant *budget.Grant) {

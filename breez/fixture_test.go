@@ -32,7 +32,8 @@ type protocol struct {
 	name    string
 	options []connect.ClientOption
 	http2   bool
-	strict  bool // no second connection while the first is full
+	strict  bool            // no second connection while the first is full
+	shared  *http.Transport // is used as it is; nil: each client has one of its own
 }
 
 var protocols = []protocol{
@@ -41,10 +42,15 @@ var protocols = []protocol{
 	{name: "gRPC-Web over HTTP/1.1", options: []connect.ClientOption{connect.WithGRPCWeb()}, http2: false},
 	{name: "gRPC-Web over HTTP/2", options: []connect.ClientOption{connect.WithGRPCWeb()}, http2: true},
 	{name: "Connect", options: nil, http2: false},
+	{name: "Connect in JSON", options: []connect.ClientOption{connect.WithProtoJSON()}, http2: false},
+	{name: "gRPC in JSON", options: []connect.ClientOption{connect.WithGRPC(), connect.WithProtoJSON()}, http2: true},
 }
 
 func (p protocol) client(t *testing.T, address string) syncpbconnect.SyncerClient {
 	t.Helper()
+	if p.shared != nil {
+		return syncpbconnect.NewSyncerClient(&http.Client{Transport: p.shared}, "http://"+address, p.options...)
+	}
 	transport := new(http.Transport)
 	transport.Protocols = new(http.Protocols)
 	transport.Protocols.SetHTTP1(!p.http2)

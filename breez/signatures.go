@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base32"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
@@ -29,7 +30,7 @@ var zbase32 = base32.NewEncoding("ybndrfg8ejkmcpqxot1uwisza345h769").WithPadding
 // server: docs/security.md says what that allows.
 
 func setRecordText(r *syncpb.SetRecordRequest) string {
-	return fmt.Sprintf("%s-%x-%d-%s-%d", r.GetRecord().GetId(), r.GetRecord().GetData(), r.GetRecord().GetRevision(), r.GetRecord().GetSchemaVersion(), r.GetRequestTime())
+	return fmt.Sprintf("%s-%s-%d-%s-%d", r.GetRecord().GetId(), hex.EncodeToString(r.GetRecord().GetData()), r.GetRecord().GetRevision(), r.GetRecord().GetSchemaVersion(), r.GetRequestTime())
 }
 
 func listChangesText(r *syncpb.ListChangesRequest) string {

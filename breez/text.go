@@ -20,31 +20,32 @@ const (
 
 func isText(h http.Header) bool { return strings.HasPrefix(h.Get("Content-Type"), textType) }
 
+// prefixBytes is what stands before a message: whether it is compressed, and its length.
+const prefixBytes = 5
+
 // maxBodyBytes is what a body may have: a message with what stands around it.
 func maxBodyBytes(h http.Header) int64 {
-	const prefix = 5
 	if isText(h) {
-		return int64(base64.StdEncoding.EncodedLen(maxMessageBytes + prefix))
+		return int64(base64.StdEncoding.EncodedLen(maxMessageBytes + prefixBytes))
 	}
-	return maxMessageBytes + prefix
+	return maxMessageBytes + prefixBytes
 }
 
 // withLength is a request whose length is known from the prefix of its message,
-// where HTTP does not tell: gRPC does not.
-func withLength(r *http.Request) *http.Request {
+// where HTTP does not tell: gRPC does not. ahead reads its body.
+func withLength(r *http.Request, ahead *bufio.Reader) *http.Request {
 	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" { // may become as large as any
-		r = r.Clone(r.Context())
+		r = r.WithContext(r.Context()) // a copy
 		r.ContentLength = -1
 		return r
 	}
 	if r.ContentLength >= 0 || !strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc") || isText(r.Header) {
 		return r
 	}
-	ahead := bufio.NewReaderSize(r.Body, 16)
-	known := r.Clone(r.Context())
+	known := r.WithContext(r.Context()) // a copy
 	var message io.Reader = ahead
-	if prefix, err := ahead.Peek(5); err == nil && prefix[0]&1 == 0 { // one that is compressed may become as large as any
-		known.ContentLength = 5 + int64(binary.BigEndian.Uint32(prefix[1:]))
+	if prefix, err := ahead.Peek(prefixBytes); err == nil && prefix[0]&1 == 0 { // one that is compressed may become as large as any
+		known.ContentLength = prefixBytes + int64(binary.BigEndian.Uint32(prefix[1:]))
 		message = io.LimitReader(ahead, known.ContentLength)
 	}
 	known.Body = struct {

@@ -82,6 +82,30 @@ func TestARefusedPreflightTellsWhy(t *testing.T) {
 	}
 }
 
+// What clients of Breez data-sync send from pages, and what they read, is allowed to the pages
+// that are.
+func TestGRPCWeb(t *testing.T) {
+	policy := crossorigin.New(crossorigin.GRPCWeb, []string{"https://app.example"}, nil, silent)
+	for _, header := range []string{
+		"authorization", "content-type", "x-grpc-web", "user-agent", "x-user-agent", "grpc-timeout",
+		"connect-protocol-version", "connect-timeout-ms", "connect-accept-encoding", "connect-content-encoding",
+	} {
+		if got := preflight(policy, "https://app.example", header).Header(); got.Get("Access-Control-Allow-Origin") != "https://app.example" || got.Get("Access-Control-Allow-Headers") != header {
+			t.Errorf("%s: %v", header, got)
+		}
+	}
+	if w := preflight(policy, "https://evil.example", "content-type"); w.Code != http.StatusForbidden || w.Header().Get("Access-Control-Allow-Origin") != "" {
+		t.Errorf("another origin: %d %v", w.Code, w.Header())
+	}
+	r := httptest.NewRequest(http.MethodPost, "/sync.Syncer/ListChanges", nil)
+	r.Header.Set("Origin", "https://app.example")
+	w := httptest.NewRecorder()
+	policy.Handler(http.NotFoundHandler()).ServeHTTP(w, r)
+	if got := strings.ToLower(w.Header().Get("Access-Control-Expose-Headers")); got != "grpc-status, grpc-message, grpc-status-details-bin" {
+		t.Errorf("exposed headers %q", got)
+	}
+}
+
 func TestAnswersShowRequestIDs(t *testing.T) {
 	r := httptest.NewRequest(http.MethodPost, "/graphql", nil)
 	r.Header.Set("Origin", "https://anywhere.example")
