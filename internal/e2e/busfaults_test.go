@@ -14,6 +14,7 @@ import (
 // Instances that hear of each other by a bus that loses, repeats, delays and
 // reorders hints keep their followers equal to the database all the same.
 func TestBadBus(t *testing.T) {
+	t.Parallel()
 	postgresURL := testservers.StartPostgres(t).NewURL(t)
 	network := inproc.New()
 	t.Cleanup(network.Close)

@@ -18,6 +18,7 @@ import (
 // locks exclusive, fences closed; clients are served, and what one of them
 // signed serves once.
 func TestClockIsOff(t *testing.T) {
+	t.Parallel()
 	postgres, redis := testservers.StartPostgres(t), testservers.StartRedis(t)
 	slow := testservers.StartProxy(t, postgres.Address)
 	slow.Delay(2 * time.Millisecond)

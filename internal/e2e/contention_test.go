@@ -15,6 +15,7 @@ import (
 // each is told SUCCESS or an honest CONFLICT. No serialization error, no
 // deadlock, no hole in the revisions.
 func TestConcurrentWrites(t *testing.T) {
+	t.Parallel()
 	urls := startFleet(t).urls()[:2]
 	lasts := phaseTime() * 2 / 3
 	for _, c := range []struct{ writers, owners int }{{1, 1}, {16, 1}, {16, 16}, {64, 1}, {64, 64}} {

@@ -10,10 +10,11 @@ import (
 // acknowledged write. Instances find the new primary by themselves, and stay
 // with it when the old one comes back to read only.
 func TestPostgresFailover(t *testing.T) {
+	t.Parallel()
 	pair := testservers.StartPostgresPair(t)
 	d := startPair(t, "DATABASE_URL="+pair.NewURL(t))
 	load, locks := startLoad(t, d.urls()), startContention(t, d.urls())
-	load.steady("before")
+	load.calm("before")
 	load.during("the replica takes over", func() {
 		pair.FailOver()
 		load.mustGoOn()
@@ -24,7 +25,7 @@ func TestPostgresFailover(t *testing.T) {
 		pause(nil, phaseTime())
 		load.mustGoOn()
 	})
-	load.steady("after")
+	load.calm("after")
 	locks.finish()
 	locks.checkExclusive()
 	load.finish()

@@ -5,11 +5,12 @@ import "testing"
 // Of three instances one is killed and another told to stop: their clients go
 // on at the third, and at the two when those are back and the third is killed.
 func TestInstancesEnd(t *testing.T) {
+	t.Parallel()
 	d := startFleet(t)
 	urls := []string{d.url()}
 	load, locks := startLoad(t, urls), startContention(t, urls)
 	first, second, third := d.instances[0], d.instances[1], d.instances[2]
-	load.steady("before")
+	load.calm("before")
 	load.during("one is killed, one is stopped", func() {
 		first.Kill()
 		if err := second.Stop(); err != nil {
@@ -25,7 +26,7 @@ func TestInstancesEnd(t *testing.T) {
 		load.mustGoOn()
 	})
 	third.Start()
-	load.steady("after")
+	load.calm("after")
 	locks.finish()
 	locks.checkExclusive()
 	load.finish()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,11 +22,13 @@ func phaseTime() time.Duration {
 }
 
 // load is writers and followers of a few owners, who go on whatever happens to
-// the service.
+// the service. Writers write one after the other as fast as they are answered; in
+// calm phases they rest in between, which leaves the processors to other tests.
 type load struct {
 	t         *testing.T
 	writers   []*writer
 	followers []*mirror
+	calmly    atomic.Bool
 	stopping  chan struct{}
 	stop      func()
 	rest      time.Duration // of a writer after each write
@@ -86,8 +89,11 @@ func (l *load) write(w *writer) {
 			l.t.Errorf("writer %d: %v", w.number, err)
 			return
 		}
-		if err != nil {
+		switch {
+		case err != nil:
 			pause(l.stopping, 50*time.Millisecond)
+		case l.calmly.Load():
+			pause(l.stopping, 20*time.Millisecond)
 		}
 		if l.rest > 0 {
 			pause(l.stopping, l.rest)
@@ -128,25 +134,43 @@ func (l *load) count(w *writer, err error, took time.Duration) {
 	l.phase.slowest = max(l.phase.slowest, took)
 }
 
-// during runs a phase: what happens in it, and then as long as it takes for
-// each writer to have had a write acknowledged that began in it.
+// during runs a phase in which writers do not rest: what happens in it, and then as
+// long as it takes for each writer to have had a write acknowledged that began in it.
 func (l *load) during(name string, happens func()) tally {
 	l.t.Helper()
-	l.mu.Lock()
-	l.phase = tally{}
-	l.mu.Unlock()
-	happens()
-	return l.report(name)
+	if l.calmly.Swap(false) {
+		l.mustWrite(1) // whoever rested no longer does
+	}
+	return l.in(name, happens)
 }
 
-// steady is a phase in which nothing happens, after which each writer must have
-// written and each follower be with it.
+// steady is a phase in which nothing happens beyond what is so all along, after
+// which each writer must have written and each follower be with it.
 func (l *load) steady(name string) tally {
 	l.t.Helper()
 	return l.during(name, func() {
 		pause(nil, phaseTime())
 		l.mustGoOn()
 	})
+}
+
+// calm is a steady phase before, between or after faults, in which writers rest.
+func (l *load) calm(name string) tally {
+	l.t.Helper()
+	l.calmly.Store(true)
+	return l.in(name, func() {
+		pause(nil, phaseTime())
+		l.mustGoOn()
+	})
+}
+
+func (l *load) in(name string, happens func()) tally {
+	l.t.Helper()
+	l.mu.Lock()
+	l.phase = tally{}
+	l.mu.Unlock()
+	happens()
+	return l.report(name)
 }
 
 func (l *load) report(name string) tally {
@@ -169,16 +193,7 @@ func (p tally) sum() (acknowledged int) {
 // of which began after this call, and until each follower has heard of them.
 func (l *load) mustGoOn() {
 	l.t.Helper()
-	before := l.snapshot()
-	until(l.t, 30*time.Second, func() bool {
-		now := l.snapshot()
-		for i := range now {
-			if now[i] < before[i]+2 {
-				return false
-			}
-		}
-		return true
-	}, func() { l.t.Errorf("in 30 s not every writer could write: %v, then %v", before, l.snapshot()) })
+	l.mustWrite(2)
 	heads := l.heads()
 	until(l.t, 30*time.Second, func() bool {
 		for i, f := range l.followers {
@@ -188,6 +203,21 @@ func (l *load) mustGoOn() {
 		}
 		return true
 	}, func() { l.t.Errorf("in 30 s not every follower heard of what was written") })
+}
+
+// mustWrite waits until each writer has so many more writes acknowledged.
+func (l *load) mustWrite(writes int) {
+	l.t.Helper()
+	before := l.snapshot()
+	until(l.t, 30*time.Second, func() bool {
+		now := l.snapshot()
+		for i := range now {
+			if now[i] < before[i]+writes {
+				return false
+			}
+		}
+		return true
+	}, func() { l.t.Errorf("in 30 s not every writer could write: %v, then %v", before, l.snapshot()) })
 }
 
 func (l *load) snapshot() [writerCount]int {

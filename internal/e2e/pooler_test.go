@@ -9,11 +9,12 @@ import (
 // Instances share a pooler that lends server connections for one transaction at
 // a time, fewer than there are clients; then it restarts.
 func TestBehindPgBouncer(t *testing.T) {
+	t.Parallel()
 	postgres := testservers.StartPostgres(t)
 	pooler := testservers.StartPgBouncer(t, postgres, 4)
 	d := startPair(t, "DATABASE_URL="+pooler.NewURL(t))
 	load, locks := startLoad(t, d.urls()), startContention(t, d.urls())
-	if p := load.steady("before"); p.notApplied+p.unknown+p.lost > 0 {
+	if p := load.calm("before"); p.notApplied+p.unknown+p.lost > 0 {
 		t.Error("writes failed though nothing did")
 	}
 	load.during("the pooler is killed and restarted", func() {
@@ -28,7 +29,7 @@ func TestBehindPgBouncer(t *testing.T) {
 		postgres.Start()
 		load.mustGoOn()
 	})
-	load.steady("after")
+	load.calm("after")
 	locks.finish()
 	locks.checkExclusive()
 	load.finish()

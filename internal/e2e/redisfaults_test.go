@@ -10,9 +10,10 @@ import (
 // Redis that is killed and comes back empty costs no write, no event and no
 // readiness. It forgets who holds a lock; the fence does not.
 func TestRedisKilled(t *testing.T) {
+	t.Parallel()
 	d := startFleet(t)
 	load, locks := startLoad(t, d.urls()), startContention(t, d.urls())
-	load.steady("before")
+	load.calm("before")
 	if n := locks.grantsOf(lastingLock); n != 1 {
 		t.Errorf("%d devices were granted the lasting lock before", n)
 	}
@@ -24,7 +25,7 @@ func TestRedisKilled(t *testing.T) {
 	})
 	d.redis.Start()
 	d.awaitReadiness(t, 200, "ready", "redis", "ok")
-	load.steady("Redis is back, empty")
+	load.calm("Redis is back, empty")
 	until(t, 20*time.Second, func() bool { return locks.fencedOf(lastingLock) > 0 },
 		func() { t.Error("no device was told that the lasting lock was granted anew") })
 	locks.finish()
@@ -44,7 +45,7 @@ func TestRedisPaused(t *testing.T) {
 	}
 	d := startFleet(t)
 	load, locks := startLoad(t, d.urls()), startContention(t, d.urls())
-	load.steady("before")
+	load.calm("before")
 	key := newKey(t)
 	p := load.during("Redis is paused", func() {
 		d.redis.Pause()
@@ -77,7 +78,7 @@ func TestRedisPaused(t *testing.T) {
 		t.Error("writes failed for want of Redis")
 	}
 	d.awaitReadiness(t, 200, "ready", "redis", "ok")
-	load.steady("after")
+	load.calm("after")
 	locks.finish()
 	locks.checkExclusive()
 	load.finish()

@@ -15,6 +15,7 @@ import (
 
 // One node of a Redis Cluster fails, and its replica takes its slots.
 func TestRedisClusterFailover(t *testing.T) {
+	t.Parallel()
 	cluster := testservers.StartRedisCluster(t)
 	replica := cluster.AddReplica(t, 0)
 	testRedisFailover(t, cluster.URL(), func() {
@@ -25,6 +26,7 @@ func TestRedisClusterFailover(t *testing.T) {
 
 // The primary fails, and the sentinel promotes its replica.
 func TestRedisSentinelFailover(t *testing.T) {
+	t.Parallel()
 	group := testservers.StartRedisSentinel(t)
 	testRedisFailover(t, group.URL(), func() {
 		group.Primary.Kill()
@@ -39,7 +41,7 @@ func testRedisFailover(t *testing.T, redisURL string, failOver func()) {
 	t.Helper()
 	d := startPair(t, "DATABASE_URL="+testservers.StartPostgres(t).NewURL(t), "REDIS_URL="+redisURL, "FEED_POLL_INTERVAL=1m")
 	load, locks := startLoad(t, d.urls()), startContention(t, d.urls())
-	load.steady("before")
+	load.calm("before")
 	checkLive(t, d)
 	p := load.during("Redis fails over", func() {
 		failOver()
@@ -50,7 +52,7 @@ func testRedisFailover(t *testing.T, redisURL string, failOver func()) {
 		t.Error("writes failed for want of Redis")
 	}
 	checkLive(t, d)
-	load.steady("after")
+	load.calm("after")
 	grants := locks.grantsOf("brief-1")
 	until(t, 20*time.Second, func() bool { return locks.grantsOf("brief-1") > grants+1 }, func() { t.Error("locks are not granted any more") })
 	checkNonces(t, d)
