@@ -10,8 +10,13 @@ import (
 	"strings"
 	"testing"
 
+	"syncline/internal/testservers"
 	"syncline/storage"
 )
+
+// long runs are for make verify, and not under the race detector: what is killed at each
+// of its steps starts so often that it would take minutes more, with little to find.
+var long = os.Getenv("SYNCLINE_VERIFY") != "" && !testservers.RaceDetector
 
 // Calls that change files. Those of the first list are where a kill leaves most.
 var (
@@ -25,7 +30,7 @@ var (
 func killedAtEachCall(t *testing.T, prepare func() (env, args []string), check func(where string)) {
 	t.Helper()
 	calls := fewCalls
-	if os.Getenv("SYNCLINE_VERIFY") != "" {
+	if long {
 		calls = append(calls, moreCalls...)
 	}
 	kills := 0

@@ -181,7 +181,7 @@ func (a *attempts) each(t *testing.T, command func(record.Owner) (env, args []st
 	switch {
 	case os.Getenv("SYNCLINE_LONG") != "":
 		first, step, atLeast = 1, 1, 40
-	case os.Getenv("SYNCLINE_VERIFY") != "":
+	case long:
 		first, step, atLeast = 7, 5, 8
 	}
 	kills := 0

@@ -30,7 +30,7 @@ func kept(kind string) (dir string, err error) {
 // next package if nothing has changed, which go sees to.
 func build(target string) (err error) {
 	kind, args := "syncline", []string{"build", "-ldflags=-w"} // without the tables of debuggers
-	if raceDetector {
+	if RaceDetector {
 		kind, args = "syncline-race", append(args, "-race")
 	}
 	dir, err := kept(kind)

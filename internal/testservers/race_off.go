@@ -2,4 +2,5 @@
 
 package testservers
 
-const raceDetector = false
+// RaceDetector tells whether the tests run under the race detector.
+const RaceDetector = false

@@ -20,7 +20,7 @@ const poison = "poison"
 // manyGroups is how many groups a long run tries. The race detector, which
 // makes of seconds minutes, has fewer to look at.
 func manyGroups() int {
-	if raceDetector {
+	if testservers.RaceDetector {
 		return 5_000
 	}
 	return 100_000

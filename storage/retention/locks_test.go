@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"sync"
 	"testing"
 	"time"
@@ -142,7 +141,7 @@ func testTooManyLocks(t *testing.T, h *house) {
 		return made, err
 	}
 	rounds := 2
-	if os.Getenv("SYNCLINE_VERIFY") != "" {
+	if long {
 		rounds = 20
 	}
 	for n := range rounds {

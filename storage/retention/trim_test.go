@@ -169,6 +169,10 @@ func testTracesFull(t *testing.T, h *house) {
 	h.put(t, alice, "again")
 }
 
+// long runs are for make verify, and not under the race detector, to which more of the
+// same operations bring nothing.
+var long = os.Getenv("SYNCLINE_VERIFY") != "" && !testservers.RaceDetector
+
 // testProportion has random operations of some owners run while what is old is swept
 // now and then.
 func testProportion(t *testing.T, h *house) {
@@ -176,7 +180,7 @@ func testProportion(t *testing.T, h *house) {
 	switch {
 	case os.Getenv("SYNCLINE_LONG") != "":
 		operations = 1_000_000
-	case os.Getenv("SYNCLINE_VERIFY") != "":
+	case long:
 		operations = 100_000
 	}
 	const writers, owners = 16, 4
@@ -232,7 +236,7 @@ func TestChurnStopsGrowing(t *testing.T) {
 	h.limit(record.Quota{Records: 1000, Bytes: 1})
 	h.running(t)
 	rounds := 4
-	if os.Getenv("SYNCLINE_VERIFY") != "" {
+	if long {
 		rounds = 20 // 10^5 creates and deletes
 	}
 	var pages []int

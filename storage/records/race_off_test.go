@@ -1,5 +1,0 @@
-//go:build !race
-
-package records_test
-
-const raceDetector = false
