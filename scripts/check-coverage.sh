@@ -11,7 +11,7 @@ trap 'rm -f "$profile"' EXIT
 
 # The conformance suites are tests themselves; those of one package run code of another.
 packages=$(go list ./synckit/... | grep -vE '/(storagetest|transporttest|convergence|compat)$' | paste -sd,)
-go test -timeout 20m "${flags[@]}" -coverprofile "$profile" -coverpkg "$packages" ./synckit/... | sed "s/ of statements in .*//"
+go test -timeout 40m "${flags[@]}" -coverprofile "$profile" -coverpkg "$packages" ./synckit/... | sed "s/ of statements in .*//"
 total=$(go tool cover -func "$profile" | awk '/^total:/ { sub("%", "", $3); print $3 }')
 echo "coverage: $total % of synckit"
 if awk -v total="$total" -v least="$least" 'BEGIN { exit !(total < least) }'; then
