@@ -197,7 +197,7 @@ func (f *Follower) lookForChange() error {
 	for !f.behind {
 		select {
 		case hint, open := <-f.hints.Hints():
-			if err := f.heed(hint, open); err != nil {
+			if err := f.onHint(hint, open); err != nil {
 				return err
 			}
 		case <-f.woken:
@@ -218,15 +218,15 @@ func (f *Follower) awaitChange(ctx context.Context) error {
 	case <-f.closed:
 		return ErrClosed
 	case hint, open := <-f.hints.Hints():
-		return f.heed(hint, open)
+		return f.onHint(hint, open)
 	case <-f.woken:
 		f.behind = true
 		return nil
 	}
 }
 
-// heed takes what came from the hints: one of them, or that they are closed.
-func (f *Follower) heed(hint pubsub.Hint, open bool) error {
+// onHint takes what came from the hints: one of them, or that they are closed.
+func (f *Follower) onHint(hint pubsub.Hint, open bool) error {
 	switch {
 	case !open:
 		return ErrClosed

@@ -23,7 +23,7 @@ const (
 const (
 	firstRetryDelay = 100 * time.Millisecond
 	maxRetryDelay   = 5 * time.Second
-	patience        = 30 * time.Second
+	giveUpAfter     = 30 * time.Second
 )
 
 // read fetches the page after the cursor. Every page is read after the hint
@@ -47,7 +47,7 @@ func (f *Follower) read(ctx context.Context) error {
 }
 
 func (f *Follower) fetch(ctx context.Context) (record.Page, error) {
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(giveUpAfter)
 	delay := firstRetryDelay
 	for {
 		page, err := f.nextPage(ctx)

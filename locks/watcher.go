@@ -15,7 +15,7 @@ import (
 const (
 	firstRetryDelay = 100 * time.Millisecond
 	maxRetryDelay   = 5 * time.Second
-	patience        = 30 * time.Second
+	giveUpAfter     = 30 * time.Second
 )
 
 // minExpiryWait keeps a watcher from spinning while its clock and the store's
@@ -158,7 +158,7 @@ func nextExpiry(lock Lock) time.Time {
 }
 
 func (w *Watcher) fetch(ctx context.Context) (Lock, error) {
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(giveUpAfter)
 	delay := firstRetryDelay
 	for {
 		lock, err := w.service.shared.read(ctx, w.key, w.closed)

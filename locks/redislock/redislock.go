@@ -9,7 +9,7 @@
 // The keys of a lock are PREFIX:{OWNER}:lock:x:NAME, :s:NAME and :t:NAME: the
 // exclusive hold, the shared ones, and the last token granted. All expire.
 //
-// The client must heed its calls' contexts (ContextTimeoutEnabled), as those of
+// The client must obey its calls' contexts (ContextTimeoutEnabled), as those of
 // internal/redisclient do. It needs Redis 6.2 or later.
 package redislock
 

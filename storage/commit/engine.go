@@ -146,7 +146,7 @@ func run(ctx context.Context, tx Tx, tasks []*task) (left []*task, err error) {
 			v.task.answer(v.err)
 		case v.needsCommit():
 			v.task.answer(err)
-		default: // it changes nothing, but what it was judged by may not stand
+		default: // it changes nothing, but a row that it read may not stand
 			v.task.answer(&Failure{Outcome: Unavailable, RetryAfter: retryAfter, Err: err})
 		}
 	}

@@ -26,8 +26,8 @@ type verdict struct {
 	puts    []put
 	loads   []load
 	confirm bool
-	// stale: units before it changed what it was judged by, so that it stands
-	// only if they do.
+	// stale: a unit before it in the transaction changed a row that it read, so that
+	// it read too much if the commit fails.
 	stale bool
 }
 

@@ -8,7 +8,7 @@ import (
 	"syncline/record"
 )
 
-// RecordColumns are those of a record, in the order in which TakePage wants them.
+// RecordColumns are those of a record, in the order in which TakePage reads them.
 const RecordColumns = "id, revision, deleted, schema_version, client_id, updated_at, data"
 
 // Rows are those of RecordColumns, as either database's driver has them.
