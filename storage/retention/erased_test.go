@@ -167,7 +167,7 @@ WHEN old.id = '3.3' BEGIN SELECT raise(ABORT, 'it is stuck'); END`)
 }
 
 // testEraseBesideAll erases again and again through two instances, beside writers,
-// walks and sweeps. Whatever is read after an erasure was answered is from after
+// walks, live feeds and sweeps. Whatever is read after an erasure was answered is from after
 // it, and in the end each mirror equals the store, which keeps nothing else.
 func testEraseBesideAll(t *testing.T, h *house) {
 	seed := rand.Uint64()
@@ -193,7 +193,7 @@ func testEraseBesideAll(t *testing.T, h *house) {
 		random := rand.New(rand.NewPCG(seed, uint64(n)))
 		work.Go(func() {
 			for i := range writes {
-				w := record.Write{ID: fmt.Sprintf("%d/%d", n, random.IntN(20)), Data: []byte(fmt.Sprint(i))}
+				w := record.Write{ID: fmt.Sprintf("%d/%d", n, random.IntN(200)), Data: []byte(fmt.Sprint(i))}
 				after := record.Revision(answered.Load())
 				result, err := writeOver(t.Context(), instances[random.IntN(2)], w)
 				if err != nil || result.Results[0].NewRevision <= after {
@@ -218,10 +218,14 @@ func testEraseBesideAll(t *testing.T, h *house) {
 			t.Error(err)
 		}
 	})
-	all := make([]*mirror, mirrors)
+	all := make([]*mirror, 2*mirrors)
 	for n := range all {
-		m := &mirror{records: map[string]record.Revision{}, random: rand.New(rand.NewPCG(seed, uint64(100+n)))}
-		all[n] = m
+		all[n] = &mirror{records: map[string]record.Revision{}, random: rand.New(rand.NewPCG(seed, uint64(100+n)))}
+	}
+	running, stop := context.WithCancel(t.Context())
+	defer stop()
+	until(func() { h.live(t, running, all[mirrors:]) })
+	for _, m := range all[:mirrors] {
 		until(func() {
 			after := record.Revision(answered.Load())
 			began := len(m.found) == 0
@@ -237,6 +241,7 @@ func testEraseBesideAll(t *testing.T, h *house) {
 	}
 	work.Wait()
 	close(done)
+	stop()
 	background.Wait()
 	if t.Failed() {
 		return
@@ -250,6 +255,7 @@ func testEraseBesideAll(t *testing.T, h *house) {
 		t.Errorf("%s are stored, want %s", got, want)
 	}
 	for n, m := range all {
+		t.Logf("mirror %d began again %d times", n, m.restarts)
 		for m.follow(t, h) {
 		}
 		if int64(len(m.records)) != a.RecordCount {
