@@ -12,6 +12,7 @@ import (
 
 	"entgo.io/ent/dialect"
 	entsql "entgo.io/ent/dialect/sql"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"syncline/ent"
 	"syncline/ent/epoch"
@@ -30,10 +31,11 @@ type DB struct {
 	Warnings []string
 
 	write, read *sql.DB
-	place       string       // names the database in errors, without secrets
-	release     func() error // lets go of the database for other processes; may be nil
-	noncesMark  string       // the path of SQLite's; empty otherwise
-	files       *files       // SQLite's; nil otherwise
+	pool        *pgxpool.Pool // of PostgreSQL, where write and read take their connections from it
+	place       string        // names the database in errors, without secrets
+	release     func() error  // lets go of the database for other processes; may be nil
+	noncesMark  string        // the path of SQLite's; empty otherwise
+	files       *files        // SQLite's; nil otherwise
 }
 
 func newDB(name, place string, write, read *sql.DB) *DB {
@@ -101,6 +103,9 @@ func (db *DB) Close() error {
 	errs := []error{db.read.Close()}
 	if db.write != db.read { // the writer last: it folds the write-ahead log into the file
 		errs = append(errs, db.write.Close())
+	}
+	if db.pool != nil {
+		db.pool.Close()
 	}
 	if db.files != nil {
 		errs = append(errs, db.files.close())

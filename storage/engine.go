@@ -25,11 +25,8 @@ func (db *DB) NewEngine() *commit.Engine {
 	}
 	// Others have at least half of four connections, or of more; of three they
 	// have one, and of two none while all workers wait.
-	some := maxWaiters // if there is no bound
-	if connections := db.write.Stats().MaxOpenConnections; connections > 0 {
-		some = max(1, connections/4)
-	}
-	return commit.New(postgres.New(db.write), min(maxWorkers, some), min(maxWaiters, some))
+	some := max(1, int(db.pool.Config().MaxConns)/4)
+	return commit.New(postgres.New(db.pool), min(maxWorkers, some), min(maxWaiters, some))
 }
 
 // Reader reads rows by their keys, beside the writers.
@@ -49,7 +46,7 @@ type Reader interface {
 // Rows reads rows of the database.
 func (db *DB) Rows() Reader {
 	if db.postgres() {
-		return postgres.NewReader(db.read)
+		return postgres.NewReader(db.pool)
 	}
 	return sqlite.NewReader(db.read)
 }

@@ -2,10 +2,11 @@ package storage
 
 import (
 	"context"
-	"database/sql/driver"
 	"errors"
 	"net"
+	"sync/atomic"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
@@ -22,30 +23,35 @@ func leaveReadOnly(next pgconn.PgErrorHandler) pgconn.PgErrorHandler {
 	}
 }
 
-// connector marks the contexts in which connections are made.
-type connector struct{ driver.Connector }
-
-func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
-	return c.Connector.Connect(connecting(ctx))
-}
-
-type connectingKey struct{}
-
-func connecting(ctx context.Context) context.Context {
-	return context.WithValue(ctx, connectingKey{}, true)
-}
-
 var errNoCancel = errors.New("statements are not cancelled")
 
-// neverCancel dials for new connections only. pgx would also dial to cancel the
+// neverCancel lets a connection dial until it stands. pgx would also dial to cancel the
 // statement of a connection that it gives up. A commit that waits for a
 // synchronous replica and is cancelled stands at once, for all to see, and is
 // lost if that replica takes over. Left alone, it goes on waiting unseen.
-func neverCancel(dial pgconn.DialFunc) pgconn.DialFunc {
-	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		if ctx.Value(connectingKey{}) == nil {
+func neverCancel(_ context.Context, config *pgx.ConnConfig) error {
+	var stands atomic.Bool
+	dial, after := config.DialFunc, config.AfterConnect
+	config.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
+		if stands.Load() {
 			return nil, errNoCancel
 		}
 		return dial(ctx, network, address)
+	}
+	config.AfterConnect = func(ctx context.Context, conn *pgconn.PgConn) error {
+		stands.Store(true)
+		if after == nil {
+			return nil
+		}
+		return after(ctx, conn)
+	}
+	return nil
+}
+
+// hangUp closes the socket of a connection that was given up. Its place in the pool would
+// be taken for 15 s more if the server does not answer, while another one may.
+func hangUp(conn *pgx.Conn) {
+	if conn.IsClosed() {
+		_ = conn.PgConn().Conn().Close() // pgx closes it again
 	}
 }

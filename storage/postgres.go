@@ -2,15 +2,16 @@ package storage
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
 	"entgo.io/ent/dialect"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 
 	"syncline/internal/serverurl"
@@ -45,10 +46,12 @@ func OpenPostgres(ctx context.Context, url string, opts ...Option) (*DB, error) 
 	if err := serverurl.CheckPasswordBeforeFirstAt(url, "/"); err != nil {
 		return nil, fmt.Errorf("the PostgreSQL address is not valid: %w", err)
 	}
-	config, err := parsePostgres(url)
+	pooling, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, fmt.Errorf("the PostgreSQL address is not valid: %w", withoutAddress(err))
 	}
+	config := pooling.ConnConfig
+	setDefaults(config)
 	place := fmt.Sprintf("%s on %s:%d", config.Database, config.Host, config.Port)
 	pooled, err := reach(ctx, config)
 	if err != nil {
@@ -61,11 +64,17 @@ func OpenPostgres(ctx context.Context, url string, opts ...Option) (*DB, error) 
 	case !strings.Contains(url, "default_query_exec_mode"):
 		config.DefaultQueryExecMode = pgx.QueryExecModeExec
 	}
-	pool := sql.OpenDB(connector{stdlib.GetConnector(*config)})
-	pool.SetMaxOpenConns(o.maxConnections)
-	pool.SetMaxIdleConns(o.maxConnections)
-	pool.SetConnMaxIdleTime(5 * time.Minute)
-	return newDB(dialect.Postgres, place, pool, pool), nil
+	pooling.BeforeConnect, pooling.BeforeClose = neverCancel, hangUp
+	pooling.MaxConns = int32(min(o.maxConnections, math.MaxInt32))
+	pooling.MaxConnIdleTime = 5 * time.Minute
+	pool, err := pgxpool.NewWithConfig(ctx, pooling)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open the PostgreSQL database %s: %w", place, err)
+	}
+	ents := stdlib.OpenDBFromPool(pool)
+	db := newDB(dialect.Postgres, place, ents, ents)
+	db.pool = pool
+	return db, nil
 }
 
 // boundTransactions has PostgreSQL end a transaction that goes no further: its
@@ -96,12 +105,8 @@ func noticeLostClients(config *pgx.ConnConfig) {
 	}
 }
 
-// parsePostgres reads an address and sets what it leaves open.
-func parsePostgres(url string) (*pgx.ConnConfig, error) {
-	config, err := pgx.ParseConfig(url)
-	if err != nil {
-		return nil, err
-	}
+// setDefaults sets what an address leaves open.
+func setDefaults(config *pgx.ConnConfig) {
 	if config.RuntimeParams["application_name"] == "" {
 		config.RuntimeParams["application_name"] = "syncline"
 	}
@@ -112,8 +117,6 @@ func parsePostgres(url string) (*pgx.ConnConfig, error) {
 		config.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	}
 	config.OnPgError = leaveReadOnly(config.OnPgError)
-	config.DialFunc = neverCancel(config.DialFunc)
-	return config, nil
 }
 
 // reach connects once, and tells whether a pooler sits between: it gives out
@@ -121,7 +124,7 @@ func parsePostgres(url string) (*pgx.ConnConfig, error) {
 // pooler may not be there when the next transaction gets another server
 // connection.
 func reach(ctx context.Context, config *pgx.ConnConfig) (pooled bool, err error) {
-	conn, err := pgx.ConnectConfig(connecting(ctx), config)
+	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return false, err
 	}

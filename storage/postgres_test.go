@@ -2,7 +2,9 @@ package storage_test
 
 import (
 	"context"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -54,6 +56,9 @@ func TestAWaitGivenUpLeavesNothingOnTheServer(t *testing.T) {
 	if _, err := holder.ExecContext(t.Context(), "UPDATE t SET n = 2"); err != nil {
 		t.Fatal(err)
 	}
+	if all := db.Pools()["all"](); all.InUse != 1 || all.OpenConnections < 1 || all.MaxOpenConnections != storage.MaxConnections {
+		t.Errorf("with one connection in use, the pool says %+v", all)
+	}
 	ctx, giveUp := context.WithCancel(t.Context())
 	defer giveUp()
 	done := make(chan error, 1)
@@ -68,6 +73,32 @@ func TestAWaitGivenUpLeavesNothingOnTheServer(t *testing.T) {
 		t.Fatal("the update has not waited")
 	}
 	await(t, server, strings.Replace(waiting, "1", "0", 1))
+}
+
+// A connection whose server process does not answer any more, and that was given up, takes
+// nobody's place: another server may have taken over.
+func TestAConnectionGivenUpLeavesItsPlace(t *testing.T) {
+	t.Parallel()
+	server := testservers.StartPostgres(t)
+	db := openPostgres(t, server.NewURL(t), storage.WithMaxConnections(1))
+	pid, err := strconv.Atoi(queryText(t, db, "SELECT pg_backend_pid()::text"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Kill(pid, syscall.SIGCONT)
+	ctx, giveUp := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer giveUp()
+	if _, err := db.Write.ExecContext(ctx, "SELECT 1"); err == nil {
+		t.Fatal("a process that stands still has answered")
+	}
+	ctx, giveUp = context.WithTimeout(t.Context(), 14*time.Second) // pgx waits for the old one for 15 s
+	defer giveUp()
+	if _, err := db.Write.ExecContext(ctx, "SELECT 1"); err != nil {
+		t.Errorf("another connection: %v", err)
+	}
 }
 
 // await asks until a query of one boolean answers true.

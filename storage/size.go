@@ -38,11 +38,27 @@ func (db *DB) Size(ctx context.Context) (size Size, err error) {
 	return size, nil
 }
 
-// Pools are the pools of connections, by what they are for: one of SQLite to read and one to
-// write, or one of PostgreSQL for both.
-func (db *DB) Pools() map[string]*sql.DB {
-	if db.read == db.write {
-		return map[string]*sql.DB{"all": db.read}
+// Pools tell of the pools of connections, by what they are for: one of SQLite to read and
+// one to write, or one of PostgreSQL for both.
+func (db *DB) Pools() map[string]func() sql.DBStats {
+	if db.pool != nil {
+		return map[string]func() sql.DBStats{"all": db.poolStats}
 	}
-	return map[string]*sql.DB{"read": db.read, "write": db.write}
+	return map[string]func() sql.DBStats{"read": db.read.Stats, "write": db.write.Stats}
+}
+
+// poolStats says in the words of database/sql what pgx's pool does. There, waiting for a
+// connection that is being made counts as waiting, too.
+func (db *DB) poolStats() sql.DBStats {
+	s := db.pool.Stat()
+	return sql.DBStats{
+		MaxOpenConnections: int(s.MaxConns()),
+		OpenConnections:    int(s.TotalConns()),
+		InUse:              int(s.AcquiredConns()),
+		Idle:               int(s.IdleConns()),
+		WaitCount:          s.EmptyAcquireCount(),
+		WaitDuration:       s.EmptyAcquireWaitTime(),
+		MaxIdleTimeClosed:  s.MaxIdleDestroyCount(),
+		MaxLifetimeClosed:  s.MaxLifetimeDestroyCount(),
+	}
 }

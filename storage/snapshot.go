@@ -67,14 +67,15 @@ func SnapshotPostgres(ctx context.Context, address string) (*Snapshot, error) {
 	if err := serverurl.CheckPasswordBeforeFirstAt(address, "/"); err != nil {
 		return nil, fmt.Errorf("the PostgreSQL address is not valid: %w", err)
 	}
-	config, err := parsePostgres(address)
+	config, err := pgx.ParseConfig(address)
 	if err != nil {
 		return nil, fmt.Errorf("the PostgreSQL address is not valid: %w", withoutAddress(err))
 	}
+	setDefaults(config)
 	config.ValidateConnect = nil
 	config.DefaultQueryExecMode = pgx.QueryExecModeExec // a pooler may be in between
 	place := fmt.Sprintf("%s on %s:%d", config.Database, config.Host, config.Port)
-	db := sql.OpenDB(connector{stdlib.GetConnector(*config)})
+	db := stdlib.OpenDB(*config)
 	s, err := snapshot(ctx, db, place, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true},
 		"SELECT set_config('idle_in_transaction_session_timeout', '0', true)") // it waits for the other side
 	if err != nil {

@@ -122,9 +122,27 @@ func (m *Metrics) Histogram(name, help string, buckets ...float64) (observe func
 	return h.Observe
 }
 
-// Pool shows the connections of a database, as go_sql_...{db_name="name"}.
-func (m *Metrics) Pool(name string, pool *sql.DB) {
-	m.registry.MustRegister(collectors.NewDBStatsCollector(pool, name))
+// Pool shows the connections of a database, as go_sql_...{db_name="name"}, which is what
+// Prometheus's own collector of database/sql calls them.
+func (m *Metrics) Pool(name string, stats func() sql.DBStats) {
+	show := func(kind prometheus.ValueType, figure, help string, value func(sql.DBStats) float64) {
+		options := prometheus.Opts{Name: "go_sql_" + figure, Help: help, ConstLabels: prometheus.Labels{"db_name": name}}
+		now := func() float64 { return value(stats()) }
+		if kind == prometheus.CounterValue {
+			m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts(options), now))
+		} else {
+			m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts(options), now))
+		}
+	}
+	show(prometheus.GaugeValue, "max_open_connections", "Most connections that the pool opens.", func(s sql.DBStats) float64 { return float64(s.MaxOpenConnections) })
+	show(prometheus.GaugeValue, "open_connections", "Connections that are open, in use and idle.", func(s sql.DBStats) float64 { return float64(s.OpenConnections) })
+	show(prometheus.GaugeValue, "in_use_connections", "Connections in use.", func(s sql.DBStats) float64 { return float64(s.InUse) })
+	show(prometheus.GaugeValue, "idle_connections", "Connections that are idle.", func(s sql.DBStats) float64 { return float64(s.Idle) })
+	show(prometheus.CounterValue, "wait_count_total", "How often a connection was waited for.", func(s sql.DBStats) float64 { return float64(s.WaitCount) })
+	show(prometheus.CounterValue, "wait_duration_seconds_total", "How long connections were waited for.", func(s sql.DBStats) float64 { return s.WaitDuration.Seconds() })
+	show(prometheus.CounterValue, "max_idle_closed_total", "Connections that were closed because too many were idle.", func(s sql.DBStats) float64 { return float64(s.MaxIdleClosed) })
+	show(prometheus.CounterValue, "max_idle_time_closed_total", "Connections that were closed because they were idle for long.", func(s sql.DBStats) float64 { return float64(s.MaxIdleTimeClosed) })
+	show(prometheus.CounterValue, "max_lifetime_closed_total", "Connections that were closed because they were old.", func(s sql.DBStats) float64 { return float64(s.MaxLifetimeClosed) })
 }
 
 // Build shows which program runs, as a figure that is always 1.

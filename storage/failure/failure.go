@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/puddle/v2"
 	"modernc.org/sqlite"
 	sqlitelib "modernc.org/sqlite/lib"
 
@@ -94,7 +95,7 @@ func lost(err error) bool {
 	}
 	for _, lost := range []error{
 		context.DeadlineExceeded, context.Canceled, // of the transaction's own context
-		driver.ErrBadConn, sql.ErrConnDone, sql.ErrTxDone, io.EOF, io.ErrUnexpectedEOF,
+		driver.ErrBadConn, sql.ErrConnDone, sql.ErrTxDone, puddle.ErrClosedPool, io.EOF, io.ErrUnexpectedEOF,
 	} {
 		if errors.Is(err, lost) {
 			return true

@@ -35,7 +35,7 @@ ORDER BY revision LIMIT $4) AS sizes WHERE before <= $5) END`
 // Account reads an owner's account: zeros and the epoch if there is none. Errors are the
 // driver's.
 func (r *Reader) Account(ctx context.Context, owner record.Owner) (a record.Account, err error) {
-	err = r.Use(ctx, func(conn *pgx.Conn) error {
+	err = r.use(ctx, func(conn *pgx.Conn) error {
 		return row.ScanAccount(&a, conn.QueryRow(ctx, account, owner[:]))
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -50,7 +50,7 @@ func (r *Reader) Changes(ctx context.Context, owner record.Owner, span record.Sp
 	if span.FromStart {
 		span.SkipTombstones = math.MaxInt64 // the snapshot's head would do the same
 	}
-	err = r.Use(ctx, func(conn *pgx.Conn) error {
+	err = r.use(ctx, func(conn *pgx.Conn) error {
 		var b pgx.Batch
 		b.Queue("begin isolation level repeatable read read only")
 		b.Queue(NeverScan)

@@ -4,15 +4,11 @@ package postgres
 
 import (
 	"context"
-	"database/sql"
-	"database/sql/driver"
-	"errors"
-	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"syncline/storage/commit"
 	"syncline/storage/failure"
@@ -20,55 +16,37 @@ import (
 )
 
 // Store is a commit.Store. An owner's lock is that of the account's row.
-type Store struct{ pool *sql.DB }
+type Store struct{ pool *pgxpool.Pool }
 
 var _ commit.Store = (*Store)(nil)
 
-// New takes a pool of pgx's connections.
-func New(pool *sql.DB) *Store { return &Store{pool: pool} }
+// New takes a pool that others may share.
+func New(pool *pgxpool.Pool) *Store { return &Store{pool: pool} }
 
 // Transact implements commit.Store. The statement that begins the transaction goes
 // out with the first that it has.
 func (s *Store) Transact(ctx context.Context, wait bool, f func(commit.Tx) error) error {
-	conn, err := s.pool.Conn(ctx)
+	conn, err := s.pool.Acquire(ctx)
 	if err != nil {
 		return failure.Of(err)
 	}
-	defer conn.Close() //nolint:errcheck // it was closed already if it is of no more use
-	var failed error
-	err = conn.Raw(func(driverConn any) error {
-		c, ok := driverConn.(*stdlib.Conn)
-		if !ok {
-			return fmt.Errorf("postgres: unknown connection %T", driverConn)
-		}
-		failed = f(&transaction{conn: c.Conn(), wait: wait})
-		if EndTransaction(c.Conn()) != nil {
-			return driver.ErrBadConn // not to be used again
-		}
-		return nil
-	})
-	if failed == nil && err != nil && !errors.Is(err, driver.ErrBadConn) {
-		failed = failure.Of(err)
-	}
-	return failed
+	defer conn.Release() // closes it if a transaction is still open
+	defer rollback(conn.Conn())
+	return f(&transaction{conn: conn.Conn(), wait: wait})
 }
 
 // rollbackTime bounds a rollback, which has nothing to wait for.
 const rollbackTime = 5 * time.Second
 
-// EndTransaction rolls back what was not committed. An error says that the
-// connection is of no more use.
-func EndTransaction(conn *pgx.Conn) error {
-	if conn.PgConn().IsBusy() { // a panic left a batch half read, and what its status was is past
-		return errors.New("the connection is in use")
-	}
-	if conn.PgConn().TxStatus() == 'I' || conn.IsClosed() {
-		return nil
+// rollback ends a transaction that was not committed, if the connection is still of
+// use: a panic may have left a batch half read.
+func rollback(conn *pgx.Conn) {
+	if conn.IsClosed() || conn.PgConn().IsBusy() || conn.PgConn().TxStatus() == 'I' {
+		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), rollbackTime)
 	defer cancel()
-	_, err := conn.Exec(ctx, "rollback")
-	return err
+	_, _ = conn.Exec(ctx, "rollback") // if it fails, the pool closes the connection
 }
 
 // NeverScan is for statements planned while a table was tiny, which would go on

@@ -34,26 +34,28 @@ type connection interface {
 
 // Transact implements commit.Store.
 func (s *Store) Transact(ctx context.Context, _ bool, f func(commit.Tx) error) error {
-	conn, err := s.pool.Conn(ctx)
+	return transact(ctx, s.pool, func(t *transaction) error { return f(t) })
+}
+
+// transact runs f in a transaction, and rolls back what f did not commit. Its error is
+// that of f, or says why f was not called.
+func transact(ctx context.Context, pool *sql.DB, f func(*transaction) error) error {
+	conn, err := pool.Conn(ctx)
 	if err != nil {
-		return failure.Of(err)
+		return failure.Of(fmt.Errorf("connect: %w", err))
 	}
 	defer conn.Close() //nolint:errcheck // it was closed already if it is of no more use
 	var failed error
 	err = conn.Raw(func(driverConn any) error {
-		c, ok := driverConn.(connection)
-		if !ok {
-			return fmt.Errorf("sqlite: unknown connection %T", driverConn)
-		}
-		begun, err := c.BeginTx(ctx, driver.TxOptions{})
-		if err != nil {
-			failed = failure.Of(err)
+		t := &transaction{conn: driverConn.(connection)}
+		var begun error
+		if t.tx, begun = t.conn.BeginTx(ctx, driver.TxOptions{}); begun != nil {
+			failed = failure.Of(fmt.Errorf("begin: %w", begun))
 			return nil
 		}
-		t := &transaction{conn: c, tx: begun}
 		failed = f(t)
 		if !t.committed && !rolledBack(t.tx.Rollback()) {
-			return driver.ErrBadConn // not to be used again
+			return driver.ErrBadConn // has the pool close it; f has its answer all the same
 		}
 		return nil
 	})
