@@ -11,6 +11,7 @@ import (
 	"syncline/internal/commandline"
 	"syncline/internal/health"
 	"syncline/internal/metrics"
+	"syncline/internal/tracing"
 	"syncline/storage"
 	"syncline/storage/commit"
 	"syncline/storage/retention"
@@ -39,9 +40,14 @@ func countStorage(db *storage.DB, engine *commit.Engine, sweeper *retention.Swee
 }
 
 // countDelivery shows how late clients hear of writes, and which of them are too slow.
-func countDelivery(figures *metrics.Metrics) (sent func(since time.Time), tooSlow func()) {
+func countDelivery(figures *metrics.Metrics, tracer *tracing.Tracer) (sent func(context.Context, transport.Position), tooSlow func()) {
 	lag := figures.Histogram("syncline_delivery_lag_seconds", "Time from a write, by its record's updatedAt, until the connection of a live subscription has taken it.", lagBuckets...)
-	sent = func(since time.Time) { lag(max(0, time.Since(since).Seconds())) } // clocks of instances differ
+	sent = func(ctx context.Context, at transport.Position) {
+		lag(max(0, time.Since(at.Since).Seconds())) // clocks of instances differ
+		if tracer != nil && at.Trace != nil {
+			tracer.Delivered(ctx, at.Trace.Parent, at.Trace.Heard)
+		}
+	}
 	return sent, figures.Count("syncline_slow_readers_total", "Clients that were cut off because they took too little of what was written to them.")
 }
 

@@ -35,6 +35,7 @@ import (
 	"syncline/internal/playground"
 	"syncline/internal/ratelimit"
 	"syncline/internal/servercert"
+	"syncline/internal/tracing"
 	"syncline/locks"
 	"syncline/record"
 	"syncline/storage"
@@ -84,12 +85,23 @@ func serve(ctx context.Context, cfg config.Config, db *storage.DB, stderr *logqu
 	if cfg.MaxConnections == 0 {
 		cfg.MaxConnections = memory.Connections()
 	}
+	tracer, err := newTracer(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
 	engine := db.NewEngine()
+	if tracer != nil {
+		defer closeTracer(tracer, cfg.ShutdownTimeout/10, log)
+		engine.OnUnit(tracer.Unit)
+	}
 	shared, err := coordinate(ctx, cfg, db, engine, figures, log)
 	if err != nil {
 		return err
 	}
 	defer shared.close()
+	if tracer != nil {
+		shared.bus = tracer.Bus(shared.bus)
+	}
 	shown, err := newServerCertificate(cfg, figures, log)
 	if err != nil {
 		return err
@@ -131,10 +143,10 @@ func serve(ctx context.Context, cfg config.Config, db *storage.DB, stderr *logqu
 	feeds := feed.New(records, shared.bus, cfg.FeedPollInterval, log)
 	lockService := locks.NewService(shared.locker, shared.bus, cfg.FeedPollInterval, log)
 	limitOwners(cfg, records, lockService)
-	requests := newTelemetry(cfg, figures, log)
+	requests := newTelemetry(cfg, figures, tracer, log)
 	origins := crossorigin.New(crossorigin.GraphQL, cfg.AllowedOrigins, cfg.AllowedHeaders, log)
 	gate := newGate(cfg, records, shared, figures, log)
-	transports := newTransports(cfg, verifier, gate, requests, origins, memory, figures)
+	transports := newTransports(cfg, verifier, gate, requests, origins, memory, figures, tracer)
 	countOpen(transports, feeds, figures)
 	api := graph.NewServer(graph.Config{
 		Records: records, Feed: feeds, Locks: lockService, Log: log, Introspection: cfg.Introspection, Limiter: gate, Rates: rates(cfg),
@@ -253,8 +265,8 @@ func newVerifier(cfg config.Config, shared coordination, certificates *auth.Cert
 	}), nil
 }
 
-func newTransports(cfg config.Config, verifier *auth.Verifier, gate *ratelimit.Gate, requests *telemetry.Recorder, origins *crossorigin.Policy, memory budget.Memory, figures *metrics.Metrics) *transport.Transports {
-	sent, tooSlow := countDelivery(figures)
+func newTransports(cfg config.Config, verifier *auth.Verifier, gate *ratelimit.Gate, requests *telemetry.Recorder, origins *crossorigin.Policy, memory budget.Memory, figures *metrics.Metrics, tracer *tracing.Tracer) *transport.Transports {
+	sent, tooSlow := countDelivery(figures, tracer)
 	return transport.New(transport.Config{
 		MaxRequestBytes:   graph.MaxRequestBytes,
 		MaxOperations:     cfg.MaxOperationsPerConnection,
@@ -265,13 +277,13 @@ func newTransports(cfg config.Config, verifier *auth.Verifier, gate *ratelimit.G
 		Output:            memory.Output,
 		CheckOrigin:       origins.AllowsSocket,
 		Init: func(ctx context.Context, upgrade *http.Request, payload map[string]any) (context.Context, error) {
-			refused := requests.Initialisation(ctx)
+			ctx, done := requests.Initialisation(ctx, payload)
 			principal, err := verifier.VerifyInit(ctx, upgrade, payload)
 			if err == nil {
 				err = gate.Connected(ctx, principal)
 			}
+			done(err)
 			if err != nil {
-				refused(err)
 				return nil, err
 			}
 			return auth.NewContext(ctx, principal), nil
@@ -320,9 +332,34 @@ func withUnit(_ []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-func newTelemetry(cfg config.Config, figures *metrics.Metrics, log *slog.Logger) *telemetry.Recorder {
+func newTelemetry(cfg config.Config, figures *metrics.Metrics, tracer *tracing.Tracer, log *slog.Logger) *telemetry.Recorder {
+	var options []telemetry.Option
 	if cfg.LogAddresses {
-		return telemetry.New(log, figures, telemetry.WithAddresses())
+		options = append(options, telemetry.WithAddresses())
 	}
-	return telemetry.New(log, figures)
+	if tracer != nil {
+		options = append(options, telemetry.WithTracer(tracer))
+	}
+	return telemetry.New(log, figures, options...)
+}
+
+// newTracer is nil if nothing is to be traced.
+func newTracer(ctx context.Context, cfg config.Config, log *slog.Logger) (*tracing.Tracer, error) {
+	if cfg.TracesURL() == "" {
+		return nil, nil
+	}
+	return tracing.New(ctx, tracing.Config{
+		URL: cfg.TracesURL(), Headers: cfg.TraceHeaders(),
+		Sampler: tracing.Sampler{Name: cfg.OTelSampler, Ratio: cfg.TraceRatio()},
+		Service: cfg.OTelService, Version: commandline.Version(),
+	}, log)
+}
+
+// closeTracer waits a moment for the last traces.
+func closeTracer(tracer *tracing.Tracer, timeout time.Duration, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	if err := tracer.Shutdown(ctx); err != nil {
+		log.Warn("traces are lost", "error", err)
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"time"
 
 	"syncline/auth/signing"
 	"syncline/internal/budget"
@@ -20,8 +21,9 @@ import (
 // of it without a copy.
 func (v *Verifier) Middleware(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		began := time.Now()
 		p, body, grant, err := v.verifyHTTP(w, r)
-		_ = observe(r.Context(), p, err)
+		_ = observe(r.Context(), began, p, err)
 		if err != nil {
 			asError(err).ServeHTTP(w, r)
 			return

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 )
 
 // Outcome is how the verification of a request ended. It is safe for concurrent
@@ -12,6 +13,8 @@ type Outcome struct {
 	mu        sync.Mutex
 	principal Principal
 	err       *Error
+	began     time.Time
+	ended     time.Time
 }
 
 // Get is the principal, its zero value if the request was not signed or was
@@ -20,6 +23,14 @@ func (o *Outcome) Get() (Principal, *Error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.principal, o.err
+}
+
+// Took is when the verification began and when it ended, with the time that the request's body took to
+// arrive; the zero times if there was none.
+func (o *Outcome) Took() (began, ended time.Time) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.began, o.ended
 }
 
 type outcomeKey struct{}
@@ -32,12 +43,12 @@ func WithOutcome(ctx context.Context) (context.Context, *Outcome) {
 	return context.WithValue(ctx, outcomeKey{}, o), o
 }
 
-// observe notes the outcome, and returns err.
-func observe(ctx context.Context, p Principal, err error) error {
+// observe notes the outcome of what began at a time, and returns err.
+func observe(ctx context.Context, began time.Time, p Principal, err error) error {
 	if o, ok := ctx.Value(outcomeKey{}).(*Outcome); ok {
 		o.mu.Lock()
 		defer o.mu.Unlock()
-		o.principal, o.err = p, nil
+		o.principal, o.err, o.began, o.ended = p, nil, began, time.Now()
 		_ = errors.As(err, &o.err)
 	}
 	return err

@@ -69,8 +69,9 @@ func NewVerifier(authorities Authorities, nonces NonceMemory, opts Options) *Ver
 // VerifyInit verifies the signature that a connection_init message carries over
 // the upgrade request of its connection. Errors are of type *Error.
 func (v *Verifier) VerifyInit(ctx context.Context, upgrade *http.Request, payload map[string]any) (Principal, error) {
+	began := time.Now()
 	p, err := v.verifyInit(ctx, upgrade, payload)
-	return p, observe(ctx, p, err)
+	return p, observe(ctx, began, p, err)
 }
 
 func (v *Verifier) verifyInit(ctx context.Context, upgrade *http.Request, payload map[string]any) (Principal, error) {
@@ -114,15 +115,16 @@ func (v *Verifier) Recheck(p Principal) error {
 func (v *Verifier) Admit(ctx context.Context, authorization string, recoverKey func() (signing.PublicKey, error)) (Principal, error) {
 	var p Principal
 	var err error
+	began := time.Now()
 	if c := v.opts.Certificates; c != nil {
 		if p.certificate, err = c.check(authorization); err != nil {
-			return Principal{}, observe(ctx, Principal{}, err)
+			return Principal{}, observe(ctx, began, Principal{}, err)
 		}
 	}
 	if p.Key, err = recoverKey(); err != nil {
 		return Principal{}, err
 	}
-	return p, observe(ctx, p, nil)
+	return p, observe(ctx, began, p, nil)
 }
 
 // message is what a signature over the request must cover, but for the digest

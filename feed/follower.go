@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"syncline/pubsub"
 	"syncline/record"
@@ -26,6 +27,14 @@ type Event struct {
 	Kind   EventKind
 	Record *record.Record // of Changed; else nil. Its data is shared: nobody may change it
 	Cursor record.Cursor  // resumes right after this event
+	Heard  *Heard         // of the record's last write, if that is traced; else nil
+}
+
+// Heard is a hint with a trace.
+type Heard struct {
+	Trace    string // pubsub.Hint's
+	At       time.Time
+	revision record.Revision
 }
 
 // Follower is one reader's place in an owner's feed. Next and Poll are for one
@@ -51,6 +60,7 @@ type Follower struct {
 	size     int           // records to ask for
 	behind   bool          // the store may hold more than was read
 	caughtUp bool          // CaughtUp was handed out
+	heard    *Heard        // the newest, whose record was not handed out; nil if there is none
 }
 
 // reading is the position of a follower that knows that it is behind.
@@ -185,6 +195,12 @@ func (f *Follower) takeRecord() Event {
 	f.page.Records[f.taken] = record.Record{} // the page does not keep what its reader has
 	event := Event{Kind: Changed, Record: &r, Cursor: f.page.Cursors[f.taken]}
 	f.taken++
+	if f.heard != nil && f.heard.revision <= r.Revision {
+		if f.heard.revision == r.Revision {
+			event.Heard = f.heard
+		}
+		f.heard = nil
+	}
 	if f.taken == len(f.page.Records) {
 		f.page = record.Page{}
 		f.taken = 0
@@ -235,6 +251,9 @@ func (f *Follower) onHint(hint pubsub.Hint, open bool) error {
 	case hint.Revision > f.position.Load():
 		f.shared.note(record.Revision(hint.Revision))
 		f.behind = true
+		if hint.Trace != "" {
+			f.heard = &Heard{Trace: hint.Trace, At: time.Now(), revision: record.Revision(hint.Revision)}
+		}
 	}
 	return nil
 }

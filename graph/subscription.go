@@ -2,7 +2,6 @@ package graph
 
 import (
 	"context"
-	"time"
 
 	"syncline/feed"
 	"syncline/graph/object"
@@ -40,16 +39,20 @@ func (s subscription) LockChanged(ctx context.Context, name string) (<-chan *obj
 
 // positions tells the position of each event of a subscription. What comes once the reader
 // has caught up is new since the write.
-func positions() func(feed.Event) (cursor string, since time.Time) {
+func positions() func(feed.Event) transport.Position {
 	live := false
-	return func(event feed.Event) (cursor string, since time.Time) {
+	return func(event feed.Event) transport.Position {
+		at := transport.Position{Cursor: event.Cursor.String()}
 		switch {
 		case event.Kind == feed.CaughtUp:
 			live = true
 		case live && event.Record != nil:
-			since = event.Record.UpdatedAt
+			at.Since = event.Record.UpdatedAt
+			if event.Heard != nil {
+				at.Trace = &transport.Trace{Parent: event.Heard.Trace, Heard: event.Heard.At}
+			}
 		}
-		return event.Cursor.String(), since
+		return at
 	}
 }
 

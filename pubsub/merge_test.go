@@ -16,3 +16,14 @@ func TestMerge(t *testing.T) {
 		}
 	}
 }
+
+// The trace is that of the change whose revision the hint has.
+func TestMergeKeepsTheNewestTrace(t *testing.T) {
+	older, newer := pubsub.Hint{Revision: 1, Trace: "older"}, pubsub.Hint{Revision: 2, Trace: "newer"}
+	if older.Merge(newer) != newer || newer.Merge(older) != newer {
+		t.Errorf("%v and %v", older.Merge(newer), newer.Merge(older))
+	}
+	if got := newer.Merge(pubsub.Hint{}); got != (pubsub.Hint{}) {
+		t.Errorf("a hint that tells of no change has %v", got)
+	}
+}

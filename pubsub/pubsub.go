@@ -29,6 +29,9 @@ type Hint struct {
 	// Revision is the owner's revision after the change, or 0 where the topic
 	// has none or the bus does not know: then the reader must look for itself.
 	Revision int64
+	// Trace names the span of the change's trace that the hint belongs to, in the form of W3C's
+	// traceparent; empty where there is none. It is of the newest of hints that were merged.
+	Trace string
 }
 
 // Publisher spreads hints.

@@ -35,10 +35,25 @@ type Metrics interface {
 	Refused(what, code string)
 }
 
+// Tracer draws what is logged as spans of traces.
+type Tracer interface {
+	// Begin begins a span, and makes it that of the context, in which End ends it. Its parent is the span that
+	// a client names by W3C's traceparent; if it names none that can be read, the context's, or, for an
+	// operation of a connection that may last for a day, none, and the context's is linked.
+	Begin(ctx context.Context, name, traceparent string, ofConnection bool) context.Context
+	// Past draws a span that is over, as a child of the context's.
+	Past(ctx context.Context, name string, began, ended time.Time, outcome string)
+	// End ends the context's span, and says what the log says of it.
+	End(ctx context.Context, outcome string, attrs []slog.Attr)
+	// ID is that of the context's trace; empty if it is not recorded.
+	ID(ctx context.Context) string
+}
+
 // Recorder writes the lines and counts the operations.
 type Recorder struct {
 	log       *slog.Logger
 	metrics   Metrics
+	tracer    Tracer // nil: nothing is drawn
 	addresses bool
 }
 
@@ -48,6 +63,9 @@ type Option func(*Recorder)
 // WithAddresses adds to each line the client's address, as the context has it
 // (clientaddr.NewContext).
 func WithAddresses() Option { return func(t *Recorder) { t.addresses = true } }
+
+// WithTracer draws spans, and adds to each line the id of its trace.
+func WithTracer(tracer Tracer) Option { return func(t *Recorder) { t.tracer = tracer } }
 
 // New logs to log, and counts in metrics.
 func New(log *slog.Logger, metrics Metrics, options ...Option) *Recorder {
@@ -76,7 +94,13 @@ func (t *Recorder) Middleware(next http.Handler) http.Handler {
 		ctx, verified := auth.WithOutcome(r.Context())
 		e.verified = verified
 		ctx, report = graph.WithReport(context.WithValue(ctx, entryKey{}, e))
+		if t.tracer != nil {
+			ctx = t.tracer.Begin(ctx, "request", r.Header.Get(traceparent), false)
+		}
 		answer := httpsnoop.CaptureMetrics(next, w, r.WithContext(ctx))
+		if t.tracer != nil && !websocket.IsWebSocketUpgrade(r) { // which is signed by connection_init
+			t.drawVerification(ctx, e)
+		}
 		code := status(r, answer.Code)
 		t.write(ctx, e, line{"request", report, refusalOf(code), answer.Duration}, slog.String("method", r.Method), slog.Int("status", code))
 	})
@@ -104,26 +128,71 @@ func refusalOf(status int) string {
 }
 
 // Operation makes one operation on a connection log a line of its own, when
-// done is called. ctx comes from a request that went through Middleware.
-func (t *Recorder) Operation(ctx context.Context) (inner context.Context, done func()) {
+// done is called. ctx comes from a request that went through Middleware. The client may name
+// the span that the operation belongs to in its extensions, or in connection_init, as traceparent.
+func (t *Recorder) Operation(ctx context.Context, extensions map[string]any) (inner context.Context, done func()) {
 	began := time.Now()
 	e, _ := ctx.Value(entryKey{}).(entry)
+	if t.tracer != nil {
+		parent, ok := extensions[traceparent].(string)
+		if !ok {
+			parent, _ = ctx.Value(connectionTraceKey{}).(string)
+		}
+		ctx = t.tracer.Begin(ctx, "operation", parent, true)
+	}
 	inner, report := graph.WithReport(ctx)
 	return inner, func() { t.write(ctx, e, line{"operation", report, "", time.Since(began)}) }
 }
 
-// Initialisation makes a connection that is not let in log a line of its own,
-// when refused is called with the reason: its request was answered before, with 101. ctx
-// comes from a request that went through Middleware.
-func (t *Recorder) Initialisation(ctx context.Context) (refused func(why error)) {
+// Initialisation makes a connection that is not let in log a line of its own. done is called
+// with the reason, or nil if it is let in: its request was answered before, with 101. ctx
+// comes from a request that went through Middleware, and payload is that of connection_init; the
+// connection's operations run in inner.
+func (t *Recorder) Initialisation(ctx context.Context, payload map[string]any) (inner context.Context, done func(refused error)) {
 	began := time.Now()
 	e, _ := ctx.Value(entryKey{}).(entry)
-	return func(why error) {
+	drawn := ctx
+	if t.tracer != nil {
+		parent, ok := payload[traceparent].(string)
+		if ok && len(parent) <= maxTraceparent {
+			ctx = context.WithValue(ctx, connectionTraceKey{}, strings.Clone(parent)) // else it keeps the whole message
+		}
+		drawn = t.tracer.Begin(ctx, "initialisation", parent, false)
+	}
+	return ctx, func(refused error) {
+		if t.tracer != nil {
+			t.drawVerification(drawn, e)
+		}
+		if refused == nil {
+			if t.tracer != nil {
+				t.tracer.End(drawn, "ok", nil)
+			}
+			return
+		}
 		outcome := "refused"
-		if refusal, ok := errors.AsType[*auth.Error](why); ok {
+		if refusal, ok := errors.AsType[*auth.Error](refused); ok {
 			outcome = string(refusal.Code)
 		}
-		t.write(ctx, e, line{"initialisation", new(graph.Report), outcome, time.Since(began)})
+		t.write(drawn, e, line{"initialisation", new(graph.Report), outcome, time.Since(began)})
+	}
+}
+
+// traceparent is the header, and the name beside a document, by which W3C's Trace Context names a span.
+const traceparent = "traceparent"
+
+// maxTraceparent is more than version 0 has.
+const maxTraceparent = 64
+
+type connectionTraceKey struct{}
+
+func (t *Recorder) drawVerification(ctx context.Context, e entry) {
+	_, refusal := e.verified.Get()
+	outcome := "ok"
+	if refusal != nil {
+		outcome = string(refusal.Code)
+	}
+	if began, ended := e.verified.Took(); !began.IsZero() {
+		t.tracer.Past(ctx, "verification", began, ended, outcome)
 	}
 }
 
@@ -165,6 +234,12 @@ func (t *Recorder) write(ctx context.Context, e entry, n line, extra ...slog.Att
 	outcome := "ok"
 	if len(codes) > 0 {
 		outcome = strings.Join(codes, ",")
+	}
+	if t.tracer != nil {
+		t.tracer.End(ctx, outcome, attrs)
+		if id := t.tracer.ID(ctx); id != "" {
+			attrs = append(attrs, slog.String("trace", id))
+		}
 	}
 	attrs = append(attrs, slog.String("outcome", outcome), slog.Duration("took", n.took))
 	if address := clientaddr.FromContext(ctx); t.addresses && address.IsValid() {

@@ -29,12 +29,11 @@ type operationState struct {
 	blobs    body.Blobs // that the response being made leaves out
 
 	// Of a subscription made by Stream.
-	pull   func() (ready bool) // makes the next event, if there is one
-	cursor string              // of the event that was made last, if such events have one
-	since  time.Time           // that event tells of something new since then; zero if it does not
-	notify func(wake func())   // see Source
-	end    func()              // tells that no more are wanted
-	forget func()              // lets go of what was read ahead; nil if nothing ever is
+	pull     func() (ready bool) // makes the next event, if there is one
+	position Position            // of the event that was made last, if such events have one
+	notify   func(wake func())   // see Source
+	end      func()              // tells that no more are wanted
+	forget   func()              // lets go of what was read ahead; nil if nothing ever is
 
 	mu      sync.Mutex
 	failure error
@@ -55,16 +54,28 @@ type Source[T any] interface {
 	Forget()
 }
 
+// Position says where in its stream an event stands.
+type Position struct {
+	Cursor string    // where a client goes on that has taken the event
+	Since  time.Time // since when the event could be told; zero if it is part of what was there already
+	Trace  *Trace    // nil if what the event tells of is not traced
+}
+
+// Trace says which trace an event belongs to.
+type Trace struct {
+	Parent string    // W3C's traceparent
+	Heard  time.Time // when this instance was told of what the event tells
+}
+
 // Stream makes the channel of a subscription. Its events are polled, each when
 // the client has taken the one before: between them an idle subscription of a
 // WebSocket needs no goroutine. An error of Poll ends the subscription, see
 // FailSubscription. A resolver calls it once, with its own context.
 //
-// position tells where a client that has taken the event goes on. That is sent beside
-// the event, as extensions.cursor, since a document need not select it, and may
-// give it any name. It also tells since when the event could be told, or the zero time if it is
-// part of what was there already. nil: such events have neither.
-func Stream[T, M any](ctx context.Context, from Source[T], convert func(T) *M, position func(T) (cursor string, since time.Time)) <-chan *M {
+// The position's cursor is sent beside the event, as extensions.cursor, since a document need not
+// select it, and may give it any name; its trace as extensions.traceparent. position is nil where such
+// events have none.
+func Stream[T, M any](ctx context.Context, from Source[T], convert func(T) *M, position func(T) Position) <-chan *M {
 	state := stateOf(ctx)
 	events := make(chan *M, 1)
 	state.notify, state.end, state.forget = from.Notify, from.Close, from.Forget
@@ -72,7 +83,7 @@ func Stream[T, M any](ctx context.Context, from Source[T], convert func(T) *M, p
 		event, ok, err := from.Poll(ctx)
 		if err == nil {
 			if ok && position != nil {
-				state.cursor, state.since = position(event)
+				state.position = position(event)
 			}
 			if ok {
 				events <- convert(event)
@@ -82,7 +93,7 @@ func Stream[T, M any](ctx context.Context, from Source[T], convert func(T) *M, p
 		if ctx.Err() == nil {
 			FailSubscription(ctx, err)
 		}
-		state.pull, state.cursor, state.since = nil, "", time.Time{}
+		state.pull, state.position = nil, Position{}
 		close(events)
 		return true
 	}
@@ -98,8 +109,11 @@ func nextResponse(ctx context.Context, responses graphql.ResponseHandler) (resp 
 		return nil, false
 	}
 	resp = responses(ctx)
-	if resp != nil && state.cursor != "" {
-		resp.Extensions = map[string]any{"cursor": state.cursor}
+	if at := state.position; resp != nil && at.Cursor != "" {
+		resp.Extensions = map[string]any{"cursor": at.Cursor}
+		if at.Trace != nil {
+			resp.Extensions["traceparent"] = at.Trace.Parent
+		}
 	}
 	return resp, true
 }
@@ -115,8 +129,8 @@ func notify(ctx context.Context, wake func()) {
 
 // sent tells that the last event was taken.
 func (c Config) sent(ctx context.Context) {
-	if since := stateOf(ctx).since; !since.IsZero() {
-		c.Sent(since)
+	if at := stateOf(ctx).position; !at.Since.IsZero() {
+		c.Sent(ctx, at)
 	}
 }
 

@@ -117,7 +117,7 @@ func (s *socket) release(op *operation) {
 // operate runs an operation from its document to its last message, or until a
 // subscription has begun. refused is why it does not run at all, or nil.
 func (s *socket) operate(ctx context.Context, op *operation, params *graphql.RawParams, refused error) {
-	ctx, done := s.config.Around(ctx)
+	ctx, done := s.config.Around(ctx, params.Extensions)
 	end := func(last []frame) {
 		endStream(ctx)
 		done()

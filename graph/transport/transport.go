@@ -84,14 +84,15 @@ type Config struct {
 	// Around is called around each operation of a WebSocket, with the context in
 	// which it is to run: what a middleware of net/http is to other requests.
 	// The operation runs in the context that it answers, and ends with done.
-	// Default: nothing.
-	Around func(ctx context.Context) (inner context.Context, done func())
+	// extensions are what the client sent beside the document; nil if it sent none, or
+	// the operation is not run. Default: nothing.
+	Around func(ctx context.Context, extensions map[string]any) (inner context.Context, done func())
 	// Pace is called after each event of a subscription, with its context, and
 	// returns when the next may be made: by then, or when ctx ends. Default: at once.
 	Pace func(ctx context.Context)
 	// Sent is told of each event of a subscription that a client's connection has taken and
-	// that tells of something new: since when it was so. Default: nothing.
-	Sent func(since time.Time)
+	// that tells of something new, with the subscription's context. Default: nothing.
+	Sent func(ctx context.Context, at Position)
 	// TooSlow is called when a client is cut off that took too little of what was
 	// written to it. Default: nothing.
 	TooSlow func()
@@ -125,13 +126,13 @@ func (c Config) withDefaults() Config {
 		c.Pace = func(context.Context) {}
 	}
 	if c.Sent == nil {
-		c.Sent = func(time.Time) {}
+		c.Sent = func(context.Context, Position) {}
 	}
 	if c.TooSlow == nil {
 		c.TooSlow = func() {}
 	}
 	if c.Around == nil {
-		c.Around = func(ctx context.Context) (context.Context, func()) { return ctx, func() {} }
+		c.Around = func(ctx context.Context, _ map[string]any) (context.Context, func()) { return ctx, func() {} }
 	}
 	return c
 }

@@ -114,6 +114,17 @@ type Config struct {
 	LogFormat    LogFormat     `env:"LOG_FORMAT" envDefault:"text"`
 	LogAddresses bool          `env:"LOG_ADDRESSES" envDefault:"true"`
 
+	// Where traces go, by the names that OpenTelemetry has given: see TracesURL.
+	OTelEndpoint       string `env:"OTEL_EXPORTER_OTLP_ENDPOINT"`
+	OTelTracesEndpoint string `env:"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"`
+	OTelHeaders        string `env:"OTEL_EXPORTER_OTLP_HEADERS"`
+	OTelProtocol       string `env:"OTEL_EXPORTER_OTLP_PROTOCOL" envDefault:"http/protobuf"`
+	OTelExporter       string `env:"OTEL_TRACES_EXPORTER" envDefault:"otlp"`
+	OTelSampler        string `env:"OTEL_TRACES_SAMPLER" envDefault:"parentbased_always_on"`
+	OTelSamplerArg     string `env:"OTEL_TRACES_SAMPLER_ARG" envDefault:"1"`
+	OTelService        string `env:"OTEL_SERVICE_NAME" envDefault:"syncline"`
+	OTelDisabled       bool   `env:"OTEL_SDK_DISABLED" envDefault:"false"`
+
 	// Warnings are what an operator should know of the environment, one line each.
 	Warnings []string
 }
@@ -236,6 +247,9 @@ func (c Config) check() error {
 		if !(r.value >= 0 && r.value <= maxRate) { // NaN is neither
 			return fmt.Errorf("%s: must be from 0, which is no limit, to %d", r.name, maxRate)
 		}
+	}
+	if err := c.checkTraces(); err != nil {
+		return err
 	}
 	return c.checkRest()
 }

@@ -179,6 +179,15 @@ func TestBadValues(t *testing.T) {
 		"NEW_OWNERS=certificate", // without CA_CERT
 		"CRL_URL=https://ca.example/revoked",
 		"NONCE_STRICT=true",
+		"OTEL_EXPORTER_OTLP_ENDPOINT=localhost:4317",
+		"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=grpc://localhost",
+		"OTEL_EXPORTER_OTLP_HEADERS=authorization",
+		"OTEL_EXPORTER_OTLP_HEADERS=a=%0a",
+		"OTEL_TRACES_EXPORTER=console",
+		"OTEL_TRACES_SAMPLER=xray",
+		"OTEL_TRACES_SAMPLER_ARG=1.1",
+		"OTEL_TRACES_SAMPLER_ARG=NaN",
+		"OTEL_SDK_DISABLED=perhaps",
 	} {
 		name, _, _ := strings.Cut(line, "=")
 		_, err := config.Load([]string{line})

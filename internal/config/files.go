@@ -11,7 +11,7 @@ import (
 
 // secrets are variables whose value may be in a file that NAME_FILE names, as
 // orchestrators hand secrets out: an environment is seen by more than its process.
-var secrets = []string{"DATABASE_URL", "REDIS_URL", "CA_CERT", "CRL_URL"}
+var secrets = []string{"DATABASE_URL", "REDIS_URL", "CA_CERT", "CRL_URL", "OTEL_EXPORTER_OTLP_HEADERS"}
 
 const fileSuffix = "_FILE"
 

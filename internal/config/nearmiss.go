@@ -36,8 +36,12 @@ func nearest(name string, known []string) string {
 	}
 	best, bestDistance := "", 0
 	for _, candidate := range known {
-		// One letter in six may be wrong.
-		if d := distance(upper, candidate); d <= max(1, len(candidate)/6) && (best == "" || d < bestDistance) {
+		// One letter in six may be wrong. Names of OpenTelemetry are long, differ little, and are others' too.
+		most := max(1, len(candidate)/6)
+		if strings.HasPrefix(upper, "OTEL_") {
+			most = 2
+		}
+		if d := distance(upper, candidate); d <= most && (best == "" || d < bestDistance) {
 			best, bestDistance = candidate, d
 		}
 	}

@@ -136,15 +136,23 @@ func (b *Bus) publishLast() {
 	}
 }
 
-// encode writes a hint as its publisher, revision and topic.
+// encode writes a hint as its publisher, with its trace if it has one, revision and topic. Versions that
+// know no traces take both for a publisher that is not themselves.
 func encode(from string, hint pubsub.Hint) string {
+	if hint.Trace != "" {
+		from += traceMark + hint.Trace
+	}
 	return fmt.Sprintf("%s %d %s", from, hint.Revision, hint.Topic)
 }
+
+// traceMark is in no publisher's name.
+const traceMark = ";"
 
 func decode(owner pubsub.Owner, payload string) (from string, hint pubsub.Hint, err error) {
 	from, rest, _ := strings.Cut(payload, " ")
 	revision, topic, ok := strings.Cut(rest, " ")
 	hint = pubsub.Hint{Owner: owner, Topic: pubsub.Topic(topic)}
+	from, hint.Trace, _ = strings.Cut(from, traceMark)
 	if hint.Revision, err = strconv.ParseInt(revision, 10, 64); err == nil && !ok {
 		err = errors.New("redisbus: a message without a topic")
 	}

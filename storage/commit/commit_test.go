@@ -525,3 +525,43 @@ func TestWhatOnlyTheAnswerNeedsIsReadAsItWas(t *testing.T) {
 		t.Errorf("read %v and %v", there.value, missing.value)
 	}
 }
+
+// Whoever asks is told what became of each unit: when it came, when a transaction took it and with how many others,
+// and when it was answered. One that left the queue was taken by none.
+func TestTheCourseOfUnits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := commit.New(newMemory(), 1, 0)
+		type name struct{}
+		courses := map[string]commit.Course{}
+		e.OnUnit(func(ctx context.Context, c commit.Course) { courses[ctx.Value(name{}).(string)] = c })
+		begun := time.Now()
+		submit := func(ctx context.Context, as string, judge func()) func() error {
+			return e.Submit(context.WithValue(ctx, name{}, as), &add{owner: ownerNumber(1), name: as, judge: judge})
+		}
+		waits := []func() error{submit(t.Context(), "first", func() { <-time.After(time.Second) })}
+		synctest.Wait()
+		leaving, leave := context.WithCancel(t.Context())
+		waits = append(waits, submit(leaving, "leaves", nil), submit(t.Context(), "second", nil), submit(t.Context(), "third", nil))
+		leave()
+		for i, wait := range slices.Backward(waits) {
+			if err := wait(); (err != nil) != (i == 1) {
+				t.Error(err)
+			}
+		}
+		after := begun.Add(time.Second)
+		for as, want := range map[string]commit.Course{
+			"first":  {Submitted: begun, Began: begun, Units: 1},
+			"leaves": {Submitted: begun, Err: context.Canceled},
+			"second": {Submitted: begun, Began: after, Units: 2},
+			"third":  {Submitted: begun, Began: after, Units: 2},
+		} {
+			got := courses[as]
+			if got.Answered.Before(got.Began) || got.Answered.Before(got.Submitted) {
+				t.Errorf("%s was answered at %v", as, got.Answered)
+			}
+			if got.Answered = (time.Time{}); got != want {
+				t.Errorf("%s: %+v, want %+v", as, got, want)
+			}
+		}
+	})
+}

@@ -25,6 +25,16 @@ type Engine struct {
 	store   Store
 	queue   queue
 	onBatch func(units int, took time.Duration)
+	onUnit  func(ctx context.Context, c Course) // nil: nobody asks
+}
+
+// Course is what became of a unit, and when.
+type Course struct {
+	Submitted time.Time
+	Began     time.Time // when a transaction took it, the last one that did; zero if none did
+	Answered  time.Time
+	Units     int // that its transaction was for
+	Err       error
 }
 
 // New makes an engine with so many transactions at a time: workers, and beside
@@ -45,6 +55,10 @@ func New(store Store, workers, waiters int) *Engine {
 // it took, by several goroutines at a time. It is called before the first unit comes.
 func (e *Engine) OnBatch(f func(units int, took time.Duration)) { e.onBatch = f }
 
+// OnUnit has f called with each unit that was not refused at once, when its caller has been answered and by
+// that caller, with the context that it was submitted with. It is called before the first unit comes.
+func (e *Engine) OnUnit(f func(ctx context.Context, c Course)) { e.onUnit = f }
+
 // work carries out one batch after the other, until no line waits. The units of
 // a batch are taken when their transaction has begun: up to then they may leave.
 func (e *Engine) work(turns *turns) {
@@ -54,6 +68,7 @@ func (e *Engine) work(turns *turns) {
 		err := e.transact(turns.wait, func(ctx context.Context, tx Tx) (err error) {
 			begun = true
 			tasks = e.queue.take(turns)
+			noteTaken(tasks)
 			left, err = run(ctx, tx, tasks)
 			return err
 		})
@@ -74,6 +89,14 @@ func (e *Engine) work(turns *turns) {
 			e.onBatch(len(tasks), time.Since(began))
 		}
 		e.queue.finish(tasks, left)
+	}
+}
+
+func noteTaken(tasks []*task) {
+	for _, t := range tasks {
+		if t.course != nil {
+			t.course.Began, t.course.Units = time.Now(), len(tasks)
+		}
 	}
 }
 

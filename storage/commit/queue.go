@@ -40,6 +40,8 @@ type task struct {
 	ended func() error
 	done  chan struct{} // closed when err stands
 	err   error
+	// course is written by the transaction's worker, before done is closed; nil: nobody asks.
+	course *Course
 }
 
 func (t *task) answer(err error) {
@@ -97,13 +99,16 @@ type queue struct {
 func (e *Engine) Submit(ctx context.Context, unit Unit) (wait func() error) {
 	err := ctx.Err()
 	t := &task{unit: unit, plan: unit.Plan(), ended: ctx.Err, done: make(chan struct{})}
+	if e.onUnit != nil {
+		t.course = &Course{Submitted: time.Now()}
+	}
 	if err == nil {
 		err = e.queue.enter(t)
 	}
 	if err != nil {
 		return func() error { return err }
 	}
-	return func() error {
+	answer := func() error {
 		select {
 		case <-t.done:
 		case <-ctx.Done():
@@ -113,6 +118,15 @@ func (e *Engine) Submit(ctx context.Context, unit Unit) (wait func() error) {
 			<-t.done // it is under way, and not torn
 		}
 		return t.err
+	}
+	if e.onUnit == nil {
+		return answer
+	}
+	return func() error {
+		err := answer()
+		t.course.Answered, t.course.Err = time.Now(), err
+		e.onUnit(ctx, *t.course)
+		return err
 	}
 }
 
