@@ -178,6 +178,7 @@ func (m *Manager) listenToLog(ctx context.Context, changed chan<- struct{}) {
 		next := m.log.Changed() // before looking, so that nothing is missed
 		if pending, err := m.hasPending(ctx); err == nil && pending {
 			sleep(ctx, debounce)
+			next = m.log.Changed() // what was stored until here goes with the sync that is woken
 			wake(changed)
 		}
 		select {
