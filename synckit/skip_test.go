@@ -90,6 +90,31 @@ func TestOwnEventsAreNotPulledBack(t *testing.T) {
 	}
 }
 
+// Where a peer cannot leave out own events, the aggregate is not read again for each page of them.
+func TestEchoesAreComparedWithOneReading(t *testing.T) {
+	t.Parallel()
+	const many = 5_000
+	hub, log := newHub(t), &readingLog{memoryLog: memory.New()}
+	transport := newScripted(hub) // which cannot skip
+	m := synckit.NewSyncManager(log, transport, &synckit.SyncOptions{ConflictResolver: resolve.LastWriteWins{}})
+	t.Cleanup(func() { m.Close(); transport.Close(); log.Close() })
+	entries := make([]synckit.Entry, many)
+	for i := range entries {
+		entries[i].Event = newEvent(fmt.Sprintf("a%05d", i), "x")
+	}
+	if _, err := log.Commit(t.Context(), synckit.Commit{Append: entries}); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the second pulls what the first has pushed
+		if r, err := m.Sync(t.Context()); err != nil || r.EventsPulled > 0 || len(r.Errors) > 0 {
+			t.Fatalf("sync: %+v, %v", r, err)
+		}
+	}
+	if log.read > 4*many {
+		t.Errorf("%d entries were read", log.read)
+	}
+}
+
 // What another node has pushed between is pulled, with the own events that stand behind
 // it, and what neither knew of is in conflict.
 func TestWhatOthersPushBetweenIsPulled(t *testing.T) {
