@@ -34,27 +34,35 @@ const (
 // They do not try again: what fails once has failed.
 type honest struct {
 	target string
+	server func() time.Duration // the processor time that the server has had
 
 	mu       sync.Mutex
 	inFlight map[*operation]struct{}
-	took     []time.Duration // since the last round began
+	took     []cost // since the last round began
 	failures []string
 }
 
 // operation is a write, a page, or the event that a write is followed by.
 type operation struct {
-	what  string
-	began time.Time
+	what   string
+	began  time.Time
+	server time.Duration // the server's processor time then
 }
 
-func newHonest(target string) *honest {
-	return &honest{target: target, inFlight: make(map[*operation]struct{})}
+// cost is what an operation takes: time, and the processor time that the server
+// spends meanwhile, on whomever. The second is what the server does, and the
+// first is also what else the machine does.
+type cost struct{ time, work time.Duration }
+
+func newHonest(target string, server func() time.Duration) *honest {
+	return &honest{target: target, server: server, inFlight: make(map[*operation]struct{})}
 }
 
 // startHonest begins. The users stop when ctx ends.
-func startHonest(ctx context.Context, t *testing.T, target string) (h *honest, wait func()) {
+func startHonest(ctx context.Context, t *testing.T, s *server) (h *honest, wait func()) {
 	t.Helper()
-	h = newHonest(target)
+	target := s.Address
+	h = newHonest(target, s.processorTime)
 	var running sync.WaitGroup
 	for i := range honestUsers {
 		address := fmt.Sprintf("127.0.2.%d", i+1)
@@ -75,7 +83,7 @@ func newHTTPClient(address string) *http.Client {
 }
 
 func (h *honest) begin(what string) *operation {
-	op := &operation{what, time.Now()}
+	op := &operation{what, time.Now(), h.server()}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.inFlight[op] = struct{}{}
@@ -88,28 +96,52 @@ func (h *honest) end(ctx context.Context, op *operation, err error) {
 	delete(h.inFlight, op)
 	switch {
 	case err == nil:
-		h.took = append(h.took, time.Since(op.began))
+		h.took = append(h.took, h.cost(op))
 	case ctx.Err() == nil: // it was not told to stop
 		h.failures = append(h.failures, fmt.Sprintf("%s: %v", op.what, err))
 	}
 }
 
-// round ends a round and begins the next: how long the slowest hundredth took
-// of what ended in it and of what is under way, how much ended, and what failed.
-func (h *honest) round() (p99 time.Duration, count int, failures []string) {
+// cost is what an operation took until now.
+func (h *honest) cost(op *operation) cost {
+	// A server that was started again began at zero.
+	return cost{time.Since(op.began), max(h.server()-op.server, 0)}
+}
+
+// round is what the users noticed in one: what the slowest hundredth took of the operations
+// that ended in it and of those that are under way, how many ended, and what failed.
+type round struct {
+	p99      cost
+	count    int
+	failures []string
+}
+
+// ended is how many operations have ended in this round.
+func (h *honest) ended() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	took := h.took
-	count, failures = len(took), h.failures
+	return len(h.took)
+}
+
+// round ends a round and begins the next.
+func (h *honest) round() round {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	r := round{count: len(h.took), failures: h.failures}
+	var times, works []time.Duration
 	for op := range h.inFlight {
-		took = append(took, time.Since(op.began))
+		h.took = append(h.took, h.cost(op))
+	}
+	for _, c := range h.took {
+		times, works = append(times, c.time), append(works, c.work)
 	}
 	h.took, h.failures = nil, nil
-	if len(took) == 0 {
-		return 0, 0, failures
+	if len(times) > 0 {
+		slices.Sort(times)
+		slices.Sort(works)
+		r.p99 = cost{times[len(times)*99/100], works[len(works)*99/100]}
 	}
-	slices.Sort(took)
-	return took[len(took)*99/100], count, failures
+	return r
 }
 
 // user is one of them.

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"syncline/internal/testservers"
 )
 
@@ -61,6 +63,16 @@ func (s *server) watch(t *testing.T) {
 			}
 		}
 	}()
+}
+
+// processorTime is what the process has had of the processors since it began.
+func (s *server) processorTime() time.Duration {
+	const schedClock = 2 // CPUCLOCK_SCHED of linux/posix-timers.h: of all threads
+	var had unix.Timespec
+	if unix.ClockGettime(int32(^s.PID())<<3|schedClock, &had) != nil {
+		return 0 // it ended
+	}
+	return time.Duration(had.Nano())
 }
 
 // died tells whether the process has ended.

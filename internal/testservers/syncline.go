@@ -10,6 +10,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"flag"
 	"fmt"
 	"net"
 	"net/http"
@@ -26,11 +27,16 @@ import (
 // binary is the server that Main built.
 var binary string
 
-// Main builds the server, runs the package's tests and cleans up. A package
+// Main builds the server, runs the package's tests and cleans up; where a target is
+// fuzzed, whose workers are processes of this program, it builds none. A package
 // whose tests call StartSyncline has
 //
 //	func TestMain(m *testing.M) { os.Exit(testservers.Main(m)) }
 func Main(m *testing.M) int {
+	flag.Parse()
+	if flag.Lookup("test.fuzz").Value.String() != "" {
+		return m.Run()
+	}
 	dir, err := os.MkdirTemp("", "syncline-test-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
