@@ -22,6 +22,7 @@ var gateways = map[string]struct {
 	drain         string // DRAIN_DELAY
 }{
 	"nginx": {"nginx-light", `daemon off;
+master_process off;
 pid %[4]s/pid;
 error_log stderr error;
 events {}
