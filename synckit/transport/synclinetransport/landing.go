@@ -52,7 +52,7 @@ func (t *Transport) PushAfter(ctx context.Context, cursor string, events []synck
 		return err
 	})
 	if failed != nil || now.Head != l.head+client.Revision(l.taken) {
-		return "", nil //nolint:nilerr // all was pushed: it is read back then
+		return "", nil // all was pushed: it is read back then
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
