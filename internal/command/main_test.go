@@ -11,6 +11,7 @@ import (
 
 	"syncline/internal/command"
 	"syncline/internal/config"
+	"syncline/internal/testservers"
 	"syncline/storage"
 )
 
@@ -37,6 +38,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
 		os.Exit(command.Run(context.Background(), os.Args[1:], command.Program{Environ: os.Environ(), Stdout: os.Stdout, Stderr: os.Stderr}))
 	}
+	testservers.WithoutOTel()
 	os.Exit(m.Run())
 }
 

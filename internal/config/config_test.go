@@ -179,14 +179,6 @@ func TestBadValues(t *testing.T) {
 		"NEW_OWNERS=certificate", // without CA_CERT
 		"CRL_URL=https://ca.example/revoked",
 		"NONCE_STRICT=true",
-		"OTEL_EXPORTER_OTLP_ENDPOINT=localhost:4317",
-		"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=grpc://localhost",
-		"OTEL_EXPORTER_OTLP_HEADERS=authorization",
-		"OTEL_EXPORTER_OTLP_HEADERS=a=%0a",
-		"OTEL_TRACES_EXPORTER=console",
-		"OTEL_TRACES_SAMPLER=xray",
-		"OTEL_TRACES_SAMPLER_ARG=1.1",
-		"OTEL_TRACES_SAMPLER_ARG=NaN",
 		"OTEL_SDK_DISABLED=perhaps",
 	} {
 		name, _, _ := strings.Cut(line, "=")
@@ -197,6 +189,44 @@ func TestBadValues(t *testing.T) {
 		}
 		if !strings.HasPrefix(err.Error(), name+": ") || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %q; want one line that begins with the variable", line, err)
+		}
+	}
+}
+
+// OpenTelemetry's variables are checked where traces are sent. Elsewhere they may be meant for other programs.
+func TestBadValuesOfTraces(t *testing.T) {
+	for _, line := range []string{
+		"OTEL_EXPORTER_OTLP_ENDPOINT=localhost:4317",
+		"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=grpc://localhost",
+		"OTEL_EXPORTER_OTLP_HEADERS=authorization",
+		"OTEL_EXPORTER_OTLP_HEADERS=a=%0a",
+		"OTEL_EXPORTER_OTLP_PROTOCOL=grpc",
+		"OTEL_TRACES_EXPORTER=console",
+		"OTEL_TRACES_SAMPLER=xray",
+		"OTEL_TRACES_SAMPLER_ARG=1.1",
+		"OTEL_TRACES_SAMPLER_ARG=NaN",
+	} {
+		name, _, _ := strings.Cut(line, "=")
+		endpoint := "OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4318"
+		if name == "OTEL_EXPORTER_OTLP_ENDPOINT" {
+			endpoint = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://localhost:4318/v1/traces"
+		}
+		if _, err := config.Load([]string{line, endpoint}); err == nil || !strings.HasPrefix(err.Error(), name+": ") || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %v; want one line that begins with the variable", line, err)
+		}
+		for _, off := range []string{"OTEL_SDK_DISABLED=true", "OTEL_TRACES_EXPORTER=none"} {
+			if strings.HasPrefix(off, name) {
+				continue
+			}
+			if _, err := config.Load([]string{line, endpoint, off}); err != nil {
+				t.Errorf("%s with %s: %v", line, off, err)
+			}
+		}
+		if strings.HasSuffix(name, "_ENDPOINT") {
+			continue
+		}
+		if _, err := config.Load([]string{line}); err != nil {
+			t.Errorf("%s without an endpoint: %v", line, err)
 		}
 	}
 }

@@ -55,7 +55,12 @@ func (c Config) TraceRatio() float64 {
 	return ratio
 }
 
+// checkTraces checks nothing where traces are off: the variables are OpenTelemetry's, and may be meant for other
+// programs in the same environment.
 func (c Config) checkTraces() error {
+	if c.TracesURL() == "" {
+		return nil
+	}
 	for _, e := range []struct{ name, url string }{
 		{"OTEL_EXPORTER_OTLP_ENDPOINT", c.OTelEndpoint},
 		{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", c.OTelTracesEndpoint},
@@ -66,9 +71,9 @@ func (c Config) checkTraces() error {
 	}
 	ratio, err := strconv.ParseFloat(c.OTelSamplerArg, 64)
 	switch {
-	case c.OTelExporter != "otlp" && c.OTelExporter != "none":
+	case c.OTelExporter != "otlp": // nor none, with which traces are off
 		return fmt.Errorf("OTEL_TRACES_EXPORTER: %q is neither otlp nor none", c.OTelExporter)
-	case c.TracesURL() != "" && c.OTelProtocol != "http/protobuf":
+	case c.OTelProtocol != "http/protobuf":
 		return fmt.Errorf("OTEL_EXPORTER_OTLP_PROTOCOL: %q is not http/protobuf, which is all that is spoken here: collectors have port 4318 for it", c.OTelProtocol)
 	case !slices.Contains(samplers, c.OTelSampler):
 		return fmt.Errorf("OTEL_TRACES_SAMPLER: %q is none of %s", c.OTelSampler, strings.Join(samplers, ", "))

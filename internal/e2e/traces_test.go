@@ -114,7 +114,9 @@ func TestTraces(t *testing.T) {
 	const writer, reader = "11111111111111111111111111111111", "22222222222222222222222222222222"
 	const writerSpan, readerSpan = "aaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbb"
 	pair := startPair(t, "DATABASE_URL="+testservers.StartPostgres(t).NewURL(t), "REDIS_URL="+testservers.StartRedis(t).URL(), "FEED_POLL_INTERVAL=10m",
-		"OTEL_EXPORTER_OTLP_ENDPOINT="+traces.URL, "OTEL_EXPORTER_OTLP_HEADERS=authorization=Bearer%20secret", "OTEL_BSP_SCHEDULE_DELAY=3600000", "LOG_LEVEL=info")
+		"OTEL_EXPORTER_OTLP_ENDPOINT="+traces.URL, "OTEL_EXPORTER_OTLP_HEADERS=authorization=Bearer%20secret", "OTEL_BSP_SCHEDULE_DELAY=3600000", "LOG_LEVEL=info",
+		"SHUTDOWN_TIMEOUT=300s") // the flush has a tenth of it
+	pair.awaitReadiness(t, 200, "ready", "redis", "ok") // else the hint may find nobody
 	key := newKey(t)
 	events := followTraced(t, pair.instances[1], key, "00-"+reader+"-"+readerSpan+"-01")
 	device := newDevice(pair.instances[0].URL(), key)
@@ -122,7 +124,10 @@ func TestTraces(t *testing.T) {
 	if err := device.set(t, "the-record", []byte("the data")); err != nil {
 		t.Fatal(err)
 	}
-	told := <-events
+	told, heard := <-events
+	if !heard {
+		t.Fatal("the subscriber did not hear of the write")
+	}
 	for _, instance := range pair.instances {
 		if err := instance.Stop(); err != nil {
 			t.Fatal(err)
@@ -171,7 +176,7 @@ func TestTraces(t *testing.T) {
 }
 
 // followTraced subscribes by a WebSocket, as part of a span, and answers when it hears of what comes. The channel
-// tells of each event which span it is said to belong to.
+// tells of the first event which span it is said to belong to, and nothing if none comes within a minute.
 func followTraced(t *testing.T, server *testservers.Syncline, key signing.PrivateKey, parent string) <-chan string {
 	t.Helper()
 	dialer := websocket.Dialer{Subprotocols: []string{"graphql-transport-ws"}}
@@ -181,6 +186,9 @@ func followTraced(t *testing.T, server *testservers.Syncline, key signing.Privat
 	}
 	_ = res.Body.Close()
 	t.Cleanup(func() { _ = ws.Close() })
+	if err := ws.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
 	upgrade, err := url.Parse(server.URL())
 	if err != nil {
 		t.Fatal(err)
@@ -206,6 +214,7 @@ func followTraced(t *testing.T, server *testservers.Syncline, key signing.Privat
 	events := make(chan string, 1)
 	go func() {
 		defer close(events)
+		defer ws.Close() // a stop takes its time for those who are still there
 		var event struct {
 			Payload struct{ Extensions map[string]string }
 		}
@@ -245,7 +254,7 @@ func TestTracesThatNobodyTakes(t *testing.T) {
 func TestTracesOfStrangeParents(t *testing.T) {
 	t.Parallel()
 	traces := startCollector(t)
-	server := testservers.StartSyncline(t, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT="+traces.URL)
+	server := testservers.StartSyncline(t, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT="+traces.URL, "SHUTDOWN_TIMEOUT=300s")
 	for _, parent := range []string{
 		"", "00-", "ff-11111111111111111111111111111111-aaaaaaaaaaaaaaaa-01", "00-00000000000000000000000000000000-aaaaaaaaaaaaaaaa-01",
 		strings.Repeat("0", 4000), "00-11111111111111111111111111111111-aaaaaaaaaaaaaaaa-00",

@@ -32,7 +32,10 @@ var binary string
 // whose tests call StartSyncline has
 //
 //	func TestMain(m *testing.M) { os.Exit(testservers.Main(m)) }
+//
+// Servers get this machine's environment, save what WithoutOTel takes away.
 func Main(m *testing.M) int {
+	WithoutOTel()
 	flag.Parse()
 	if flag.Lookup("test.fuzz").Value.String() != "" {
 		return m.Run()
@@ -49,6 +52,16 @@ func Main(m *testing.M) int {
 		return 1
 	}
 	return m.Run()
+}
+
+// WithoutOTel takes the variables that begin with OTEL_ out of this process's environment, so that
+// tests on a machine whose own traces are collected behave as on any other, and send nothing there.
+func WithoutOTel() {
+	for _, variable := range os.Environ() {
+		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "OTEL_") {
+			_ = os.Unsetenv(name)
+		}
+	}
 }
 
 // Syncline is a server process. It can be killed, stopped and started again on

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -13,8 +14,14 @@ import (
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
 
+	"syncline/internal/testservers"
 	"syncline/internal/tracing"
 )
+
+func TestMain(m *testing.M) {
+	testservers.WithoutOTel()
+	os.Exit(m.Run())
+}
 
 // While the collector takes nothing, no more spans are kept than the queue and one batch hold, and nobody who draws one
 // waits. What a collector cannot take just now, it is sent again.
