@@ -101,8 +101,8 @@ func startGateway(t *testing.T, name string, instances [2]*testservers.Syncline)
 }
 
 // Two instances of the revision before the newest change of the tables are replaced,
-// one after the other, by this one. Behind nginx, HAProxy and Caddy no client meets an
-// error, though these here try nothing again.
+// one after the other, by this one. Behind HAProxy and Caddy no client meets an error, and
+// behind nginx two at most, though these here try nothing again.
 func TestDrillOfAnUpgrade(t *testing.T) {
 	drillsAreLong(t)
 	before := buildBefore(t)
@@ -133,16 +133,20 @@ func TestDrillOfAnUpgrade(t *testing.T) {
 				}
 				l.mustGoOn()
 			}
-			p := l.during("two instances are replaced", replace)
+			p, resets := l.during("two instances are replaced", replace), 0
 			if name == "nginx" {
 				// nginx does not ask who is ready, and the revision of before resets who
-				// is in the kernel's queue when it closes. This one must not.
-				if p.notApplied+p.unknown+p.corrected > 0 || p.lost > writerCount {
+				// is in the kernel's queue when it closes: each writer once at each of two
+				// stops, at most.
+				if p.notApplied+p.unknown+p.corrected > 0 || p.lost > 2*writerCount {
 					t.Errorf("clients met errors: %q", p.errors)
 				}
 				p = l.during("two instances are restarted", replace)
+				// This one must not. Only who connects between its last look at the queue and
+				// the closing of the listener is still reset.
+				resets = 2
 			}
-			if p.notApplied+p.unknown+p.lost+p.corrected > 0 {
+			if p.notApplied+p.unknown+p.corrected > 0 || p.lost > resets {
 				t.Errorf("clients met errors: %q", p.errors)
 			}
 			l.finish()
