@@ -151,6 +151,43 @@ func TestReleasesSideBySide(t *testing.T) {
 	}
 }
 
+// What a resolver makes of lifted events has their shape, and so is not lifted once more.
+func TestWhatAResolverMakesHasThePresentShape(t *testing.T) {
+	t.Parallel()
+	s, err := evolve.New(evolve.Step{From: evolve.Shape{Type: "NoteSet"}, To: evolve.Shape{Type: "NoteSet", Version: 2}, Data: lines})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hub := memory.New()
+	a, b := node(t, hub, s.Resolver(resolve.ThreeWayMerge{})), node(t, hub, s.Resolver(resolve.ThreeWayMerge{}))
+	store(t, a, note("one", "NoteSet", `{"text":"x"}`, nil))
+	store(t, b, note("two", "NoteSet", `{"text":"x\ny"}`, nil))
+	mustSync(t, a)
+	if r := mustSync(t, b); r.ConflictsResolved != 1 {
+		t.Fatalf("%+v", r)
+	}
+	mustSync(t, a, b)
+	var made []string
+	for _, d := range []device{a, b} {
+		events, err := d.Effective(t.Context(), "n")
+		if err != nil || len(events) != 1 {
+			t.Fatalf("%s, %v", ids(events), err)
+		}
+		known, newer, err := s.LiftAll(events)
+		if err != nil || len(newer) > 0 {
+			t.Fatalf("%s, %v", ids(newer), err)
+		}
+		e := known[0].Event
+		if want := fmt.Sprint(e.ID(), ` {NoteSet 2} {"lines":["x","y"]} <nil>`); show(e) != want || !strings.HasSuffix(e.ID(), "@2") {
+			t.Errorf("%s, want %s", show(e), want)
+		}
+		made = append(made, e.ID())
+	}
+	if made[0] != made[1] {
+		t.Errorf("made %v", made)
+	}
+}
+
 // A conflict with what a newer release wrote is not for this one to decide.
 func TestAConflictWithANewerRelease(t *testing.T) {
 	t.Parallel()

@@ -2,13 +2,15 @@ package evolve
 
 import (
 	"context"
+	"fmt"
 
 	"syncline/synckit"
 )
 
 // Resolver has a resolver see events in the present shape only. What it keeps of them is
-// kept as it was written. A conflict with an event of a newer release is left to a
-// person, or to a node that was brought up to date.
+// kept as it was written. An event that it makes has the present shape, too: one without a
+// version gets that of NewEvent, and "@" and the version behind its ID. A conflict with
+// an event of a newer release is left to a person, or to a node that was brought up to date.
 func (s *Shapes) Resolver(inner synckit.ConflictResolver) synckit.ConflictResolver {
 	return resolver{s, inner}
 }
@@ -51,15 +53,25 @@ func (r resolver) Resolve(ctx context.Context, local, remote []synckit.EventWith
 	}
 	answer := make([]synckit.EventWithVersion, len(kept))
 	for i, e := range kept {
-		answer[i] = e
 		if e.Event == nil {
-			continue
-		}
-		if as, is := written[e.Event.ID()]; is {
+			answer[i] = e
+		} else if as, is := written[e.Event.ID()]; is {
 			answer[i] = as
+		} else {
+			answer[i] = synckit.EventWithVersion{Event: r.shapes.made(e.Event), Version: e.Version}
 		}
 	}
 	return answer, nil
+}
+
+// made gives what a resolver made of lifted events the version of their shape. A node that
+// lifts nothing may make the same event without one, so its ID is another.
+func (s *Shapes) made(e synckit.Event) synckit.Event {
+	newest := s.newest[e.Type()]
+	if newest == 0 || ShapeOf(e).Version > 0 {
+		return e
+	}
+	return s.NewEvent(fmt.Sprintf("%s@%d", e.ID(), newest), e.Type(), e.AggregateID(), e.Data(), e.Metadata())
 }
 
 // liftedStore reads events in their present shape.
