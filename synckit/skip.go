@@ -1,6 +1,9 @@
 package synckit
 
-import "context"
+import (
+	"context"
+	"slices"
+)
 
 // What is pushed comes back with the next pull, as all that the peer has. Where the events stand
 // in the peer's log right after what was pulled, the pull's cursor moves past them at once,
@@ -15,15 +18,25 @@ type skip struct {
 func (m *Manager) beginSkip(ctx context.Context) (err error) {
 	m.skip = skip{}
 	if _, can := m.transport.(SkippingTransport); can && !m.options.PushOnly {
-		m.skip.after, err = m.cursor(ctx, Pulling)
+		if m.skip.after, err = m.cursor(ctx, Pulling); err == nil {
+			err = m.noticeReviews(ctx) // after: what others have staged up to the cursor is seen
+		}
 		m.skip.known = err == nil
 	}
 	return err
 }
 
-// addSkip adds to a push's commit that what was sent need not be pulled.
+// addSkip adds to a push's commit that what was sent need not be pulled. Where a conflict
+// of it is staged it is, for what the peer has behind it is in no conflict with it.
 func (m *Manager) addSkip(ctx context.Context, b *batch, commit *Commit) error {
 	if b.end == "" {
+		return nil
+	}
+	if err := m.learnReviews(ctx); err != nil {
+		return err
+	}
+	if slices.ContainsFunc(b.send, func(e EventWithVersion) bool { return m.reviewed.staged[e.Event.AggregateID()] != nil }) {
+		b.end, m.skip.known = "", false
 		return nil
 	}
 	if m.options.ConflictResolver != nil {

@@ -2,10 +2,12 @@ package synckit_test
 
 import (
 	"context"
+	stderrors "errors"
 	"fmt"
 	"testing"
 
 	"syncline/synckit"
+	"syncline/synckit/errors"
 	"syncline/synckit/resolve"
 	"syncline/synckit/storage/memory"
 	"syncline/synckit/transport/memtransport"
@@ -167,4 +169,41 @@ func TestWhatIsNotSentStaysPending(t *testing.T) {
 	b.sync()
 	check(t, "conflicts", a.sync().ConflictsResolved, 1)
 	check(t, "x", a.counts("x"), "a1 a2 e")
+}
+
+// While a conflict waits for a resolver that failed, own events of it come back: what
+// was written by somebody who has read them is in no conflict with them.
+func TestWhatIsPushedWhileAConflictIsStaged(t *testing.T) {
+	t.Parallel()
+	for _, restart := range []bool{false, true} {
+		hub := newHub(t)
+		fails, asked := true, &counting{ConflictResolver: highest}
+		options := synckit.SyncOptions{BatchSize: 3, ConflictResolver: resolverFunc(func(local, remote []synckit.EventWithVersion) ([]synckit.EventWithVersion, error) {
+			if fails {
+				return nil, stderrors.New("no idea")
+			}
+			return asked.Resolve(t.Context(), local, remote)
+		})}
+		a, b := newNode(t, hub, synckit.SyncOptions{}), newNode(t, hub, options)
+		a.write("x", "a0", "a1", "a2", "a3", "a4")
+		a.sync()
+		b.write("x", "b")
+		_, err := b.Pull(t.Context())
+		checkCode(t, err, errors.ConflictFailed)
+		if restart {
+			b = b.another(hub, options.ConflictResolver)
+		}
+		r, err := b.Push(t.Context())
+		check(t, "pushing", err, nil)
+		check(t, "pushed", r.EventsPushed, 1)
+		a.sync()
+		a.write("x", "after")
+		a.sync()
+		fails = false
+		check(t, "conflicts", b.sync().ConflictsResolved, 1)
+		check(t, "asked", asked.asked, []string{"1 against 5"})
+		a.sync()
+		check(t, "a", a.counts("x"), "b after")
+		check(t, "b", b.counts("x"), "b after")
+	}
 }
