@@ -31,12 +31,12 @@ func (l *landing) add(written []client.Written) {
 	}
 }
 
-// worthAsking is how many bytes of own events are more to read back than one more request
-// costs.
+// worthAsking is how many bytes of own events are more to read back than two more requests
+// cost.
 const worthAsking = 8 << 10
 
 // PushAfter implements synckit.SkippingTransport. It knows of the newest page that was the
-// last of its walk, and tells of pushes above 8 KiB only: where they end costs a request.
+// last of its walk, and tells of pushes above 8 KiB only: where they end costs two requests.
 func (t *Transport) PushAfter(ctx context.Context, cursor string, events []synckit.EventWithVersion) (string, error) {
 	t.mu.Lock()
 	before := t.read
@@ -48,7 +48,9 @@ func (t *Transport) PushAfter(ctx context.Context, cursor string, events []synck
 	}
 	var now client.Viewer
 	failed := t.call(ctx, "push", func(ctx context.Context) (err error) {
-		now, err = t.client.Viewer(ctx)
+		if now, err = t.client.Viewer(ctx); err == nil { // then whether all that was in the history of the cursor
+			_, err = t.client.Changes(ctx, client.Cursor(cursor), 1)
+		}
 		return err
 	})
 	if failed != nil || now.Head != l.head+client.Revision(l.taken) {

@@ -14,11 +14,7 @@ func skipsOwn(t *testing.T, peer Peer) {
 	if !ok {
 		t.Fatalf("the transport is no SkippingTransport; say so in Cannot[%q]", Skipping)
 	}
-	events := make([]synckit.EventWithVersion, 90)
-	for i, e := range newEvents(len(events)) {
-		data := strings.Repeat("x", 1000)
-		events[i].Event = synckit.NewEvent(e.Event.ID(), "Changed", "a", data, nil)
-	}
+	events := thousands(90)
 	after := func(at string, events []synckit.EventWithVersion) string {
 		t.Helper()
 		end, err := transport.PushAfter(testContext(t), at, events)
@@ -66,4 +62,32 @@ func skipsOwn(t *testing.T, peer Peer) {
 	if end := after("", events[80:]); end != "" {
 		t.Error("what was not read is passed over")
 	}
+}
+
+// skipsNothingOfAnotherLog has a new log grow to just where the old one ended: what others
+// have pushed to it is not passed over.
+func skipsNothingOfAnotherLog(t *testing.T, peer Peer) {
+	transport := connect(t, peer).(synckit.SkippingTransport) // as skipsOwn has found
+	events := thousands(60)
+	push(t, connect(t, peer), events[:20]...)
+	_, at := readFrom(t, transport, "", 100)
+	peer.Replace(t)
+	expectLost(t, transport, at) // so that it is there again
+	push(t, connect(t, peer), events[20:40]...)
+	end, err := transport.PushAfter(testContext(t), at, events[40:])
+	if err != nil || end != "" {
+		t.Errorf("pushed up to %q, %v, though the log is another", end, err)
+	}
+	expectLost(t, transport, at)
+	got, _ := readFrom(t, transport, "", 100)
+	expect(t, got, events[20:])
+}
+
+// thousands are events of a thousand bytes and more.
+func thousands(count int) []synckit.EventWithVersion {
+	events := make([]synckit.EventWithVersion, count)
+	for i, e := range newEvents(count) {
+		events[i].Event = synckit.NewEvent(e.Event.ID(), "Changed", "a", strings.Repeat("x", 1000), nil)
+	}
+	return events
 }

@@ -82,6 +82,7 @@ var tests = []test{
 	{"a cursor that cannot be read", refusesBadCursors, []Ability{Paging}},
 	{"a cursor survives a restart", resumesAfterRestart, []Ability{Paging, Stopping}},
 	{"a cursor of a replaced log is lost", losesCursor, []Ability{Paging, Replacing}},
+	{"nothing of another log is skipped", skipsNothingOfAnotherLog, []Ability{Paging, Skipping, Replacing}},
 	{"a peer that is away", pushesLater, []Ability{Stopping}},
 	{"a subscription resumes", resumesSubscription, []Ability{Stopping}},
 	{"what cannot be read holds up nothing", readsAround, []Ability{Paging, Injecting}},

@@ -92,6 +92,17 @@ func (l link) PullPage(ctx context.Context, since string, limit int) (synckit.Pa
 	return inner.PullPage(ctx, since, limit)
 }
 
+func (l link) PushAfter(ctx context.Context, cursor string, events []synckit.EventWithVersion) (string, error) {
+	if err := l.ready(ctx); err != nil {
+		return "", err
+	}
+	inner, err := l.host.reach()
+	if err != nil {
+		return "", err
+	}
+	return inner.PushAfter(ctx, cursor, events)
+}
+
 // ready fails once the link is closed.
 func (l link) ready(ctx context.Context) error {
 	_, err := l.Transport.PullPage(ctx, "", 1)
@@ -135,6 +146,7 @@ var broken = map[string]struct {
 	"takes any cursor":             {func(l link) synckit.Transport { return restarting{l} }, "a cursor of a replaced log is lost"},
 	"stops at what it cannot read": {func(l link) synckit.Transport { return strict{l} }, "what cannot be read holds up nothing"},
 	"passes over others' events":   {func(l link) synckit.Transport { return leaping{l} }, "what was just pushed can be skipped"},
+	"takes any log for its own":    {func(l link) synckit.Transport { return leaping{l} }, "nothing of another log is skipped"},
 	"is no paged transport":        {func(l link) synckit.Transport { return struct{ synckit.Transport }{l} }, "pages follow one another"},
 }
 
@@ -193,11 +205,11 @@ func (r restarting) PullPage(ctx context.Context, since string, limit int) (sync
 // leaping takes the end of the log for the end of its push.
 type leaping struct{ link }
 
-func (l leaping) PushAfter(ctx context.Context, cursor string, events []synckit.EventWithVersion) (string, error) {
+func (l leaping) PushAfter(ctx context.Context, _ string, events []synckit.EventWithVersion) (string, error) {
 	if err := l.Push(ctx, events); err != nil {
 		return "", err
 	}
-	for {
+	for cursor := ""; ; {
 		page, err := l.PullPage(ctx, cursor, 1000)
 		if err != nil || !page.More {
 			return page.Cursor, err
