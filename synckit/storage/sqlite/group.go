@@ -26,6 +26,7 @@ type queue struct {
 	closed  bool
 	leaders sync.WaitGroup
 	ready   prepared // the leader's
+	latest  int64    // the log's newest position after the last transaction; 0: it is not known
 }
 
 // prepared are the statements that are said once for each event, or more often.
@@ -156,38 +157,57 @@ func (s *Store) transact(ctx context.Context, group []*request) (committing bool
 			return err
 		}
 		defer tx.Rollback() //nolint:errcheck // after a commit it fails, else the connection is lost with its transaction
+		latest, err := s.follow(ctx, tx)
+		if err != nil {
+			return err
+		}
 		ready := s.queue.ready.in(ctx, tx)
 		for i, r := range group {
 			r.writer.tx, r.writer.ready, r.writer.statements, r.writer.times = tx, ready, s.statements, &s.times
 			if r.err, err = r.apply(ctx, fmt.Sprintf("member%d", i)); err != nil {
 				return err
 			}
+			if r.err == nil {
+				latest = max(latest, int64(r.committed.Latest))
+			}
 		}
 		committing = true
-		return tx.Commit()
+		if err := tx.Commit(); err != nil {
+			return err
+		}
+		s.queue.latest = latest
+		return nil
 	})
 	return committing, err
+}
+
+// follow has times go on after the greatest that was seen, where another process has written,
+// or one before this: the wall clock may have been set back. It gives the newest position.
+func (s *Store) follow(ctx context.Context, tx *sql.Tx) (latest int64, err error) {
+	latest, err = integerOf(tx.QueryRowContext(ctx, s.statements.latest))
+	if err != nil || latest == s.queue.latest {
+		return latest, err
+	}
+	var newest synckit.EncodedEvent
+	if err := tx.QueryRowContext(ctx, s.statements.last).Scan((*[]byte)(&newest.Metadata)); err != nil {
+		return latest, err
+	}
+	s.times.Seen(newest.Time())
+	var mark string
+	err = tx.QueryRowContext(ctx, s.statements.cursor, stored.MarkPeer, string(stored.MarkDirection)).Scan(&mark)
+	if err != nil && !stderrors.Is(err, sql.ErrNoRows) {
+		return latest, err
+	}
+	s.times.Resume(mark)
+	return latest, nil
 }
 
 func (s *Store) prepare(ctx context.Context) error {
 	if s.queue.ready.newest != nil { // the last
 		return nil
 	}
-	// Times go on after the greatest that was seen, though the wall clock was set back
-	// meanwhile.
-	var newest synckit.EncodedEvent
-	err := s.write.QueryRowContext(ctx, s.statements.last).Scan((*[]byte)(&newest.Metadata))
-	if err != nil && !stderrors.Is(err, sql.ErrNoRows) {
-		return err
-	}
-	s.times.Seen(newest.Time())
-	var mark string
-	err = s.write.QueryRowContext(ctx, s.statements.cursor, stored.MarkPeer, string(stored.MarkDirection)).Scan(&mark)
-	if err != nil && !stderrors.Is(err, sql.ErrNoRows) {
-		return err
-	}
-	s.times.Resume(mark)
 	ready := &s.queue.ready
+	var err error
 	for _, one := range []struct {
 		into **sql.Stmt
 		text string
