@@ -175,7 +175,7 @@ func TestWhatIsNotSentStaysPending(t *testing.T) {
 // was written by somebody who has read them is in no conflict with them.
 func TestWhatIsPushedWhileAConflictIsStaged(t *testing.T) {
 	t.Parallel()
-	for _, restart := range []bool{false, true} {
+	for _, pushes := range []string{"the manager that has staged it", "one that comes later", "one that was there before"} {
 		hub := newHub(t)
 		fails, asked := true, &counting{ConflictResolver: highest}
 		options := synckit.SyncOptions{BatchSize: 3, ConflictResolver: resolverFunc(func(local, remote []synckit.EventWithVersion) ([]synckit.EventWithVersion, error) {
@@ -186,12 +186,17 @@ func TestWhatIsPushedWhileAConflictIsStaged(t *testing.T) {
 		})}
 		a, b := newNode(t, hub, synckit.SyncOptions{}), newNode(t, hub, options)
 		a.write("x", "a0", "a1", "a2", "a3", "a4")
+		before := b.another(hub, options.ConflictResolver)
+		before.sync() // so that it knows of what waits
 		a.sync()
 		b.write("x", "b")
 		_, err := b.Pull(t.Context())
 		checkCode(t, err, errors.ConflictFailed)
-		if restart {
+		switch pushes {
+		case "one that comes later":
 			b = b.another(hub, options.ConflictResolver)
+		case "one that was there before":
+			b = before
 		}
 		r, err := b.Push(t.Context())
 		check(t, "pushing", err, nil)
