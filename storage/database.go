@@ -97,15 +97,27 @@ func (db *DB) Clock(ctx context.Context) (time.Time, error) {
 	return now, nil
 }
 
-// Close ends all connections and lets other processes open the database. It
-// waits for queries in progress.
+// closeTime is how long the end of connections to PostgreSQL is waited for. One that
+// does not answer keeps nobody from ending.
+const closeTime = 2 * time.Second
+
+// Close ends all connections and lets other processes open the database. It waits
+// for statements in progress: on PostgreSQL for 2 seconds.
 func (db *DB) Close() error {
 	errs := []error{db.read.Close()}
 	if db.write != db.read { // the writer last: it folds the write-ahead log into the file
 		errs = append(errs, db.write.Close())
 	}
 	if db.pool != nil {
-		db.pool.Close()
+		closed := make(chan struct{})
+		go func() {
+			defer close(closed)
+			db.pool.Close()
+		}()
+		select {
+		case <-closed:
+		case <-time.After(closeTime):
+		}
 	}
 	if db.files != nil {
 		errs = append(errs, db.files.close())

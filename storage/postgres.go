@@ -67,6 +67,7 @@ func OpenPostgres(ctx context.Context, url string, opts ...Option) (*DB, error) 
 	pooling.BeforeConnect, pooling.BeforeClose = neverCancel, hangUp
 	pooling.MaxConns = int32(min(o.maxConnections, math.MaxInt32))
 	pooling.MaxConnIdleTime = 5 * time.Minute
+	pooling.PingTimeout = connectTimeout
 	pool, err := pgxpool.NewWithConfig(ctx, pooling)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open the PostgreSQL database %s: %w", place, err)

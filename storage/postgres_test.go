@@ -89,7 +89,7 @@ func TestAConnectionGivenUpLeavesItsPlace(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer syscall.Kill(pid, syscall.SIGCONT)
-	ctx, giveUp := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	ctx, giveUp := context.WithTimeout(t.Context(), 3*time.Second) // so that it is surely on its way
 	defer giveUp()
 	if _, err := db.Write.ExecContext(ctx, "SELECT 1"); err == nil {
 		t.Fatal("a process that stands still has answered")
@@ -99,6 +99,31 @@ func TestAConnectionGivenUpLeavesItsPlace(t *testing.T) {
 	if _, err := db.Write.ExecContext(ctx, "SELECT 1"); err != nil {
 		t.Errorf("another connection: %v", err)
 	}
+}
+
+// A statement that does not end keeps nobody from closing the database.
+func TestCloseWhileAStatementDoesNotEnd(t *testing.T) {
+	t.Parallel()
+	server := testservers.StartPostgres(t)
+	db := openPostgres(t, server.NewURL(t))
+	ctx, giveUp := context.WithCancel(t.Context())
+	defer giveUp()
+	done := make(chan error, 1)
+	go func() {
+		_, err := db.Write.ExecContext(ctx, "SELECT pg_sleep(3600)")
+		done <- err
+	}()
+	await(t, server, "SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'")
+	if err := db.Close(); err != nil {
+		t.Error(err)
+	}
+	select {
+	case err := <-done:
+		t.Errorf("closing has waited for a statement: %v", err)
+	default:
+	}
+	giveUp()
+	<-done
 }
 
 // await asks until a query of one boolean answers true.
