@@ -10,10 +10,12 @@ import (
 	"syncline/internal/testservers"
 )
 
-// costly is a document that costs about 10,000; modest one of about 100.
+// costly is a document that costs about 7,000, precious one of three times that, and
+// modest one of about 90.
 const (
-	costly = `{ changes(first: 1000) { records { id data revision } } }`
-	modest = `{ record(id: "x") { data } }`
+	costly   = `{ changes(first: 1000) { records { id data revision } } }`
+	precious = `{ a: changes(first: 1000) { records { id data revision } } b: changes(first: 1000) { records { id data revision } } c: changes(first: 1000) { records { id data revision } } }`
+	modest   = `{ record(id: "x") { data } }`
 )
 
 // Instances that share a Redis keep limits together. While it is away each keeps
@@ -23,15 +25,20 @@ func TestLimitsAreShared(t *testing.T) {
 	redis, database := testservers.StartRedis(t), testservers.StartPostgres(t).NewURL(t)
 	var instances [2]server
 	for i := range instances {
-		// A minute's worth is 60,000; five modest requests a second are less than comes back.
-		instances[i] = start(t, "RATE_COST=1000", "RATE_CONNECTIONS=4", "RATE_ADDRESS_FACTOR=0", "DATABASE_URL="+database, "REDIS_URL="+redis.URL())
+		// A minute's worth is 15,000; what one modest request in 400 ms costs comes back meanwhile.
+		instances[i] = start(t, "RATE_COST=250", "RATE_CONNECTIONS=4", "RATE_ADDRESS_FACTOR=0", "DATABASE_URL="+database, "REDIS_URL="+redis.URL())
 	}
 	shared := func(when string) {
 		key := newKey(t)
 		awaitFigures(t, redis, instances, key)
+		// That is more than anybody has on the other one, for most of a minute.
+		testservers.Await(t, "an instance answers "+precious, func(context.Context) bool {
+			<-time.After(200 * time.Millisecond)
+			return send(t, instances[0], key, http.DefaultTransport, precious).code == ""
+		})
 		exhaust(t, instances[0], key)
 		testservers.Await(t, when+", what an owner took on one instance counts on the other", func(context.Context) bool {
-			<-time.After(200 * time.Millisecond)
+			<-time.After(400 * time.Millisecond)
 			return send(t, instances[1], key, http.DefaultTransport, modest).code == "RATE_LIMITED"
 		})
 	}
@@ -66,20 +73,18 @@ func TestLimitsAreShared(t *testing.T) {
 
 // awaitFigures has an owner take something on both instances until each has heard
 // what the other told of it: an instance reads when it tells, so it must have told
-// once more after the other did. The costly documents see to it that the owner's
+// once more after the other did. The costly document sees to it that the owner's
 // buckets do not become full, and are not dropped, before all is done.
 func awaitFigures(t *testing.T, redis *testservers.Redis, instances [2]server, key signing.PrivateKey) {
 	t.Helper()
 	for _, s := range instances {
 		send(t, s, key, http.DefaultTransport, costly)
-		send(t, s, key, http.DefaultTransport, costly)
 	}
 	figures := testservers.RedisClient(t, redis.URL())
 	var both map[string]string // the lines when both were there first
 	testservers.Await(t, "both instances hear each other's figures", func(ctx context.Context) bool {
-		<-time.After(200 * time.Millisecond)
+		<-time.After(400 * time.Millisecond)
 		for _, s := range instances {
-			send(t, s, key, http.DefaultTransport, modest)
 			send(t, s, key, http.DefaultTransport, modest)
 		}
 		lines, err := figures.HGetAll(ctx, "syncline:rate:owner:"+key.Public().String()).Result()
