@@ -9,7 +9,8 @@ SOAK        ?= 5m
 REST        ?= 0s
 # Without vet, which make lint has run. Tests wait for servers more than they compute: one
 # package more at a time than there are processors, and first the one that takes longest.
-GOTEST      := go test -vet=off -p $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+GOTEST      := go test -vet=off -timeout 40m
+AT_ONCE     := $(shell n=$$(nproc); expr $$((n < 8 ? n : 8)) + 1)
 FUZZTIME    ?= $(if $(SYNCLINE_LONG),10m,10s)
 
 .DEFAULT_GOAL := help
@@ -28,10 +29,10 @@ build: ## build the server and syncctl into bin/
 
 .PHONY: test
 test: setup ## run all tests; up to 10 minutes on a fresh machine
-	$(GOTEST) -timeout 10m ./internal/e2e ./...
-	go test -C examples/nats -vet=off ./...
-	go test -C breez/clients -vet=off ./...
-	go test -C deploy/checks -vet=off -count=1 ./... # a result that is kept knows nothing of files outside the module
+	$(GOTEST) -p $(AT_ONCE) ./internal/e2e ./...
+	cd examples/nats && $(GOTEST) ./...
+	cd breez/clients && $(GOTEST) ./...
+	cd deploy/checks && $(GOTEST) -count=1 ./... # a result that is kept knows nothing of files outside the module
 	npm test --prefix web
 
 .PHONY: verify

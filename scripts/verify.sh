@@ -20,14 +20,15 @@ trap 'kill -- "-$recovery" 2>/dev/null || true; rm -f "$log"' EXIT
 step 'all tests under the race detector, at full length'
 # Tests wait for servers more than they compute: one package more at a time than there are
 # processors. Those that take longest are first, or a processor would be idle in the end.
-at_once=$(($(getconf _NPROCESSORS_ONLN) + 1))
+processors=$(nproc)
+at_once=$(((processors < 8 ? processors : 8) + 1))
 longest=(syncline/internal/e2e syncline/storage/retention syncline/internal/command syncline/storage/records syncline/internal/linearizability)
 mapfile -t packages < <(go list ./... | grep -v '^syncline/synckit')
 SYNCLINE_VERIFY=1 go test -race -p "$at_once" -timeout 40m "${longest[@]}" "${packages[@]}"
 step 'those of synckit likewise, and what they cover'
 SYNCLINE_VERIFY=1 scripts/check-coverage.sh 90 -race -p "$at_once"
 step 'at full length without it, what the race detector finds no more in: groups of writes, churn, kills at each step'
-SYNCLINE_VERIFY=1 go test -p "$at_once" -timeout 20m -run 'Groups|Churn|^TestOn(SQLite|Postgres)$|^TestKilled|[a-z]Killed$' \
+SYNCLINE_VERIFY=1 go test -p "$at_once" -timeout 40m -run 'Groups|Churn|^TestOn(SQLite|Postgres)$|^TestKilled|[a-z]Killed$' \
   ./internal/command ./storage/retention ./storage/records
 step 'hostile clients'
 SYNCLINE_VERIFY=1 go test -timeout 60m ./internal/hostile

@@ -27,32 +27,40 @@ func kept(kind string) (dir string, err error) {
 
 // build compiles the server, with the race detector where the tests run with it.
 // The file that the command go writes to is kept: it is not linked again for the
-// next package if nothing has changed, which go sees to.
-func build(target string) (err error) {
+// next package if nothing has changed, which go sees to. Where nothing can be kept, as
+// in a tree that is another user's, it is linked each time.
+func build(target string) error {
 	kind, args := "syncline", []string{"build", "-ldflags=-w"} // without the tables of debuggers
 	if RaceDetector {
 		kind, args = "syncline-race", append(args, "-race")
 	}
 	dir, err := kept(kind)
 	if err != nil {
-		return err
+		return compile(target, args)
 	}
 	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return err
+		return compile(target, args)
 	}
 	defer lock.Close() // which gives the lock back
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
 		return fmt.Errorf("wait for other packages' tests to build the server: %w", err)
 	}
 	file := filepath.Join(dir, "syncline")
-	cmd := exec.Command("go", append(args, "-o", file, "syncline")...)
-	cmd.Dir = root()
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("build the server: %w\n%s", err, out)
+	if err := compile(file, args); err != nil {
+		return err
 	}
 	if err := copyProgram(file, target); err != nil { // the next build may write to the file
 		return fmt.Errorf("copy the server: %w", err)
+	}
+	return nil
+}
+
+func compile(target string, args []string) error {
+	cmd := exec.Command("go", append(args, "-o", target, "syncline")...)
+	cmd.Dir = root()
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("build the server: %w\n%s", err, out)
 	}
 	return nil
 }

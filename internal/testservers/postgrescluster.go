@@ -14,8 +14,9 @@ import (
 func (p *Postgres) initCluster() {
 	p.t.Helper()
 	archive, err := p.clusterArchive()
-	if err != nil {
-		p.t.Fatal(err)
+	if err != nil { // as in a tree that is another user's
+		p.initdb()
+		return
 	}
 	if _, err := os.Stat(archive); err == nil {
 		if out, err := exec.Command("tar", "-xpf", archive, "-C", p.dir).CombinedOutput(); err != nil {
@@ -25,7 +26,7 @@ func (p *Postgres) initCluster() {
 	}
 	p.initdb()
 	if err := keepCluster(p.dir, archive); err != nil {
-		p.t.Fatalf("keep the files of an empty server: %v", err)
+		p.t.Logf("keep the files of an empty server: %v", err)
 	}
 }
 
