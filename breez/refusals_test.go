@@ -155,8 +155,9 @@ func TestLocksAreSynclines(t *testing.T) {
 			t.Errorf("it expires %v after it was taken, want %v", at.Sub(before), test.want)
 		}
 	}
+	life := uint32(300) // of the first as long as it takes to ask for all
 	for i := range 101 {
-		err := d.setLock(&syncpb.SetLockRequest{LockName: "shared", InstanceId: fmt.Sprintf("4f0ff2f8-5dd0-4ff4-9f8a-%012d", i), Acquire: true})
+		err := d.setLock(&syncpb.SetLockRequest{LockName: "shared", InstanceId: fmt.Sprintf("4f0ff2f8-5dd0-4ff4-9f8a-%012d", i), Acquire: true, TtlSeconds: &life})
 		if i < 100 && err != nil {
 			t.Fatalf("holder %d: %v", i+1, err)
 		}

@@ -129,7 +129,7 @@ func TestPlainPaths(t *testing.T) {
 func TestMetrics(t *testing.T) {
 	t.Parallel()
 	address := testservers.FreeAddress(t)
-	server := testservers.StartSyncline(t, "METRICS_LISTEN_ADDRESS="+address)
+	server := testservers.StartSyncline(t, "METRICS_LISTEN_ADDRESS="+address, "GOGC=", "GOMEMLIMIT=4GiB")
 	if _, err := newClient(t, server.URL(), newKey(t)).Viewer(t.Context()); err != nil {
 		t.Fatal(err)
 	}
