@@ -77,11 +77,8 @@ func (r *Report) costs(row *Row) []float64 {
 		return nil
 	}
 	own, yardstick := row.runs(costEach), plain.runs(costEach)
-	if len(own) != len(yardstick) { // nobody knows which rounds are missing
-		return nil
-	}
 	costs := make([]float64, 0, len(own))
-	for i := range own {
+	for i := range min(len(own), len(yardstick)) {
 		if yardstick[i] > 0 {
 			costs = append(costs, own[i]/yardstick[i])
 		}
