@@ -55,7 +55,7 @@ func TestClock(t *testing.T) {
 	}
 }
 
-// A server whose clock is set back, also to before its start, serves whoever corrects a
+// A server whose clock is set back, also to before its start, serves those who correct a
 // clock by what it answers, and nothing twice, also what was forgotten by then.
 func TestClockThatIsSetBack(t *testing.T) {
 	t.Parallel()

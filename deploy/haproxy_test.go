@@ -51,7 +51,7 @@ func TestHAProxySeesWhoLeaves(t *testing.T) {
 	if err := os.WriteFile(file, fmt.Appendf(nil, haproxyConfig, address, instances[0].Address, instances[1].Address), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	runProxy(t, filepath.Join(t.TempDir(), "log"), installed(t, "haproxy", "haproxy"), "-db", "-f", file)
+	runProxy(t, filepath.Join(t.TempDir(), "log"), testservers.Installed(t, "haproxy", "haproxy"), "-db", "-f", file)
 	awaitListener(t, address)
 
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"syncline/internal/testservers"
 )
 
 // startNginx runs nginx with nginx.conf, in front of two instances. Only addresses
@@ -33,7 +35,7 @@ func startNginx(t *testing.T, address string, instances [2]string) (logFile stri
 // startNginxWith runs nginx with a configuration that has one http block.
 func startNginxWith(t *testing.T, address, conf string) (logFile string) {
 	t.Helper()
-	program := installed(t, "nginx", "nginx-light")
+	program := testservers.Installed(t, "nginx", "nginx-light")
 	dir, err := os.MkdirTemp("", "syncline-nginx-") // its workers, who are nobody, must get in
 	if err != nil {
 		t.Fatal(err)

@@ -139,7 +139,7 @@ func (l *load) count(w *writer, err error, took time.Duration) {
 func (l *load) during(name string, happens func()) tally {
 	l.t.Helper()
 	if l.calmly.Swap(false) {
-		l.mustWrite(1) // whoever rested no longer does
+		l.mustWrite(1) // who rested no longer does
 	}
 	return l.in(name, happens)
 }
