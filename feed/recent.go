@@ -39,11 +39,11 @@ type shared struct {
 	place   *list.Element
 
 	// Reads of the store are numbered as they begin. One at a time has the turn.
-	turn    chan struct{}
-	began   int
-	settled int // the newest read that showed that the history lacks nothing
-	failed  int // the newest read that found the store unavailable
-	failure error
+	turn     chan struct{}
+	began    int
+	complete int // the newest read that showed that the history lacks nothing
+	failed   int // the newest read that found the store unavailable
+	failure  error
 }
 
 // join makes room for an owner's history, for one more follower.
@@ -189,7 +189,7 @@ func (s *shared) answered(began int, since record.Cursor, first int) (page recor
 	if page, ok = s.history.after(since, first); ok {
 		return page, true, nil
 	}
-	if s.settled > began && s.history.isAt(since) && s.history.head == s.history.target {
+	if s.complete > began && s.history.isAt(since) && s.history.head == s.history.target {
 		return record.Page{Cursor: since, Head: s.history.head}, true, nil
 	}
 	return record.Page{}, false, nil
@@ -223,7 +223,7 @@ func (s *shared) endRead(r storeRead, since record.Cursor, page record.Page, err
 	}
 	s.change(func(h *history) { s.learn(h, since, page, r.raised) })
 	if !page.HasMore && s.known && s.history.head >= page.Head {
-		s.settled = r.number
+		s.complete = r.number
 	}
 }
 

@@ -17,14 +17,14 @@ import (
 // so that no more is in memory than that and what one field reads.
 type allowance struct {
 	mu       sync.Mutex
-	settled  sync.Cond // that reserved has become less
+	released sync.Cond // that reserved has become less
 	reserved int       // by fields that are being read
 	used     int
 }
 
 func newAllowance() *allowance {
 	a := new(allowance)
-	a.settled.L = &a.mu
+	a.released.L = &a.mu
 	return a
 }
 
@@ -55,7 +55,7 @@ type claim struct {
 }
 
 // claimData waits for the turn of a field that may read a number of records. The
-// caller settles the claim.
+// caller releases the claim.
 func claimData(ctx context.Context, records int) *claim {
 	field := graphql.GetFieldContext(ctx).Field
 	c := &claim{allowance: ctx.Value(allowanceKey{}).(*allowance)}
@@ -64,20 +64,20 @@ func claimData(ctx context.Context, records int) *claim {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for c.allowance.reserved > 0 && c.used+c.allowance.reserved+c.reserved > record.MaxPageBytes {
-		c.settled.Wait() // reads end
+		c.released.Wait() // reads end
 	}
 	c.left = (record.MaxPageBytes - c.used - c.allowance.reserved) / c.copies
 	c.allowance.reserved += c.reserved
 	return c
 }
 
-// settle replaces what was reserved by the bytes of data that the answer gets.
-func (c *claim) settle(bytes int) {
+// release replaces what was reserved by the bytes of data that the answer gets.
+func (c *claim) release(bytes int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.allowance.reserved -= c.reserved
 	c.used += bytes * c.copies
-	c.settled.Broadcast()
+	c.released.Broadcast()
 }
 
 func tooMuchData() error {

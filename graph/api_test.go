@@ -29,8 +29,8 @@ import (
 	"syncline/storage/records"
 )
 
-// patience bounds every wait for something that must happen.
-const patience = 20 * time.Second
+// waitLimit bounds every wait for something that must happen.
+const waitLimit = 20 * time.Second
 
 // api is the whole API over a database, without signatures: a header names the
 // owner for whom a request counts as signed.

@@ -32,7 +32,7 @@ import (
 )
 
 // The benchmarks send signed requests through all that a request passes in the
-// server. Where a store would only add its own time, there is a swift one.
+// server. Where a store would only add its own time, there is one that only judges.
 
 const writeRecord = `mutation Set($input: SetRecordInput!) { setRecord(input: $input) { status newRevision replayed } }`
 
@@ -46,14 +46,14 @@ func (forgetful) Remember(context.Context, signing.PublicKey, signing.Nonce, tim
 	return nil
 }
 
-// swift accepts every write of one owner.
-type swift struct {
+// judgeOnly accepts every write of one owner.
+type judgeOnly struct {
 	record.Store
 	mu   sync.Mutex
 	head record.Revision
 }
 
-func (s *swift) Write(_ context.Context, _ record.Owner, request record.Request) (record.Result, error) {
+func (s *judgeOnly) Write(_ context.Context, _ record.Owner, request record.Request) (record.Result, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	verdict, err := record.Judge(record.State{Account: record.Account{Head: s.head}}, request, time.Now())
@@ -61,7 +61,7 @@ func (s *swift) Write(_ context.Context, _ record.Owner, request record.Request)
 	return verdict.Result, err
 }
 
-func (s *swift) Account(context.Context, record.Owner) (record.Account, error) {
+func (s *judgeOnly) Account(context.Context, record.Owner) (record.Account, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return record.Account{Head: s.head}, nil
@@ -168,7 +168,7 @@ func input(size int) map[string]any {
 // BenchmarkRequestSetRecord is a signed write of 1 KiB over HTTP, without
 // net/http itself and without a database.
 func BenchmarkRequestSetRecord(b *testing.B) {
-	w := newWhole(b, &swift{})
+	w := newWhole(b, &judgeOnly{})
 	_, send := w.request(b, writeRecord, input(1<<10))
 	b.ReportAllocs()
 	for b.Loop() {
@@ -179,7 +179,7 @@ func BenchmarkRequestSetRecord(b *testing.B) {
 // BenchmarkRequestSetRecordWebSocket is the same write over open WebSockets,
 // pipelined, client included.
 func BenchmarkRequestSetRecordWebSocket(b *testing.B) {
-	w := newWhole(b, &swift{})
+	w := newWhole(b, &judgeOnly{})
 	const sockets, pipeline = 64, 16
 	server := httptest.NewServer(w)
 	defer server.Close()

@@ -37,7 +37,7 @@ func FuzzDocument(f *testing.F) {
 		f.Add(seed.query, seed.variables, false)
 	}
 	a := newAPI(f, options{})
-	client := &http.Client{Timeout: patience}
+	client := &http.Client{Timeout: waitLimit}
 	f.Fuzz(func(t *testing.T, query, variables string, signed bool) {
 		text, err := json.Marshal(query)
 		if err != nil {

@@ -40,7 +40,7 @@ func TestMemoryOfIdleSubscriptions(t *testing.T) {
 	}
 }
 
-// inUse settles first: stacks shrink by half with each collection.
+// inUse collects first: stacks shrink by half with each collection.
 func inUse() uint64 {
 	for range 5 {
 		runtime.GC()

@@ -71,7 +71,7 @@ func (m mutation) write(ctx context.Context, request record.Request) (record.Res
 	// A write that was made is answered whole, so that nobody takes it for one
 	// that failed; those after it in the document are not made.
 	claim, size := claimData(ctx, min(len(request.Writes), record.MaxBatch)), 0
-	defer func() { claim.settle(size) }()
+	defer func() { claim.release(size) }()
 	if claim.left <= 0 {
 		return record.Result{}, tooMuchData()
 	}

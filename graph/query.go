@@ -23,7 +23,7 @@ func (q query) Changes(ctx context.Context, since *record.Cursor, first int) (*o
 		from = *since
 	}
 	claim, size := claimData(ctx, min(first, record.MaxPage)), 0
-	defer func() { claim.settle(size) }()
+	defer func() { claim.release(size) }()
 	most := claim.left
 	if page, ok := pageOf(ctx); ok {
 		most = min(most, page.bytes)
@@ -47,7 +47,7 @@ func (q query) Record(ctx context.Context, id string) (*object.Record, error) {
 		return nil, err
 	}
 	claim, size := claimData(ctx, 1), 0
-	defer func() { claim.settle(size) }()
+	defer func() { claim.release(size) }()
 	r, err := q.records.Record(ctx, owner, id)
 	if r == nil || err != nil {
 		return nil, err
@@ -65,7 +65,7 @@ func (q query) Records(ctx context.Context, ids []string) ([]*object.Record, err
 		return nil, err
 	}
 	claim, size := claimData(ctx, min(len(ids), record.MaxBatch)), 0
-	defer func() { claim.settle(size) }()
+	defer func() { claim.release(size) }()
 	found, err := q.records.Records(ctx, owner, ids)
 	if err != nil {
 		return nil, err

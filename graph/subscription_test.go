@@ -62,7 +62,7 @@ func (e *events) next() answer {
 			e.t.Fatal("the stream has ended")
 		}
 		return a
-	case <-time.After(patience):
+	case <-time.After(waitLimit):
 		e.t.Fatal("no event in time")
 	}
 	return answer{}
@@ -300,7 +300,7 @@ func subscribe(t *testing.T, ws *websocket.Conn, id, query string, variables var
 // readMessage waits for a message of a type; "complete" and pings are passed over.
 func readMessage(t *testing.T, ws *websocket.Conn, kind string) message {
 	t.Helper()
-	if err := ws.SetReadDeadline(time.Now().Add(patience)); err != nil {
+	if err := ws.SetReadDeadline(time.Now().Add(waitLimit)); err != nil {
 		t.Fatal(err)
 	}
 	for {

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Patient gives Redis time to answer on a machine that is busy.
-func Patient() Option {
+// WithLongWait gives Redis time to answer on a machine that is busy.
+func WithLongWait() Option {
 	return func(n *Nonces) { n.wait = time.Minute }
 }
 

@@ -41,16 +41,16 @@ func conforms(t *testing.T, url, prefix string) {
 	})
 	t.Run("Redis alone", func(t *testing.T) {
 		noncetest.Run(t, func(_ *testing.T, now func() time.Time) auth.NonceMemory {
-			return redisnonce.New(client, forgetful{}, now, slog.New(slog.DiscardHandler), redisnonce.WithPrefix(prefix), redisnonce.Patient())
+			return redisnonce.New(client, forgetful{}, now, slog.New(slog.DiscardHandler), redisnonce.WithPrefix(prefix), redisnonce.WithLongWait())
 		})
 	})
 }
 
 func instance(client redis.UniversalClient, now func() time.Time, options ...redisnonce.Option) *redisnonce.Nonces {
-	return impatient(client, now, append(options, redisnonce.Patient())...)
+	return shortWait(client, now, append(options, redisnonce.WithLongWait())...)
 }
 
-func impatient(client redis.UniversalClient, now func() time.Time, options ...redisnonce.Option) *redisnonce.Nonces {
+func shortWait(client redis.UniversalClient, now func() time.Time, options ...redisnonce.Option) *redisnonce.Nonces {
 	return redisnonce.New(client, auth.NewMemoryNonces(100_000, now), now, slog.New(slog.DiscardHandler), options...)
 }
 
@@ -131,7 +131,7 @@ func TestRedisIsAway(t *testing.T) {
 	t.Parallel()
 	server := testservers.StartRedis(t)
 	var log bytes.Buffer
-	n := redisnonce.New(testservers.RedisClient(t, server.URL()), auth.NewMemoryNonces(100_000, time.Now), time.Now, slog.New(slog.NewTextHandler(&log, nil)), redisnonce.Patient())
+	n := redisnonce.New(testservers.RedisClient(t, server.URL()), auth.NewMemoryNonces(100_000, time.Now), time.Now, slog.New(slog.NewTextHandler(&log, nil)), redisnonce.WithLongWait())
 	shared := signing.NewNonce()
 	expectNew(t, n, shared)
 	server.Kill()
@@ -197,7 +197,7 @@ func TestStrictRefusesWhileRedisIsAway(t *testing.T) {
 func TestRedisHangs(t *testing.T) {
 	t.Parallel()
 	server := testservers.StartRedis(t)
-	n := impatient(testservers.RedisClient(t, server.URL()), time.Now)
+	n := shortWait(testservers.RedisClient(t, server.URL()), time.Now)
 	expectNew(t, n, signing.NewNonce())
 	server.Pause()
 	defer server.Resume()

@@ -15,8 +15,8 @@ import (
 const (
 	// maxNote is what a record may hold.
 	maxNote = 64 << 10
-	// patience is how long the client goes on trying while Syncline is away.
-	patience = 10 * time.Second
+	// retryTime is how long the client goes on trying while Syncline is away.
+	retryTime = 10 * time.Second
 )
 
 // notes serves each note as a resource. Its ETag is the record's revision.
@@ -32,7 +32,7 @@ func newHandler(store *client.Client) http.Handler {
 }
 
 func (n notes) get(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), patience)
+	ctx, cancel := context.WithTimeout(r.Context(), retryTime)
 	defer cancel()
 	record, err := n.store.Get(ctx, r.PathValue("id"))
 	if err != nil {
@@ -59,7 +59,7 @@ func (n notes) put(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "a note holds at most 64 KiB", http.StatusRequestEntityTooLarge)
 		return
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), patience)
+	ctx, cancel := context.WithTimeout(r.Context(), retryTime)
 	defer cancel()
 	written, err := n.store.Set(ctx, r.PathValue("id"), text, seen)
 	var conflict *client.ConflictError

@@ -30,8 +30,8 @@ import (
 	"syncline/record"
 )
 
-// patience is how long a test waits for what must come.
-const patience = 15 * time.Second
+// waitLimit is how long a test waits for what must come.
+const waitLimit = 15 * time.Second
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
@@ -190,7 +190,7 @@ func serve(t *testing.T, resolvers *api, config transport.Config) *fixture {
 	server.Listener = f.sockets
 	server.Start()
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		ctx, cancel := context.WithTimeout(context.Background(), waitLimit)
 		defer cancel()
 		if err := transports.Shutdown(ctx); err != nil {
 			t.Errorf("shutdown: %v", err)
@@ -247,7 +247,7 @@ func (c *countedConn) Close() error {
 // eventually waits for a condition that nothing signals.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	deadline := time.NewTimer(patience)
+	deadline := time.NewTimer(waitLimit)
 	defer deadline.Stop()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
@@ -255,7 +255,7 @@ func eventually(t *testing.T, what string, holds func() bool) {
 		select {
 		case <-tick.C:
 		case <-deadline.C:
-			t.Fatalf("not within %v: %s", patience, what)
+			t.Fatalf("not within %v: %s", waitLimit, what)
 		}
 	}
 }
@@ -266,8 +266,8 @@ func receive[T any](t *testing.T, what string, from <-chan T) T {
 	select {
 	case v := <-from:
 		return v
-	case <-time.After(patience):
-		t.Fatalf("not within %v: %s", patience, what)
+	case <-time.After(waitLimit):
+		t.Fatalf("not within %v: %s", waitLimit, what)
 		panic("unreachable")
 	}
 }
@@ -333,7 +333,7 @@ type peer struct {
 
 var dialer = websocket.Dialer{
 	Subprotocols:     []string{"graphql-transport-ws"},
-	HandshakeTimeout: patience,
+	HandshakeTimeout: waitLimit,
 	NetDialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 		var d net.Dialer
 		conn, err := d.DialContext(ctx, network, address)
@@ -384,7 +384,7 @@ func (p *peer) subscribe(id, query string) {
 }
 
 func (p *peer) next() (string, error) {
-	_ = p.conn.SetReadDeadline(time.Now().Add(patience))
+	_ = p.conn.SetReadDeadline(time.Now().Add(waitLimit))
 	_, data, err := p.conn.ReadMessage()
 	return string(data), err
 }
@@ -410,7 +410,7 @@ func (p *peer) expect(messages ...string) {
 // expectClose reads to the close frame, whatever comes before it.
 func (p *peer) expectClose(code int) (reason string) {
 	p.t.Helper()
-	_ = p.conn.SetReadDeadline(time.Now().Add(patience))
+	_ = p.conn.SetReadDeadline(time.Now().Add(waitLimit))
 	for {
 		_, _, err := p.conn.ReadMessage()
 		var closed *websocket.CloseError

@@ -33,7 +33,7 @@ func (f *fixture) stream(query string, extensions ...string) *events {
 	if extensions != nil {
 		body += `,"extensions":` + extensions[0]
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), waitLimit)
 	f.t.Cleanup(cancel)
 	resp, err := f.server.Client().Do(f.request(body+"}", "Accept", "text/event-stream").WithContext(ctx))
 	if err != nil {

@@ -128,7 +128,7 @@ func TestFloodOfPings(t *testing.T) {
 	f := serve(t, &api{}, transport.Config{WriteTimeout: 100 * time.Millisecond})
 	p := f.open()
 	ping := []byte(`{"type":"ping","payload":{"x":"` + large[:60<<10] + `"}}`)
-	_ = p.conn.SetWriteDeadline(time.Now().Add(patience))
+	_ = p.conn.SetWriteDeadline(time.Now().Add(waitLimit))
 	for p.conn.WriteMessage(1, ping) == nil { // until it is cut off
 	}
 	eventually(t, "its socket is closed", func() bool { return f.sockets.open.Load() == 0 })

@@ -284,7 +284,7 @@ func TestServerPings(t *testing.T) {
 	pinged := make(chan struct{}, 1000)
 	answering.conn.SetPingHandler(func(data string) error {
 		pinged <- struct{}{}
-		return answering.conn.WriteControl(websocket.PongMessage, []byte(data), time.Now().Add(patience))
+		return answering.conn.WriteControl(websocket.PongMessage, []byte(data), time.Now().Add(waitLimit))
 	})
 	silent := f.open()
 	silent.conn.SetPingHandler(func(string) error { return nil })

@@ -244,7 +244,7 @@ func (p *Pool) take(g *Grant, bytes int64) {
 			h = &holder{at: now}
 			p.holders[share.Name] = h
 		}
-		h.settle(now)
+		h.update(now)
 		h.held += bytes
 		if g.peer != nil {
 			h.lent += bytes

@@ -23,8 +23,8 @@ const (
 	minHolders = 1024
 )
 
-// settle brings the debt up to date.
-func (h *holder) settle(now time.Time) {
+// update brings the debt up to date.
+func (h *holder) update(now time.Time) {
 	passed := now.Sub(h.at).Seconds()
 	h.debt = h.debt*math.Exp2(-passed/fade.Seconds()) + float64(h.lent)*passed
 	h.at = now
@@ -44,7 +44,7 @@ func (p *Pool) rank(g *Grant, now time.Time) int {
 	owed := float64(freeDebt)
 	for _, share := range g.shares {
 		if h := p.holders[share.Name]; h != nil {
-			h.settle(now)
+			h.update(now)
 			owed = max(owed, h.debt)
 		}
 	}
@@ -55,7 +55,7 @@ func (p *Pool) rank(g *Grant, now time.Time) int {
 // next time comes when there are twice as many as stay.
 func (p *Pool) forget(now time.Time) {
 	for name, h := range p.holders {
-		if h.settle(now); h.held == 0 && h.debt < freeDebt {
+		if h.update(now); h.held == 0 && h.debt < freeDebt {
 			delete(p.holders, name)
 		}
 	}

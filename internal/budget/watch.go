@@ -68,7 +68,7 @@ func (p *Pool) lend(g *Grant, bytes int64) {
 	now := time.Now()
 	for _, share := range g.shares {
 		if h := p.holders[share.Name]; h != nil {
-			h.settle(now)
+			h.update(now)
 			h.lent += bytes
 		}
 	}

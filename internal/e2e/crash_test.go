@@ -28,7 +28,7 @@ func TestCrash(t *testing.T) {
 			for owner := range ownerCount {
 				checkUnsettled(t, writers, owner)
 			}
-			settle(t, writers)
+			retryPending(t, writers)
 			for owner := range ownerCount {
 				checkSettled(t, writers, owner)
 			}

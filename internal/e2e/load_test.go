@@ -247,7 +247,7 @@ func (l *load) heads() (heads [ownerCount]client.Revision) {
 func (l *load) finish() {
 	l.t.Helper()
 	l.stop()
-	settle(l.t, l.writers)
+	retryPending(l.t, l.writers)
 	ctx, cancel := context.WithTimeout(l.t.Context(), time.Minute)
 	defer cancel()
 	for owner := range ownerCount {

@@ -112,7 +112,7 @@ func (w *writer) send(ctx context.Context) error {
 	}
 	input := map[string]any{"writes": w.pending.writes, "mutationId": w.pending.mutationID}
 	if err := w.call(ctx, writeRecords, map[string]any{"input": input}, &out); err != nil {
-		return w.heed(err)
+		return w.noteError(err)
 	}
 	switch answer := out.WriteRecords; {
 	case answer.Status != "SUCCESS":
@@ -130,8 +130,8 @@ func (w *writer) send(ctx context.Context) error {
 	return nil
 }
 
-// heed takes note of what an error says of the pending write.
-func (w *writer) heed(err error) error {
+// noteError takes note of what an error says of the pending write.
+func (w *writer) noteError(err error) error {
 	refused, ok := errors.AsType[*refusal](err)
 	if !ok {
 		w.pending.unsure = true // no answer came
@@ -158,9 +158,9 @@ func (w *writer) correctClock(refused *refusal) error {
 	return refused
 }
 
-// settle retries what is in flight, with the same mutation ids, until each is
+// retryPending retries what is in flight, with the same mutation ids, until each is
 // acknowledged.
-func settle(t *testing.T, writers []*writer) {
+func retryPending(t *testing.T, writers []*writer) {
 	t.Helper()
 	for _, w := range writers {
 		var last error

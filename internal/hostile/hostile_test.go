@@ -237,15 +237,15 @@ func (tr *trial) end() {
 	var after figures
 	var err error
 	began := time.Now()
-	patience := time.NewTimer(time.Minute)
-	defer patience.Stop()
+	deadline := time.NewTimer(time.Minute)
+	defer deadline.Stop()
 	for {
 		after, err = tr.server.figures(tr.t.Context())
 		if err == nil && after.heap < tr.before.heap+32<<20 && after.goroutines < tr.before.goroutines+20 && after.descriptors < tr.before.descriptors+20 {
 			break
 		}
 		select {
-		case <-patience.C:
+		case <-deadline.C:
 			tr.t.Fatalf("the attacks left something behind (%v): before %+v, after %+v", err, tr.before, after)
 		case <-time.After(200 * time.Millisecond):
 		}
@@ -370,11 +370,11 @@ func carryOut(names []string) int {
 		}()
 	}
 	<-ctx.Done()
-	patience := time.After(5 * time.Second)
+	deadline := time.After(5 * time.Second)
 	for left := len(names); left > 0; left-- {
 		select {
 		case <-done:
-		case <-patience: // what is left ends with the process
+		case <-deadline: // what is left ends with the process
 			left = 1
 		}
 	}

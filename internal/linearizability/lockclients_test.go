@@ -84,7 +84,7 @@ func (c *lockClient) operate(ctx context.Context) error {
 		if !errors.Is(err, errNotApplied) {
 			return err
 		}
-		if c.wait(ctx, patience) != nil {
+		if c.wait(ctx, retryAfter) != nil {
 			return fmt.Errorf("the servers were away for too long: %w", err)
 		}
 	}

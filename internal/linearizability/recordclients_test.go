@@ -15,7 +15,7 @@ import (
 const (
 	recordClients   = 5
 	recordsPerTurn  = 16                    // operations of a client
-	patience        = 50 * time.Millisecond // after a server could not be reached
+	retryAfter      = 50 * time.Millisecond // after a server could not be reached
 	historyDeadline = 4 * time.Minute
 )
 
@@ -72,7 +72,7 @@ func (c *recordClient) operate(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("the servers were away for too long: %w", err)
-		case <-time.After(patience):
+		case <-time.After(retryAfter):
 		}
 	}
 }

@@ -64,8 +64,8 @@ func (c *counter) send(n int) {
 	}
 }
 
-// settle charges what a request took. A connection that was taken over goes on.
-func (c *counter) settle() {
+// end charges what a request took, and ends its visit. A connection that was taken over goes on.
+func (c *counter) end() {
 	if c.upgraded {
 		return
 	}

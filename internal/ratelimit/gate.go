@@ -116,7 +116,7 @@ func (g *Gate) Middleware(next http.Handler) http.Handler {
 			return
 		}
 		c := count(w, r, v)
-		defer c.settle()
+		defer c.end()
 		next.ServeHTTP(c.writer, r.WithContext(context.WithValue(r.Context(), visitKey{}, v)))
 	})
 }

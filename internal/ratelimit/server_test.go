@@ -80,7 +80,7 @@ type answer struct {
 	after  time.Duration // retryAfterMs
 }
 
-// send makes one signed request, without any patience.
+// send makes one signed request, and does not retry.
 func send(t *testing.T, s server, key signing.PrivateKey, via http.RoundTripper, document string, header ...string) answer {
 	t.Helper()
 	body, err := json.Marshal(map[string]string{"query": document})

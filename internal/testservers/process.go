@@ -69,13 +69,13 @@ func (p *process) kill() {
 	<-p.done
 }
 
-// patience bounds what has to happen. It has room for a machine that is busy.
-const patience = time.Minute
+// waitLimit bounds what has to happen. It has room for a machine that is busy.
+const waitLimit = time.Minute
 
 // await waits until a server answers, for a minute at most. what names it.
 func (p *process) await(t testing.TB, what string, ready func(context.Context) bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), waitLimit)
 	defer cancel()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
@@ -84,7 +84,7 @@ func (p *process) await(t testing.TB, what string, ready func(context.Context) b
 		case <-p.done:
 			t.Fatalf("%s ended: %v\n%s", what, p.err, p.log)
 		case <-ctx.Done():
-			t.Fatalf("%s is not ready after %v\n%s", what, patience, p.log)
+			t.Fatalf("%s is not ready after %v\n%s", what, waitLimit, p.log)
 		case <-tick.C:
 		}
 	}
@@ -93,14 +93,14 @@ func (p *process) await(t testing.TB, what string, ready func(context.Context) b
 // Await waits until something is so, for a minute at most. what says it in words.
 func Await(t testing.TB, what string, holds func(context.Context) bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), waitLimit)
 	defer cancel()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for !holds(ctx) {
 		select {
 		case <-ctx.Done():
-			t.Fatalf("after %v it does not hold: %s", patience, what)
+			t.Fatalf("after %v it does not hold: %s", waitLimit, what)
 		case <-tick.C:
 		}
 	}

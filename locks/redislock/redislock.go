@@ -29,7 +29,7 @@ import (
 
 const (
 	redisTime    = 2 * time.Second // for one operation of Redis
-	databaseTime = 5 * time.Second // for one of the database, as far as it heeds it
+	databaseTime = 5 * time.Second // for one of the database, as far as it follows it
 	retryAfter   = time.Second
 	// attempts bounds how often a request begins again because another took a
 	// newer token meanwhile.

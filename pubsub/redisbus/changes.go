@@ -53,16 +53,16 @@ func (l *link) takeChanges() (subscribe, unsubscribe []string) {
 			s.subscribed = false
 			s.unanswered++
 		}
-		l.settle(owner, s)
+		l.conclude(owner, s)
 	}
 	clear(l.changes)
 	return subscribe, unsubscribe
 }
 
-// settle draws the conclusion when Redis has confirmed all that it was told of
+// conclude acts on what holds once Redis has confirmed all that it was told of
 // a channel. Only the last of several commands in flight may be taken for what
 // holds.
-func (l *link) settle(owner pubsub.Owner, s *sent) {
+func (l *link) conclude(owner pubsub.Owner, s *sent) {
 	if s.unanswered > 0 {
 		return
 	}
@@ -97,6 +97,6 @@ func (l *link) confirmed(channelName string) {
 	defer l.bus.mu.Unlock()
 	if s := l.sent[owner]; ok && s != nil {
 		s.unanswered--
-		l.settle(owner, s)
+		l.conclude(owner, s)
 	}
 }

@@ -11,7 +11,7 @@
 // Away is true and readers depend on polling; hints that could not be published
 // are kept, merged, and published later.
 //
-// The client must heed its calls' contexts (ContextTimeoutEnabled), as those of
+// The client must follow its calls' contexts (ContextTimeoutEnabled), as those of
 // internal/redisclient do. It stays open when the bus is closed.
 package redisbus
 
