@@ -48,7 +48,7 @@ async function pressAll(visitor: Visitor, revision: number): Promise<void> {
   await until(async () => (await visitor.answer()).includes('CAUGHT_UP'));
   await visitor.page.getByRole('button', { name: 'Stop' }).click();
 
-  const locked = await visitor.run('Lock');
+  const locked = await visitor.lock();
   assertHas(locked.data!['setLock'], { status: 'ACQUIRED', token: 1, lock: { name: 'import', locked: true } });
 
   const fenced = await visitor.run('Fence');
@@ -59,7 +59,7 @@ test('what one device writes, the other one sees, and nobody else', async () => 
   const visitor = await Visitor.open(browser, server.origin);
   await visitor.run('Create');
   await visitor.run('Update');
-  await visitor.run('Lock');
+  await visitor.lock();
 
   await visitor.actAs('First user, Phone');
   await until(async () => (await visitor.events()).length === 3); // two writes, and the word that it is live
@@ -72,7 +72,7 @@ test('what one device writes, the other one sees, and nobody else', async () => 
   assert.equal((await visitor.run('Fence')).errors![0]!.extensions['code'], 'FENCED');
 
   await visitor.actAs('Second user, Tablet');
-  assert.deepEqual(await visitor.events(), ['CAUGHT_UP · live from here']);
+  await until(async () => (await visitor.events()).join() === 'CAUGHT_UP · live from here');
   const { records } = (await visitor.run('Changes')).data!['changes'] as { records: unknown[] };
   assert.deepEqual(records, []);
   assertHas((await visitor.run('Lock')).data!['setLock'], { status: 'ACQUIRED' });
@@ -112,9 +112,9 @@ test('what the user typed stays through a reload, and the examples can be brough
   // GraphiQL keeps its tabs with a little delay.
   await until(() => visitor.page.evaluate(() => localStorage.getItem('graphiql:tabState')!.includes('{ viewer { id head } }')));
   await visitor.reload();
-  assert.equal(await visitor.model('operation'), '{ viewer { id head } }');
+  await until(async () => (await visitor.model('operation')) === '{ viewer { id head } }');
   const tabs = visitor.page.getByRole('tablist', { name: 'Operations' }).getByRole('tab');
-  assert.equal(await tabs.count(), 9);
+  await until(async () => (await tabs.count()) === 9);
   assert.equal((await visitor.press()).data!['viewer']!['id'], id);
 
   await visitor.page.getByRole('button', { name: 'Restore the examples' }).click();

@@ -23,7 +23,7 @@ test('a reload keeps both identities and their data', async () => {
   await visitor.reload();
   assert.deepEqual([await visitor.publicKey('First user'), await visitor.publicKey('Second user')], before);
   await visitor.panel('Feed');
-  assert.ok((await visitor.events()).some((event) => event.includes('note-1')));
+  await until(async () => (await visitor.events()).some((event) => event.includes('note-1')));
   await visitor.leave();
 });
 
@@ -60,7 +60,7 @@ test('what is no private key is not imported, and the page says what to do', asy
     await visitor.importKey(text);
     const alert = visitor.page.getByRole('tabpanel', { name: 'Identity' }).getByRole('alert');
     await until(async () => (await alert.innerText()).includes(advice));
-    assert.equal(await visitor.page.getByRole('textbox', { name: 'Private key' }).getAttribute('aria-invalid'), 'true');
+    await until(async () => (await visitor.page.getByRole('textbox', { name: 'Private key' }).getAttribute('aria-invalid')) === 'true');
   }
   assert.equal(await visitor.publicKey('First user'), before);
   await visitor.leave();
@@ -91,7 +91,8 @@ test('another tab goes along with a new key, and says so', async () => {
   await card.getByRole('button', { name: 'Make new' }).click();
   await card.getByRole('button', { name: 'Forget it' }).click();
   await other.page.getByText('First user is another user now').waitFor();
-  assert.equal(await other.publicKey('First user'), await visitor.publicKey('First user'));
+  const publicKey = await other.publicKey('First user');
+  await until(async () => (await visitor.publicKey('First user')) === publicKey);
   assertHas((await other.run('Create')).data!['setRecord'], { status: 'SUCCESS', newRevision: 1 });
   await visitor.panel('Feed');
   await until(async () => (await visitor.events())[0]!.includes('revision 1'));

@@ -1,4 +1,3 @@
-import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
 import type { Browser } from 'playwright-core';
@@ -25,7 +24,7 @@ test('a narrow page keeps operation and answer while another panel is open', asy
     await visitor.panel(panel);
     await visitor.panel('Operation');
     await shows(visitor, 'setRecord');
-    assert.deepEqual([await visitor.model('operation'), await visitor.answer()], [operation, answer], panel);
+    await until(async () => (await visitor.model('operation')) === operation && (await visitor.answer()) === answer);
   }
   assertHas((await visitor.run('Update')).data!['setRecord'], { status: 'SUCCESS', newRevision: 2 });
   await visitor.leave();
@@ -48,7 +47,7 @@ test('what was typed right before another panel is opened stays', async () => {
   await visitor.page.evaluate(() => (globalThis as unknown as { save(): void }).save());
   await visitor.panel('Operation');
   await visitor.page.getByRole('tab', { name: 'Typed', selected: true }).waitFor();
-  assert.equal(await visitor.model('operation'), 'query Typed { viewer { id } }');
+  await until(async () => (await visitor.model('operation')) === 'query Typed { viewer { id } }');
   await visitor.leave();
 });
 
@@ -100,7 +99,7 @@ test('a window that grows and shrinks keeps operation and answer', async () => {
   await visitor.page.setViewportSize(wide);
   await visitor.page.getByRole('tab', { name: 'Operation', exact: true }).waitFor({ state: 'detached' });
   await shows(visitor, 'setRecord');
-  assert.deepEqual([await visitor.model('operation'), await visitor.answer()], [operation, answer]);
+  await until(async () => (await visitor.model('operation')) === operation && (await visitor.answer()) === answer);
   await visitor.leave();
 });
 
@@ -108,8 +107,7 @@ test('nothing sticks out of 320 pixels, which is also what a zoom of 400 % leave
   const visitor = await Visitor.open(browser, server.origin, { viewport: { width: 320, height: 640 } });
   for (const panel of ['Operation', 'Feed', 'Records', 'Locks', 'Request', 'History', 'Identity', 'Data', 'Docs']) {
     await visitor.panel(panel);
-    const excess = await visitor.page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-    assert.ok(excess <= 0, `${panel} is ${excess} pixels too wide`);
+    await visitor.fits(panel);
   }
   await visitor.leave();
 });

@@ -85,7 +85,7 @@ for (const [name, viewport] of Object.entries({ desktop: { width: 1280, height: 
     const panel = await visitor.panel('Records');
     await panel.getByText('1 to 50 of 10000').waitFor();
     const ids = () => panel.locator('.record-id').allInnerTexts();
-    assert.deepEqual([(await ids()).length, (await ids())[0]], [50, 'many-09999']);
+    await until(async () => (await ids()).length === 50 && (await ids())[0] === 'many-09999');
     await panel.getByRole('combobox', { name: 'Sorted by' }).selectOption('Id');
     await until(async () => (await ids())[0] === 'many-00000');
     await panel.getByRole('button', { name: 'Next' }).click();
@@ -97,8 +97,7 @@ for (const [name, viewport] of Object.entries({ desktop: { width: 1280, height: 
     await panel.getByRole('textbox', { name: 'Data as text' }).fill('changed');
     await panel.getByRole('button', { name: 'Save' }).click();
     await panel.getByText('revision 10001, by laptop').waitFor();
-    const width = await visitor.page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-    assert.ok(width <= 0, `${width} pixels too wide`);
+    await visitor.fits('a record');
     await visitor.leave();
   });
 }

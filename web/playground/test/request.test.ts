@@ -27,7 +27,7 @@ test('a request is shown as it went out', async () => {
   const panel = await visitor.panel('Request');
   const shown = (name: string) => panel.getByRole('group', { name, exact: true }).innerText();
 
-  assert.equal(await shown('Body'), sent.postData());
+  await until(async () => (await shown('Body')) === sent.postData());
   const digest = `sha-256=:${createHash('sha256').update(sent.postData()!).digest('base64')}:`;
   assert.equal(await shown('Content-Digest'), digest);
   const headers = sent.headers();
@@ -47,7 +47,7 @@ test('a request is shown as it went out', async () => {
   const sockets = panel.getByRole('combobox', { name: 'Request of this device' });
   const option = await sockets.locator('option', { hasText: 'connection_init' }).first().getAttribute('value');
   await sockets.selectOption(option!);
-  assert.match(await shown('Base text'), /^"@method": GET\n[^]*tag="syncline-ws"$/);
+  await until(async () => /^"@method": GET\n[^]*tag="syncline-ws"$/.test(await shown('Base text')));
   assert.match(await shown('Payload of connection_init'), /^signature-input: sig=[^\n]+\nsignature: sig=:[A-Za-z0-9+/]{87}=:$/);
   await visitor.leave();
 });
@@ -122,6 +122,7 @@ test('no curl command of variables that cannot be read', async () => {
   await visitor.example('Create');
   await visitor.page.locator('.pane-variables .monaco-editor textarea').focus();
   await visitor.page.keyboard.insertText('{{');
+  await until(async () => (await visitor.model('variables')).includes('{{'));
   const panel = await visitor.panel('Request');
   await panel.getByRole('button', { name: 'Sign' }).click();
   await panel.getByRole('alert').getByText('not valid JSON').waitFor();

@@ -36,7 +36,7 @@ test('storage that is blocked: a passing identity, and a word of what to do', as
   await isTold(visitor, 'First user: This browser does not keep your key', 'leave private browsing', 'export the key');
   assertHas((await visitor.run('Create')).data!['setRecord'], { status: 'SUCCESS' });
   const panel = await visitor.panel('Identity');
-  assert.ok((await panel.innerText()).includes('lasts until the page is closed'));
+  await panel.getByText('lasts until the page is closed').first().waitFor();
   await visitor.leave();
 });
 
@@ -75,8 +75,9 @@ test('a stored key that cannot be read is not replaced until the user says so', 
 async function damage(): Promise<void> {
   const done = <T>(request: IDBRequest<T>) => new Promise<T>((resolve) => (request.onsuccess = () => resolve(request.result)));
   const database = await done(indexedDB.open('syncline'));
-  const entries = database.transaction('identities', 'readwrite').objectStore('identities');
-  await done(entries.put({ plain: new Uint8Array(32) }, 'playground: First user'));
+  const transaction = database.transaction('identities', 'readwrite');
+  transaction.objectStore('identities').put({ plain: new Uint8Array(32) }, 'playground: First user');
+  await new Promise((resolve) => (transaction.oncomplete = resolve)); // a reload undoes what is not kept yet
   database.close();
 }
 
@@ -93,7 +94,7 @@ for (const [hours, word] of [
     assertHas((await visitor.run('Create')).data!['setRecord'], { status: 'SUCCESS' });
     await until(async () => (await visitor.events())[0]!.includes('revision 1'));
     await notices(visitor).getByRole('button', { name: 'Dismiss' }).click();
-    assert.equal(await notices(visitor).innerText(), '');
+    await until(async () => (await notices(visitor).innerText()) === '');
     await visitor.leave();
   });
 }
@@ -111,7 +112,7 @@ test('a server that is killed and comes back', async (t) => {
   await visitor.page.getByRole('button', { name: 'Run' }).click();
   await until(async () => (await visitor.answer()).includes('UNREACHABLE'));
   await own.start();
-  await visitor.page.getByText('Live: changes').waitFor();
+  await until(() => visitor.page.getByText('Live: changes').isVisible()); // after a pause that grew while it was away
   assertHas((await visitor.run('Update')).data!['setRecord'], { status: 'SUCCESS', newRevision: 2 });
   await until(async () => (await visitor.events())[0]!.includes('revision 2'));
   await visitor.leave();

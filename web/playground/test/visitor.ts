@@ -33,7 +33,6 @@ export class Visitor {
   static async open(browser: Browser, origin: string, options: VisitOptions = {}): Promise<Visitor> {
     const { before, expected, filesFrom, ...contextOptions } = options;
     const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...contextOptions });
-    context.setDefaultTimeout(60_000);
     await context.addInitScript(() => {
       addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI }) =>
         console.error(`policy: ${violatedDirective} ${blockedURI}`),
@@ -68,6 +67,13 @@ export class Visitor {
     await until(async () => (await this.page.locator('.device .dot[data-status=live], .device .dot[data-status=ended], .device .dot[data-status=offline]').count()) === 3);
   }
 
+  /** Nothing is wider than the window. The editors follow its size a moment later. */
+  async fits(what: string): Promise<void> {
+    let excess = 0;
+    const isFitting = async () => (excess = await this.page.evaluate(() => document.documentElement.scrollWidth - innerWidth)) <= 0;
+    await until(isFitting).catch(() => assert.fail(`${what} is ${excess} pixels too wide`));
+  }
+
   /** Asserts that nothing went wrong, and ends the visit. */
   async leave(): Promise<void> {
     await this.page.context().close();
@@ -96,6 +102,19 @@ export class Visitor {
     await this.page.locator('.pane-query .monaco-editor textarea').focus();
     await this.page.keyboard.insertText(operation);
     await until(async () => (await this.model('operation')) === operation);
+  }
+
+  /** Takes the example's lock, or renews it, for as long as the server keeps one: a slow machine does not outlast that. */
+  async lock(): Promise<Answer> {
+    await this.example('Lock');
+    await this.page.evaluate(() => {
+      const { __MONACO: monaco } = globalThis as unknown as { __MONACO: MonacoLike };
+      const variables = monaco.editor.getModels().find(({ uri }) => uri.path.includes('-variables.'))!;
+      variables.setValue(variables.getValue().replace('"ttlSeconds": 60', '"ttlSeconds": 300'));
+    });
+    // The tab learns of it a moment later, and forgets it if another one is opened before.
+    await until(() => this.page.evaluate(() => sessionStorage.getItem('graphiql:tabState')!.includes('ttlSeconds\\": 300')));
+    return this.press();
   }
 
   /** Runs what is open. */
@@ -170,5 +189,5 @@ export interface Answer {
 }
 
 interface MonacoLike {
-  editor: { getModels(): { uri: { path: string }; getValue(): string }[] };
+  editor: { getModels(): { uri: { path: string }; getValue(): string; setValue(text: string): void }[] };
 }
