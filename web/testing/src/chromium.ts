@@ -4,6 +4,8 @@ import { delimiter, join } from 'node:path';
 import { chromium } from 'playwright-core';
 import type { Browser, BrowserContext } from 'playwright-core';
 
+import { LONGEST } from './until.js';
+
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome'];
 
 /**
@@ -12,12 +14,16 @@ const NAMES = ['chromium', 'chromium-browser', 'google-chrome'];
  * that no test reaches the network. `args` are further switches.
  */
 export async function launchChromium(args: readonly string[] = []): Promise<Browser> {
-  return chromium.launch({ executablePath: executable(), args: [...switches(), ...args] });
+  const browser = await chromium.launch({ executablePath: executable(), args: [...switches(), ...args], timeout: LONGEST });
+  browser.on('context', (context) => context.setDefaultTimeout(LONGEST));
+  return browser;
 }
 
 /** The same with a profile that is kept in a directory. */
 export async function launchProfile(directory: string): Promise<BrowserContext> {
-  return chromium.launchPersistentContext(directory, { executablePath: executable(), args: switches() });
+  const context = await chromium.launchPersistentContext(directory, { executablePath: executable(), args: switches(), timeout: LONGEST });
+  context.setDefaultTimeout(LONGEST);
+  return context;
 }
 
 function executable(): string {

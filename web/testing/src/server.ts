@@ -27,10 +27,12 @@ export class Server {
     process.once('exit', this.#killLast);
   }
 
-  /** A new server on a port of its own, ready to serve. */
+  /** A new server on a port of its own, ready to serve. What was signed in the second of its start it would refuse: that is over. */
   static async start(environment: Environment = {}): Promise<Server> {
     const server = new Server(await freePort(), mkdtempSync(join(tmpdir(), 'syncline-')), environment);
     await server.start();
+    const second = Math.floor(Date.now() / 1000);
+    await until(() => Math.floor(Date.now() / 1000) > second);
     return server;
   }
 

@@ -1,6 +1,7 @@
-const LONGEST = 120_000;
+/** For how many milliseconds anything is waited for: a busy machine gets there. */
+export const LONGEST = 120_000;
 
-/** Waits until a condition holds; one that throws does not hold yet. Rejects after two minutes, in which a busy machine gets there. */
+/** Waits until a condition holds; one that throws does not hold yet. Rejects after two minutes. */
 export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
   const deadline = Date.now() + LONGEST;
   for (;;) {
