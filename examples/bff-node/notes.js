@@ -54,11 +54,14 @@ function revisionOf(ifMatch) {
 }
 
 async function bodyOf(request) {
+  const tooLarge = new Refusal(413, 'a note holds at most 64 KiB');
+  // Thrown amid the body, it ends the connection, and perhaps before the answer is read.
+  if (Number(request.headers['content-length']) > MAX_NOTE) throw tooLarge;
   const chunks = [];
   let length = 0;
   for await (const chunk of request) {
     length += chunk.length;
-    if (length > MAX_NOTE) throw new Refusal(413, 'a note holds at most 64 KiB');
+    if (length > MAX_NOTE) throw tooLarge;
     chunks.push(chunk);
   }
   return new Uint8Array(Buffer.concat(chunks));

@@ -55,7 +55,7 @@ for (const hours of [-5, 5]) {
     const send = signedFetch(session, { fetch: counting });
     assert.equal((await set(server.url, send, 'a', 'text')).status, 'SUCCESS');
     assert.equal(requests, 2);
-    assert.ok(Math.abs(session.now() - Date.now()) < 10_000);
+    assert.ok(Math.abs(session.now() - Date.now()) < 600_000);
     await set(server.url, send, 'b', 'text');
     assert.equal(requests, 3);
   });

@@ -81,7 +81,7 @@ test('the files of a profile do not show the key', async () => {
   const [encrypted, plain] = keys.map((key) => isFound(key, directory));
   assert.equal(encrypted, false);
   assert.equal(plain, true); // without WebCrypto it is there, which shows that the search finds
-  rmSync(directory, { recursive: true });
+  rmSync(directory, { recursive: true, maxRetries: 10 }); // Chromium's last process may be about to end
 });
 
 function isFound(bytes: Buffer, directory: string): boolean {
@@ -110,7 +110,7 @@ test('blocked site data says what to do', async () => {
   assert.equal(blocked.code, 'STORAGE_BLOCKED');
   assert.match(blocked.message, /allow site data .* memoryKeyStore/);
   await context.close();
-  rmSync(directory, { recursive: true });
+  rmSync(directory, { recursive: true, maxRetries: 10 }); // Chromium's last process may be about to end
 });
 
 test('a full disk says what to do', async () => {

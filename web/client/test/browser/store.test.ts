@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { isDeepStrictEqual } from 'node:util';
 
 import type { Browser, BrowserContext } from 'playwright-core';
 import { bundle, launchChromium, Server, Site, until } from 'syncline-testing';
@@ -55,7 +56,7 @@ test('tabs see what each other wrote, also when the one that syncs crashes, and 
   await second.page.reload();
   await second.page.evaluate((url) => stored.open(url), server.url);
   await until(async () => (await second.status()).connection === 'live');
-  assert.deepEqual(await second.seen(), { a: 1, b: 2 });
+  await until(async () => isDeepStrictEqual(await second.seen(), { a: 1, b: 2 }));
   await context.close();
 });
 
@@ -73,7 +74,7 @@ test('what is written offline is there after a reload, and is sent once there is
   assert.deepEqual([uploaded, pending.count], [false, 2]);
   await server.start();
   await until(async () => (await only.status()).uploaded);
-  assert.deepEqual(await only.seen(), { a: 2, b: 2 });
+  await until(async () => isDeepStrictEqual(await only.seen(), { a: 2, b: 2 }));
   await context.close();
 });
 
@@ -82,8 +83,7 @@ test('a page of plain http, which has no Web Locks, syncs as well', async () => 
   const [first, second] = [await tab(context, 'app.test'), await tab(context, 'app.test')];
   assert.equal(await first.put('a', 1), '');
   assert.equal(await second.put('b', 2), '');
-  await until(async () => (await first.seen())['b'] === 2);
-  assert.deepEqual(await second.seen(), { a: 1, b: 2 });
+  for (const { seen } of [first, second]) await until(async () => isDeepStrictEqual(await seen(), { a: 1, b: 2 }));
   await context.close();
 });
 

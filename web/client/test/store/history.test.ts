@@ -134,7 +134,8 @@ test('a tab without Web Locks sends and merges nothing amid the walk of another 
     const { query, variables } = JSON.parse(new TextDecoder().decode(args[1]!.body as Uint8Array)) as { query: string; variables: { since?: unknown } };
     if (restored && query.startsWith('query') && variables.since === null) {
       reached();
-      await new Promise(() => {}); // frozen at the walk's first page
+      const { signal } = args[1]!;
+      await new Promise((_, reject) => signal!.addEventListener('abort', () => reject(signal!.reason as Error))); // frozen at the walk's first page
     }
     return network.fetch(...args);
   };
