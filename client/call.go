@@ -166,6 +166,7 @@ type wireErrors []struct {
 		Field        string    `json:"field"`
 		Floor        Revision  `json:"floor"`
 		RestoredHead Revision  `json:"restoredHead"`
+		Erased       bool      `json:"erased"`
 		RetryAfterMs int64     `json:"retryAfterMs"`
 		ServerTime   time.Time `json:"serverTime"`
 		Outcome      Outcome   `json:"outcome"`
@@ -184,6 +185,7 @@ func (w wireErrors) error() error {
 		Field:        x.Field,
 		Floor:        x.Floor,
 		RestoredHead: x.RestoredHead,
+		Erased:       x.Erased,
 		RetryAfter:   units(x.RetryAfterMs, time.Millisecond),
 		ServerTime:   x.ServerTime,
 		Outcome:      x.Outcome,

@@ -155,13 +155,13 @@ func TestErrorsCarryTheirData(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{t: t, answers: []answer{
 			coded(200, `"code":"CURSOR_TOO_OLD","floor":9`),
-			coded(200, `"code":"EPOCH_MISMATCH","restoredHead":4`),
+			coded(200, `"code":"EPOCH_MISMATCH","restoredHead":4,"erased":true`),
 			coded(200, `"code":"BAD_USER_INPUT","field":"since"`),
 		}}
 		c := newFake(t, s.ServeHTTP)
 		for _, want := range []client.Error{
 			{Code: client.ErrCursorTooOld, Message: "no", Floor: 9},
-			{Code: client.ErrEpochMismatch, Message: "no", RestoredHead: 4},
+			{Code: client.ErrEpochMismatch, Message: "no", RestoredHead: 4, Erased: true},
 			{Code: client.ErrBadUserInput, Message: "no", Field: "since"},
 		} {
 			_, err := c.Changes(t.Context(), "x", 10)

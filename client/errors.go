@@ -59,6 +59,9 @@ type Error struct {
 	// lost and is to be written again; what it has at or below it and the
 	// service lacks was deleted.
 	RestoredHead Revision
+	// Erased comes with both: the owner erased all data after the cursor. Nothing that
+	// the client has is there any more, and what waits to be written was made of it.
+	Erased bool
 	// RetryAfter comes with UNAVAILABLE and RATE_LIMITED.
 	RetryAfter time.Duration
 	// ServerTime comes with SIGNATURE_EXPIRED.

@@ -523,8 +523,9 @@ func testErase(t *testing.T, ctx context.Context, c *client.Client) {
 	if erased.Records != 1 {
 		t.Errorf("%+v", erased)
 	}
-	if _, err := c.Changes(ctx, before.Cursor, 10); !errors.Is(err, client.ErrCursorTooOld) {
-		t.Errorf("a cursor from before: %v", err)
+	_, err = c.Changes(ctx, before.Cursor, 10)
+	if tooOld, ok := errors.AsType[*client.Error](err); !ok || tooOld.Code != client.ErrCursorTooOld || !tooOld.Erased {
+		t.Errorf("a cursor from before: %#v", err)
 	}
 	must(c.Set(ctx, "a", []byte("y"), 0))(t)
 	if again := must(c.EraseAccount(ctx, c.Owner(), client.WithMutationID("once")))(t); again != erased {

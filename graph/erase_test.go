@@ -44,7 +44,7 @@ func testEraseAccount(t *testing.T, a *api) {
 	input := vars{"input": vars{"owner": keyOf("alice"), "mutationId": "m"}}
 	erased := c.ok(t, eraseAccount, input).at("eraseAccount")
 	erased.is("1", "erasedRecords")
-	feed.fails("CURSOR_TOO_OLD", "")
+	feed.fails("CURSOR_TOO_OLD", "").is("true", "erased")
 	lock.data("lockChanged").is("false", "locked")
 
 	v := c.viewer(t)
@@ -52,7 +52,8 @@ func testEraseAccount(t *testing.T, a *api) {
 	v.is("0", "storedBytes")
 	v.is("4", "head")
 	v.is(erased.at("cursor").text(), "cursor")
-	c.refused(t, changes, vars{"since": before}, refusal{200, "CURSOR_TOO_OLD", ""})
+	tooOld := c.refused(t, changes, vars{"since": before}, refusal{200, "CURSOR_TOO_OLD", ""})
+	tree{t, tooOld.Errors[0].Extensions}.is("true", "erased")
 	if n := c.ok(t, changes, nil).at("changes", "records").len(); n != 0 {
 		t.Errorf("%d records are found", n)
 	}

@@ -118,9 +118,9 @@ func (p presenter) describe(ctx context.Context, err error, argument string) pub
 	case errors.As(err, &invalid):
 		return describeInvalid(invalid, argument)
 	case errors.As(err, &tooOld):
-		return public{tooOld.Error(), codeCursorTooOld, map[string]any{"floor": tooOld.Floor}}
+		return public{tooOld.Error(), codeCursorTooOld, map[string]any{"floor": tooOld.Floor, "erased": tooOld.Erased}}
 	case errors.As(err, &mismatch):
-		return public{mismatch.Error(), codeEpochMismatch, map[string]any{"restoredHead": mismatch.RestoredHead}}
+		return public{mismatch.Error(), codeEpochMismatch, map[string]any{"restoredHead": mismatch.RestoredHead, "erased": mismatch.Erased}}
 	case errors.Is(err, record.ErrMutationIDReused):
 		return public{message: record.ErrMutationIDReused.Error(), code: codeMutationIDReused}
 	case errors.Is(err, record.ErrFenced):

@@ -108,6 +108,7 @@ func TestCursorErrors(t *testing.T) {
 	c.set(t, "d", "", 0)
 	tooOld := c.refused(t, changes, vars{"since": cursor}, refusal{200, "CURSOR_TOO_OLD", ""})
 	tree{t, tooOld.Errors[0].Extensions}.is(strconv.FormatInt(head+1, 10), "floor")
+	tree{t, tooOld.Errors[0].Extensions}.is("false", "erased")
 	c.ok(t, changes, vars{"since": "0"}).is("false", "changes", "hasMore") // never too old
 }
 

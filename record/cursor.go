@@ -119,15 +119,18 @@ func (c Cursor) String() string {
 
 // check tells whether reading may go on from the cursor.
 func (c Cursor) check(s Snapshot) error {
+	known := max(c.position, c.walk)
+	// Revisions go on rising over a restore, so this holds for other epochs, too.
+	erased := known < s.Erased
 	switch {
 	case c.kind == cursorStart:
 		return nil
 	case c.kind == cursorOpaque && c.epoch != s.Epoch:
-		return &EpochMismatchError{RestoredHead: s.RestoredHead}
-	case max(c.position, c.walk) > s.Head:
+		return &EpochMismatchError{RestoredHead: s.RestoredHead, Erased: erased}
+	case known > s.Head:
 		return &EpochMismatchError{RestoredHead: s.Head, Ahead: true}
-	case max(c.position, c.walk) < s.Floor:
-		return &CursorTooOldError{Floor: s.Floor}
+	case known < s.Floor:
+		return &CursorTooOldError{Floor: s.Floor, Erased: erased}
 	}
 	return nil
 }

@@ -135,7 +135,32 @@ func TestCursorsAreChecked(t *testing.T) {
 	for _, c := range tests {
 		got := c.cursor.check(snapshot)
 		if !sameError(got, c.want) {
-			t.Errorf("%s: got %v, want %v", c.name, got, c.want)
+			t.Errorf("%s: got %#v, want %#v", c.name, got, c.want)
+		}
+	}
+}
+
+func TestCursorsFromBeforeAnErasure(t *testing.T) {
+	t.Parallel()
+	// Erased at 4, written again, deleted, and purged up to 7.
+	snapshot := Snapshot{Account: Account{Head: 10, Floor: 7, Erased: 4, Epoch: testEpoch}, RestoredHead: 5}
+	other := Epoch{9}
+	for _, c := range []struct {
+		name   string
+		cursor Cursor
+		want   error
+	}{
+		{"before", CursorAt(testEpoch, 3), &CursorTooOldError{Floor: 7, Erased: true}},
+		{"at it", CursorAt(testEpoch, 4), &CursorTooOldError{Floor: 7}},
+		{"a walk that began before", Cursor{kind: cursorOpaque, epoch: testEpoch, position: 1, walk: 3}, &CursorTooOldError{Floor: 7, Erased: true}},
+		{"a walk that began after", Cursor{kind: cursorOpaque, epoch: testEpoch, position: 3, walk: 6}, &CursorTooOldError{Floor: 7}},
+		{"purged only", CursorAt(testEpoch, 6), &CursorTooOldError{Floor: 7}},
+		{"another history's, before", CursorAt(other, 3), &EpochMismatchError{RestoredHead: 5, Erased: true}},
+		{"another history's, at it", CursorAt(other, 4), &EpochMismatchError{RestoredHead: 5}},
+		{"ahead", CursorAt(testEpoch, 11), &EpochMismatchError{RestoredHead: 10, Ahead: true}},
+	} {
+		if got := c.cursor.check(snapshot); !sameError(got, c.want) {
+			t.Errorf("%s: got %#v, want %#v", c.name, got, c.want)
 		}
 	}
 }

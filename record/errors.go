@@ -18,6 +18,9 @@ var (
 // the reader must walk from the beginning and drop what the walk does not bring.
 type CursorTooOldError struct {
 	Floor Revision
+	// Erased: the owner erased all data after the cursor, so nothing that the reader
+	// has is there any more, and what it made of it is not to come back unasked.
+	Erased bool
 }
 
 func (e *CursorTooOldError) Error() string {
@@ -33,6 +36,8 @@ type EpochMismatchError struct {
 	// Ahead: the cursor is of the present history, but ahead of the owner's newest
 	// revision, which is RestoredHead.
 	Ahead bool
+	// Erased is as in CursorTooOldError.
+	Erased bool
 }
 
 func (e *EpochMismatchError) Error() string {

@@ -242,9 +242,10 @@ type Query {
   have everything, and ` + "`" + `recordChanged` + "`" + ` can take over from the same cursor.
 
   A record that is rewritten while you page moves forward in the feed; it never vanishes.
-  Errors: ` + "`" + `CURSOR_TOO_OLD` + "`" + ` (with ` + "`" + `floor` + "`" + `) when deletions after your cursor are forgotten
-  already: walk again from the beginning and drop what the walk did not bring.
-  ` + "`" + `EPOCH_MISMATCH` + "`" + ` (with ` + "`" + `restoredHead` + "`" + `) when the server was restored from a backup after it
+  Errors: ` + "`" + `CURSOR_TOO_OLD` + "`" + ` (with ` + "`" + `floor` + "`" + ` and ` + "`" + `erased` + "`" + `) when deletions after your cursor are forgotten
+  already: walk again from the beginning and drop what the walk did not bring. If ` + "`" + `erased` + "`" + ` is true, all of your data was
+  erased after the cursor: writes that wait are of before, so ask before you send them.
+  ` + "`" + `EPOCH_MISMATCH` + "`" + ` (with ` + "`" + `restoredHead` + "`" + ` and ` + "`" + `erased` + "`" + `) when the server was restored from a backup after it
   gave you the cursor: what you have above that revision was lost, so write it again; what you have
   at or below it and the server lacks was deleted. ` + "`" + `BAD_USER_INPUT` + "`" + ` for a cursor that cannot be read
   or ` + "`" + `first` + "`" + ` out of range.
@@ -365,8 +366,8 @@ type Mutation {
   """
   Erases all of your data, for good: records, tombstones, locks and remembered mutation ids. From the answer on no
   read shows any of it, however much there was. Only your counters of revisions and tokens go on, so your key can be used as
-  before. All cursors from before are too old: other devices learn of it by ` + "`" + `CURSOR_TOO_OLD` + "`" + ` and then find nothing, live
-  subscriptions at once. A device that has unsent writes may well write them again. Backups of the server may still hold
+  before. All cursors from before are too old: other devices learn of it by ` + "`" + `CURSOR_TOO_OLD` + "`" + `, with ` + "`" + `erased: true` + "`" + `, and then find
+  nothing, live subscriptions at once. What a device does with writes that it has not sent is its own decision. Backups of the server may still hold
   the data.
   """
   eraseAccount(

@@ -97,11 +97,11 @@ func assertIs(t *testing.T, err, want error) {
 	}
 }
 
-func assertTooOld(t *testing.T, err error, floor record.Revision) {
+func assertTooOld(t *testing.T, err error, want record.CursorTooOldError) {
 	t.Helper()
 	e, ok := errors.AsType[*record.CursorTooOldError](err)
-	if !ok || e.Floor != floor {
-		t.Fatalf("got %v, want a *CursorTooOldError with floor %d", err, floor)
+	if !ok || *e != want {
+		t.Fatalf("got %#v, want %#v", err, want)
 	}
 }
 

@@ -1,6 +1,7 @@
 package recordtest
 
 import (
+	"errors"
 	"slices"
 	"testing"
 
@@ -45,7 +46,7 @@ func testErase(t *testing.T, w *world) {
 	}
 	for _, since := range old {
 		_, err := u.tryChanges(since, 10)
-		assertTooOld(t, err, 5)
+		assertTooOld(t, err, record.CursorTooOldError{Floor: 5, Erased: true})
 	}
 	for _, id := range []string{"a", "b", "c"} {
 		if r := u.record(id); r != nil {
@@ -131,6 +132,9 @@ func testEraseAfterRestore(t *testing.T, w *world) {
 	assertEqual(t, "revision", erasure.Revision, base+1)
 	_, err := u.tryChanges(old, 10)
 	assertEpochMismatch(t, err, base+1)
+	if mismatch, ok := errors.AsType[*record.EpochMismatchError](err); !ok || !mismatch.Erased {
+		t.Errorf("a cursor from before the restore and the erasure: %#v", err)
+	}
 }
 
 func testEraseIsTold(t *testing.T, w *world) {

@@ -142,12 +142,12 @@ func testFloor(t *testing.T, w *world) {
 	assertEqual(t, "floor", u.account().Floor, 4)
 	for _, position := range []record.Revision{1, 3} {
 		_, err := u.tryChanges(cursorAt(u, position), 10)
-		assertTooOld(t, err, 4)
+		assertTooOld(t, err, record.CursorTooOldError{Floor: 4})
 		_, err = u.tryChanges(fmt.Sprint(position), 10)
-		assertTooOld(t, err, 4)
+		assertTooOld(t, err, record.CursorTooOldError{Floor: 4})
 	}
 	_, err := u.tryChanges(cursorAt(u, 0), 10)
-	assertTooOld(t, err, 4)
+	assertTooOld(t, err, record.CursorTooOldError{Floor: 4})
 	assertRecords(t, u.changes(cursorAt(u, 4), 10).Records, "c@5†")
 	assertRecords(t, u.changes("", 10).Records, "a@1=")
 	if b := u.record("b"); b != nil {
@@ -167,7 +167,7 @@ func testWalkAndFloor(t *testing.T, w *world) {
 	assertRecords(t, u.changes(walk, 10).Records, "c@5†")
 	w.Purge(t, u.owner, 5)
 	_, err := u.tryChanges(walk, 10)
-	assertTooOld(t, err, 5)
+	assertTooOld(t, err, record.CursorTooOldError{Floor: 5})
 }
 
 func testPageBytes(t *testing.T, w *world) {

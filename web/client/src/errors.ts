@@ -25,7 +25,7 @@ export type ClientErrorCode =
 /**
  * What went wrong, by a code that programs can rely on: one of the server's
  * (`extensions.code`, such as `CURSOR_TOO_OLD`) or a {@link ClientErrorCode}.
- * `extensions` is what the server sent along: `floor`, `restoredHead`, `serverTime`.
+ * `extensions` is what the server sent along: `floor`, `erased`, `restoredHead`, `serverTime`.
  */
 export class SynclineError extends Error {
   override readonly name = 'SynclineError';

@@ -35,7 +35,6 @@ export async function apply(writer: Writer, from: Position, page: Page): Promise
   const { meta } = writer;
   const rows = await Promise.all(page.records.map(({ id }) => writer.row(id)));
   for (const [i, { id, ...state }] of page.records.entries()) {
-    if (meta.walk?.floor !== undefined && state.revision <= meta.walk.floor) meta.walk = { ...meta.walk, found: true };
     arrive(writer, rows[i] ?? { id, server: null, writes: [] }, state, meta.walk?.n);
   }
   meta.cursor = page.cursor;
@@ -55,13 +54,14 @@ function arrive(writer: Writer, row: Row, state: State, walk: number | undefined
 }
 
 /** The cursor is too old: walks from the beginning, and shows what is there until the walk has ended. */
-export function walkAgain(writer: Writer, from: Position, floor: number | undefined): void {
-  if (isAt(writer, from)) beginWalk(writer, floor);
+export function walkAgain(writer: Writer, from: Position, erased: boolean): void {
+  if (isAt(writer, from)) beginWalk(writer, erased);
 }
 
-function beginWalk({ meta }: Writer, floor?: number): void {
+/** What was erased is not forgotten by a walk that begins before another one has ended. */
+function beginWalk({ meta }: Writer, erased: boolean): void {
   meta.walks++;
-  meta.walk = { n: meta.walks, ...(floor !== undefined && { floor }) };
+  meta.walk = { n: meta.walks, erased: erased || meta.walk?.erased === true };
   meta.cursor = null;
 }
 
@@ -69,7 +69,7 @@ function beginWalk({ meta }: Writer, floor?: number): void {
  * The server was restored from a backup. What it had above `head` is lost: records that were changed there are
  * queued, to be written again upon what the walk brings of them. What it then does not bring was deleted.
  */
-export async function writeAgain(writer: Writer, from: Position, head: number): Promise<void> {
+export async function writeAgain(writer: Writer, from: Position, head: number, erased: boolean): Promise<void> {
   if (!isAt(writer, from)) return;
   const { meta } = writer;
   meta.claim = undefined;
@@ -89,24 +89,22 @@ export async function writeAgain(writer: Writer, from: Position, head: number): 
       writer.putUnit({ seq, ids: [row.id], mutationId: newNonce(), bytes: bytesOf(data) });
     }
   }
-  beginWalk(writer);
+  beginWalk(writer, erased);
 }
 
 async function endWalk(writer: Writer, head: number): Promise<void> {
-  const { n, floor, found } = writer.meta.walk!;
+  const { n, erased } = writer.meta.walk!;
   writer.meta.walk = undefined;
-  let gone = 0;
   for await (const row of writer.rows()) {
     if (row.walk === n) continue;
     const { lost, ...kept } = row;
     if (row.server && row.server.revision > head) continue; // written after the walk's last page
-    if ((row.server?.revision ?? row.base?.revision ?? 0) > 0) gone++;
     writer.putRow({ ...kept, server: null, ...(lost !== undefined && { base: null }) });
   }
-  if (floor !== undefined && !found && gone > 0) await eraseQueue(writer);
+  if (erased) await eraseQueue(writer);
 }
 
-/** Everything up to the floor is gone: the user's data were erased elsewhere, and what waits here must not bring any of it back. */
+/** The user's data were erased elsewhere, and what waits here must not bring any of it back: the app is given it to decide. */
 async function eraseQueue(writer: Writer): Promise<void> {
   writer.meta.claim = undefined;
   const queue: Unit[] = [];

@@ -59,10 +59,8 @@ export interface Claim {
 /** A walk from the beginning, under way because the cursor was of no use any more. */
 export interface Walk {
   n: number;
-  /** Of `CURSOR_TOO_OLD`. */
-  floor?: number;
-  /** Whether it brought something at or below the floor. */
-  found?: boolean;
+  /** Whether all that was there was erased after the cursor, as the server says. */
+  erased?: boolean;
 }
 
 /** The one entry about the whole store. */

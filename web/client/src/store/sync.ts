@@ -126,10 +126,11 @@ export class Syncer {
         more = page.hasMore;
       } catch (error) {
         const { code, extensions } = error as SynclineError;
-        if (code === 'EPOCH_MISMATCH') await this.ledger.write('write', (writer) => writeAgain(writer, from, Number(extensions['restoredHead'])));
+        const erased = extensions?.['erased'] === true;
+        if (code === 'EPOCH_MISMATCH') await this.ledger.write('write', (writer) => writeAgain(writer, from, Number(extensions['restoredHead']), erased));
         // A cursor that the server cannot read is of no more use than one that is too old.
         else if (code === 'CURSOR_TOO_OLD' || (code === 'BAD_USER_INPUT' && from.cursor)) {
-          await this.ledger.write('write', async (writer) => walkAgain(writer, from, extensions['floor'] as number | undefined));
+          await this.ledger.write('write', async (writer) => walkAgain(writer, from, erased));
         } else throw error;
       }
     }

@@ -52,7 +52,7 @@ test('when the cursor is too old, what is gone is dropped, without an empty scre
   await writer.delete('r2');
   await writer.put('r5', { n: 5 }).synced;
 
-  mirror.network.refusal = { code: 'CURSOR_TOO_OLD', floor: 7 }; // as after 90 days, which the server keeps deletions for
+  mirror.network.refusal = { code: 'CURSOR_TOO_OLD', floor: 7, erased: false }; // as after 90 days, which the server keeps deletions for
   const sizes: number[] = [];
   mirror.store.watch({}, (records) => sizes.push(records.length));
   await mirror.back();
@@ -72,8 +72,7 @@ test('an account that was erased elsewhere is empty here, and what waits does no
   await edited;
   await mirror.store.put('new', { n: 1 });
   await mirror.store.put('b', { n: 1 }); // as it is
-  const owner = one!.identity.publicKey;
-  await call(server.url, signedFetch(new Session({ url: server.url, identity: one!.identity })), 'mutation ($input: EraseAccountInput!) { eraseAccount(input: $input) { erasedRecords } }', { input: { owner } });
+  await erase(one!);
   const rejected = assert.rejects(edited.synced, { code: 'ERASED' });
   await mirror.back();
   await rejected;
@@ -87,6 +86,52 @@ test('an account that was erased elsewhere is empty here, and what waits does no
   await mirror.store.drop(aside[0]!.seq);
   await when(mirror.store, ({ uploaded }) => uploaded);
   assert.deepEqual(await seen(mirror), { b: 1, new: 1 });
+  for (const each of [one, other]) each!.close();
+});
+
+const ERASE = 'mutation ($input: EraseAccountInput!) { eraseAccount(input: $input) { erasedRecords } }';
+
+/** Erases a user's account, as another device does. */
+const erase = ({ identity }: Device) => call(server.url, signedFetch(new Session({ url: server.url, identity })), ERASE, { input: { owner: identity.publicKey } });
+
+test('an erasure is told from a history that was trimmed by what the server says, whatever is left of either', async () => {
+  const [one, other] = devices(server, 2);
+  const writer = await one!.tab<Note>();
+  await writer.batch((batch) => ['a', 'b'].forEach((id) => batch.put(id, { n: 1 }))).synced;
+  const trimmed = await away(other!);
+  await trimmed.store.put('mine', { n: 7 });
+  await writer.put('a', { n: 2 });
+  await writer.delete('b').synced;
+  trimmed.network.refusal = { code: 'CURSOR_TOO_OLD', floor: 2, erased: false }; // nothing of what it knew is there as it was
+  await trimmed.back();
+  assert.deepEqual(await seen(trimmed), { a: 2, mine: 7 });
+  assert.equal(trimmed.store.status.refused, 0);
+
+  await trimmed.store.batch((batch) => ['a', 'mine'].forEach((id) => batch.delete(id))).synced;
+  await trimmed.leave(); // knows of no record at all
+  await trimmed.store.put('mine', { n: 8 });
+  await erase(one!);
+  await trimmed.back();
+  assert.deepEqual(await seen(trimmed), {});
+  assert.deepEqual((await trimmed.store.refused()).map(({ code, writes }) => [code, writes]), [['ERASED', [{ id: 'mine', value: { n: 8 } }]]]);
+  for (const each of [one, other]) each!.close();
+});
+
+test('an erasure from before a restore is told, too', async () => {
+  const [one, other] = devices(server, 2);
+  const writer = await one!.tab<Note>();
+  await writer.put('a', { n: 1 }).synced;
+  const mirror = await away(other!);
+  await mirror.store.put('a', { n: 2 });
+  await erase(one!);
+  await writer.put('since', { n: 3 }).synced;
+  const backup = server.backup();
+  await server.kill();
+  server.restore(backup);
+  await server.start();
+  await mirror.back();
+  assert.deepEqual(await seen(mirror), { since: 3 });
+  assert.deepEqual((await mirror.store.refused()).map(({ code, writes }) => [code, writes[0]!.value]), [['ERASED', { n: 2 }]]);
   for (const each of [one, other]) each!.close();
 });
 
