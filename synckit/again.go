@@ -59,7 +59,7 @@ func (m *Manager) Stats(ctx context.Context) (Stats, error) {
 // PullAgain pulls the peer's log from its beginning: what is here already changes
 // nothing. An app does so after it has changed its Filter, to get what that left out.
 func (m *Manager) PullAgain(ctx context.Context) (*SyncResult, error) {
-	return m.run(ctx, "pull", func(r *SyncResult) error {
+	return m.run(ctx, "pull", func(ctx context.Context, r *SyncResult) error {
 		if _, err := m.commit(ctx, Commit{Cursors: []Cursor{m.at(Pulling, "")}}); err != nil {
 			return err
 		}

@@ -116,6 +116,11 @@ func (b *SyncManagerBuilder) WithMetrics(metrics MetricsCollector) *SyncManagerB
 	return b.with(func(o *SyncOptions) { o.Metrics = metrics })
 }
 
+// WithObserver is SyncOptions.Observer.
+func (b *SyncManagerBuilder) WithObserver(observer Observer) *SyncManagerBuilder {
+	return b.with(func(o *SyncOptions) { o.Observer = observer })
+}
+
 // WithLogger is SyncOptions.Logger.
 func (b *SyncManagerBuilder) WithLogger(logger *slog.Logger) *SyncManagerBuilder {
 	return b.with(func(o *SyncOptions) { o.Logger = logger })

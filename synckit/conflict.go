@@ -3,6 +3,7 @@ package synckit
 import (
 	"context"
 	stderrors "errors"
+	"slices"
 
 	"syncline/synckit/errors"
 )
@@ -63,13 +64,18 @@ func (m *Manager) settle(ctx context.Context, in *intake, g *group, c *compariso
 	if len(local) == 0 || len(remote) == 0 {
 		return nil
 	}
-	return m.resolve(ctx, in, g, c, all, local, remote)
+	ctx, end := m.begin(ctx, Step{Name: StepDecide, AggregateID: g.aggregateID, Local: len(local), Remote: len(remote)})
+	resolved, parked := in.resolved, in.parked
+	err := m.resolve(ctx, in, g, c, all, local, remote)
+	end(Outcome{Conflicts: in.resolved - resolved, Reviews: in.parked - parked, Err: err})
+	return err
 }
 
 func (m *Manager) resolve(ctx context.Context, in *intake, g *group, c *comparison, all, local, remote []EventWithVersion) error {
 	var answer []EventWithVersion
+	var reason Reason
 	err := guard("resolve", errors.ConflictFailed, func() (err error) {
-		answer, err = m.options.ConflictResolver.Resolve(ctx, local, remote)
+		answer, reason, err = ResolveExplained(ctx, m.options.ConflictResolver, local, remote)
 		return err
 	})
 	if stderrors.Is(err, ErrReview) {
@@ -77,8 +83,8 @@ func (m *Manager) resolve(ctx context.Context, in *intake, g *group, c *comparis
 		return nil
 	}
 	var decided []Entry
+	d := decision{aggregateID: g.aggregateID, known: all, inputs: slices.Concat(local, remote), kept: answer, local: local, reason: reason}
 	if err == nil {
-		d := decision{aggregateID: g.aggregateID, known: all, inputs: append(local, remote...), kept: answer}
 		decided, err = m.decide(d)
 	}
 	if err != nil {
@@ -89,6 +95,9 @@ func (m *Manager) resolve(ctx context.Context, in *intake, g *group, c *comparis
 		return nil
 	}
 	g.decided = decided
+	cursors, told := m.note(d, decided)
+	in.commit.Cursors = append(in.commit.Cursors, cursors...)
+	in.decisions = append(in.decisions, told...)
 	in.resolved++
 	return nil
 }

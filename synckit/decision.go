@@ -17,6 +17,10 @@ type decision struct {
 	inputs      []EventWithVersion // what was to decide
 	kept        []EventWithVersion // the answer
 	at          time.Time          // when a person answered; zero: a resolver did
+	local       []EventWithVersion // those of inputs that this side had
+	reason      Reason             // the resolver's
+	rollsBack   string             // the decision that this one undoes; empty: none
+	after       uint64             // a clock above which what it adds is
 }
 
 // decide gives what a decision adds to the log: the events that it made, then
@@ -34,6 +38,26 @@ func (m *Manager) decide(d decision) ([]Entry, error) {
 		}
 	}
 	return r.entries()
+}
+
+// commitDecision commits a person's decision, with what else belongs to it.
+func (m *Manager) commitDecision(ctx context.Context, op string, d decision, commit Commit) error {
+	decided, err := m.decide(d)
+	if err != nil {
+		return coded(op, errors.ConflictFailed, err)
+	}
+	if err := m.takeable(ctx, decided); err != nil {
+		return err
+	}
+	cursors, told := m.note(d, decided)
+	commit.Append = append(commit.Append, decided...)
+	commit.Cursors = append(commit.Cursors, cursors...)
+	if _, err := m.commit(ctx, commit); err != nil {
+		return err
+	}
+	m.reviewed.apply(commit, m.options.Peer)
+	m.tell(ctx, told)
+	return nil
 }
 
 // takeable tells why the peer would not take what a decision adds. Where the peer
@@ -59,7 +83,7 @@ func (m *Manager) takeable(ctx context.Context, entries []Entry) error {
 type written struct {
 	decision
 	encoded map[string]EncodedEvent // the inputs
-	clock   uint64                  // the highest of the inputs
+	clock   uint64                  // the highest of the inputs, or after
 	latest  time.Time               // the latest of the inputs, as far as it is believed
 	seen    idSet                   // what is kept
 	made    []EncodedEvent
@@ -67,7 +91,7 @@ type written struct {
 }
 
 func (d decision) begin() (*written, error) {
-	r := &written{decision: d, encoded: map[string]EncodedEvent{}, seen: idSet{}}
+	r := &written{decision: d, encoded: map[string]EncodedEvent{}, clock: d.after, seen: idSet{}}
 	untimed := false
 	for _, e := range d.inputs {
 		encoded, err := Encode(e.Event)

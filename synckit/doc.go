@@ -28,6 +28,9 @@
 // A conflict that is left to a person (ErrReview) waits in the log's reviews, with
 // what comes for its aggregate later, until Decide; everything else goes on.
 //
+// What was decided can be looked up (Manager.Decisions), asked about again (Replay) and
+// undone by new events (RollBack).
+//
 // # Syncing
 //
 // A SyncManager keeps one cursor per peer and direction: where in the peer's

@@ -69,7 +69,7 @@ func NewSyncManager(store EventStore, transport Transport, options *SyncOptions)
 
 // Sync implements SyncManager.
 func (m *Manager) Sync(ctx context.Context) (*SyncResult, error) {
-	return m.run(ctx, "sync", func(r *SyncResult) error {
+	return m.run(ctx, "sync", func(ctx context.Context, r *SyncResult) error {
 		if m.options.PushOnly {
 			return m.push(ctx, r)
 		}
@@ -102,16 +102,16 @@ func isOwnTrouble(err error) bool {
 
 // Push implements SyncManager.
 func (m *Manager) Push(ctx context.Context) (*SyncResult, error) {
-	return m.run(ctx, "push", func(r *SyncResult) error { return m.push(ctx, r) })
+	return m.run(ctx, "push", m.push)
 }
 
 // Pull implements SyncManager.
 func (m *Manager) Pull(ctx context.Context) (*SyncResult, error) {
-	return m.run(ctx, "pull", func(r *SyncResult) error { return m.pull(ctx, r) })
+	return m.run(ctx, "pull", m.pull)
 }
 
 // run does one operation and tells everybody how it went.
-func (m *Manager) run(ctx context.Context, op string, f func(*SyncResult) error) (*SyncResult, error) {
+func (m *Manager) run(ctx context.Context, op string, f func(context.Context, *SyncResult) error) (*SyncResult, error) {
 	if err := m.take(ctx, op); err != nil {
 		return &SyncResult{Errors: []error{err}, StartTime: time.Now()}, err
 	}
@@ -121,7 +121,7 @@ func (m *Manager) run(ctx context.Context, op string, f func(*SyncResult) error)
 	r := &SyncResult{StartTime: time.Now()}
 	m.learnPortions(ctx)
 	before := [2]int{m.pulling.now, m.pushing.now}
-	err := f(r)
+	err := m.step(ctx, Step{Name: StepSync, Operation: op}, r, func(ctx context.Context) error { return f(ctx, r) })
 	m.keepPortions(ctx, before)
 	r.Duration = time.Since(r.StartTime)
 	if err != nil {

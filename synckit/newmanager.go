@@ -176,6 +176,11 @@ func WithPeer(name string) ManagerOption {
 	return choose(func(b *SyncManagerBuilder) { b.WithPeer(name) })
 }
 
+// WithObserver is SyncOptions.Observer.
+func WithObserver(observer Observer) ManagerOption {
+	return choose(func(b *SyncManagerBuilder) { b.WithObserver(observer) })
+}
+
 // WithManagerLogger is SyncOptions.Logger.
 func WithManagerLogger(logger *slog.Logger) ManagerOption {
 	return choose(func(b *SyncManagerBuilder) { b.WithLogger(logger) })

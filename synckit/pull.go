@@ -13,6 +13,10 @@ const maxAttempts = 20
 
 // pull takes the peer's log page by page from where the last pull ended.
 func (m *Manager) pull(ctx context.Context, r *SyncResult) error {
+	return m.step(ctx, Step{Name: StepPull}, r, func(ctx context.Context) error { return m.pullAll(ctx, r) })
+}
+
+func (m *Manager) pullAll(ctx context.Context, r *SyncResult) error {
 	if err := m.noticeReviews(ctx); err != nil {
 		return err
 	}
@@ -77,7 +81,7 @@ func (m *Manager) takePage(ctx context.Context, from string, page Page, r *SyncR
 		}
 		switch id := reusedID(err); {
 		case err == nil:
-			m.took(in, committed, r)
+			m.took(ctx, in, committed, r)
 			return nil
 		case errors.CodeOf(err) == errors.Outdated && attempt < maxAttempts:
 			m.watched.states = nil
@@ -93,7 +97,7 @@ func (m *Manager) takePage(ctx context.Context, from string, page Page, r *SyncR
 	}
 }
 
-func (m *Manager) took(in *intake, committed Committed, r *SyncResult) {
+func (m *Manager) took(ctx context.Context, in *intake, committed Committed, r *SyncResult) {
 	for _, id := range committed.Appended {
 		if in.pulled[id] {
 			r.EventsPulled++
@@ -107,6 +111,7 @@ func (m *Manager) took(in *intake, committed Committed, r *SyncResult) {
 	r.ConflictsResolved += in.resolved
 	r.ReviewsAdded += in.parked
 	r.Errors = append(r.Errors, in.errs...)
+	m.tell(ctx, in.decisions)
 }
 
 // changed notes the aggregates of what a commit appended.
@@ -141,6 +146,8 @@ type intake struct {
 	resolved int             // conflicts
 	compared map[string]*comparison
 	errs     []error
+	// decisions are what to tell of once it is committed.
+	decisions []Decision
 	// ambiguous tells which versions of own events may have been given twice.
 	ambiguous func(own Version) bool
 }

@@ -51,6 +51,10 @@ func (m *Manager) concerns(at pushCursor, e Entry) bool {
 
 // push sends what the peer has not got, batch by batch, until the log's end.
 func (m *Manager) push(ctx context.Context, r *SyncResult) error {
+	return m.step(ctx, Step{Name: StepPush}, r, func(ctx context.Context) error { return m.pushAll(ctx, r) })
+}
+
+func (m *Manager) pushAll(ctx context.Context, r *SyncResult) error {
 	at, err := m.pushCursor(ctx)
 	if err != nil {
 		return err

@@ -75,6 +75,14 @@ func (m *Manager) Decide(ctx context.Context, reviewID string, kept []EventWithV
 	if err != nil {
 		return err
 	}
+	ctx, end := m.begin(ctx, Step{Name: StepDecide, AggregateID: review.AggregateID, Local: len(review.Local), Remote: len(review.Remote)})
+	err = m.answer(ctx, op, review, kept)
+	end(Outcome{Err: err})
+	return err
+}
+
+// answer writes down what a person decided.
+func (m *Manager) answer(ctx context.Context, op string, review Review, kept []EventWithVersion) error {
 	entries, err := m.aggregate(ctx, review.AggregateID)
 	if err != nil {
 		return err
@@ -85,23 +93,13 @@ func (m *Manager) Decide(ctx context.Context, reviewID string, kept []EventWithV
 		inputs:      ordinary(append(slices.Clone(review.Local), review.takes(kept)...)),
 		kept:        review.withoutResolutions(kept),
 		at:          time.Now(),
-	}
-	decided, err := m.decide(d)
-	if err != nil {
-		return coded(op, errors.ConflictFailed, err)
-	}
-	if err := m.takeable(ctx, decided); err != nil {
-		return err
+		local:       review.Local,
 	}
 	commit := Commit{EndReviews: []string{review.ID}}
 	for _, e := range review.takes(kept) {
 		commit.Append = append(commit.Append, Entry{EventWithVersion: e, Origin: review.Peer})
 	}
-	commit.Append = append(commit.Append, decided...)
-	if _, err = m.commit(ctx, commit); err == nil {
-		m.reviewed.apply(commit, m.options.Peer)
-	}
-	return err
+	return m.commitDecision(ctx, op, d, commit)
 }
 
 // takes are the events that enter the log with a decision: of a conflict all, of

@@ -204,7 +204,7 @@ func (m *Manager) settleAggregate(ctx context.Context, aggregateID string, resul
 		id, code := reusedID(err), errors.CodeOf(err)
 		switch {
 		case err == nil:
-			m.took(in, committed, result)
+			m.took(ctx, in, committed, result)
 			return nil
 		case (code == errors.Outdated || code == errors.NotFound) && attempt < maxAttempts:
 			m.watched.states, m.reviewed.ready = nil, false

@@ -66,6 +66,8 @@ type SyncOptions struct {
 	Release string
 	// Metrics counts; nil: nothing.
 	Metrics MetricsCollector
+	// Observer watches the steps of syncs; nil: nobody.
+	Observer Observer
 	// Logger gets what somebody should know; nil: nothing.
 	Logger *slog.Logger
 }

@@ -20,7 +20,10 @@ type resolver struct {
 	inner  synckit.ConflictResolver
 }
 
-var _ synckit.StoreResolver = resolver{}
+var (
+	_ synckit.StoreResolver      = resolver{}
+	_ synckit.ExplainingResolver = resolver{}
+)
 
 // ForStore implements synckit.StoreResolver: what inner reads of the store is lifted as well.
 func (r resolver) ForStore(store synckit.EventStore) synckit.ConflictResolver {
@@ -32,6 +35,12 @@ func (r resolver) ForStore(store synckit.EventStore) synckit.ConflictResolver {
 
 // Resolve implements synckit.ConflictResolver.
 func (r resolver) Resolve(ctx context.Context, local, remote []synckit.EventWithVersion) ([]synckit.EventWithVersion, error) {
+	kept, _, err := r.Explain(ctx, local, remote)
+	return kept, err
+}
+
+// Explain implements synckit.ExplainingResolver: what inner says.
+func (r resolver) Explain(ctx context.Context, local, remote []synckit.EventWithVersion) ([]synckit.EventWithVersion, synckit.Reason, error) {
 	written := map[string]synckit.EventWithVersion{}
 	var sides [2][]synckit.EventWithVersion
 	for i, side := range [][]synckit.EventWithVersion{local, remote} {
@@ -40,16 +49,16 @@ func (r resolver) Resolve(ctx context.Context, local, remote []synckit.EventWith
 		}
 		known, newer, err := r.shapes.LiftAll(side)
 		if err != nil {
-			return nil, err
+			return nil, synckit.Reason{}, err
 		}
 		if len(newer) > 0 {
-			return nil, synckit.ErrReview
+			return nil, synckit.Reason{Why: "an event of a newer release"}, synckit.ErrReview
 		}
 		sides[i] = known
 	}
-	kept, err := r.inner.Resolve(ctx, sides[0], sides[1])
+	kept, reason, err := synckit.ResolveExplained(ctx, r.inner, sides[0], sides[1])
 	if err != nil {
-		return nil, err
+		return nil, reason, err
 	}
 	answer := make([]synckit.EventWithVersion, len(kept))
 	for i, e := range kept {
@@ -61,7 +70,7 @@ func (r resolver) Resolve(ctx context.Context, local, remote []synckit.EventWith
 			answer[i] = synckit.EventWithVersion{Event: r.shapes.made(e.Event), Version: e.Version}
 		}
 	}
-	return answer, nil
+	return answer, reason, nil
 }
 
 // made gives what a resolver made of lifted events the version of their shape. A node that

@@ -27,7 +27,10 @@ type Rules struct {
 	Decided func(ctx context.Context, decision Decision)
 }
 
-var _ synckit.StoreResolver = (*Rules)(nil)
+var (
+	_ synckit.StoreResolver      = (*Rules)(nil)
+	_ synckit.ExplainingResolver = (*Rules)(nil)
+)
 
 // ForStore implements synckit.StoreResolver, for its rules' resolvers.
 func (r *Rules) ForStore(store synckit.EventStore) synckit.ConflictResolver {
@@ -63,16 +66,35 @@ func NewRules(fallback synckit.ConflictResolver, rules ...Rule) (*Rules, error) 
 
 // Resolve implements synckit.ConflictResolver.
 func (r *Rules) Resolve(ctx context.Context, local, remote []synckit.EventWithVersion) ([]synckit.EventWithVersion, error) {
+	kept, _, err := r.Explain(ctx, local, remote)
+	return kept, err
+}
+
+// Explain implements synckit.ExplainingResolver: the rule is the one that held, and those in it
+// where a rule's resolver has rules of its own, with slashes between.
+func (r *Rules) Explain(ctx context.Context, local, remote []synckit.EventWithVersion) ([]synckit.EventWithVersion, synckit.Reason, error) {
 	decision := Decision{Conflict: Conflict{local, remote}}
 	resolver := r.choose(&decision)
-	decision.Kept, decision.Err = resolver.Resolve(ctx, local, remote)
+	var reason synckit.Reason
+	decision.Kept, reason, decision.Err = synckit.ResolveExplained(ctx, resolver, local, remote)
+	switch {
+	case reason.Rule == "":
+		reason.Rule = decision.Rule
+	case decision.Rule != "":
+		reason.Rule = decision.Rule + "/" + reason.Rule
+	}
+	if reason.Why == "" {
+		reason.Why = decision.Reason
+	} else {
+		reason.Why = decision.Reason + "; " + reason.Why
+	}
 	if decision.Err == nil {
 		decision.Dropped = without(decision.Events(), decision.Kept)
 	}
 	if r.Decided != nil {
 		r.Decided(ctx, decision)
 	}
-	return decision.Kept, decision.Err
+	return decision.Kept, reason, decision.Err
 }
 
 func (r *Rules) choose(decision *Decision) synckit.ConflictResolver {

@@ -25,7 +25,10 @@ type WatchOptions struct {
 // Watched resolves conflicts by a file's rules as they are at the moment.
 type Watched struct{ rules atomic.Pointer[resolve.Rules] }
 
-var _ synckit.StoreResolver = (*Watched)(nil)
+var (
+	_ synckit.StoreResolver      = (*Watched)(nil)
+	_ synckit.ExplainingResolver = (*Watched)(nil)
+)
 
 // Watch reads a file's rules, and reads them again whenever the file changes, until ctx ends.
 // A change holds once two looks running have found the same, for a file may be seen half
@@ -88,9 +91,29 @@ func (w *Watched) Resolve(ctx context.Context, local, remote []synckit.EventWith
 	return w.rules.Load().Resolve(ctx, local, remote)
 }
 
+// Explain implements synckit.ExplainingResolver.
+func (w *Watched) Explain(ctx context.Context, local, remote []synckit.EventWithVersion) ([]synckit.EventWithVersion, synckit.Reason, error) {
+	return w.rules.Load().Explain(ctx, local, remote)
+}
+
 // ForStore implements synckit.StoreResolver, for its rules' resolvers.
 func (w *Watched) ForStore(store synckit.EventStore) synckit.ConflictResolver {
-	return resolve.Func(func(ctx context.Context, local, remote []synckit.EventWithVersion) ([]synckit.EventWithVersion, error) {
-		return w.rules.Load().ForStore(store).Resolve(ctx, local, remote)
-	})
+	return watchedFor{w, store}
+}
+
+// watchedFor resolves by the rules as they are at the moment, with a store to look at.
+type watchedFor struct {
+	watched *Watched
+	store   synckit.EventStore
+}
+
+// Resolve implements synckit.ConflictResolver.
+func (w watchedFor) Resolve(ctx context.Context, local, remote []synckit.EventWithVersion) ([]synckit.EventWithVersion, error) {
+	kept, _, err := w.Explain(ctx, local, remote)
+	return kept, err
+}
+
+// Explain implements synckit.ExplainingResolver.
+func (w watchedFor) Explain(ctx context.Context, local, remote []synckit.EventWithVersion) ([]synckit.EventWithVersion, synckit.Reason, error) {
+	return synckit.ResolveExplained(ctx, w.watched.rules.Load().ForStore(w.store), local, remote)
 }
