@@ -112,7 +112,7 @@ func unlessCanceled(err error) error {
 
 // server is an http.Server with its bound listener.
 type server struct {
-	http.Server
+	*http.Server
 	listener net.Listener
 }
 
@@ -149,21 +149,26 @@ func (s *Server) listen(ctx context.Context) ([]*server, error) {
 			bounded := newBoundedListener(listener, l.Connections, l.TLS != nil)
 			listener, note = bounded, bounded.note
 		}
-		servers = append(servers, &server{listener: listener, Server: http.Server{
-			ConnState:         note,
-			Handler:           s.lastRequests(l.Handler),
-			ReadHeaderTimeout: readHeaderTimeout,
-			ReadTimeout:       readTimeout,
-			WriteTimeout:      writeTimeout,
-			IdleTimeout:       idleTimeout,
-			MaxHeaderBytes:    maxHeaderBytes,
-			TLSConfig:         l.TLS,
-			Protocols:         l.protocols(),
-			HTTP2:             l.http2(),
-			ErrorLog:          slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
-		}})
+		servers = append(servers, &server{listener: listener, Server: s.httpServer(l, note)})
 	}
 	return servers, nil
+}
+
+// httpServer serves what a listener accepts. note, which may be nil, hears of what connections do.
+func (s *Server) httpServer(l Listener, note func(net.Conn, http.ConnState)) *http.Server {
+	return &http.Server{
+		ConnState:         note,
+		Handler:           s.lastRequests(l.Handler),
+		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		TLSConfig:         l.TLS,
+		Protocols:         l.protocols(),
+		HTTP2:             l.http2(),
+		ErrorLog:          slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
+	}
 }
 
 func (l Listener) bind(ctx context.Context) (net.Listener, error) {
