@@ -143,6 +143,7 @@ const (
 func Load(environ []string) (Config, error) {
 	var c Config
 	environment := env.ToMap(environ)
+	settleTraces(environment)
 	if err := checkTexts(environment); err != nil { // names of files, too
 		return Config{}, err
 	}

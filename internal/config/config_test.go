@@ -179,7 +179,6 @@ func TestBadValues(t *testing.T) {
 		"NEW_OWNERS=certificate", // without CA_CERT
 		"CRL_URL=https://ca.example/revoked",
 		"NONCE_STRICT=true",
-		"OTEL_SDK_DISABLED=perhaps",
 	} {
 		name, _, _ := strings.Cut(line, "=")
 		_, err := config.Load([]string{line})
@@ -205,6 +204,13 @@ func TestBadValuesOfTraces(t *testing.T) {
 		"OTEL_TRACES_SAMPLER=xray",
 		"OTEL_TRACES_SAMPLER_ARG=1.1",
 		"OTEL_TRACES_SAMPLER_ARG=NaN",
+		"OTEL_SDK_DISABLED=perhaps",
+		`OTEL_SDK_DISABLED="true"`,
+		`OTEL_TRACES_EXPORTER="none"`,
+		`OTEL_SERVICE_NAME='syncline'`,
+		"OTEL_EXPORTER_OTLP_HEADERS_FILE=/no/where",
+		`OTEL_RESOURCE_ATTRIBUTES="a=b"`,
+		`OTEL_BSP_MAX_QUEUE_SIZE='64'`,
 	} {
 		name, _, _ := strings.Cut(line, "=")
 		endpoint := "OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4318"
@@ -215,7 +221,7 @@ func TestBadValuesOfTraces(t *testing.T) {
 			t.Errorf("%s: %v; want one line that begins with the variable", line, err)
 		}
 		for _, off := range []string{"OTEL_SDK_DISABLED=true", "OTEL_TRACES_EXPORTER=none"} {
-			if strings.HasPrefix(off, name) {
+			if strings.HasPrefix(off, name+"=") {
 				continue
 			}
 			if _, err := config.Load([]string{line, endpoint, off}); err != nil {
@@ -227,6 +233,46 @@ func TestBadValuesOfTraces(t *testing.T) {
 		}
 		if _, err := config.Load([]string{line}); err != nil {
 			t.Errorf("%s without an endpoint: %v", line, err)
+		}
+	}
+}
+
+// Where traces are off none of OpenTelemetry's variables says anything, whatever it is; where they are on, one that is
+// empty is not set.
+func TestOpenTelemetrysVariablesOfOthers(t *testing.T) {
+	empty := []string{"OTEL_RESOURCE_ATTRIBUTES=", "OTEL_BSP_MAX_QUEUE_SIZE="}
+	quoted := []string{`OTEL_RESOURCE_ATTRIBUTES="a"`, `OTEL_BSP_MAX_QUEUE_SIZE="many"`}
+	for _, name := range config.Variables() {
+		if strings.HasPrefix(name, "OTEL_") {
+			empty = append(empty, name+"=")
+			if !strings.HasSuffix(name, "_ENDPOINT") { // which turns traces on
+				quoted = append(quoted, name+`="x y`)
+			}
+		}
+	}
+	if len(empty) < 10 {
+		t.Fatalf("only %q", empty)
+	}
+	for _, lines := range [][]string{empty, quoted, append(quoted, "OTEL_EXPORTER_OTLP_ENDPOINT=")} {
+		c, err := config.Load(lines)
+		if err != nil || c.TracesURL() != "" || len(c.Warnings) > 0 {
+			t.Errorf("%q: traces go to %q, %q, %v", lines, c.TracesURL(), c.Warnings, err)
+		}
+	}
+	for endpoint, want := range map[string]string{
+		"OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4318":        "http://localhost:4318/v1/traces",
+		"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://localhost:4318": "http://localhost:4318",
+	} {
+		c, err := config.Load(append(slices.Clone(empty), endpoint))
+		if err != nil || c.TracesURL() != want || c.OTelService != "syncline" || c.OTelSampler != "parentbased_always_on" || c.TraceRatio() != 1 || len(c.TraceHeaders()) > 0 {
+			t.Errorf("empty ones beside %s: %+v, %v", endpoint, c, err)
+		}
+		for _, off := range []string{"OTEL_SDK_DISABLED=TRUE", "OTEL_TRACES_EXPORTER=none"} {
+			name, _, _ := strings.Cut(off, "=")
+			others := slices.DeleteFunc(slices.Clone(quoted), func(line string) bool { return strings.HasPrefix(line, name+"=") })
+			if c, err := config.Load(append(others, endpoint, off)); err != nil || c.TracesURL() != "" {
+				t.Errorf("with %s: traces go to %q, %v", off, c.TracesURL(), err)
+			}
 		}
 	}
 }

@@ -17,7 +17,7 @@ var lists = []string{"ALLOWED_HEADERS", "ALLOWED_ORIGINS", "METRICS_HOSTS", "PUB
 // an env file, a manifest or a unit hands on. The error does not have the value,
 // which may be a secret.
 func checkTexts(environment map[string]string) error {
-	for _, name := range Variables() {
+	for _, name := range slices.Concat(Variables(), readByTheSDK(environment)) {
 		value, set := environment[name]
 		if !set {
 			continue

@@ -20,15 +20,25 @@ func TestTextsThatAreNotWhatTheySeem(t *testing.T) {
 		if value == "" {
 			value = "hidden"
 		}
+		var others []string
+		if strings.HasPrefix(name, "OTEL_") { // which are read where traces are on
+			others = []string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://localhost:4318"}
+		}
 		for _, bad := range []string{`"` + value + `"`, "'" + value, value + "\r", value + "\n", "“" + value + "”", "\t" + value, value + "\u00a0", value[:3] + "\x00" + value[3:]} {
-			_, err := config.Load([]string{name + "=" + bad})
+			_, err := config.Load(append(others, name+"="+bad))
 			if err == nil || !strings.HasPrefix(err.Error(), name+": ") || strings.Contains(err.Error(), "\n") {
 				t.Errorf("%s=%q: %v; want it refused by its name", name, bad, err)
 			} else if strings.Contains(err.Error(), "hidden") {
 				t.Errorf("%s=%q: the error shows the value: %v", name, bad, err)
 			}
 		}
-		_, err := config.Load([]string{name + "="})
+		_, err := config.Load(append(others, name+"="))
+		if len(others) > 0 { // empty is unset, says OpenTelemetry
+			if err != nil {
+				t.Errorf("%s may be empty: %v", name, err)
+			}
+			continue
+		}
 		switch name {
 		case "ALLOWED_HEADERS", "METRICS_HOSTS", "PUBLIC_AUTHORITIES", "TRUSTED_PROXIES", "METRICS_LISTEN_ADDRESS":
 			if err != nil {

@@ -12,18 +12,36 @@ import (
 // samplers are what OpenTelemetry names, but for those of one maker.
 var samplers = []string{"always_on", "always_off", "traceidratio", "parentbased_always_on", "parentbased_always_off", "parentbased_traceidratio"}
 
+// settleTraces has OpenTelemetry's variables as OpenTelemetry reads them: one that is empty is not set. Where traces
+// are off all that would be read are taken out: they are meant for other programs, and must not stop this one.
+func settleTraces(environment map[string]string) {
+	disabled, _ := strconv.ParseBool(environment["OTEL_SDK_DISABLED"]) // what is neither is refused where traces are on
+	off := environment["OTEL_EXPORTER_OTLP_ENDPOINT"] == "" && environment["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"] == "" ||
+		environment["OTEL_TRACES_EXPORTER"] == "none" || disabled
+	for _, name := range slices.Concat(Variables(), readByTheSDK(environment)) {
+		if strings.HasPrefix(name, "OTEL_") && (off || environment[name] == "") {
+			delete(environment, name)
+		}
+	}
+}
+
+// readByTheSDK has the names of those variables, sorted, that OpenTelemetry's SDK reads by itself.
+func readByTheSDK(environment map[string]string) (names []string) {
+	for name := range environment {
+		if name == "OTEL_RESOURCE_ATTRIBUTES" || strings.HasPrefix(name, "OTEL_BSP_") {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
 // TracesURL is where traces go; empty if they are off.
 func (c Config) TracesURL() string {
-	switch {
-	case c.OTelDisabled || c.OTelExporter == "none":
-		return ""
-	case c.OTelTracesEndpoint != "":
-		return c.OTelTracesEndpoint
-	case c.OTelEndpoint != "":
+	if c.OTelTracesEndpoint == "" && c.OTelEndpoint != "" {
 		return strings.TrimSuffix(c.OTelEndpoint, "/") + "/v1/traces"
-	default:
-		return ""
 	}
+	return c.OTelTracesEndpoint
 }
 
 // TraceHeaders are those of requests to the collector.
