@@ -68,7 +68,9 @@ func OpenPostgres(ctx context.Context, url string, opts ...Option) (*DB, error) 
 	pooling.MaxConns = int32(min(o.maxConnections, math.MaxInt32))
 	pooling.MaxConnIdleTime = 5 * time.Minute
 	pooling.PingTimeout = connectTimeout
-	pool, err := pgxpool.NewWithConfig(ctx, pooling)
+	var pool *pgxpool.Pool
+	config.OnPgError = leaveStalePlans(config.OnPgError, func() { pool.Reset() })
+	pool, err = pgxpool.NewWithConfig(ctx, pooling)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open the PostgreSQL database %s: %w", place, err)
 	}

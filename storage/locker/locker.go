@@ -20,6 +20,7 @@ import (
 	"syncline/record"
 	"syncline/storage"
 	"syncline/storage/commit"
+	"syncline/storage/failure"
 	"syncline/storage/row"
 )
 
@@ -174,7 +175,7 @@ func (l *Locker) Read(ctx context.Context, keys []locks.Key) ([]locks.Lock, erro
 func (l *Locker) read(ctx context.Context, keys []commit.Key, found func(commit.Key, any)) error {
 	server, cancel := context.WithTimeout(ctx, readTime)
 	defer cancel()
-	err := l.rows.Read(server, keys, found)
+	err := failure.Retry(server, func() error { return l.rows.Read(server, keys, found) })
 	if err != nil && ctx.Err() != nil {
 		return ctx.Err()
 	}
