@@ -8,9 +8,11 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gorilla/websocket"
 
+	"syncline/auth/signing"
 	"syncline/internal/testservers"
 )
 
@@ -109,7 +111,7 @@ func initialise(t *testing.T, url, id string) {
 	}
 }
 
-// What is refused is counted by its code, also if it never became an operation. Programs read durations in JSON.
+// What is refused is counted by its code, also if it never became an operation, and each root field by its own outcome. Programs read durations in JSON.
 func TestCounts(t *testing.T) {
 	t.Parallel()
 	figures := testservers.FreeAddress(t)
@@ -117,20 +119,36 @@ func TestCounts(t *testing.T) {
 	send(t, server.URL(), "unsigned", http.MethodPost, "application/json", `{"query":"{viewer {id}}"}`)
 	send(t, server.URL(), "signature", http.MethodPost, "application/json", `{"query":"{limits {maxBatch}}"}`, "Signature", "sig=:AA==:")
 	send(t, server.URL(), "no-json", http.MethodPost, "application/json", `{`)
+	key, err := signing.GenerateKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	two := []byte(`{"query":"mutation {a: setRecord(input: {id: \"\", data: \"\"}) {status} eraseAccount(input: {owner: \"` + key.Public().String() + `\"}) {erasedRecords}}"}`)
+	signed, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL(), nil)
+	if err == nil {
+		err = signing.SignRequest(signed, two, key, time.Now(), signing.NewNonce())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	headers := []string{"Content-Digest", signed.Header.Get("Content-Digest"), "Signature-Input", signed.Header.Get("Signature-Input"), "Signature", signed.Header.Get("Signature")}
+	for _, id := range []string{"two", "replayed"} {
+		send(t, server.URL(), id, http.MethodPost, "application/json", string(two), headers...)
+	}
 	initialise(t, server.URL(), "socket")
-	var metrics string
-	testservers.Await(t, "all are counted", func(ctx context.Context) bool {
-		metrics = read(ctx, t, "http://"+figures+"/metrics")
-		return strings.Contains(metrics, `syncline_refusals_total{code="UNAUTHENTICATED",what="initialisation"} 1`)
-	})
 	for _, want := range []string{
 		`syncline_operation_duration_seconds_count{field="viewer",outcome="UNAUTHENTICATED"} 1`,
 		`syncline_refusals_total{code="UNAUTHENTICATED",what="request"} 2`,
+		`syncline_operation_duration_seconds_count{field="setRecord",outcome="BAD_USER_INPUT"} 1`, // and not its sibling's outcome
+		`syncline_operation_duration_seconds_count{field="eraseAccount",outcome="ok"} 1`,
+		`syncline_refusals_total{code="BAD_USER_INPUT",what="request"} 1`,
+		`syncline_refusals_total{code="NONCE_REUSED",what="request"} 1`,
 		`syncline_refusals_total{code="refused",what="request"} 1`,
+		`syncline_refusals_total{code="UNAUTHENTICATED",what="initialisation"} 1`,
 	} {
-		if !strings.Contains(metrics, want) {
-			t.Errorf("no %s in %s", want, metrics)
-		}
+		testservers.Await(t, want, func(context.Context) bool { // a request is counted after its answer
+			return strings.Contains(read(t.Context(), t, "http://"+figures+"/metrics"), want+"\n")
+		})
 	}
 	if err := server.Stop(); err != nil {
 		t.Fatal(err)

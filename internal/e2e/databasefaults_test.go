@@ -97,17 +97,45 @@ func TestDatabaseDamaged(t *testing.T) {
 	mustBeUnavailable(t, "a write", whole.set(t, "new", []byte("x")))
 }
 
-// A start that fails for want of room says so.
+// A start that fails for want of room says so, however far it comes: in an empty directory, beside the files of a server
+// that was stopped, and beside those of one that was killed, whose log is to be folded in.
 func TestStartOnAFullDisk(t *testing.T) {
 	t.Parallel()
-	disk := testservers.SmallDisk(t, 16<<20)
-	dir := filepath.Join(disk, "db")
-	if err := testservers.StartSyncline(t, "SQLITE_DIR_PATH="+dir, "MIN_FREE_DISK=0").Stop(); err != nil {
-		t.Fatal(err)
-	}
-	testservers.FillDisk(t, disk, 0)
-	_, stderr, err := testservers.Run(t, []string{"SQLITE_DIR_PATH=" + dir}, "serve")
-	if err == nil || !strings.HasPrefix(stderr, "syncline: SQLITE_DIR_PATH: ") || !strings.Contains(stderr, "the disk is full") {
-		t.Errorf("%v, %q", err, stderr)
+	taken := testservers.StartSyncline(t).Address
+	for name, prepare := range map[string]func(*testing.T, *testservers.Syncline){
+		"nothing there": nil,
+		"stopped": func(t *testing.T, server *testservers.Syncline) {
+			if err := server.Stop(); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"killed": func(_ *testing.T, server *testservers.Syncline) { server.Kill() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			disk := testservers.SmallDisk(t, 16<<20)
+			dir := filepath.Join(disk, "db")
+			if prepare != nil {
+				server := testservers.StartSyncline(t, "SQLITE_DIR_PATH="+dir, "MIN_FREE_DISK=0")
+				if err := newDevice(server.URL(), newKey(t)).set(t, "a", make([]byte, 60<<10)); err != nil {
+					t.Fatal(err)
+				}
+				prepare(t, server)
+			}
+			for room := int64(0); ; room += 32 << 10 {
+				if room > 4<<20 {
+					t.Fatal("with 4 MiB free it does not start")
+				}
+				makeRoom := testservers.FillDisk(t, disk, max(testservers.FreeBytes(t, disk)-room, 1))
+				_, stderr, err := testservers.Run(t, []string{"SQLITE_DIR_PATH=" + dir, "MIN_FREE_DISK=0", "LISTEN_ADDRESS=" + taken, "LOG_LEVEL=error"}, "serve")
+				makeRoom()
+				if err == nil || strings.Contains(stderr, "address already in use") { // all before went well
+					break
+				}
+				if !strings.HasPrefix(stderr, "syncline: ") || !strings.Contains(stderr, ": the disk is full") || strings.Count(stderr, "\n") != 1 {
+					t.Errorf("with %d KiB free it says %q", room>>10, stderr)
+				}
+			}
+		})
 	}
 }

@@ -118,7 +118,7 @@ func TestAnotherDatabaseThanSiblings(t *testing.T) {
 // Two deployments on one Redis do not see each other's locks.
 func TestRedisPrefix(t *testing.T) {
 	t.Parallel()
-	server, postgres := testservers.StartRedis(t, "--maxmemory-policy", "allkeys-lru"), testservers.StartPostgres(t)
+	server, postgres := testservers.StartRedis(t), testservers.StartPostgres(t)
 	key := newKey(t)
 	for _, prefix := range []string{"one", "two"} {
 		instance := testservers.StartSyncline(t, "DATABASE_URL="+postgres.NewURL(t), "REDIS_URL="+server.URL(), "REDIS_PREFIX="+prefix)
@@ -129,9 +129,6 @@ func TestRedisPrefix(t *testing.T) {
 		if err != nil || out.SetLock.Status != "ACQUIRED" {
 			t.Errorf("%s: %+v, %v", prefix, out, err)
 		}
-		if !strings.Contains(instance.Log(), "maxmemory-policy allkeys-lru") {
-			t.Error("the log does not warn of a Redis that forgets")
-		}
 	}
 	names, err := testservers.RedisClient(t, server.URL()).Keys(t.Context(), "*").Result()
 	if err != nil || len(names) == 0 {
@@ -140,6 +137,37 @@ func TestRedisPrefix(t *testing.T) {
 	for _, name := range names {
 		if !strings.HasPrefix(name, "one:") && !strings.HasPrefix(name, "two:") {
 			t.Errorf("the key %s has no prefix of its deployment", name)
+		}
+	}
+}
+
+// A Redis that forgets what it was told to keep when its memory is full is warned about at the start, whether it
+// evicts all keys or those with a time; one that refuses instead is not.
+func TestARedisThatEvicts(t *testing.T) {
+	t.Parallel()
+	postgres := testservers.StartPostgres(t)
+	one, cluster := testservers.StartRedis(t), testservers.StartRedisCluster(t)
+	evict := func(server *testservers.Redis, policy string) {
+		t.Helper()
+		if err := testservers.RedisClient(t, server.URL()).ConfigSet(t.Context(), "maxmemory-policy", policy).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, test := range []struct {
+		policy, url string
+		server      *testservers.Redis
+	}{
+		{"noeviction", one.URL(), one},
+		{"allkeys-lru", one.URL(), one},
+		{"volatile-ttl", one.URL(), one},
+		{"noeviction", cluster.URL(), cluster.Nodes[2]},
+		{"allkeys-lfu", cluster.URL(), cluster.Nodes[2]},
+	} {
+		evict(test.server, test.policy)
+		log := testservers.StartSyncline(t, "DATABASE_URL="+postgres.NewURL(t), "REDIS_URL="+test.url, "REDIS_PREFIX="+test.policy).Log()
+		warned := strings.Contains(log, "level=WARN") && strings.Contains(log, "maxmemory-policy "+test.policy+": when its memory is full it forgets locks that are held")
+		if warned != (test.policy != "noeviction") {
+			t.Errorf("%s at %s: the log says %q", test.policy, test.url, log)
 		}
 	}
 }

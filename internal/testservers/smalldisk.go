@@ -52,7 +52,11 @@ func FillDisk(t testing.TB, dir string, size int64) (free func()) {
 	defer f.Close()
 	part := make([]byte, 1<<16)
 	for written := int64(0); size == 0 || written < size; {
-		n, err := f.Write(part)
+		next := part
+		if size != 0 {
+			next = part[:min(int64(len(part)), size-written)]
+		}
+		n, err := f.Write(next)
 		written += int64(n)
 		if errors.Is(err, syscall.ENOSPC) && size == 0 {
 			break
