@@ -112,7 +112,7 @@ func (d *deployment) awaitReadiness(t *testing.T, code int, status, check, state
 		wg.Go(func() {
 			var last readiness
 			var err error
-			until(t, 30*time.Second, func() bool {
+			until(t, time.Minute, func() bool {
 				last, err = readinessOf(t.Context(), s)
 				return err == nil && last.code == code && last.Status == status && last.Checks[check] == state
 			}, func() { t.Errorf("/readyz says %+v (%v); want %d, %s, %s %s", last, err, code, status, check, state) })

@@ -195,7 +195,7 @@ func (l *load) mustGoOn() {
 	l.t.Helper()
 	l.mustWrite(2)
 	heads := l.heads()
-	until(l.t, 30*time.Second, func() bool {
+	until(l.t, time.Minute, func() bool {
 		for i, f := range l.followers {
 			if f.position() < heads[l.writers[i].owner] {
 				return false
@@ -209,7 +209,7 @@ func (l *load) mustGoOn() {
 func (l *load) mustWrite(writes int) {
 	l.t.Helper()
 	before := l.snapshot()
-	until(l.t, 30*time.Second, func() bool {
+	until(l.t, time.Minute, func() bool {
 		now := l.snapshot()
 		for i := range now {
 			if now[i] < before[i]+writes {

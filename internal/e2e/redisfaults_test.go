@@ -26,7 +26,7 @@ func TestRedisKilled(t *testing.T) {
 	d.redis.Start()
 	d.awaitReadiness(t, 200, "ready", "redis", "ok")
 	load.calm("Redis is back, empty")
-	until(t, 20*time.Second, func() bool { return locks.fencedOf(lastingLock) > 0 },
+	until(t, time.Minute, func() bool { return locks.fencedOf(lastingLock) > 0 },
 		func() { t.Error("no device was told that the lasting lock was granted anew") })
 	locks.finish()
 	load.finish()

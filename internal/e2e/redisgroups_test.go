@@ -54,7 +54,7 @@ func testRedisFailover(t *testing.T, redisURL string, failOver func()) {
 	checkLive(t, d)
 	load.calm("after")
 	grants := locks.grantsOf("brief-1")
-	until(t, 20*time.Second, func() bool { return locks.grantsOf("brief-1") > grants+1 }, func() { t.Error("locks are not granted any more") })
+	until(t, time.Minute, func() bool { return locks.grantsOf("brief-1") > grants+1 }, func() { t.Error("locks are not granted any more") })
 	checkNonces(t, d)
 	locks.finish()
 	load.finish()

@@ -164,7 +164,7 @@ func retryPending(t *testing.T, writers []*writer) {
 	t.Helper()
 	for _, w := range writers {
 		var last error
-		until(t, 30*time.Second, func() bool {
+		until(t, time.Minute, func() bool {
 			if w.pending != nil {
 				last = w.send(t.Context())
 			}

@@ -44,7 +44,7 @@ func conforms(t *testing.T, url, prefix string) {
 	})
 }
 
-const wait = 20 * time.Second
+const wait = time.Minute
 
 // until waits for a condition.
 func until(t *testing.T, what string, condition func() bool) {

@@ -45,8 +45,10 @@ test('Chromium: a WebSocket is made again after each close code that may pass', 
   t.after(() => http.close());
   const { page, state } = await open(browser, url, 'WebSocket');
   await until(async () => (await state()).caughtUp === 1 || (await state()).ended !== '');
-  assert.deepEqual([(await state()).ended, (await state()).closed], ['', codes]);
-  assert.equal((await state()).retries.length, codes.length);
+  const { ended, closed, retries } = await state();
+  const given = closed.filter((code) => code !== 4499); // which the client says of a server that is slow
+  assert.deepEqual([ended, given], ['', codes]);
+  assert.equal(retries.length, closed.length);
   await page.close();
 });
 

@@ -35,13 +35,13 @@ const basics = {
       return data.viewer.id === identity.publicKey ? 'itself' : data.viewer.id;
     }),
 
-  /** What a live feed brings first, or why its first connection fails. */
+  /** What a live feed brings first, or why a connection fails. One that is only slow is made again. */
   listen: (url: string, transport: 'WebSocket' | 'EventSource') =>
     outcome(async () => {
       const session = new Session({ url, identity: Identity.create() });
       let fail!: (error: unknown) => void;
       const failed = new Promise<never>((_, reject) => (fail = reject));
-      const options = { onRetry: fail };
+      const options = { onRetry: (error: { message: string }) => /fell silent|no answer came/.test(error.message) || fail(error) };
       const client = transport === 'WebSocket' ? createSocket(session, options) : createEventSource(session, options);
       const first = async () => {
         for await (const { kind } of follow(client)) return kind;
