@@ -20,6 +20,9 @@ export type ClientErrorCode =
   | 'SWAPPED'
   | 'ROLLED_BACK'
   | 'TOO_LARGE'
+  | 'OTHER_OWNER'
+  | 'FORMAT_NEWER'
+  | 'WRITES_WAIT'
   | 'PROTOCOL';
 
 /**

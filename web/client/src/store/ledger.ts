@@ -143,7 +143,7 @@ export class Ledger {
     const kept = (await transaction.get('meta', 'meta')) as Meta | undefined;
     if (kept && kept.owner !== this.owner) throw new SynclineError('STORAGE_CORRUPT', 'this storage is of another user: open it with a name of its own');
     if (kept) return { ...kept };
-    return { owner: this.owner, version: 0, seq: 0, cursor: null, complete: false, walks: 0, pending: { count: 0, bytes: 0 }, refused: 0, endings: [] };
+    return { owner: this.owner, version: 0, seq: 0, cursor: null, complete: false, walks: 0, claims: [], pending: { count: 0, bytes: 0 }, refused: 0, endings: [] };
   }
 }
 

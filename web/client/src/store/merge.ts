@@ -2,7 +2,7 @@ import { SynclineError } from '../errors.js';
 import { newNonce } from '../signing.js';
 import type { Ledger, Writer } from './ledger.js';
 import { setAside, shrink } from './queue.js';
-import { bytesOf, isStale } from './rows.js';
+import { bytesOf, isClaimed, isStale } from './rows.js';
 import type { Content, Row } from './rows.js';
 import type { Values } from './values.js';
 
@@ -115,7 +115,7 @@ export class Merger<T> {
       done = await this.ledger.write('write', async (writer) => {
         const now = await writer.row(id);
         // Another tab walks, or sends it: it is asked again after that.
-        if (writer.meta.walk || writer.meta.claim?.seqs.includes(before.writes[0]!.seq)) return true;
+        if (writer.meta.walk || isClaimed(writer.meta, before.writes[0]!.seq)) return true;
         if (JSON.stringify(now) !== JSON.stringify(before)) return false;
         if (merged instanceof SynclineError) await setAside(writer, (await writer.unit(before.writes[0]!.seq))!, merged);
         else await keep(writer, before, merged);

@@ -72,7 +72,7 @@ function beginWalk({ meta }: Writer, erased: boolean): void {
 export async function writeAgain(writer: Writer, from: Position, head: number, erased: boolean): Promise<void> {
   if (!isAt(writer, from)) return;
   const { meta } = writer;
-  meta.claim = undefined;
+  meta.claims = [];
   for await (const row of writer.rows()) {
     const { server, writes } = row;
     if (writes.length > 0) {
@@ -106,7 +106,7 @@ async function endWalk(writer: Writer, head: number): Promise<void> {
 
 /** The user's data were erased elsewhere, and what waits here must not bring any of it back: the app is given it to decide. */
 async function eraseQueue(writer: Writer): Promise<void> {
-  writer.meta.claim = undefined;
+  writer.meta.claims = [];
   const queue: Unit[] = [];
   for (let above = 0; ; above = queue.at(-1)!.seq) {
     const portion = await writer.units(above, 1000);

@@ -2,7 +2,7 @@ import { REMEMBERED } from '../repeatable.js';
 import { newNonce } from '../signing.js';
 import { sizeOf } from './ledger.js';
 import type { Reader, Writer } from './ledger.js';
-import { bytesOf, isStale } from './rows.js';
+import { bytesOf, isClaimed, isStale } from './rows.js';
 import type { Claim, Content, Pending, Refused, Row, State, Unit } from './rows.js';
 
 /** What an app writes: new content of a record, or its end, where data is null. */
@@ -37,7 +37,7 @@ export async function enqueue(writer: Writer, operations: readonly Operation[]):
   if (operations.length === 1) {
     const row = await writer.row(operations[0]!.id);
     const last = row?.writes.at(-1);
-    if (last && row?.refused !== ERASED.code && !writer.meta.claim?.seqs.includes(last.seq)) return replace(writer, row!, last, operations[0]!);
+    if (last && row?.refused !== ERASED.code && !isClaimed(writer.meta, last.seq)) return replace(writer, row!, last, operations[0]!);
   }
   const seq = writer.meta.seq + 1;
   const taken: Operation[] = [];
@@ -155,11 +155,12 @@ export async function claim(writer: Writer, limit: number, held: ReadonlySet<str
   const turn: Turn = { writes: [], mutationId: '', units: [], stale: [] };
   const { meta } = writer;
   if (meta.walk) return undefined;
-  if (meta.claim && !(Math.abs(Date.now() - meta.claim.at) < REMEMBERED)) await expire(writer, meta.claim);
-  if (meta.claim) {
-    turn.mutationId = meta.claim.mutationId;
-    turn.claim = meta.claim;
-    for (const seq of meta.claim.seqs) await take(writer, turn, (await writer.unit(seq))!);
+  if (meta.claims[0] && !(Math.abs(Date.now() - meta.claims[0].at) < REMEMBERED)) await expire(writer);
+  const [first] = meta.claims;
+  if (first) {
+    turn.mutationId = first.mutationId;
+    turn.claim = first;
+    for (const seq of first.seqs) await take(writer, turn, (await writer.unit(seq))!);
     return turn;
   }
   const waiting = new Set(held);
@@ -184,23 +185,32 @@ export async function claim(writer: Writer, limit: number, held: ReadonlySet<str
     }
     full ||= portion.length < PORTION || turn.writes.length >= limit;
   }
-  if (turn.writes.length > 0) meta.claim = turn.claim = { mutationId: turn.mutationId, seqs: turn.units.map(({ seq }) => seq), at: Date.now() };
+  if (turn.writes.length > 0) {
+    turn.claim = { mutationId: turn.mutationId, seqs: turn.units.map(({ seq }) => seq), at: Date.now() };
+    meta.claims = [turn.claim];
+  }
   return turn;
 }
 
+/** The server may have forgotten the mutation ids of claims. What comes after the first one is sent only once that is stored. */
+async function expire(writer: Writer): Promise<void> {
+  const { claims } = writer.meta;
+  writer.meta.claims = [];
+  for (const claim of claims) await judge(writer, claim);
+}
+
 /**
- * The server may have forgotten a claim's mutation id. It has stored all of the claim or nothing. Nothing, if one of
- * the records is as it was: then all goes out again, under a new id. Otherwise what the server has as it was written
- * is done, and nobody knows of the rest whether somebody changed it before or after: that is set aside.
+ * The server has stored all of a claim or nothing. Nothing, if one of the records is as it was, or waits for an earlier
+ * write: then all goes out again, under a new id. Otherwise what the server has as it was written is done, and nobody
+ * knows of the rest whether somebody changed it before or after: that is set aside.
  */
-async function expire(writer: Writer, { seqs }: Claim): Promise<void> {
-  writer.meta.claim = undefined;
+async function judge(writer: Writer, { seqs }: Claim): Promise<void> {
   const units: { unit: Unit; rows: Row[] }[] = [];
   for (const seq of seqs) {
     const unit = (await writer.unit(seq))!;
     units.push({ unit, rows: await Promise.all(unit.ids.map(async (id) => (await writer.row(id))!)) });
   }
-  const nothing = units.some(({ rows }) => rows.some(({ base, server }) => (base?.revision ?? 0) === (server?.revision ?? 0)));
+  const nothing = units.some(({ unit, rows }) => rows.some(({ base, server, writes }) => (base?.revision ?? 0) === (server?.revision ?? 0) || writes[0]!.seq !== unit.seq));
   for (const { unit, rows } of units) {
     writer.putUnit({ ...unit, mutationId: newNonce() }, unit);
     if (nothing) continue;
@@ -226,7 +236,23 @@ async function take(reader: Reader, turn: Turn, unit: Unit): Promise<void> {
 
 /** Whether a turn is still the one that is being sent: another tab may have had the answer before, and sent other units since. */
 function isCurrent(writer: Writer, turn: Turn): boolean {
-  return JSON.stringify(writer.meta.claim) === JSON.stringify(turn.claim);
+  return JSON.stringify(writer.meta.claims[0]) === JSON.stringify(turn.claim);
+}
+
+/**
+ * A turn ends otherwise than by success. Claims behind it that touch one of its records are none any more: they were to
+ * be sent once it is stored, so nobody has sent them, nor will.
+ */
+async function withdraw(writer: Writer, turn: Turn): Promise<void> {
+  const touched = new Set(turn.writes.map(({ id }) => id));
+  const kept: Claim[] = [];
+  for (const claim of writer.meta.claims.slice(1)) {
+    const units = await Promise.all(claim.seqs.map((seq) => writer.unit(seq)));
+    const ids = units.flatMap((unit) => unit!.ids);
+    if (!ids.some((id) => touched.has(id))) kept.push(claim);
+    else for (const id of ids) touched.add(id);
+  }
+  writer.meta.claims = kept;
 }
 
 /**
@@ -234,7 +260,7 @@ function isCurrent(writer: Writer, turn: Turn): boolean {
  * write takes its place, as it would have if that had not been on its way.
  */
 async function release(writer: Writer, turn: Turn): Promise<void> {
-  writer.meta.claim = undefined;
+  await withdraw(writer, turn);
   for (const { seq } of turn.units) {
     const unit = (await writer.unit(seq))!;
     const row = (await writer.row(unit.ids[0]!))!;
@@ -273,7 +299,7 @@ export async function stored(writer: Writer, turn: Turn, answers: readonly Answe
     writer.removeUnit((await writer.unit(seq))!);
     writer.end(seq);
   }
-  writer.meta.claim = undefined;
+  writer.meta.claims = writer.meta.claims.slice(1);
 }
 
 /** Nothing of a turn was written, because some records are not what they were taken for. */
@@ -291,7 +317,7 @@ export async function clashed(writer: Writer, turn: Turn, answers: readonly Answ
 /** Nothing of a turn was written, nor will be: sets a unit aside, or all will be tried in smaller parts. */
 export async function refused(writer: Writer, turn: Turn, reason: { code: string; message: string }, at?: number): Promise<void> {
   if (!isCurrent(writer, turn)) return;
-  writer.meta.claim = undefined;
+  await withdraw(writer, turn);
   const culprit = turn.units.length === 1 ? turn.units[0] : at === undefined ? undefined : turn.units.findLast((unit) => unit.at <= at);
   if (culprit) await setAside(writer, (await writer.unit(culprit.seq))!, reason);
 }
@@ -299,7 +325,7 @@ export async function refused(writer: Writer, turn: Turn, reason: { code: string
 /** The turn's mutation id was used for something else, as by a copy of this database: sends it as a new one. */
 export async function renamed(writer: Writer, turn: Turn): Promise<void> {
   if (!isCurrent(writer, turn)) return;
-  writer.meta.claim = undefined;
+  await withdraw(writer, turn);
   for (const { seq } of turn.units) {
     const unit = (await writer.unit(seq))!;
     writer.putUnit({ ...unit, mutationId: newNonce() }, unit);

@@ -48,11 +48,11 @@ export interface Refused extends Unit {
   message: string;
 }
 
-/** What is being sent; the same again until it is answered, whatever happens in between. */
+/** Units that are sent together; the same again until they are answered, whatever happens in between. */
 export interface Claim {
   mutationId: string;
   seqs: number[];
-  /** When it was noted, before it was sent for the first time; Unix milliseconds of this device. */
+  /** When it was noted, before it was sent or exported for the first time; Unix milliseconds of that device. */
   at: number;
 }
 
@@ -76,7 +76,8 @@ export interface Meta {
   complete: boolean;
   walk?: Walk | undefined;
   walks: number;
-  claim?: Claim | undefined;
+  /** The first one is being sent. Others come after it in this order, as a file has them that was exported. */
+  claims: Claim[];
   /** Units that wait to be sent, and bytes of their data. */
   pending: { count: number; bytes: number };
   refused: number;
@@ -115,6 +116,11 @@ export function isStale({ server, base, writes }: Row): boolean {
   if (!first) return false;
   const nothing = first.data === null && (base?.data ?? null) === null;
   return nothing || (base?.revision ?? 0) !== (server?.revision ?? 0);
+}
+
+/** Whether a unit's content, and what it is sent with, is not to be changed before it is answered. */
+export function isClaimed({ claims }: Meta, seq: number): boolean {
+  return claims.some(({ seqs }) => seqs.includes(seq));
 }
 
 /** How a unit ended: taken by the server, by an error, or in another unit. */

@@ -1,5 +1,6 @@
 import { onAbort } from '../abort.js';
 import { SynclineError } from '../errors.js';
+import type { Identity } from '../identity.js';
 import type { Session } from '../session.js';
 import { Changes } from './changes.js';
 import { Endings } from './endings.js';
@@ -107,10 +108,12 @@ export class Store<T> {
   readonly #tabs: Tabs;
   readonly #syncer: Syncer;
   readonly #storage: Storage;
+  readonly #identity: Identity;
   readonly #over = new AbortController();
   #persist: boolean;
 
-  private constructor(remote: Remote, tenure: AbortSignal, storage: Storage, name: string, options: StoreOptions<T>, witness: Witness | undefined, values: Values<T>, ledger: Ledger, meta: Meta, publish: { to: (change: Change) => void }) {
+  private constructor(identity: Identity, remote: Remote, tenure: AbortSignal, storage: Storage, name: string, options: StoreOptions<T>, witness: Witness | undefined, values: Values<T>, ledger: Ledger, meta: Meta, publish: { to: (change: Change) => void }) {
+    this.#identity = identity;
     this.#storage = storage;
     this.#values = values;
     this.#ledger = ledger;
@@ -145,7 +148,7 @@ export class Store<T> {
     const ledger = new Ledger(storage, owner, (change) => publish.to(change));
     const meta = await ledger.read(async (reader) => reader.meta);
     if (!signal.aborted) {
-      const store = new Store(remote, signal, storage, name, options, witness, values, ledger, meta, publish);
+      const store = new Store(identity, remote, signal, storage, name, options, witness, values, ledger, meta, publish);
       await store.#start();
       if (!signal.aborted) return store;
       store.close();
@@ -252,6 +255,28 @@ export class Store<T> {
   /** Gives up writes that were set aside. */
   async drop(seq: number): Promise<void> {
     await this.#ledger.write('durable', (writer) => drop(writer, seq));
+  }
+
+  /**
+   * Everything as one file (docs/offline.md): records, what waits to be sent, and what is set aside; not encrypted unless
+   * the store is. For a copy before the browser's data are cleared, or to go on elsewhere. Other writes wait meanwhile.
+   */
+  async export(): Promise<Blob> {
+    const { write } = await import('./file.js');
+    return this.#ledger.write('durable', (writer) => write(writer, this.#identity, this.#values.schemaVersion));
+  }
+
+  /**
+   * Puts what a file has in place of everything here, whole or not at all, and goes on from there. What waited and was sent
+   * since, by this store or another with the same file, is not written twice. Rejects with `DAMAGED`, with `OTHER_OWNER`,
+   * with `FORMAT_NEWER` or `SCHEMA_NEWER` if a newer app exported it, and with `WRITES_WAIT` if something waits or is set aside here.
+   */
+  async import(file: Blob): Promise<void> {
+    const { read, restore } = await import('./file.js');
+    const contents = await read(file, this.#identity);
+    this.#values.checkNewer('this file', contents.header);
+    await this.#ledger.write('durable', (writer) => restore(writer, contents));
+    this.refresh();
   }
 
   /** Asks the server at once what changed, and tries again what failed: such as when the person pulls the list down. */

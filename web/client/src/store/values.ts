@@ -73,7 +73,7 @@ export class Values<T> {
   }
 
   /** Throws `SCHEMA_NEWER` for content of a version that this app does not know, and so must not overwrite. */
-  checkNewer(id: string, { schemaVersion }: Content): void {
+  checkNewer(id: string, { schemaVersion }: Pick<Content, 'schemaVersion'>): void {
     if (schemaVersion === this.schemaVersion || this.#migrations.some(([version]) => version === schemaVersion)) return;
     throw new SynclineError('SCHEMA_NEWER', `${id} was written by a newer version of this app (${schemaVersion}): update it to see and change this`, { schemaVersion });
   }

@@ -78,6 +78,34 @@ test('what is written offline is there after a reload, and is sent once there is
   await context.close();
 });
 
+test('a file takes what waits to another browser, whose tabs show it at once', async () => {
+  const [old, young] = [await browser.newContext(), await browser.newContext()];
+  const left = await tab(old);
+  assert.equal(await left.put('a', 1), '');
+  await server.kill();
+  assert.equal(await left.put('a', 2, 'here'), '');
+  assert.equal(await left.put('b', 2, 'here'), '');
+  const [file, key] = await left.page.evaluate(() => Promise.all([stored.export(), stored.key()]));
+  await old.close();
+
+  const keeper = await visit(young);
+  await keeper.evaluate((text) => stored.keep(text), key);
+  const [one, other] = [await tab(young), await tab(young)];
+  assert.equal(await one.page.evaluate((text) => stored.import(text), `${file} `), 'DAMAGED');
+  assert.deepEqual(await one.seen(), {});
+  assert.equal(await one.page.evaluate((text) => stored.import(text), file), '');
+  assert.deepEqual(await one.seen(), { a: 2, b: 2 });
+  await until(async () => (await other.seen())['b'] === 2);
+  await one.page.reload();
+  await one.page.evaluate((url) => stored.open(url), server.url);
+  assert.deepEqual(await one.seen(), { a: 2, b: 2 });
+  assert.equal((await one.status()).pending.count, 2);
+  await server.start();
+  await until(async () => (await one.status()).uploaded);
+  assert.deepEqual(await one.seen(), { a: 2, b: 2 });
+  await young.close();
+});
+
 test('a page of plain http, which has no Web Locks, syncs as well', async () => {
   const context = await browser.newContext();
   const [first, second] = [await tab(context, 'app.test'), await tab(context, 'app.test')];

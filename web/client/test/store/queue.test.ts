@@ -185,7 +185,7 @@ test('what is sent is on disk before, and a late answer is not taken for that of
         work({
           ...transaction,
           put(table, key, value) {
-            const claim = JSON.stringify((value as { claim?: unknown }).claim);
+            const claim = JSON.stringify((value as { claims?: unknown[] }).claims?.[0]);
             if (claim && !modes.has(claim)) modes.set(claim, mode);
             transaction.put(table, key, value);
           },
@@ -252,9 +252,10 @@ async function doubtful(ids: string[], arrived: boolean) {
   await when(before, ({ connection }) => connection === 'offline');
   before.close();
   const { mutationId } = await device.storage.transact('write', async (t) => {
-    const meta = (await t.get('meta', 'meta')) as { claim: { at: number; mutationId: string } };
-    t.put('meta', 'meta', { ...meta, claim: { ...meta.claim, at: meta.claim.at - 86_000_000 } });
-    return meta.claim;
+    const meta = (await t.get('meta', 'meta')) as { claims: [{ at: number; mutationId: string }] };
+    const [claim] = meta.claims;
+    t.put('meta', 'meta', { ...meta, claims: [{ ...claim, at: claim.at - 86_000_000 }] });
+    return claim;
   });
   const elsewhere = await new Device(device.identity, server.url).tab<unknown>();
   await when(elsewhere, ({ connection }) => connection === 'live');

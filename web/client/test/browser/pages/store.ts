@@ -1,4 +1,4 @@
-import { browserKeyStore, memoryKeyStore, openIdentity, Session } from '@syncline/client';
+import { browserKeyStore, Identity, memoryKeyStore, openIdentity, Session } from '@syncline/client';
 import { createSocket } from '@syncline/client/graphql-ws';
 import { indexedDBStorage, openStore } from '@syncline/client/store';
 import type { Status, Store } from '@syncline/client/store';
@@ -46,6 +46,18 @@ const page = {
     const written = (await opened!).put(id, value);
     return (where === 'here' ? written : written.synced).then(() => '', (error: { code?: string }) => error.code ?? String(error));
   },
+
+  /** Everything as one file, as text. */
+  export: async () => (await (await opened!).export()).text(),
+
+  /** Takes it from there. Answers the error's code, or nothing. */
+  import: async (text: string) => (await opened!).import(new Blob([text])).then(() => '', (error: { code?: string }) => error.code ?? String(error)),
+
+  /** The user's key. */
+  key: async () => (await openIdentity(browserKeyStore())).exportHex(),
+
+  /** Has the browser keep this user, before a store is opened. */
+  keep: (key: string) => browserKeyStore().save(Identity.fromHex(key)),
 
   /** What the watch of everything saw last. */
   seen: () => seen,
