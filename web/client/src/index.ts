@@ -5,6 +5,8 @@ export { signedFetch } from './fetch.js';
 export type { SignedFetchOptions } from './fetch.js';
 export { follow } from './follow.js';
 export type { Feed, FollowOptions } from './follow.js';
+export { browserIdentities } from './identities.js';
+export type { BrowserIdentities } from './identities.js';
 export { Identity } from './identity.js';
 export { browserKeyStore, memoryKeyStore, openIdentity } from './keystore.js';
 export type { BrowserKeyStoreOptions, KeyStore } from './keystore.js';

@@ -100,6 +100,11 @@ export function browserKeyStore(options: BrowserKeyStoreOptions = {}): KeyStore 
   };
 }
 
+/** The names under which a browser keeps identities. */
+export async function storedNames({ indexedDB }: BrowserKeyStoreOptions): Promise<string[]> {
+  return transact(() => indexedDB ?? globalThis.indexedDB, 'readonly', (entries) => entries.getAllKeys() as IDBRequest<string[]>);
+}
+
 async function seal(identity: Identity, subtle: SubtleCrypto | undefined): Promise<Entry> {
   if (!subtle) return { plain: identity.exportBytes() };
   const wrapping = await subtle.generateKey({ name: 'AES-GCM', length: 256 }, false, ['encrypt', 'decrypt']);

@@ -28,6 +28,7 @@ const promises: Record<string, RegExp[]> = {
   'src/lock.ts': [/^\{"data":\{"setRecord":\{"status":"SUCCESS"\}\}\}$/],
   'src/seal.ts': [/^only I can read this$/],
   'src/switch.ts': [/^true$/],
+  'src/users.ts': [/^true true$/],
   'src/other.ts': [/^\{"viewer":\{"head":5\}\}$/],
   'codegen.ts': [],
   'src/typed.ts': [/^head \d+$/],
