@@ -60,4 +60,9 @@ else
   echo "setup: building the JavaScript client"
   npm run build --prefix web --workspace client >/dev/null
 fi
+if ! cmp -s examples/notes/package-lock.json examples/notes/node_modules/.installed-lock; then
+  echo "setup: npm packages in examples/notes/"
+  npm ci --prefix examples/notes --no-audit --no-fund --loglevel=error
+  cp examples/notes/package-lock.json examples/notes/node_modules/.installed-lock
+fi
 echo "setup: done"

@@ -1,0 +1,71 @@
+import { browserKeyStore, Identity, openIdentity, Session, SynclineError } from '@syncline/client';
+import { createSocket } from '@syncline/client/graphql-ws';
+import { openStore } from '@syncline/client/store';
+import type { Store } from '@syncline/client/store';
+
+import { merge } from './notes.ts';
+import type { Note } from './notes.ts';
+
+/** Where the key is: the user of this device. */
+const keys = browserKeyStore();
+
+/** Of this device's user, made on the first visit. */
+export const identity = openIdentity(keys);
+
+/** All notes, on this device, in step with the server when there is a network. */
+export const opening = identity.then(openNotes);
+
+function openNotes(user: Identity): Promise<Store<Note>> {
+  const session = new Session({ url: '/graphql', identity: user });
+  return openStore<Note>(session, { live: createSocket(session), encryption: true, schemaVersion: '1', merge });
+}
+
+const LINK = '#link=';
+
+/**
+ * A link that makes another device one of this user's. It has the private key, behind the `#`: browsers send that part
+ * to no server.
+ */
+export async function linkToHere(): Promise<string> {
+  return `${location.origin}${location.pathname}${LINK}${(await identity).exportHex()}`;
+}
+
+/** What a link said with which this page was opened: a user, undefined if it was no such link, or why it cannot be read. */
+export const offered: Identity | SynclineError | undefined = takeLink();
+
+function takeLink(): Identity | SynclineError | undefined {
+  const { hash, pathname } = location;
+  if (!hash.startsWith(LINK)) return undefined;
+  history.replaceState(null, '', pathname); // so that no bookmark has the key, nor a look over the shoulder
+  try {
+    return Identity.fromHex(hash.slice(LINK.length));
+  } catch (error) {
+    return error as SynclineError;
+  }
+}
+
+addEventListener('hashchange', () => location.hash.startsWith(LINK) && location.reload());
+
+/** Other tabs of the app, which go on as the new user, too. */
+const tabs = new BroadcastChannel('linked');
+tabs.onmessage = () => location.reload();
+
+/** Makes this device one of a user's, takes the notes along that are here, and begins again. */
+export async function linkHere(user: Identity): Promise<void> {
+  const theirs = await openNotes(user);
+  for (const { id, value } of await notesHere()) if (value) await theirs.put(id, value);
+  theirs.close();
+  await keys.save(user); // only now that all notes are in the other store, on disk
+  tabs.postMessage('linked');
+  location.reload();
+}
+
+async function notesHere() {
+  try {
+    return await (await opening).list();
+  } catch (error) {
+    // Where this device has lost its key, a link is the way back in.
+    if (error instanceof SynclineError && ['STORAGE_EVICTED', 'STORAGE_CORRUPT'].includes(error.code)) return [];
+    throw error;
+  }
+}
