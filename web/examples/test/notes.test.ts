@@ -260,7 +260,7 @@ for (const [size, viewport, colorScheme] of [['desk', DESK, 'light'], ['phone', 
     await show('link');
     await device.button('Done').click();
     await other.link(link);
-    await other.write('Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft', 'a'.repeat(300));
+    await other.write('Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft', `https://timetables.example/?trip=${'vienna-budapest-'.repeat(20)}`);
     await other.write('Books', 'Middlemarch\nThe Leopard\nGilead');
     await other.write('Lisbon in May', 'Train from Porto, 9:35\nSmall hotel in Alfama\nTram 28, early\nBring the good shoes');
     await device.note('Books').waitFor();
