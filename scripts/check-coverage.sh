@@ -10,7 +10,7 @@ profile=$(mktemp)
 trap 'rm -f "$profile"' EXIT
 
 # The conformance suites are tests themselves; those of one package run code of another.
-packages=$(go list ./synckit/... | grep -vE '/(storagetest|transporttest|convergence|compat)$' | paste -sd,)
+packages=$(go list ./synckit/... | grep -vE '/(storagetest|transporttest|convergence|compat|synckitpb|synckitpbconnect)$' | paste -sd,)
 go test -timeout 40m "${flags[@]}" -coverprofile "$profile" -coverpkg "$packages" ./synckit/... | sed "s/ of statements in .*//"
 total=$(go tool cover -func "$profile" | awk '/^total:/ { sub("%", "", $3); print $3 }')
 echo "coverage: $total % of synckit"

@@ -111,9 +111,15 @@ func ParseVersion(ctx context.Context, parse VersionParser, text string) (syncki
 // Received is an event as a peer sends it, which may be none.
 type Received struct {
 	Event
-	text []byte // what came; kept only if it is no event
+	text []byte // what came; of JSON it is kept only if it is no event
 	err  error
 }
+
+// Receive is an event that came otherwise than as JSON. text is what came.
+func Receive(e Event, text []byte) Received { return Received{Event: e, text: text} }
+
+// NoEvent is what came and could not be read at all.
+func NoEvent(text []byte, err error) Received { return Received{text: text, err: err} }
 
 // UnmarshalJSON implements json.Unmarshaler. What is no event is none of JSON's
 // failures: the others of its page are read all the same.
