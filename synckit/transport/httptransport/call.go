@@ -40,8 +40,8 @@ func (t *Transport) get(ctx context.Context, values url.Values, wait time.Durati
 	if answer.status != http.StatusOK {
 		return synckit.Page{}, answer.fault("pull")
 	}
-	var events []wire.Received
-	if err := json.Unmarshal(answer.body, &events); err != nil {
+	events, err := wire.ReadAll(answer.body)
+	if err != nil {
 		return synckit.Page{}, errors.New(errors.Unsupported, "pull", fmt.Errorf("not an answer of this API: %w", err))
 	}
 	page, err := wire.DecodeAll(ctx, events, t.parse)

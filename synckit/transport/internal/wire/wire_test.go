@@ -91,10 +91,10 @@ func TestVersions(t *testing.T) {
 // What is no event does not keep others from being read, whatever it is.
 func TestAPageIsReadAroundWhatIsNoEvent(t *testing.T) {
 	t.Parallel()
-	var received []wire.Received
 	text := `[{"event":{"id":"a","type":"t","aggregate_id":"x"}}, {"event":{"id":7}}, {"event":{"id":"b","metadata":1}}, {}, 5, null,
 		{"event":{"id":"c"},"version":"noon"}, {"event":{"id":"d"},"version":"7"}]`
-	if err := json.Unmarshal([]byte(text), &received); err != nil {
+	received, err := wire.ReadAll([]byte(text))
+	if err != nil {
 		t.Fatal(err)
 	}
 	page, err := wire.DecodeAll(t.Context(), received, wire.Parse)
@@ -114,6 +114,54 @@ func TestAPageIsReadAroundWhatIsNoEvent(t *testing.T) {
 	cancel()
 	if _, err := wire.DecodeAll(ended, received, wire.Parse); !stderrors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
+	}
+}
+
+// A page is read alike whether all of its events are sound or not.
+func TestAPageOfSoundEvents(t *testing.T) {
+	t.Parallel()
+	sound := `{"event":{"id":"a","type":"t","aggregate_id":"x","data":[1, 2],"metadata":{"m":1}},"version":"7"},{"event":{"id":"b"}},null`
+	var read []synckit.Page
+	for _, text := range []string{"[" + sound + "]", "[" + sound + ",5]"} {
+		received, err := wire.ReadAll([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		page, err := wire.DecodeAll(t.Context(), received, wire.Parse)
+		if err != nil {
+			t.Fatal(err)
+		}
+		read = append(read, page)
+	}
+	if !reflect.DeepEqual(read[0].Events, read[1].Events) || len(read[0].Events) != 2 || len(read[0].Unreadable) != 1 || len(read[1].Unreadable) != 2 {
+		t.Errorf("%+v\n%+v", read[0], read[1])
+	}
+	for _, text := range []string{"", "{}", "[", "5"} {
+		if all, err := wire.ReadAll([]byte(text)); err == nil {
+			t.Errorf("%q was read as %v", text, all)
+		}
+	}
+}
+
+func BenchmarkReadAll(b *testing.B) {
+	var events []wire.Event
+	for i := range 100 {
+		e, err := wire.Encode(event(fmt.Sprint("event-", i), map[string]any{"n": i, "text": strings.Repeat("text ", 20)}, cursor.IntegerCursor{Seq: uint64(i)}))
+		if err != nil {
+			b.Fatal(err)
+		}
+		events = append(events, e)
+	}
+	text, err := json.Marshal(events)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.SetBytes(int64(len(text)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := wire.ReadAll(text); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
 
