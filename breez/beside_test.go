@@ -1,14 +1,18 @@
 package breez_test
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 
 	"connectrpc.com/connect"
 
 	"syncline/breez/syncpb"
+	"syncline/breez/syncpb/syncpbconnect"
 	"syncline/internal/testservers"
 )
 
@@ -57,9 +61,47 @@ func TestStoreAway(t *testing.T) {
 	_, set := d.trySet(t.Context(), &syncpb.Record{Id: "b"})
 	_, list := d.client.ListChanges(t.Context(), connect.NewRequest(listRequest(d.user, 0, d.now())))
 	lock := d.setLock(&syncpb.SetLockRequest{LockName: "l", InstanceId: phone, Acquire: true})
-	for call, err := range map[string]error{"SetRecord": set, "ListChanges": list, "SetLock": lock} {
+	_, state := d.client.GetLock(t.Context(), connect.NewRequest(getLockRequest(d.user, "l", d.now())))
+	listening := d.open()
+	if listening.Receive() {
+		t.Error("ListenChanges: it tells that it stands")
+	}
+	for call, err := range map[string]error{"SetRecord": set, "ListChanges": list, "SetLock": lock, "GetLock": state, "ListenChanges": listening.Err()} {
 		if connect.CodeOf(err) != connect.CodeUnavailable || containsFold(err.Error(), "sql") || containsFold(err.Error(), "127.0.0.1") || containsFold(err.Error(), "connection") {
 			t.Errorf("%s: %v", call, err)
+		}
+	}
+}
+
+// Where Syncline encrypts by itself, gRPC and gRPC-Web go by its TLS, at each address.
+func TestByTLS(t *testing.T) {
+	t.Parallel()
+	certificate, err := testservers.NewCertificate(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	grpc, web := testservers.FreeAddress(t), testservers.FreeAddress(t)
+	server := testservers.StartSyncline(t, switchedOn, "TLS_CERT_FILE="+certificate.File, "TLS_KEY_FILE="+certificate.KeyFile,
+		"GRPC_LISTEN_ADDRESS="+grpc, "GRPC_WEB_LISTEN_ADDRESS="+web)
+	pem, err := os.ReadFile(certificate.File)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(pem)
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, ForceAttemptHTTP2: true}
+	t.Cleanup(transport.CloseIdleConnections)
+	reach := func(address string, form connect.ClientOption) device {
+		return device{t, newUser(t), syncpbconnect.NewSyncerClient(&http.Client{Transport: transport}, "https://"+address, form), "by TLS"}
+	}
+	for _, d := range []device{
+		reach(server.Address, connect.WithGRPC()), reach(server.Address, connect.WithGRPCWeb()), reach(grpc, connect.WithGRPC()), reach(web, connect.WithGRPCWeb()),
+	} {
+		heard := d.listen()
+		d.set("a", []byte("hello"), 0)
+		heard.next("by TLS")
+		if got := d.list(0); len(got) != 1 || string(got[0].GetData()) != "hello" {
+			t.Errorf("%v", got)
 		}
 	}
 }

@@ -1,11 +1,11 @@
 package breez_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"net/http"
 	"strings"
 	"sync"
@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"connectrpc.com/connect"
-	"google.golang.org/protobuf/proto"
 
 	"syncline/breez/syncpb"
 	"syncline/client"
@@ -58,18 +57,27 @@ func TestDevices(t *testing.T) {
 					u := newUser(t)
 					one := device{t, u, p.client(t, servers[0].Address), "one"}
 					two := device{t, u, p.client(t, servers[1].Address), "two"}
-					testRecords(t, u, one, two, servers[1])
-					testLocks(t, one, two)
+					api := u.graphQL(t, servers[1])
+					testRecords(t, one, two, api)
+					testLocks(t, one, two, api)
 				})
 			}
 		})
 	}
 }
 
-func testRecords(t *testing.T, u user, one, two device, server *testservers.Syncline) {
+func testRecords(t *testing.T, one, two device, api *client.Client) {
 	heard := two.listen()
+	events, stop := iter.Pull2(api.Follow(t.Context(), ""))
+	defer stop()
+	if event, err, _ := events(); err != nil || event.Kind != client.CaughtUp {
+		t.Fatalf("%v, %v", event, err)
+	}
 	first := one.set("a", []byte("hello"), 0)
 	heard.next("one")
+	if event, err, _ := events(); err != nil || event.Record.ID != "a" || string(event.Record.Data) != "hello" || event.Record.ClientID != "one" {
+		t.Fatalf("by GraphQL: %v, %v", event, err)
+	}
 	if got := two.list(0); len(got) != 1 || got[0].GetId() != "a" || string(got[0].GetData()) != "hello" || got[0].GetRevision() != first || got[0].GetSchemaVersion() != "1" {
 		t.Fatalf("%v", got)
 	}
@@ -90,7 +98,6 @@ func testRecords(t *testing.T, u user, one, two device, server *testservers.Sync
 	}
 
 	// What other clients of the same key do is seen, too, and theirs sees this.
-	api := u.graphQL(t, server)
 	if _, err := api.Set(t.Context(), "b", []byte("by GraphQL"), 0); err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +128,7 @@ func mustGet(t *testing.T, c *client.Client, id string) client.Record {
 	return r
 }
 
-func testLocks(t *testing.T, one, two device) {
+func testLocks(t *testing.T, one, two device, api *client.Client) {
 	mine := &syncpb.SetLockRequest{LockName: "sync", InstanceId: phone, Acquire: true, Exclusive: true}
 	others := &syncpb.SetLockRequest{LockName: "sync", InstanceId: laptop, Acquire: true}
 	if one.locked("sync") {
@@ -138,6 +145,9 @@ func testLocks(t *testing.T, one, two device) {
 		t.Fatal("not held")
 	}
 	mustFail(t, two.setLock(others), connect.CodeFailedPrecondition, "lock held by another instance")
+	if _, err := api.TryLock(t.Context(), "sync"); !errors.Is(err, client.ErrHeld) {
+		t.Fatalf("by GraphQL: %v", err)
+	}
 	release := &syncpb.SetLockRequest{LockName: "sync", InstanceId: strings.ReplaceAll(phone, "-", "")}
 	for range 2 { // released, and not held any more
 		if err := one.setLock(release); err != nil {
@@ -146,6 +156,17 @@ func testLocks(t *testing.T, one, two device) {
 	}
 	if two.locked("sync") {
 		t.Fatal("held after the release")
+	}
+	lease, err := api.TryLock(t.Context(), "sync")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !two.locked("sync") {
+		t.Fatal("not held by GraphQL")
+	}
+	mustFail(t, two.setLock(others), connect.CodeFailedPrecondition, "lock held by another instance")
+	if err := lease.Release(t.Context()); err != nil {
+		t.Fatal(err)
 	}
 	// Two share it.
 	if err := two.setLock(others); err != nil {
@@ -157,53 +178,6 @@ func testLocks(t *testing.T, one, two device) {
 	}
 	mine.Exclusive = true
 	mustFail(t, one.setLock(mine), connect.CodeFailedPrecondition, "lock held by another instance")
-}
-
-// A client that pulls once for each notification gets everything, though no reply
-// has all of it.
-func TestPullingByNotifications(t *testing.T) {
-	t.Parallel()
-	server := testservers.StartSyncline(t, switchedOn, "RATE_LIMITS=off")
-	for name, test := range map[string]struct{ records, bytes int }{
-		"many":  {2500, 10},
-		"large": {70, 64 << 10},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			u := newUser(t)
-			api := u.graphQL(t, server)
-			var batch []client.Write
-			for i := range test.records {
-				batch = append(batch, client.Write{ID: fmt.Sprint(i), Data: bytes.Repeat([]byte{byte(i)}, test.bytes)})
-				if len(batch) == min(100, 600_000/test.bytes) || i == test.records-1 {
-					if _, err := api.Write(t.Context(), batch); err != nil {
-						t.Fatal(err)
-					}
-					batch = nil
-				}
-			}
-			d := device{t, u, protocols[0].client(t, server.Address), ""}
-			heard := d.open()
-			got, since := make(map[string]bool), uint64(0)
-			for pulls := 0; len(got) < test.records; pulls++ {
-				heard.next("")
-				changes := d.list(since)
-				size := proto.Size(&syncpb.ListChangesReply{Changes: changes})
-				if full := len(changes) == 1000 || size > 4_000_000-proto.Size(&syncpb.ListChangesReply{Changes: changes[:1]}); pulls == 0 && !full || len(changes) > 1000 || size > 4_000_000 {
-					t.Errorf("pull %d brings %d records in %d bytes", pulls+1, len(changes), size)
-				}
-				for _, r := range changes {
-					since = r.GetRevision()
-					got[r.GetId()] = len(r.GetData()) == test.bytes
-				}
-			}
-			for id, whole := range got {
-				if !whole {
-					t.Errorf("%s is not whole", id)
-				}
-			}
-		})
-	}
 }
 
 // Writers that come at the same time are all served.

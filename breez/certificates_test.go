@@ -20,8 +20,8 @@ import (
 	"syncline/internal/testservers"
 )
 
-// issue makes a CA, as CA_CERT has it, and a certificate of it.
-func issue(t *testing.T) (ca string, certificate []byte) {
+// issue makes a CA, as CA_CERT has it, and a certificate of it for each serial number.
+func issue(t *testing.T, serials ...int64) (ca string, certificates [][]byte) {
 	t.Helper()
 	public, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -39,12 +39,20 @@ func issue(t *testing.T) (ca string, certificate []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	leaf := &x509.Certificate{SerialNumber: big.NewInt(2), NotBefore: template.NotBefore, NotAfter: template.NotAfter}
-	certificate, err = x509.CreateCertificate(rand.Reader, leaf, authority, public, private)
-	if err != nil {
-		t.Fatal(err)
+	for _, serial := range serials {
+		leaf := &x509.Certificate{SerialNumber: big.NewInt(serial), NotBefore: template.NotBefore, NotAfter: template.NotAfter}
+		certificate, err := x509.CreateCertificate(rand.Reader, leaf, authority, public, private)
+		if err != nil {
+			t.Fatal(err)
+		}
+		certificates = append(certificates, certificate)
 	}
-	return base64.StdEncoding.EncodeToString(der), certificate
+	return base64.StdEncoding.EncodeToString(der), certificates
+}
+
+// bearer is a certificate as the Authorization header has it.
+func bearer(certificate []byte) string {
+	return "Bearer " + base64.StdEncoding.EncodeToString(certificate)
 }
 
 // withHeader is a request as an app with a certificate sends it; without one if header is empty.
@@ -60,7 +68,8 @@ func withHeader[T any](in *T, header string) *connect.Request[T] {
 // wrong the first is told.
 func TestCertificatesAndOrder(t *testing.T) {
 	t.Parallel()
-	ca, certificate := issue(t)
+	ca, certificates := issue(t, 2)
+	certificate, authorization := certificates[0], bearer(certificates[0])
 	server := testservers.StartSyncline(t, switchedOn, "CA_CERT="+ca, "LOG_LEVEL=info")
 	u := newUser(t)
 	c := protocols[0].client(t, server.Address)
@@ -93,14 +102,13 @@ func TestCertificatesAndOrder(t *testing.T) {
 			return err
 		},
 	}
-	bearer := "Bearer " + base64.StdEncoding.EncodeToString(certificate)
 	for name, call := range calls {
-		for _, wrong := range []string{"", "Bearer " + ca, bearer[:len(bearer)-4]} {
+		for _, wrong := range []string{"", "Bearer " + ca, authorization[:len(authorization)-4]} {
 			if err := call(wrong); connect.CodeOf(err) != connect.CodePermissionDenied {
 				t.Errorf("%s with %.20q: %v", name, wrong, err)
 			}
 		}
-		if err := call(bearer); err != nil {
+		if err := call(authorization); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -138,10 +146,10 @@ func TestCertificatesAndOrder(t *testing.T) {
 		{lock("l", phone, old), "", connect.CodeInvalidArgument, "too far from server time"},
 		{set(&syncpb.Record{}, old), "", connect.CodeInvalidArgument, "too far from server time"},
 		{lock("l", phone, now), "", connect.CodePermissionDenied, ""},
-		{lock("l", phone, now), bearer, connect.CodeUnauthenticated, "signature"},
+		{lock("l", phone, now), authorization, connect.CodeUnauthenticated, "signature"},
 	} {
 		mustFail(t, test.call(test.header), test.code, test.message)
 	}
-	_, err := c.SetLock(t.Context(), withHeader(lockRequest(u, &syncpb.SetLockRequest{LockName: "l", InstanceId: phone, TtlSeconds: &zero}, now), bearer))
+	_, err := c.SetLock(t.Context(), withHeader(lockRequest(u, &syncpb.SetLockRequest{LockName: "l", InstanceId: phone, TtlSeconds: &zero}, now), authorization))
 	mustFail(t, err, connect.CodeInvalidArgument, "ttl_seconds must be at least 1")
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -46,10 +47,22 @@ var protocols = []protocol{
 	{name: "gRPC in JSON", options: []connect.ClientOption{connect.WithGRPC(), connect.WithProtoJSON()}, http2: true},
 }
 
+// compressed is a protocol whose messages are compressed.
+func (p protocol) compressed() protocol {
+	p.name += ", compressed"
+	p.options = append(slices.Clone(p.options), connect.WithSendGzip())
+	return p
+}
+
 func (p protocol) client(t *testing.T, address string) syncpbconnect.SyncerClient {
 	t.Helper()
+	return syncpbconnect.NewSyncerClient(&http.Client{Transport: p.transport(t)}, "http://"+address, p.options...)
+}
+
+func (p protocol) transport(t *testing.T) *http.Transport {
+	t.Helper()
 	if p.shared != nil {
-		return syncpbconnect.NewSyncerClient(&http.Client{Transport: p.shared}, "http://"+address, p.options...)
+		return p.shared
 	}
 	transport := new(http.Transport)
 	transport.Protocols = new(http.Protocols)
@@ -59,7 +72,7 @@ func (p protocol) client(t *testing.T, address string) syncpbconnect.SyncerClien
 		StrictMaxConcurrentRequests: p.strict, SendPingTimeout: 5 * time.Second, PingTimeout: time.Minute,
 	}
 	t.Cleanup(transport.CloseIdleConnections)
-	return syncpbconnect.NewSyncerClient(&http.Client{Transport: transport}, "http://"+address, p.options...)
+	return transport
 }
 
 // user is a key with which devices sign.

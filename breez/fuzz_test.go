@@ -142,13 +142,13 @@ func enveloped(flags byte, data []byte) []byte {
 	return append(binary.BigEndian.AppendUint32([]byte{flags}, uint32(len(data))), data...)
 }
 
-func gzipped(f *testing.F, data []byte) []byte {
-	f.Helper()
+func gzipped(t testing.TB, data []byte) []byte {
+	t.Helper()
 	var out bytes.Buffer
 	w := gzip.NewWriter(&out)
 	_, err := w.Write(data)
 	if err := errors.Join(err, w.Close()); err != nil {
-		f.Fatal(err)
+		t.Fatal(err)
 	}
 	return out.Bytes()
 }

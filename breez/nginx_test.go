@@ -20,8 +20,9 @@ func TestThroughNginx(t *testing.T) {
 	u := newUser(t)
 	one := device{t, u, protocols[0].client(t, address), "one"}
 	two := device{t, u, protocols[0].client(t, address), "two"}
-	testRecords(t, u, one, two, server)
-	testLocks(t, one, two)
+	api := u.graphQL(t, server)
+	testRecords(t, one, two, api)
+	testLocks(t, one, two, api)
 }
 
 func documentedBlock(t *testing.T) string {

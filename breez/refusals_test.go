@@ -1,13 +1,10 @@
 package breez_test
 
 import (
-	"bytes"
 	"encoding/base64"
-	"encoding/binary"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -49,6 +46,8 @@ func TestRecordLimits(t *testing.T) {
 				{&syncpb.Record{Id: "s", SchemaVersion: strings.Repeat("1", 16)}, "exceeds maximum length of 15"},
 				{&syncpb.Record{}, "id"},
 				{&syncpb.Record{Id: "a\x00b"}, "id"},
+				{&syncpb.Record{Id: "a\u0085b"}, "id"},
+				{&syncpb.Record{Id: "s", SchemaVersion: "1\n"}, "schema"},
 			} {
 				_, err := d.trySet(t.Context(), test.record)
 				mustFail(t, err, connect.CodeInvalidArgument, test.message)
@@ -57,11 +56,7 @@ func TestRecordLimits(t *testing.T) {
 				return
 			}
 			for beyond, code := range []connect.Code{connect.CodeInvalidArgument, connect.CodeResourceExhausted} {
-				in := setRequest(d.user, &syncpb.Record{Id: "d", Data: make([]byte, 262_000, 262_200)}, d.now(), "")
-				in.Record.Data = in.Record.Data[:len(in.Record.Data)+262_144-proto.Size(in)+beyond]
-				if proto.Size(in) != 262_144+beyond {
-					t.Fatalf("a message of %d bytes", proto.Size(in))
-				}
+				in := setRequestOf(t, d.user, 262_144+beyond, d.now())
 				_, err := d.client.SetRecord(t.Context(), connect.NewRequest(in))
 				mustFail(t, err, code, "")
 			}
@@ -70,6 +65,56 @@ func TestRecordLimits(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What is within the limit on its way is not beyond it once it is decompressed.
+func TestDecompressedLimit(t *testing.T) {
+	t.Parallel()
+	server := testservers.StartSyncline(t, switchedOn)
+	for _, name := range []string{"gRPC", "gRPC-Web over HTTP/1.1", "gRPC-Web over HTTP/2", "Connect"} {
+		p := protocols[slices.IndexFunc(protocols, func(p protocol) bool { return p.name == name })].compressed()
+		t.Run(p.name, func(t *testing.T) {
+			t.Parallel()
+			d := device{t, newUser(t), p.client(t, server.Address), ""}
+			for size, code := range map[int]connect.Code{
+				262_144: connect.CodeInvalidArgument, // it was read: its data is too large
+				262_145: connect.CodeResourceExhausted,
+				8 << 20: connect.CodeResourceExhausted,
+			} {
+				in := setRequestOf(t, d.user, size, d.now())
+				if sent := len(gzipped(t, mustMarshal(t, in))); sent > 20_000 {
+					t.Fatalf("a message of %d bytes has %d on its way", size, sent)
+				}
+				_, err := d.client.SetRecord(t.Context(), connect.NewRequest(in))
+				mustFail(t, err, code, "")
+			}
+			d.set("a", make([]byte, 65_536), 0)
+			if got := d.list(0); len(got) != 1 || len(got[0].GetData()) != 65_536 {
+				t.Errorf("%d records after that", len(got))
+			}
+		})
+	}
+}
+
+// setRequestOf is a message of so many bytes, all of them for a record that is too large.
+func setRequestOf(t *testing.T, u user, size int, at uint32) *syncpb.SetRecordRequest {
+	t.Helper()
+	data := make([]byte, size)
+	in := setRequest(u, &syncpb.Record{Id: "d", Data: data}, at, "")
+	in.Record.Data = data[:2*size-proto.Size(in)] // the length takes as many bytes as that of the whole
+	if proto.Size(in) != size {
+		t.Fatalf("a message of %d bytes, want %d", proto.Size(in), size)
+	}
+	return in
+}
+
+func mustMarshal(t *testing.T, in proto.Message) []byte {
+	t.Helper()
+	data, err := proto.Marshal(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
 }
 
 // A device's name that cannot be kept counts as none, and refuses nothing.
@@ -87,6 +132,12 @@ func TestClientIDs(t *testing.T) {
 		device{t, u, c, name}.set(fmt.Sprint(i), nil, 1)
 		heard.next(want)
 	}
+	in := setRequest(u, &syncpb.Record{Id: "empty"}, uint32(time.Now().Unix()), "")
+	in.ClientId = new(string)
+	if reply, err := c.SetRecord(t.Context(), connect.NewRequest(in)); err != nil || reply.Msg.GetStatus() != syncpb.SetRecordStatus_SUCCESS {
+		t.Fatalf("%v, %v", reply, err)
+	}
+	heard.next("")
 }
 
 func TestLockLimits(t *testing.T) {
@@ -112,6 +163,7 @@ func TestLockLimits(t *testing.T) {
 	}{
 		{&syncpb.SetLockRequest{InstanceId: phone}, "lock_name must not be empty"},
 		{&syncpb.SetLockRequest{LockName: strings.Repeat("l", 257), InstanceId: phone}, "exceeds maximum length of 256"},
+		{&syncpb.SetLockRequest{LockName: "a\x7f", InstanceId: phone, Acquire: true}, "name"},
 		{&syncpb.SetLockRequest{LockName: "a"}, "instance_id must be a valid UUID"},
 		{&syncpb.SetLockRequest{LockName: "a", InstanceId: "phone"}, "instance_id must be a valid UUID"},
 		{&syncpb.SetLockRequest{LockName: "a", InstanceId: phone, Acquire: true, TtlSeconds: ttl(0)}, "ttl_seconds must be at least 1"},
@@ -247,70 +299,4 @@ func TestQuotasAndRates(t *testing.T) {
 		}
 		mustFail(t, err, connect.CodeResourceExhausted, "")
 	}
-}
-
-// The text form of gRPC-Web, as browsers without streams send it.
-func TestText(t *testing.T) {
-	t.Parallel()
-	server := testservers.StartSyncline(t, switchedOn)
-	u := newUser(t)
-	d := device{t, u, protocols[0].client(t, server.Address), ""}
-	d.set("a", bytes.Repeat([]byte("0123456789"), 5000), 0)
-	body, _ := postText(t, server.Address, "ListChanges", listRequest(u, 0, d.now()))
-	if len(body) == 0 || body[0] != 0 {
-		t.Fatalf("%x", body)
-	}
-	length := binary.BigEndian.Uint32(body[1:])
-	var reply syncpb.ListChangesReply
-	if err := proto.Unmarshal(body[5:5+length], &reply); err != nil || len(reply.GetChanges()) != 1 || len(reply.GetChanges()[0].GetData()) != 50_000 {
-		t.Fatalf("%v, %v", &reply, err)
-	}
-	if trailers := string(body[5+length:]); !strings.Contains(trailers, "grpc-status: 0") {
-		t.Errorf("trailers %q", trailers)
-	}
-	_, refused := postText(t, server.Address, "GetLock", getLockRequest(u, "", d.now()))
-	if got := refused.Get("Grpc-Status"); got != "3" {
-		t.Errorf("status %q", got)
-	}
-}
-
-func postText(t *testing.T, address, call string, in proto.Message) ([]byte, http.Header) {
-	t.Helper()
-	data, err := proto.Marshal(in)
-	if err != nil {
-		t.Fatal(err)
-	}
-	frame := append(binary.BigEndian.AppendUint32([]byte{0}, uint32(len(data))), data...)
-	text := base64.StdEncoding.EncodeToString(frame[:4]) + base64.StdEncoding.EncodeToString(frame[4:]) // pieces may be padded
-	response, err := http.Post("http://"+address+"/sync.Syncer/"+call, "application/grpc-web-text", strings.NewReader(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	if kind := response.Header.Get("Content-Type"); !strings.HasPrefix(kind, "application/grpc-web-text") {
-		t.Errorf("%d %q", response.StatusCode, kind)
-	}
-	answer, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return decodePieces(t, string(answer)), response.Header
-}
-
-// decodePieces decodes pieces of base64 that are padded each.
-func decodePieces(t *testing.T, text string) (data []byte) {
-	t.Helper()
-	for len(text) > 0 {
-		piece := text
-		if i := strings.IndexByte(text, '='); i >= 0 {
-			piece = text[:(i/4+1)*4]
-		}
-		text = text[len(piece):]
-		decoded, err := base64.StdEncoding.DecodeString(piece)
-		if err != nil {
-			t.Fatal(err)
-		}
-		data = append(data, decoded...)
-	}
-	return data
 }

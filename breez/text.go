@@ -23,10 +23,11 @@ func isText(h http.Header) bool { return strings.HasPrefix(h.Get("Content-Type")
 // prefixBytes is what stands before a message: whether it is compressed, and its length.
 const prefixBytes = 5
 
-// maxBodyBytes is what a body may have: a message with what stands around it.
+// maxBodyBytes is what a body may have: a message with what stands around it. In the text form the
+// prefix may be a piece of its own, padded as the message is.
 func maxBodyBytes(h http.Header) int64 {
 	if isText(h) {
-		return int64(base64.StdEncoding.EncodedLen(maxMessageBytes + prefixBytes))
+		return int64(base64.StdEncoding.EncodedLen(prefixBytes) + base64.StdEncoding.EncodedLen(maxMessageBytes))
 	}
 	return maxMessageBytes + prefixBytes
 }
