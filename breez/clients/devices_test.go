@@ -1,7 +1,9 @@
 package clients
 
 import (
+	"errors"
 	"fmt"
+	"iter"
 	"os"
 	"strings"
 	"syscall"
@@ -53,6 +55,11 @@ func TestDevicesOfOneOwner(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			events, stop := iter.Pull2(api.Follow(t.Context(), ""))
+			defer stop()
+			if event, err, _ := events(); err != nil || event.Kind != client.CaughtUp {
+				t.Fatalf("%v, %v", event, err)
+			}
 			streams := map[string]stream{}
 			for name, d := range devices {
 				streams[name] = d.hear()
@@ -62,11 +69,14 @@ func TestDevicesOfOneOwner(t *testing.T) {
 				for _, s := range streams {
 					s.mustHear(clientID)
 				}
+				if event, err, _ := events(); err != nil || event.Record.ClientID != clientID {
+					t.Fatalf("the Go client hears %v, %v; want a change by %q", event, err, clientID)
+				}
 			}
 			for name, d := range devices {
 				testDevice(t, name, d, devices, api, mustAllHear)
 			}
-			testLocks(t, devices)
+			testLocks(t, devices, api)
 			if err := servers[1].Signal(syscall.SIGTERM); err != nil {
 				t.Fatal(err)
 			}
@@ -128,7 +138,7 @@ func testDevice(t *testing.T, name string, d device, all map[string]device, api 
 	}
 }
 
-func testLocks(t *testing.T, devices map[string]device) {
+func testLocks(t *testing.T, devices map[string]device, api *client.Client) {
 	t.Helper()
 	instance := func(i int) string { return fmt.Sprintf("4f0ff2f8-5dd0-4ff4-9f8a-7a3e5c7e2e%02d", i) }
 	i := 0
@@ -145,8 +155,23 @@ func testLocks(t *testing.T, devices map[string]device) {
 				t.Errorf("%s takes the lock of %s: %v", other, name, err)
 			}
 		}
+		if _, err := api.TryLock(t.Context(), "sync"); !errors.Is(err, client.ErrHeld) {
+			t.Errorf("the Go client takes the lock of %s: %v", name, err)
+		}
 		if err := d.lock(instance(i), false); err != nil || d.locked() {
 			t.Errorf("%s: released: %v", name, err)
 		}
+	}
+	lease, err := api.TryLock(t.Context(), "sync")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, d := range devices {
+		if err := d.lock(instance(0), true); !d.locked() || status.Code(err) != codes.FailedPrecondition {
+			t.Errorf("%s takes the lock of the Go client: %v", name, err)
+		}
+	}
+	if err := lease.Release(t.Context()); err != nil {
+		t.Error(err)
 	}
 }

@@ -105,13 +105,17 @@ func (d device) set(r *syncpb.Record, clientID string) (*syncpb.SetRecordReply, 
 
 func (d device) list(since uint64) []*syncpb.Record {
 	d.Helper()
-	in := &syncpb.ListChangesRequest{SinceRevision: since, RequestTime: now()}
-	in.Signature = d.sign(fmt.Sprintf("%d-%d", since, in.GetRequestTime()))
 	out := new(syncpb.ListChangesReply)
-	if err := d.call(d.Context(), "ListChanges", in, out); err != nil {
+	if err := d.call(d.Context(), "ListChanges", d.listRequest(since), out); err != nil {
 		d.Fatal(err)
 	}
 	return out.GetChanges()
+}
+
+func (d device) listRequest(since uint64) *syncpb.ListChangesRequest {
+	in := &syncpb.ListChangesRequest{SinceRevision: since, RequestTime: now()}
+	in.Signature = d.sign(fmt.Sprintf("%d-%d", since, in.GetRequestTime()))
+	return in
 }
 
 // lock takes an exclusive lock, or releases it.
@@ -143,15 +147,19 @@ func (d device) hear() stream {
 	d.Helper()
 	ctx, cancel := context.WithCancel(d.Context())
 	d.Cleanup(cancel)
-	in := &syncpb.ListenChangesRequest{RequestTime: now()}
-	in.Signature = d.sign(fmt.Sprint(in.GetRequestTime()))
-	next, err := d.listen(ctx, in)
+	next, err := d.listen(ctx, d.listenRequest())
 	if err != nil {
 		d.Fatal(err)
 	}
 	s := stream{d.T, next}
 	s.mustHear("")
 	return s
+}
+
+func (d device) listenRequest() *syncpb.ListenChangesRequest {
+	in := &syncpb.ListenChangesRequest{RequestTime: now()}
+	in.Signature = d.sign(fmt.Sprint(in.GetRequestTime()))
+	return in
 }
 
 // mustHear waits for a notification of a device. Those of none may come at any time.
