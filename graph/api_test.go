@@ -30,7 +30,7 @@ import (
 )
 
 // waitLimit bounds every wait for something that must happen.
-const waitLimit = 20 * time.Second
+const waitLimit = time.Minute
 
 // api is the whole API over a database, without signatures: a header names the
 // owner for whom a request counts as signed.

@@ -129,7 +129,7 @@ func TestCloseWhileAStatementDoesNotEnd(t *testing.T) {
 // await asks until a query of one boolean answers true.
 func await(t *testing.T, server *testservers.Postgres, query string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for !server.Holds(ctx, query) {
 		if ctx.Err() != nil {

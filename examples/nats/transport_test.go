@@ -3,7 +3,9 @@ package natstransport_test
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"net"
+	"strconv"
 	"testing"
 	"time"
 
@@ -35,14 +37,30 @@ func newPeer(t *testing.T) *peer {
 	return p
 }
 
+// freePort is below those that systems give to whoever asks for any port, also while
+// the server is down. Its twin, 10,000 above, stands for the claim of a running test.
 func freePort(t *testing.T) int {
 	t.Helper()
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		port := 11_000 + rand.IntN(10_000)
+		claim, err := listen(t, port+10_000)
+		if err != nil { // another test has this pair
+			continue
+		}
+		if l, err := listen(t, port); err != nil || l.Close() != nil {
+			claim.Close()
+			continue
+		}
+		t.Cleanup(func() { claim.Close() })
+		return port
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	t.Fatal("no port is free")
+	return 0
+}
+
+func listen(t *testing.T, port int) (net.Listener, error) {
+	t.Helper()
+	return (&net.ListenConfig{}).Listen(t.Context(), "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 }
 
 func (p *peer) start(t *testing.T) {
@@ -54,7 +72,7 @@ func (p *peer) start(t *testing.T) {
 	}
 	p.running = s
 	s.Start()
-	if !s.ReadyForConnections(30 * time.Second) {
+	if !s.ReadyForConnections(time.Minute) {
 		t.Fatal("the server is not ready")
 	}
 }
@@ -66,7 +84,7 @@ func (p *peer) stop(*testing.T) {
 
 func (p *peer) createStream(t *testing.T) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := natstransport.CreateStream(ctx, p.connect(t), stream); err != nil {
 		t.Fatal(err)

@@ -101,7 +101,7 @@ func acquireAll(t *testing.T, locker locks.Locker, owners, each int) (finish fun
 // connections before the last, if it can.
 func acquireOthers(t *testing.T, locker locks.Locker) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for n := range 30 {
 		if grant, err := locker.Acquire(ctx, ownerNumber(100+n), exclusive("a", "me")); err != nil || !grant.Acquired {
@@ -180,7 +180,7 @@ func testReadsGoOn(t *testing.T, address string) {
 	}
 	finish := acquireAll(t, locker.New(db, db.NewEngine()), 20, 1)
 	awaitWaitingFor(t, frozen)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for range 30 {
 		if _, err := db.Read.Account.Query().Count(ctx); err != nil {

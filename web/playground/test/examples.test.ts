@@ -58,6 +58,8 @@ async function pressAll(visitor: Visitor, revision: number): Promise<void> {
 test('what one device writes, the other one sees, and nobody else', async () => {
   const visitor = await Visitor.open(browser, server.origin);
   await visitor.run('Create');
+  const heard = visitor.page.locator('.device').filter({ has: visitor.page.getByRole('radio', { name: 'First user, Phone' }) }).locator('.count');
+  await until(async () => (await heard.innerText()) === '1'); // or a feed may bring the next state only
   await visitor.run('Update');
   await visitor.lock();
 
