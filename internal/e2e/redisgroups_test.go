@@ -85,13 +85,19 @@ func checkNonces(t *testing.T, d *deployment) {
 	t.Helper()
 	captured := newDevice("http://127.0.0.1/graphql", newKey(t)).sign(t, "{ viewer { id } }")
 	for i, want := range []string{"", string(client.ErrNonceReused)} {
-		request := captured.Clone(t.Context())
-		request.URL.Host = d.instances[i].Address // the authority, which is signed, stays
-		request.Body, _ = captured.GetBody()      // of memory
-		if got := codeOf(t, request); got != want {
+		if got := d.codeAt(t, i, captured); got != want {
 			t.Errorf("instance %d answers a captured request with the code %q, want %q", i, got, want)
 		}
 	}
+}
+
+// codeAt sends a captured request to an instance, and returns the code of the error that it is answered with, if any.
+func (d *deployment) codeAt(t *testing.T, instance int, captured *http.Request) string {
+	t.Helper()
+	request := captured.Clone(t.Context())
+	request.URL.Host = d.instances[instance].Address // the authority, which is signed, stays
+	request.Body, _ = captured.GetBody()             // of memory
+	return codeOf(t, request)
 }
 
 // sign makes a request that may be sent as it is.

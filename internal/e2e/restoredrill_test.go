@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"syncline/auth/signing"
 	"syncline/client"
 	"syncline/internal/testservers"
 )
@@ -21,70 +22,98 @@ import (
 func TestDrillOfARestore(t *testing.T) {
 	drillsAreLong(t)
 	server := testservers.StartSyncline(t)
-	clients := make([]*healer, writerCount)
-	for i := range clients {
-		clients[i] = &healer{t: t, number: i, wants: map[string]string{}, knows: map[string]client.Revision{}, given: map[client.Revision]string{}}
-		if i < ownerCount {
-			clients[i].client = newClient(t, server.URL(), newKey(t))
-		} else {
-			clients[i].client = clients[i%ownerCount].client
-		}
+	clients := startHealers(t, []string{server.URL()})
+	clients.await(300)
+	path, env := filepath.Join(t.TempDir(), "backup.db"), []string{"SQLITE_DIR_PATH=" + server.Dir}
+	runProgram(t, env, "backup", path)
+	clients.await(300)
+	clients.rememberCursors()
+	server.Kill()
+	clients.goOffline()
+	runProgram(t, env, "restore", "--force", path)
+	server.Start()
+	clients.heal()
+}
+
+// healers are eight clients of a few owners, who write until they go offline.
+type healers struct {
+	t         *testing.T
+	clients   []*healer
+	written   atomic.Int64
+	goOffline func() // in the middle of what they write
+}
+
+func startHealers(t *testing.T, urls []string) *healers {
+	t.Helper()
+	all := &healers{t: t}
+	var keys []signing.PrivateKey
+	for range ownerCount {
+		keys = append(keys, newKey(t))
 	}
-	var written atomic.Int64
 	var wg sync.WaitGroup
-	online, crash := context.WithCancel(t.Context())
-	defer crash()
-	for _, h := range clients {
+	online, cut := context.WithCancel(t.Context())
+	for i := range writerCount {
+		h := &healer{
+			t: t, number: i, client: newClient(t, urls[i/ownerCount%len(urls)], keys[i%ownerCount]),
+			wants: map[string]string{}, knows: map[string]client.Revision{}, given: map[client.Revision]string{},
+		}
+		all.clients = append(all.clients, h)
 		wg.Go(func() {
 			for online.Err() == nil {
-				if h.write(online, fmt.Sprintf("c%d-%d", h.number, written.Load()%50)) == nil {
-					written.Add(1)
+				if h.write(online, fmt.Sprintf("c%d-%d", h.number, all.written.Load()%50)) == nil {
+					all.written.Add(1)
 				}
 			}
 		})
 	}
-	await := func(count int64) {
-		t.Helper()
-		until(t, time.Minute, func() bool { return written.Load() >= count }, func() { t.Fatalf("only %d writes", written.Load()) })
-	}
-	await(300)
-	path, env := filepath.Join(t.TempDir(), "backup.db"), []string{"SQLITE_DIR_PATH=" + server.Dir}
-	runProgram(t, env, "backup", path)
-	await(written.Load() + 300)
-	for _, h := range clients { // a cursor from after the backup
-		page, err := h.client.Viewer(t.Context())
+	all.goOffline = sync.OnceFunc(func() { cut(); wg.Wait() })
+	t.Cleanup(all.goOffline)
+	return all
+}
+
+// await waits until so many more writes were acknowledged.
+func (all *healers) await(more int64) {
+	all.t.Helper()
+	enough := all.written.Load() + more
+	until(all.t, time.Minute, func() bool { return all.written.Load() >= enough }, func() { all.t.Fatalf("only %d writes", all.written.Load()) })
+}
+
+// rememberCursors has each client know how far it is at this moment.
+func (all *healers) rememberCursors() {
+	all.t.Helper()
+	for _, h := range all.clients {
+		viewer, err := h.client.Viewer(all.t.Context())
 		if err != nil {
-			t.Fatal(err)
+			all.t.Fatal(err)
 		}
-		h.cursor = page.Cursor
+		h.cursor = viewer.Cursor
 	}
-	server.Kill()
-	crash()
-	wg.Wait()
-	runProgram(t, env, "restore", "--force", path)
-	for _, h := range clients {
-		h.wants[fmt.Sprintf("c%d-offline", h.number)] = "made offline"
-	}
-	server.Start()
+}
+
+// heal has clients that made something offline come back to a database that lacks their newest writes. In the end all that
+// was ever acknowledged, or made offline, is there, and no revision was given twice.
+func (all *healers) heal() {
+	all.t.Helper()
 	lacked := 0
-	for _, h := range clients {
+	for _, h := range all.clients {
+		h.wants[fmt.Sprintf("c%d-offline", h.number)] = "made offline"
 		lacked += h.heal()
 	}
 	if lacked == 0 {
-		t.Error("the backup lacked nothing: this test showed nothing")
+		all.t.Error("the database lacked nothing: this test showed nothing")
 	}
 	given := map[string]bool{}
-	for _, h := range clients {
+	for _, h := range all.clients {
 		h.check()
 		for revision := range h.given {
 			key := fmt.Sprint(h.number%ownerCount, revision)
 			if given[key] {
-				t.Errorf("revision %d was given twice", revision)
+				all.t.Errorf("revision %d was given twice", revision)
 			}
 			given[key] = true
 		}
 	}
-	t.Logf("%d writes, of which %d were lost with the database and written again", written.Load(), lacked)
+	all.t.Logf("%d writes, of which %d were lost with the database and written again", all.written.Load(), lacked)
 }
 
 // healer is a client that knows what to do after a restore. It alone writes its

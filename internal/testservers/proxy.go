@@ -65,6 +65,16 @@ func (p *Proxy) Mend() {
 	p.cut = false
 }
 
+// Redirect has new connections go to other servers, and closes those that there are: an address that moves.
+func (p *Proxy) Redirect(targets ...string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.targets = targets
+	for c := range p.connections {
+		c.Close()
+	}
+}
+
 // Refused is how many connections were closed at once because the proxy was cut.
 func (p *Proxy) Refused() int {
 	p.mu.Lock()
@@ -95,11 +105,11 @@ func (p *Proxy) pass(client net.Conn) {
 // dial connects to the target whose turn it is, or else to one that accepts.
 func (p *Proxy) dial() (conn net.Conn, err error) {
 	p.mu.Lock()
-	first := p.next
+	first, targets := p.next, p.targets
 	p.next++
 	p.mu.Unlock()
-	for i := range p.targets {
-		conn, err = net.Dial("tcp", p.targets[(first+i)%len(p.targets)])
+	for i := range targets {
+		conn, err = net.Dial("tcp", targets[(first+i)%len(targets)])
 		if err == nil {
 			return conn, nil
 		}
