@@ -58,20 +58,34 @@ func TestDrillsOfAFleet(t *testing.T) {
 	locks := startContention(t, d.urls())
 	l, meets := startDrill(t, d.urls())
 
-	meets("Redis is full", func() {
+	costsNoWrite := func(name string, happens func()) {
+		t.Helper()
+		if p := meets(name, happens); p.notApplied+p.unknown+p.lost > 0 {
+			t.Errorf("%s: writes failed for want of Redis: %q", name, p.errors)
+		}
+	}
+	costsNoWrite("Redis is full", func() {
 		do("CONFIG", "SET", "maxmemory", "1")
 		d.awaitReadiness(t, 200, "degraded", "redis", "failing: nonces")
 	})
 	do("CONFIG", "SET", "maxmemory", "0")
-	meets("Redis is read-only", func() {
+	costsNoWrite("Redis is read-only", func() {
 		do("REPLICAOF", "127.0.0.1", "1")
 		d.awaitReadiness(t, 200, "degraded", "redis", "failing: locks, nonces")
 	})
 	do("REPLICAOF", "NO", "ONE")
-	meets("Redis is emptied", func() {
+	for i := range d.instances {
+		d.awaitSharedNonces(t, i)
+	}
+	captured := newDevice("http://127.0.0.1/graphql", newKey(t)).sign(t, "{ viewer { id } }")
+	if code := d.codeAt(t, 0, captured); code != "" {
+		t.Error("a request is answered ", code)
+	}
+	costsNoWrite("Redis is emptied", func() {
 		do("FLUSHALL")
 		d.awaitReadiness(t, 200, "ready", "redis", "ok")
 	})
+	d.mustNotServe(t, captured)
 	meets("Redis gets another password", func() { // as docs/operations.md tells
 		do("ACL", "SETUSER", "default", ">new")
 		for _, instance := range d.instances {
@@ -82,6 +96,13 @@ func TestDrillsOfAFleet(t *testing.T) {
 			instance.Start()
 		}
 		do("ACL", "SETUSER", "default", "<old")
+		admin = testservers.RedisClient(t, redisURL("new"))
+		for _, kind := range []string{"normal", "pubsub"} { // who has connected by the old one stays in
+			do("CLIENT", "KILL", "TYPE", kind)
+		}
+		for i := range d.instances {
+			d.awaitSharedNonces(t, i)
+		}
 		d.awaitReadiness(t, 200, "ready", "redis", "ok")
 	})
 	meets("PostgreSQL has too few connections", func() {

@@ -37,7 +37,9 @@ func startLogging(t *testing.T, env ...string) (*testservers.Syncline, *os.File)
 func request(t *testing.T, server *testservers.Syncline) {
 	t.Helper()
 	body := `{"query":"{ ` + strings.Repeat("limits { maxPage } ", 40) + `}"}`
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL(), bytes.NewReader([]byte(body)))
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // who waits for the log waits for ever
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, server.URL(), bytes.NewReader([]byte(body)))
 	if err != nil {
 		t.Fatal(err)
 	}

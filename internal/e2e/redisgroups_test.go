@@ -100,6 +100,26 @@ func (d *deployment) codeAt(t *testing.T, instance int, captured *http.Request) 
 	return codeOf(t, request)
 }
 
+// awaitSharedNonces waits until one of two instances asks Redis for nonces, which it tries once a second while that is away,
+// and the other one tells it.
+func (d *deployment) awaitSharedNonces(t *testing.T, instance int) {
+	t.Helper()
+	testservers.Await(t, "instances share nonces", func(context.Context) bool {
+		fresh := newDevice("http://127.0.0.1/graphql", newKey(t)).sign(t, "{ viewer { id } }")
+		return d.codeAt(t, 1-instance, fresh) == "" && d.codeAt(t, instance, fresh) == string(client.ErrNonceReused)
+	})
+}
+
+// mustNotServe checks that no instance serves a captured request.
+func (d *deployment) mustNotServe(t *testing.T, captured *http.Request) {
+	t.Helper()
+	for i := range d.instances {
+		if code := d.codeAt(t, i, captured); code != string(client.ErrNonceReused) && code != string(client.ErrSignatureExpired) {
+			t.Errorf("instance %d answers a captured request with the code %q", i, code)
+		}
+	}
+}
+
 // sign makes a request that may be sent as it is.
 func (d *device) sign(t *testing.T, document string) *http.Request {
 	t.Helper()
