@@ -19,6 +19,9 @@ const generation = "synckit 2"
 func (m *Manager) retryRejected(ctx context.Context) error {
 	before, err := m.cursor(ctx, release)
 	now := m.options.Release
+	if reading, ok := m.transport.(ReadingTransport); ok {
+		now += " reads " + reading.Reads()
+	}
 	if err != nil || before == now {
 		return err
 	}

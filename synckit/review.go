@@ -2,6 +2,7 @@ package synckit
 
 import (
 	"context"
+	stderrors "errors"
 	"slices"
 	"strings"
 	"time"
@@ -56,6 +57,8 @@ func (m *Manager) Reviews(ctx context.Context, after string, limit int) ([]Revie
 // A decision that the peer would not take, for an event that is too large, is
 // refused with the peer's reason, and the review waits on.
 //
+// An event that cannot be opened (SealedType) is not taken: it would keep out what it holds.
+//
 // An event that the peer refused stays in the log if it is kept; the peer is not
 // asked again. One that was rejected here enters the log if it is kept, and else
 // is forgotten.
@@ -74,6 +77,11 @@ func (m *Manager) Decide(ctx context.Context, reviewID string, kept []EventWithV
 	}
 	if err != nil {
 		return err
+	}
+	if slices.ContainsFunc(review.takes(kept), func(e EventWithVersion) bool {
+		return strings.HasPrefix(reviewID, rejectedPrefix) && e.Event.Type() == SealedType
+	}) {
+		return errors.New(errors.InvalidEvent, op, stderrors.New("the event cannot be opened"), errors.Metadata{"review": reviewID})
 	}
 	ctx, end := m.begin(ctx, Step{Name: StepDecide, AggregateID: review.AggregateID, Local: len(review.Local), Remote: len(review.Remote)})
 	err = m.answer(ctx, op, review, kept)

@@ -85,6 +85,19 @@ type NamedTransport interface {
 	Peer() string
 }
 
+// ReadingTransport is a Transport of which it depends on more than the program what it can
+// read, such as on keys.
+type ReadingTransport interface {
+	Transport
+	// Reads names what can be read now. When it is another text than at the last pull, what
+	// could not be read before is pulled again.
+	Reads() string
+}
+
+// SealedType is the type of events whose content is encrypted: those of transport/sealed. To
+// whoever cannot open them they say nothing: they are in no conflict and never count.
+const SealedType = reservedPrefix + "sealed"
+
 // CheckingTransport is a Transport that knows before a Push what the peer refuses. A
 // manager asks it about what a decision made, so that no decision takes effect
 // here that others would never learn of.

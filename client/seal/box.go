@@ -92,6 +92,26 @@ func (k Key) Seal(r Record) ([]byte, error) {
 	return k.seal(r, nonce)
 }
 
+// SealSame is Seal for what may be sent again and must then be the same: of the same record it
+// makes the same box, always. Who sees two boxes can tell by it whether they are of the
+// same state of a record, and nothing else. Errors: ErrTooLarge, ErrRevision.
+func (k Key) SealSame(r Record) ([]byte, error) {
+	if k.secret == nil {
+		return nil, errNoKey
+	}
+	key, err := derive(k.secret, "nonce")
+	if err != nil {
+		return nil, err
+	}
+	hidden := byte(0)
+	if r.Hidden {
+		hidden = 1
+	}
+	text := binary.BigEndian.AppendUint64(k.placeOf(r.ID, r.SchemaVersion), uint64(r.Seen))
+	text = append(append(text, hidden), r.Data...)
+	return k.seal(r, [chacha20poly1305.NonceSizeX]byte(mac(key, text)[:chacha20poly1305.NonceSizeX]))
+}
+
 func (k Key) seal(r Record, nonce [chacha20poly1305.NonceSizeX]byte) ([]byte, error) {
 	if k.secret == nil {
 		return nil, errNoKey
