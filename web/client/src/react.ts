@@ -5,6 +5,7 @@ import type { ReactElement, ReactNode } from 'react';
 
 import type { Status } from './store/status.js';
 import type { Store, StoredRecord } from './store/store.js';
+import { UNKNOWN } from './store/unknown.js';
 import type { Watched } from './store/watch.js';
 
 /** A store, whatever its values are: each hook names their type. */
@@ -63,9 +64,6 @@ export function useRecord<T = unknown>(id: string): StoredRecord<T> | null | und
 export function useRecords<T = unknown>(watched: Exclude<Watched, string> = {}): readonly StoredRecord<T>[] | undefined {
   return useWatched<T>(watched);
 }
-
-/** What is known of a store that is not there. */
-const UNKNOWN: Status = { connection: 'connecting', pending: { count: 0, bytes: 0 }, refused: 0, uploaded: false, complete: false };
 
 /** How the store is. Until it is open, and on a server, nothing is known: `connecting`, and not `uploaded`. */
 export function useSyncStatus(): Status {

@@ -37,6 +37,7 @@ test('without optional packages, only what builds on one of them fails, and name
     ['./graphql-ws', 'graphql-ws'],
     ['./graphql-sse', 'graphql-sse'],
     ['./react', 'react'],
+    ['./vue', 'vue'],
   ]);
 });
 

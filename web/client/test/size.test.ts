@@ -9,6 +9,8 @@ const LIMITS: [what: string, exports: string, limit: number, from?: string][] = 
   ['follow is', 'follow', 2_000],
   ['the store is, with what it needs of the core,', 'openStore', 18_000, '@syncline/client/store'],
   ['React\'s hooks are', 'SyncProvider, useRecord, useRecords, useStore, useSyncStatus', 1_500, '@syncline/client/react'],
+  ['Vue\'s composables are', 'useRecord, useRecords, useSyncStatus', 600, '@syncline/client/vue'],
+  ['Svelte\'s stores are', 'record, records, syncStatus', 600, '@syncline/client/svelte'],
   ['encryption is, with what it needs,', 'SealingKey, shareKey, openKey', 12_500, '@syncline/client/seal'],
 ];
 
@@ -17,7 +19,7 @@ for (const [what, exports, limit, from = '@syncline/client'] of LIMITS) {
     const { outputFiles } = await build({
       stdin: { contents: `export { ${exports} } from '${from}'`, resolveDir: import.meta.dirname },
       bundle: true,
-      external: ['react', '*/seal-of.js', '*/file.js'], // the latter are loaded by the store when they are asked for
+      external: ['react', 'vue', '*/seal-of.js', '*/file.js'], // the latter are loaded by the store when they are asked for
       minify: true,
       format: 'esm',
       target: 'es2022',

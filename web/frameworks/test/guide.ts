@@ -10,7 +10,7 @@ const SERVER = 'http://localhost:8080';
 
 /** The code of the guide by the name of its file. */
 export function filesOfGuide(): Map<string, string> {
-  const blocks = readFileSync(guide, 'utf8').matchAll(/^```tsx?\n\/\/ (\S+)[^\n]*\n(.*?)^```/gms);
+  const blocks = readFileSync(guide, 'utf8').matchAll(/^```(?:tsx?\n\/\/|(?:vue|svelte)\n<!--) (\S+)[^\n]*\n(.*?)^```/gms);
   return new Map([...blocks].map(([, name, text]) => [name!, text!]));
 }
 

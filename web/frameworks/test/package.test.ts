@@ -17,7 +17,7 @@ const { exports } = JSON.parse(readFileSync(join(client, 'package.json'), 'utf8'
 const oldest = createRequire(new URL('../../oldest/package.json', import.meta.url)).resolve('typescript/lib/tsc.js');
 
 const USES = `
-import { decodeText, follow, Identity, memoryKeyStore, newNonce, openIdentity, Session, signedFetch, SynclineError, toBase64, withLock } from '@syncline/client';
+import { browserIdentities, decodeText, follow, Identity, memoryKeyStore, newNonce, openIdentity, Session, signedFetch, SynclineError, toBase64, withLock } from '@syncline/client';
 import type { FeedRecord } from '@syncline/client';
 import { resetOnSwitch, synclineLink, typePolicies } from '@syncline/client/apollo';
 import { scalars } from '@syncline/client/codegen';
@@ -28,7 +28,10 @@ import type { SyncProviderProps } from '@syncline/client/react';
 import { memoryStorage, openStore } from '@syncline/client/store';
 import type { Status, Store, StoredRecord } from '@syncline/client/store';
 import { openKey, SealingKey, shareKey } from '@syncline/client/seal';
+import { record, records, syncStatus } from '@syncline/client/svelte';
+import type { Readable } from '@syncline/client/svelte';
 import { clientPerIdentity, keys, liveExchange, resolvers, signedOptions } from '@syncline/client/urql';
+import * as vue from '@syncline/client/vue';
 
 export async function use(): Promise<FeedRecord | null> {
   const identity: Identity = await openIdentity(memoryKeyStore());
@@ -43,6 +46,11 @@ export async function use(): Promise<FeedRecord | null> {
   if (sealed.length === 0) return null;
   const status: number = await withLock(session, bytes, async ({ fence }) => fence.token);
   for await (const change of follow(createEventSource(session), { since: String(status) })) if (change.kind === 'CHANGED') return change.record;
+  const shown: Readable<readonly StoredRecord<{ n: number }>[] | undefined> = records(store, { prefix: 'a' });
+  const counts: (number | undefined)[] = [vue.useRecord(store, () => 'a').value?.value?.n, vue.useRecords(() => store, ['a']).value?.length, vue.useSyncStatus(store).value.refused];
+  const others: Identity[] = await browserIdentities().list();
+  await store.import(await store.export());
+  void [shown, counts, others, record(store, 'a'), syncStatus(Promise.resolve(store))];
   void [synclineLink(session, socket), typePolicies, resetOnSwitch, scalars, clientPerIdentity, keys, liveExchange(socket), resolvers, signedOptions(session), signedFetch(session)];
   return null;
 }
