@@ -50,7 +50,7 @@ func randomTrial(seed uint64, hub string, resolvers []resolverKind) trial {
 	pick := func(names ...string) string { return names[random.IntN(len(names))] }
 	t := trial{
 		seed: seed, hub: hub, resolvers: resolvers,
-		store:      pick("sqlite", "sqlite", "badger"),
+		store:      pick("sqlite", "sqlite", "badger", "redis"),
 		versions:   pick("plain", "plain", "vector"),
 		nodes:      2 + random.IntN(3),
 		aggregates: 1 + random.IntN(3),

@@ -15,6 +15,7 @@ import (
 	"syncline/synckit"
 	"syncline/synckit/storage/memory"
 	"syncline/synckit/storage/sqlite"
+	"syncline/synckit/transport/grpctransport"
 	"syncline/synckit/transport/httptransport"
 	"syncline/synckit/transport/memtransport"
 	"syncline/synckit/transport/synclinetransport"
@@ -30,6 +31,7 @@ type hub interface {
 
 var hubs = map[string]func(t testing.TB) hub{
 	"memory":    newMemoryHub,
+	"grpc":      newStoreHub(connectGRPC),
 	"http":      newStoreHub(connectHTTP),
 	"websocket": newStoreHub(connectWebSocket),
 	"syncline":  newSynclineHub,
@@ -62,9 +64,13 @@ type storeHub struct {
 func newStoreHub(dial func(*storeHub) synckit.PagedTransport) func(testing.TB) hub {
 	return func(t testing.TB) hub {
 		h := &storeHub{t: t, dir: t.TempDir(), dial: dial}
-		h.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			(*h.handler.Load()).ServeHTTP(w, r)
 		}))
+		h.server.Config.Protocols = new(http.Protocols)
+		h.server.Config.Protocols.SetHTTP1(true)
+		h.server.Config.Protocols.SetUnencryptedHTTP2(true)
+		h.server.Start()
 		h.open()
 		t.Cleanup(func() { h.close(); h.server.Close() })
 		return h
@@ -74,12 +80,14 @@ func newStoreHub(dial func(*storeHub) synckit.PagedTransport) func(testing.TB) h
 func (h *storeHub) open() {
 	h.store = openSQLite(h.t, filepath.Join(h.dir, "hub.db"))
 	push, socket := httptransport.NewSyncHandler(h.store, nil, nil, nil), wstransport.NewHandler(h.store, nil)
+	calls := grpctransport.NewServer(h.store, nil)
 	mux := http.NewServeMux()
+	mux.Handle(calls.Handler())
 	mux.Handle("/ws", socket)
 	mux.Handle("/", push)
 	handler := http.Handler(mux)
 	h.handler.Store(&handler)
-	h.closers = []func(){push.Close, socket.Close, func() { h.store.Close() }}
+	h.closers = []func(){push.Close, socket.Close, calls.Close, func() { h.store.Close() }}
 }
 
 func (h *storeHub) close() {
@@ -93,6 +101,10 @@ func (h *storeHub) connect() synckit.PagedTransport { return h.dial(h) }
 func (h *storeHub) restart() {
 	h.close()
 	h.open()
+}
+
+func connectGRPC(h *storeHub) synckit.PagedTransport {
+	return grpctransport.NewTransport(h.server.URL, nil)
 }
 
 func connectHTTP(h *storeHub) synckit.PagedTransport {

@@ -7,6 +7,7 @@ import (
 
 	"syncline/synckit"
 	"syncline/synckit/storage/badger"
+	"syncline/synckit/storage/redis"
 	"syncline/synckit/version"
 )
 
@@ -38,8 +39,15 @@ func (n *node) open() {
 }
 
 func (n *node) openStore() synckit.Log {
-	if n.w.trial.store == "badger" {
+	switch n.w.trial.store {
+	case "badger":
 		store, err := badger.New(&badger.Config{Dir: n.dir})
+		if err != nil {
+			n.w.t.Fatal(err)
+		}
+		return store
+	case "redis":
+		store, err := redis.New(&redis.Config{URL: n.w.redis, Prefix: n.name})
 		if err != nil {
 			n.w.t.Fatal(err)
 		}

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"syncline/internal/testservers"
 	"syncline/synckit"
 	"syncline/synckit/errors"
 )
@@ -39,7 +40,8 @@ type world struct {
 	random *rand.Rand
 	hub    hub
 	nodes  []*node
-	bad    bool // the network is
+	redis  string // URL of a server of the trial's own, if the nodes need one
+	bad    bool   // the network is
 	stray  [][]synckit.EventWithVersion
 	// knew has, for each event that an app has written, those of its aggregate
 	// that its node held then.
@@ -53,6 +55,9 @@ func run(t testing.TB, trial trial) (problems []string) {
 	w := &world{
 		t: t, trial: trial, random: rand.New(rand.NewPCG(trial.seed, 0)),
 		hub: hubs[trial.hub](t), knew: map[string][]string{}, bad: true,
+	}
+	if trial.store == "redis" {
+		w.redis = testservers.StartRedis(t).URL()
 	}
 	for i := range trial.nodes {
 		n := &node{w: w, name: fmt.Sprint("node", i), dir: t.TempDir()}
