@@ -56,11 +56,13 @@ lint: $(GOLANGCI) ## check formatting, style and who may import whom
 	cd examples/nats && $(GOLANGCI) run ./...
 	cd breez/clients && $(GOLANGCI) run ./...
 	cd deploy/checks && $(GOLANGCI) run ./...
+	cd deploy/litestream && $(GOLANGCI) run ./...
 	go mod tidy -diff
 	go mod tidy -C bench -diff
 	go mod tidy -C examples/nats -diff
 	go mod tidy -C breez/clients -diff
 	go mod tidy -C deploy/checks -diff
+	go mod tidy -C deploy/litestream -diff
 
 .PHONY: fmt
 fmt: $(GOLANGCI) ## format the code

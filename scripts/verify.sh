@@ -34,6 +34,8 @@ step 'hostile clients'
 SYNCLINE_VERIFY=1 go test -timeout 60m ./internal/hostile
 step 'benchmarks have tests, too'
 go test -C bench ./...
+step 'Litestream beside a server'
+go test -C deploy/litestream -timeout 40m ./... # it builds Litestream first
 step 'clients of Breez data-sync, as published'
 npm ci --prefix web/breez --omit=optional --no-audit --no-fund --loglevel=error
 npm test --prefix web/breez
