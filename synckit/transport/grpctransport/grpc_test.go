@@ -282,7 +282,11 @@ func TestBrokenConnections(t *testing.T) {
 	const many = 200
 	writer := connected(t, s.url(), nil)
 	for i := range many {
-		event := synckit.EventWithVersion{Event: synckit.NewEvent(fmt.Sprint("e", i), "T", "x", strings.Repeat("x", 500), nil)}
+		noise := make([]byte, 500) // which is not compressed
+		for j := range noise {
+			noise[j] = byte(rand.Uint32())
+		}
+		event := synckit.EventWithVersion{Event: synckit.NewEvent(fmt.Sprint("e", i), "T", "x", noise, nil)}
 		if err := writer.Push(t.Context(), []synckit.EventWithVersion{event}); err != nil {
 			t.Fatal(err)
 		}
