@@ -1,17 +1,25 @@
 # Syncline as one static binary in an image without a shell. docs/deployment.md
-# tells how to run it.
+# tells how to run it. `make image` makes the same without a container engine, by
+# deploy/image: a change here is one there.
 
 FROM --platform=$BUILDPLATFORM golang:1.26.8-bookworm AS build
 WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-ARG TARGETOS TARGETARCH
-RUN CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH go build -ldflags="-s -w" -o /out/syncline .
+ARG TARGETOS TARGETARCH VERSION=development
+RUN CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH go build -trimpath -buildvcs=false -ldflags="-s -w -X syncline/internal/commandline.version=$VERSION" -o /out/syncline .
 RUN mkdir /out/db
 
 # CA certificates, time zones and a user, nothing else.
 FROM gcr.io/distroless/static-debian12:nonroot
+ARG VERSION=development REVISION SOURCE
+LABEL org.opencontainers.image.title=Syncline \
+      org.opencontainers.image.description="A self-hosted GraphQL sync service" \
+      org.opencontainers.image.licenses=MIT \
+      org.opencontainers.image.version=$VERSION \
+      org.opencontainers.image.revision=$REVISION \
+      org.opencontainers.image.source=$SOURCE
 COPY --from=build /out/syncline /syncline
 # A new volume takes the owner of what it covers.
 COPY --from=build --chown=65532:65532 /out/db /db

@@ -27,6 +27,10 @@ setup: ## install what the tests need: Debian packages, Go modules, npm packages
 build: ## build the server and syncctl into bin/
 	CGO_ENABLED=0 go build -ldflags="-s -w" -o bin/ . ./cmd/syncctl
 
+.PHONY: image
+image: ## make the container image without a container engine, into bin/image: an OCI layout, and archives for docker load
+	cd deploy/image && go run . -o $(CURDIR)/bin/image
+
 .PHONY: test
 test: setup ## run all tests; up to 10 minutes on a fresh machine
 	$(GOTEST) -p $(AT_ONCE) ./internal/e2e ./...
@@ -57,12 +61,14 @@ lint: $(GOLANGCI) ## check formatting, style and who may import whom
 	cd breez/clients && $(GOLANGCI) run ./...
 	cd deploy/checks && $(GOLANGCI) run ./...
 	cd deploy/litestream && $(GOLANGCI) run ./...
+	cd deploy/image && $(GOLANGCI) run ./...
 	go mod tidy -diff
 	go mod tidy -C bench -diff
 	go mod tidy -C examples/nats -diff
 	go mod tidy -C breez/clients -diff
 	go mod tidy -C deploy/checks -diff
 	go mod tidy -C deploy/litestream -diff
+	go mod tidy -C deploy/image -diff
 
 .PHONY: fmt
 fmt: $(GOLANGCI) ## format the code

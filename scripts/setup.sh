@@ -51,6 +51,7 @@ go mod download
 go mod download -C examples/nats
 go mod download -C breez/clients
 go mod download -C deploy/checks
+go mod download -C deploy/image
 
 if ! cmp -s web/package-lock.json web/node_modules/.installed-lock; then
   echo "setup: npm packages in web/"

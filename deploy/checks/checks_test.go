@@ -1,6 +1,7 @@
 // Package checks tests the files for tools that need an account or a container
 // engine, each with what the tool itself reads it by: compose.yaml, the workflows,
-// fly.toml, the example of Fly for Breez clients, the systemd unit and the Dockerfile. It is a module of its own, so
+// fly.toml, the example of Fly for Breez clients, the systemd unit and the Dockerfile. It makes
+// the image and runs it, and has a Prometheus evaluate the alerts and the dashboard. It is a module of its own, so
 // that the server does not depend on these tools.
 package checks
 

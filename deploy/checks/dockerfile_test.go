@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 	"github.com/moby/buildkit/frontend/dockerfile/linter"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
@@ -22,16 +23,10 @@ import (
 // image is what the Dockerfile says of its last stage, and how the program in it
 // is built.
 type image struct {
-	root       string // where TestImage makes one
-	compile    string // the step, a line for a shell
-	program    string // what compile makes, in its own stage
-	uid        int
-	env        []string
-	entrypoint []string
-	command    []string
-	health     []string
-	volume     string
-	signal     string
+	v1.Config
+	compile string // the step, a line for a shell
+	program string // what compile makes, in its own stage
+	uid     int
 }
 
 // readDockerfile reads it as docker build does, whose warnings are errors here.
@@ -56,7 +51,7 @@ func readDockerfile(t *testing.T) image {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var img image
+	img := image{Config: v1.Config{Volumes: map[string]struct{}{}, ExposedPorts: map[string]struct{}{}, Labels: map[string]string{}}}
 	owner := ""
 	for _, stage := range stages {
 		for _, step := range stage.Commands {
@@ -73,26 +68,43 @@ func readDockerfile(t *testing.T) image {
 				}
 			case *instructions.EnvCommand:
 				for _, variable := range step.Env {
-					img.env = append(img.env, variable.String())
+					img.Env = append(img.Env, variable.String())
+				}
+			case *instructions.LabelCommand:
+				for _, label := range step.Labels {
+					img.Labels[label.Key] = strings.Trim(label.Value, `"`)
 				}
 			case *instructions.UserCommand:
 				if step.User != owner {
 					t.Errorf("it runs as %s, and its volume belongs to %q", step.User, owner)
 				}
+				img.User = step.User
 				uid, _, _ := strings.Cut(step.User, ":")
 				if img.uid, err = strconv.Atoi(uid); err != nil {
 					t.Errorf("USER %s: an orchestrator that refuses root wants a number", step.User)
 				}
 			case *instructions.VolumeCommand:
-				img.volume = step.Volumes[0]
+				for _, path := range step.Volumes {
+					img.Volumes[path] = struct{}{}
+				}
+			case *instructions.ExposeCommand:
+				for _, port := range step.Ports {
+					img.ExposedPorts[port+"/tcp"] = struct{}{}
+				}
+			case *instructions.WorkdirCommand:
+				img.WorkingDir = step.Path
 			case *instructions.HealthCheckCommand:
-				img.health = bareWords(t, step.Health.Test[0] == "CMD", step.Health.Test[1:])
+				bareWords(t, step.Health.Test[0] == "CMD", step.Health.Test[1:])
+				img.Healthcheck = &v1.HealthConfig{
+					Test: step.Health.Test, Interval: step.Health.Interval, Timeout: step.Health.Timeout,
+					StartPeriod: step.Health.StartPeriod, Retries: step.Health.Retries,
+				}
 			case *instructions.StopSignalCommand:
-				img.signal = step.Signal
+				img.StopSignal = step.Signal
 			case *instructions.EntrypointCommand:
-				img.entrypoint = bareWords(t, !step.PrependShell, step.CmdLine)
+				img.Entrypoint = bareWords(t, !step.PrependShell, step.CmdLine)
 			case *instructions.CmdCommand:
-				img.command = bareWords(t, !step.PrependShell, step.CmdLine)
+				img.Cmd = bareWords(t, !step.PrependShell, step.CmdLine)
 			}
 		}
 	}

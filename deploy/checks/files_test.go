@@ -131,8 +131,8 @@ func TestFly(t *testing.T) {
 	if fly.PrimaryRegion != "lhr" || fly.KillSignal != "SIGTERM" || cfg.ListenAddress != ":8080" || fly.HTTPService.InternalPort != 8080 || cfg.MetricsListenAddress != ":9091" || fly.Metrics.Port != 9091 {
 		t.Errorf("region, signal or ports: %+v", fly)
 	}
-	if img := readDockerfile(t); fly.Mounts[0].Destination != img.volume {
-		t.Errorf("the volume is mounted at %s, the image has its database at %s", fly.Mounts[0].Destination, img.volume)
+	if _, ok := readDockerfile(t).Volumes[fly.Mounts[0].Destination]; !ok {
+		t.Errorf("the volume is mounted at %s, where the image has none", fly.Mounts[0].Destination)
 	}
 	// internal/hostile shows that 256 MiB are enough for the server; the machine needs some for itself.
 	if memory, err := strconv.Atoi(strings.TrimSuffix(fly.VM[0].Memory, "mb")); err != nil || memory < 256+128 {
