@@ -40,6 +40,9 @@ func New() *Metrics {
 			Help: "What did not end well, by what it was (request, operation of a connection, initialisation of a WebSocket) and by the error's code (refused: there was none).",
 		}, []string{"what", "code"}),
 	}
+	for _, what := range []string{"request", "operation", "initialisation"} {
+		m.refusals.WithLabelValues(what, "INTERNAL") // shown from the start: an increase is seen only of what was there before
+	}
 	m.registry.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
