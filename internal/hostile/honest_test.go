@@ -30,6 +30,9 @@ const (
 	honestPatience = 20 * time.Second
 )
 
+// errBusy is that the server asked a user to try again later.
+var errBusy = errors.New("the server is busy")
+
 // honest are users who write, page and follow, each from an address of its own.
 // They do not try again: what fails once has failed.
 type honest struct {
@@ -40,6 +43,7 @@ type honest struct {
 	inFlight map[*operation]struct{}
 	took     []cost // since the last round began
 	failures []string
+	busy     int // how often they were asked to try again later
 }
 
 // operation is a write, a page, or the event that a write is followed by.
@@ -97,7 +101,10 @@ func (h *honest) end(ctx context.Context, op *operation, err error) {
 	switch {
 	case err == nil:
 		h.took = append(h.took, h.cost(op))
-	case ctx.Err() == nil: // it was not told to stop
+	case ctx.Err() != nil: // it was told to stop
+	case errors.Is(err, errBusy) && !verify: // which is a time: beside other tests a wait is over before its turn comes
+		h.busy++
+	default:
 		h.failures = append(h.failures, fmt.Sprintf("%s: %v", op.what, err))
 	}
 }
@@ -109,10 +116,12 @@ func (h *honest) cost(op *operation) cost {
 }
 
 // round is what the users noticed in one: what the slowest hundredth took of the operations
-// that ended in it and of those that are under way, how many ended, and what failed.
+// that ended in it and of those that are under way, how many ended, how many were to be tried
+// again later, and what failed.
 type round struct {
 	p99      cost
 	count    int
+	busy     int
 	failures []string
 }
 
@@ -127,7 +136,7 @@ func (h *honest) ended() int {
 func (h *honest) round() round {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	r := round{count: len(h.took), failures: h.failures}
+	r := round{count: len(h.took), busy: h.busy, failures: h.failures}
 	var times, works []time.Duration
 	for op := range h.inFlight {
 		h.took = append(h.took, h.cost(op))
@@ -135,7 +144,7 @@ func (h *honest) round() round {
 	for _, c := range h.took {
 		times, works = append(times, c.time), append(works, c.work)
 	}
-	h.took, h.failures = nil, nil
+	h.took, h.busy, h.failures = nil, 0, nil
 	if len(times) > 0 {
 		slices.Sort(times)
 		slices.Sort(works)
@@ -259,6 +268,9 @@ func (u *user) call(ctx context.Context, document string, variables map[string]a
 	if err := json.Unmarshal(raw, &answer); err != nil {
 		return fmt.Errorf("HTTP %d: %w in %.200q", res.StatusCode, err, raw)
 	}
+	if res.StatusCode == http.StatusServiceUnavailable {
+		return fmt.Errorf("HTTP %d: %.300s: %w", res.StatusCode, answer.Errors, errBusy)
+	}
 	if answer.Errors != nil {
 		return fmt.Errorf("HTTP %d: %.300s", res.StatusCode, answer.Errors)
 	}
@@ -270,7 +282,11 @@ func (u *user) call(ctx context.Context, document string, variables map[string]a
 func (u *user) follow(ctx context.Context) {
 	for ctx.Err() == nil {
 		op := &operation{what: "follow"}
-		u.end(ctx, op, u.followOnce(ctx))
+		err := u.followOnce(ctx)
+		if websocket.IsCloseError(err, websocket.CloseTryAgainLater) {
+			err = fmt.Errorf("%w: %w", errBusy, err)
+		}
+		u.end(ctx, op, err)
 		pause(ctx, honestPause)
 	}
 }
