@@ -33,8 +33,10 @@ func TestPrometheus(t *testing.T) {
 	p := startPrometheus(t, servers.metrics...)
 	rules, panels := readAlerts(t), readPanels(t)
 
-	faults := query{where: "before any fault", expr: `syncline_refusals_total{code="INTERNAL"}`}
+	// Of both servers: what appears as 1 has grown by nothing.
+	faults := query{where: "before any fault", expr: `count(count by (instance) (syncline_refusals_total{code="INTERNAL"})) == 2`}
 	p.await(t, servers.use, func(ctx context.Context) []string { return p.missing(ctx, faults) })
+	picture := startPicture(t, servers)
 	servers.fail(t)
 
 	p.await(t, servers.use, func(ctx context.Context) (missing []string) {
@@ -53,6 +55,7 @@ func TestPrometheus(t *testing.T) {
 	p.await(t, func(context.Context) {}, func(ctx context.Context) []string {
 		return p.missing(ctx, query{where: "SynclineFaults", expr: `ALERTS{alertname="SynclineFaults",alertstate="firing"}`})
 	})
+	picture.draw(t, p)
 }
 
 // What an operator does about each alert is told, and each comes when it should and not where all is well.
