@@ -21,6 +21,7 @@ export type ClientErrorCode =
   | 'ROLLED_BACK'
   | 'TOO_LARGE'
   | 'OTHER_OWNER'
+  | 'OTHER_ENCRYPTION'
   | 'FORMAT_NEWER'
   | 'WRITES_WAIT'
   | 'PROTOCOL';

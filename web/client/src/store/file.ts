@@ -9,6 +9,7 @@ import type { Identity } from '../identity.js';
 import type { Writer } from './ledger.js';
 import { isClaimed, isStale } from './rows.js';
 import type { Meta, Refused, Row, Unit } from './rows.js';
+import type { Values } from './values.js';
 
 const FORMAT = 'syncline store';
 const VERSION = 1;
@@ -25,6 +26,8 @@ interface Header extends Pick<Meta, 'owner' | 'seq' | 'cursor' | 'complete' | 'w
   version: number;
   /** The version of the values that the app wrote. */
   schemaVersion: string;
+  /** Whether data are sealed. */
+  sealed: boolean;
 }
 
 /** Each of the lines that follow. */
@@ -40,11 +43,11 @@ export interface Contents {
  * Everything that a store keeps, as lines of JSON (docs/offline.md), the last of which proves that the identity's
  * owner wrote the others. What waits is sent from now on as the file has it, by whoever has a copy: once in effect.
  */
-export async function write(writer: Writer, identity: Identity, schemaVersion: string): Promise<Blob> {
+export async function write(writer: Writer, identity: Identity, { schemaVersion, isSealed }: Values<unknown>): Promise<Blob> {
   await fix(writer);
   const { owner, seq, cursor, complete, walk, walks, claims } = writer.meta;
   const file = new Lines(identity);
-  file.add({ format: FORMAT, version: VERSION, owner, schemaVersion, seq, cursor, complete, ...(walk && { walk }), walks, claims } satisfies Header);
+  file.add({ format: FORMAT, version: VERSION, owner, schemaVersion, sealed: isSealed, seq, cursor, complete, ...(walk && { walk }), walks, claims } satisfies Header);
   for await (const row of writer.rows()) file.add({ row } satisfies Line);
   for await (const unit of queued(writer)) file.add({ unit } satisfies Line);
   for (const refused of await writer.allRefused()) file.add({ refused } satisfies Line);
@@ -112,9 +115,10 @@ async function fix(writer: Writer): Promise<void> {
 
 /**
  * Reads a file whole. Throws `DAMAGED` for what is no file of {@link write} or was changed since, `OTHER_OWNER` for
- * another user's, and `FORMAT_NEWER` for that of a later release.
+ * another user's, `OTHER_ENCRYPTION` if one of the two is sealed, the file or the store, and `FORMAT_NEWER` for that of a
+ * later release.
  */
-export async function read(file: Blob, identity: Identity): Promise<Contents> {
+export async function read(file: Blob, identity: Identity, { isSealed }: Values<unknown>): Promise<Contents> {
   const bytes = new Uint8Array(await file.arrayBuffer());
   const [header] = linesOf(bytes.subarray(0, bytes.indexOf(NEWLINE) + 1)) as [Header | undefined];
   if (header?.format !== FORMAT) throw damaged('this is no file that a store exported');
@@ -123,6 +127,7 @@ export async function read(file: Blob, identity: Identity): Promise<Contents> {
   const end = bytes.lastIndexOf(NEWLINE, -2) + 1; // where the last line begins
   const [proof] = linesOf(bytes.subarray(end)) as [{ hmac?: string } | undefined];
   if (proof?.hmac !== toHex(macOf(identity).update(bytes.subarray(0, end)).digest())) throw damaged('this file is incomplete, or was changed since it was exported');
+  if (header.sealed !== isSealed) throw new SynclineError('OTHER_ENCRYPTION', `this file was exported ${isSealed ? 'without' : 'with'} encryption, and is for an app that stores its data so`);
   return { header, lines: linesOf(bytes.subarray(0, end)).slice(1) as Line[] };
 }
 
@@ -146,7 +151,7 @@ export async function restore(writer: Writer, { header, lines }: Contents): Prom
   const after = meta.seq; // numbers of units are not used twice
   const moved = <T extends { seq: number }>(each: T): T => ({ ...each, seq: each.seq + after });
   const { seq, cursor, complete, walk, walks, claims } = header;
-  Object.assign(meta, { seq: seq + after, cursor, complete, walk, walks, claims: claims.map((claim) => ({ ...claim, seqs: claim.seqs.map((each) => each + after) })) });
+  Object.assign(meta, { seq: seq + after, cursor, complete, walk, walks, imported: true, claims: claims.map((claim) => ({ ...claim, seqs: claim.seqs.map((each) => each + after) })) });
   for await (const { id } of writer.rows()) writer.putRow({ id, server: null, writes: [] });
   for (const line of lines) {
     if ('row' in line) writer.putRow({ ...line.row, writes: line.row.writes.map(moved) });

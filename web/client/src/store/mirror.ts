@@ -40,6 +40,7 @@ export async function apply(writer: Writer, from: Position, page: Page): Promise
   meta.cursor = page.cursor;
   if (page.hasMore) return;
   if (meta.walk) await endWalk(writer, page.head);
+  meta.imported = undefined;
   meta.complete = true;
 }
 

@@ -26,7 +26,7 @@ export const ERASED = { code: 'ERASED', message: 'the data of this user were era
 
 const TOO_OLD = {
   code: 'TOO_OLD_TO_RETRY',
-  message: 'this was first sent a day ago, and may have been stored and changed elsewhere since: write it again if what the server has does not show it',
+  message: 'this was sent or exported a day ago, and may have been stored and changed elsewhere since: write it again if what the server has does not show it',
 };
 
 /**
@@ -149,12 +149,12 @@ export interface Turn {
 /**
  * Decides what is sent next, and notes it, so that exactly that is sent again until it is answered: whole units, in
  * order, each record once, at most so many writes. What waits for a merge, or for what was written to its record
- * before, holds up nothing else. Undefined amid a walk: what the server has is not known before its end.
+ * before, holds up nothing else. Undefined amid a walk, or after an import: what the server has is not known before all is fetched.
  */
 export async function claim(writer: Writer, limit: number, held: ReadonlySet<string>): Promise<Turn | undefined> {
   const turn: Turn = { writes: [], mutationId: '', units: [], stale: [] };
   const { meta } = writer;
-  if (meta.walk) return undefined;
+  if (meta.walk || meta.imported) return undefined;
   if (meta.claims[0] && !(Math.abs(Date.now() - meta.claims[0].at) < REMEMBERED)) await expire(writer);
   const [first] = meta.claims;
   if (first) {

@@ -76,6 +76,8 @@ export interface Meta {
   complete: boolean;
   walk?: Walk | undefined;
   walks: number;
+  /** The mirror is a file's, and the server has not told yet what came since: nothing is judged by it, or sent. */
+  imported?: boolean | undefined;
   /** The first one is being sent. Others come after it in this order, as a file has them that was exported. */
   claims: Claim[];
   /** Units that wait to be sent, and bytes of their data. */

@@ -260,20 +260,21 @@ export class Store<T> {
   /**
    * Everything as one file (docs/offline.md): records, what waits to be sent, and what is set aside; not encrypted unless
    * the store is. For a copy before the browser's data are cleared, or to go on elsewhere. Other writes wait meanwhile.
+   * What waits counts as sent from now on: if that takes a day, and somebody changed the record, it is set aside as `TOO_OLD_TO_RETRY`.
    */
   async export(): Promise<Blob> {
     const { write } = await import('./file.js');
-    return this.#ledger.write('durable', (writer) => write(writer, this.#identity, this.#values.schemaVersion));
+    return this.#ledger.write('durable', (writer) => write(writer, this.#identity, this.#values as Values<unknown>));
   }
 
   /**
    * Puts what a file has in place of everything here, whole or not at all, and goes on from there. What waited and was sent
    * since, by this store or another with the same file, is not written twice. Rejects with `DAMAGED`, with `OTHER_OWNER`,
-   * with `FORMAT_NEWER` or `SCHEMA_NEWER` if a newer app exported it, and with `WRITES_WAIT` if something waits or is set aside here.
+   * with `OTHER_ENCRYPTION` if the file is of a store with encryption and this one has none, or the other way round, with `FORMAT_NEWER` or `SCHEMA_NEWER` if a newer app exported it, and with `WRITES_WAIT` if something waits or is set aside here.
    */
   async import(file: Blob): Promise<void> {
     const { read, restore } = await import('./file.js');
-    const contents = await read(file, this.#identity);
+    const contents = await read(file, this.#identity, this.#values as Values<unknown>);
     this.#values.checkNewer('this file', contents.header);
     await this.#ledger.write('durable', (writer) => restore(writer, contents));
     this.refresh();

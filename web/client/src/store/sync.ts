@@ -118,11 +118,11 @@ export class Syncer {
   async #pullAll(signal: AbortSignal): Promise<void> {
     this.#pullWanted = false;
     for (let more = true; more; ) {
-      const from = await this.ledger.read(async ({ meta }) => positionOf(meta));
+      const { from, imported } = await this.ledger.read(async ({ meta }) => ({ from: positionOf(meta), imported: meta.imported }));
       try {
         const page = await this.remote.page(from.cursor, signal);
         signal.throwIfAborted();
-        if (page.records.length > 0 || page.cursor !== from.cursor) await this.ledger.write('write', (writer) => apply(writer, from, page));
+        if (imported || page.records.length > 0 || page.cursor !== from.cursor) await this.ledger.write('write', (writer) => apply(writer, from, page));
         more = page.hasMore;
       } catch (error) {
         const { code, extensions } = error as SynclineError;
@@ -141,7 +141,7 @@ export class Syncer {
     if ((await this.ledger.read(async ({ meta }) => meta.pending.count)) === 0) return false;
     const turn = await this.ledger.write('durable', (writer) => claim(writer, this.#limit, this.#held));
     if (!turn) {
-      this.#pullWanted = true; // another tab walks, and may have ended: this one goes on
+      this.#pullWanted = true; // another tab walks or has imported a file, and may have ended: this one goes on
       return true;
     }
     let merged = false;

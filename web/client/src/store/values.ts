@@ -60,6 +60,11 @@ export class Values<T> {
     this.#seal = seal;
   }
 
+  /** Whether data are sealed, as the app's options say. */
+  get isSealed(): boolean {
+    return this.#seal !== undefined;
+  }
+
   /** What is kept and sent for a value. Throws `BAD_USER_INPUT`. */
   encode(id: string, value: T): Content {
     let bytes: Uint8Array;

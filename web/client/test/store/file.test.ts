@@ -39,6 +39,8 @@ async function device(identity = Identity.create(), options: { down?: boolean; s
     identity,
     network,
     store,
+    /** One more tab of it. */
+    tab: () => own.tab<Note>({ fetch: network.fetch, schemaVersion }),
     async leave() {
       network.down = true;
       store.refresh();
@@ -135,18 +137,43 @@ test('what conflicts is merged by each who has the file, with one result', async
   for (const each of [one, two, other]) each.close();
 });
 
+const erase = (identity: Identity) =>
+  ask(identity, 'mutation ($input: EraseAccountInput!) { eraseAccount(input: $input) { erasedRecords } }', { input: { owner: identity.publicKey } });
+
+/** What is set aside because it was erased elsewhere, unit by unit. */
+const erasedOf = async (store: Store<Note>) =>
+  (await store.refused()).filter(({ code }) => code === 'ERASED').map(({ writes }) => writes.map(({ id }) => id).join());
+
 test('a file from before an erasure brings nothing back', async () => {
   const one = await full();
   const file = await one.store.export();
   one.close();
-  await ask(one.identity, 'mutation ($input: EraseAccountInput!) { eraseAccount(input: $input) { erasedRecords } }', { input: { owner: one.identity.publicKey } });
+  await erase(one.identity);
   const two = await device(one.identity);
   await two.store.import(file);
   await isLive(two.store);
   const { large: _, ...seen } = await two.seen();
   assert.deepEqual(seen, {});
-  const codes = (await two.store.refused()).map(({ code, writes }) => [code, writes.map(({ id }) => id).join()]);
-  assert.deepEqual(codes.filter(([code]) => code === 'ERASED').map(([, ids]) => ids), ['edited', 'deleted', 'second', 'first,third']);
+  assert.deepEqual(await erasedOf(two.store), ['edited', 'deleted', 'second', 'first,third']);
+  two.close();
+});
+
+test('nor does it where a tab imports it that does not lead, and is gone before it can say that there is something to fetch', async () => {
+  const one = await device();
+  await one.store.put('old', { text: 'old' }).synced;
+  await one.leave();
+  await one.store.put('new', { text: 'new' }); // which the server would take at any time
+  const file = await one.store.export();
+  one.close();
+  await erase(one.identity);
+  const two = await device(one.identity);
+  const tab = await two.tab();
+  tab.onStatus(({ pending }) => pending.count > 0 && tab.close());
+  const heard = when(two.store, ({ pending }) => pending.count > 0);
+  await tab.import(file);
+  await heard;
+  await isLive(two.store);
+  assert.deepEqual([await two.seen(), await erasedOf(two.store)], [{}, ['new']]);
   two.close();
 });
 
@@ -231,7 +258,7 @@ test('a file of the first version is read by all later ones', async () => {
   one.close();
 });
 
-test('the file of an encrypted store shows nothing of what is in it', async () => {
+test('the file of an encrypted store shows nothing of what is in it, and is for such stores only', async () => {
   const identity = Identity.create();
   const make = () => new Device(identity, server.url).tab<Note>({ encryption: true });
   const [one, two] = [await make(), await make()];
@@ -240,5 +267,10 @@ test('the file of an encrypted store shows nothing of what is in it', async () =
   assert.doesNotMatch(await file.text(), /secret/);
   await two.import(file);
   assert.deepEqual((await two.get('a'))?.value, { text: 'a secret' });
-  for (const each of [one, two]) each.close();
+
+  const plain = await device(identity, { down: true });
+  await assert.rejects(plain.store.import(file), { name: 'SynclineError', code: 'OTHER_ENCRYPTION' });
+  await assert.rejects(two.import(await plain.store.export()), { name: 'SynclineError', code: 'OTHER_ENCRYPTION' });
+  assert.deepEqual([await plain.seen(), (await two.list()).length], [{}, 1]);
+  for (const each of [one, two, plain]) each.close();
 });
