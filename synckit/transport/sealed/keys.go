@@ -32,21 +32,28 @@ const schema = "synckit/sealed/1\x00"
 
 func (c keys) Seal(_ context.Context, place Place, content []byte) ([]byte, error) {
 	box, err := c[0].SealSame(seal.Record{ID: place.EventID, SchemaVersion: schema + place.AggregateID, Data: content})
-	if stderrors.Is(err, seal.ErrTooLarge) {
-		return nil, errors.New(errors.TooLarge, "seal event", err)
+	switch {
+	case err == nil:
+		return box, nil
+	case stderrors.Is(err, seal.ErrTooLarge):
+		return nil, errors.New(errors.TooLarge, "seal by key", err)
+	default:
+		return nil, errors.New(errors.InvalidEvent, "seal by key", err)
 	}
-	return box, err
 }
 
 func (c keys) Open(_ context.Context, place Place, box []byte) (content []byte, err error) {
 	for _, k := range c {
 		var opened seal.Record
 		opened, err = k.Open(seal.Stored{ID: place.EventID, SchemaVersion: schema + place.AggregateID, Box: box})
+		if err == nil {
+			return opened.Data, nil
+		}
 		if !stderrors.Is(err, seal.ErrWrongKey) {
-			return opened.Data, err
+			break
 		}
 	}
-	return nil, err
+	return nil, errors.New(errors.InvalidEvent, "open by key", err)
 }
 
 // Opens names the keys by their owners.

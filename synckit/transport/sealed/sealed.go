@@ -33,12 +33,13 @@ type Place struct{ EventID, AggregateID string }
 type Codec interface {
 	// Seal makes a box of an event's content. It makes the same box of the same content at the
 	// same place, always: an event is pushed again where an answer got lost, and nodes
-	// that decide alike write the same events. An error of code TooLarge, or another one of an
-	// event's own, refuses the event; one that may pass by itself (errors.IsRetryable)
-	// ends the push.
+	// that decide alike write the same events. An error of code TooLarge, InvalidEvent or
+	// another that is final refuses the event; one that may pass by itself
+	// (errors.IsRetryable), such as any without a code, ends the push, to be tried again.
 	Seal(ctx context.Context, place Place, content []byte) ([]byte, error)
 	// Open gives what Seal was given at this place, or an error. One that may pass by itself
-	// ends the pull, to be tried again; with any other, the event waits in the reviews.
+	// (errors.IsRetryable), such as any without a code, ends the pull, to be tried again; with
+	// any other, of code InvalidEvent for example, the event waits in the reviews.
 	Open(ctx context.Context, place Place, box []byte) ([]byte, error)
 	// Opens names the keys that are there, for synckit.ReadingTransport.
 	Opens() string
@@ -75,11 +76,11 @@ func (t *Transport) seal(ctx context.Context, e synckit.EventWithVersion) (synck
 	}
 	box, err := t.codec.Seal(ctx, placeOf(encoded), plain)
 	if err != nil {
-		return e, failed("seal event", err, encoded.ID)
+		return e, failed(errors.Unavailable, "seal event", err, encoded.ID)
 	}
 	text, err := json.Marshal(base64.StdEncoding.EncodeToString(box))
 	if err != nil {
-		return e, failed("seal event", err, encoded.ID)
+		return e, failed(errors.InvalidEvent, "seal event", err, encoded.ID)
 	}
 	sealed := synckit.EncodedEvent{ID: encoded.ID, Type: synckit.SealedType, AggregateID: encoded.AggregateID, Data: text}
 	event, err := marked(sealed, encoded).Decode()
@@ -94,7 +95,7 @@ func (t *Transport) open(ctx context.Context, e synckit.EventWithVersion) (synck
 		if t.options.AcceptPlain {
 			return e, nil
 		}
-		return e, failed("open event", errPlain, e.Event.ID())
+		return e, failed(errors.InvalidEvent, "open event", errPlain, e.Event.ID())
 	}
 	encoded, err := synckit.Encode(e.Event)
 	if err != nil {
@@ -102,19 +103,19 @@ func (t *Transport) open(ctx context.Context, e synckit.EventWithVersion) (synck
 	}
 	var text string
 	if err := json.Unmarshal(encoded.Data, &text); err != nil {
-		return e, failed("open event", err, encoded.ID)
+		return e, failed(errors.InvalidEvent, "open event", err, encoded.ID)
 	}
 	box, err := base64.StdEncoding.Strict().DecodeString(text)
 	if err != nil {
-		return e, failed("open event", err, encoded.ID)
+		return e, failed(errors.InvalidEvent, "open event", err, encoded.ID)
 	}
 	plain, err := t.codec.Open(ctx, placeOf(encoded), box)
 	if err != nil {
-		return e, failed("open event", err, encoded.ID)
+		return e, failed(errors.Unavailable, "open event", err, encoded.ID)
 	}
 	var c content
 	if err := json.Unmarshal(plain, &c); err != nil {
-		return e, failed("open event", err, encoded.ID)
+		return e, failed(errors.InvalidEvent, "open event", err, encoded.ID)
 	}
 	opened := synckit.EncodedEvent{ID: encoded.ID, Type: c.Type, AggregateID: encoded.AggregateID, Data: c.Data, Metadata: c.Metadata}
 	if len(opened.Data) == 0 {
@@ -131,11 +132,10 @@ func placeOf(e synckit.EncodedEvent) Place {
 	return Place{EventID: e.ID, AggregateID: e.AggregateID}
 }
 
-// failed gives an error the code of an event that is at fault, if it has none.
-func failed(op string, err error, id string) error {
-	code := errors.CodeOf(err)
-	if code == "" {
-		code = errors.InvalidEvent
+// failed is an error about an event. It keeps the code that it has; without one it gets code.
+func failed(code errors.Code, op string, err error, id string) error {
+	if has := errors.CodeOf(err); has != "" {
+		code = has
 	}
 	return errors.New(code, op, err, errors.Metadata{"event": id})
 }

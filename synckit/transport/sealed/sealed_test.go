@@ -6,7 +6,6 @@ import (
 	stderrors "errors"
 	"fmt"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"syncline/auth/signing"
@@ -332,47 +331,57 @@ func TestPlainEventsOfBefore(t *testing.T) {
 // away is a codec whose keys are somewhere else, which may not answer.
 type away struct {
 	sealed.Codec
-	failing atomic.Bool
-}
-
-func (c *away) failure() error {
-	if c.failing.Load() {
-		return errors.New(errors.Unavailable, "ask for the key", nil)
-	}
-	return nil
+	failure error // nil: it answers
 }
 
 func (c *away) Seal(ctx context.Context, place sealed.Place, content []byte) ([]byte, error) {
-	if err := c.failure(); err != nil {
-		return nil, err
+	if c.failure != nil {
+		return nil, c.failure
 	}
 	return c.Codec.Seal(ctx, place, content)
 }
 
 func (c *away) Open(ctx context.Context, place sealed.Place, box []byte) ([]byte, error) {
-	if err := c.failure(); err != nil {
-		return nil, err
+	if c.failure != nil {
+		return nil, c.failure
 	}
 	return c.Codec.Open(ctx, place, box)
 }
 
 func TestKeysThatAreAwayForAWhile(t *testing.T) {
 	t.Parallel()
+	for name, failure := range map[string]error{
+		"a code":         errors.New(errors.Unavailable, "ask for the key", nil),
+		"no code":        stderrors.New("connection refused"),
+		"its own time":   fmt.Errorf("ask for the key: %w", context.DeadlineExceeded),
+		"its own cancel": fmt.Errorf("ask for the key: %w", context.Canceled),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			keysAway(t, failure)
+		})
+	}
+}
+
+// keysAway has a codec fail for a while: nothing is refused or passed over meanwhile.
+func keysAway(t *testing.T, failure error) {
+	t.Helper()
 	hub, codec := memory.New(), &away{Codec: codecOf(t, newKey(t))}
 	over := func() synckit.Transport { return sealed.Over(memtransport.New("hub", hub), codec, sealed.Options{}) }
 	a, b := newNode(t, memory.New(), over()), newNode(t, memory.New(), over())
 	a.write("a1", "note", "text")
-	codec.failing.Store(true)
+	codec.failure = failure
 	if _, err := a.Push(t.Context()); errors.CodeOf(err) != errors.Unavailable {
 		t.Errorf("push without keys: %v", err)
 	}
-	codec.failing.Store(false)
+	codec.failure = nil
+	check(t, "refused", mustStats(t, a).Reviews, 0)
 	check(t, "pushed", a.sync().EventsPushed, 1)
-	codec.failing.Store(true)
+	codec.failure = failure
 	if _, err := b.Pull(t.Context()); errors.CodeOf(err) != errors.Unavailable {
 		t.Errorf("pull without keys: %v", err)
 	}
-	codec.failing.Store(false)
+	codec.failure = nil
 	check(t, "pulled", b.sync().EventsPulled, 1)
 	check(t, "waiting", mustStats(t, b).Reviews, 0)
 }
