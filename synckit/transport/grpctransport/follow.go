@@ -98,24 +98,36 @@ func (f *follow) next(ctx context.Context) error {
 		f.query.Cursor = found.Cursor
 		return f.send(nil)
 	}
+	events, err := f.page(ctx)
+	if err != nil {
+		return err
+	}
+	return f.send(events)
+}
+
+// page reads what comes next, in its turn. The turn ends before anything is sent: a client
+// that does not read holds up nobody else.
+func (f *follow) page(ctx context.Context) ([][]byte, error) {
 	leave, err := f.enter(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer leave()
-	page, err := f.log.Page(ctx, f.query)
+	bound, cancel := context.WithTimeout(ctx, f.options.RequestTimeout)
+	defer cancel()
+	page, err := f.log.Page(bound, f.query)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if page.Cursor == "" {
-		return errors.New(errors.Unsupported, "follow", fmt.Errorf("the store cannot tell where a reader stands"))
+		return nil, errors.New(errors.Unsupported, "follow", fmt.Errorf("the store cannot tell where a reader stands"))
 	}
 	events, err := f.encode(page)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	f.query.Cursor = page.Cursor
-	return f.send(events)
+	return events, nil
 }
 
 // send waits until the client has taken what went before, as HTTP/2 has it.

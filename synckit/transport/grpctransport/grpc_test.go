@@ -111,36 +111,43 @@ func (d *deadlines) are() (read, write time.Time) {
 // A quiet stream outlives the deadlines of its server; calls have their own.
 func TestDeadlinesAreLiftedForStreamsAlone(t *testing.T) {
 	t.Parallel()
-	const deadline = time.Second
-	answers := make(chan *deadlines, 10)
+	const deadline = 5 * time.Second
+	streams, calls := make(chan *deadlines, 10), make(chan *deadlines, 10)
 	s := startServerWith(t, grpctransport.NewServer(newStore(t), &grpctransport.ServerOptions{Heartbeat: time.Hour}), func(s *http.Server) {
 		s.ReadTimeout, s.WriteTimeout = deadline, deadline
 		next := s.Handler
 		s.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			d := &deadlines{ResponseWriter: w}
-			answers <- d
+			if r.URL.Path == synckitpbconnect.SyncServiceFollowProcedure {
+				streams <- d
+			} else {
+				calls <- d
+			}
 			next.ServeHTTP(d, r)
 		})
 	})
 	transport := connected(t, s.url(), nil)
 	news := subscribed(t, transport)
 	await(t, news)
-	stream := await(t, answers)
+	stream := await(t, streams)
 	quiet := func() bool { read, write := stream.are(); return read.IsZero() && write.IsZero() }
 	for ctx := soon(t); !quiet(); <-time.After(time.Millisecond) {
 		if ctx.Err() != nil {
 			t.Fatal("a quiet stream has a deadline")
 		}
 	}
-	<-time.After(3 * deadline)
+	<-time.After(deadline) // since the stream began, that of the server has passed
 	if err := transport.Push(t.Context(), newEvents(1)); err != nil {
 		t.Fatal(err)
 	}
-	if read, write := await(t, answers).are(); read.IsZero() || write.IsZero() {
+	if read, write := await(t, calls).are(); read.IsZero() || write.IsZero() {
 		t.Errorf("a call has the deadlines %v and %v", read, write)
 	}
 	if events := await(t, news); len(events) != 1 {
-		t.Errorf("%v: the stream has begun again", events)
+		t.Errorf("%v", events)
+	}
+	if len(streams) > 0 {
+		t.Error("the stream has begun again")
 	}
 }
 
@@ -225,40 +232,94 @@ func TestManySubscriptions(t *testing.T) {
 	}
 }
 
-// A reader that does not read holds up nobody, and gets all once it reads again, though the
-// server has given up its stream meanwhile.
-func TestBlockedReaders(t *testing.T) {
-	t.Parallel()
-	const many, size = 400, 50_000 // more than the windows of a connection hold
-	s := startServer(t, grpctransport.NewServer(newStore(t), &grpctransport.ServerOptions{MaxConcurrent: 2, RequestTimeout: 2 * time.Second}))
-	blocked, release := make(chan struct{}), make(chan struct{})
-	got := make(chan string, many)
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan struct{})
+// blockedReader has a subscription whose handler waits until release is closed; got are the
+// IDs that it is given.
+func blockedReader(t *testing.T, s *server, release <-chan struct{}, many int) (got <-chan string) {
+	t.Helper()
+	transport := connected(t, s.url(), nil)
+	blocked, ids, ended := make(chan struct{}), make(chan string, many), make(chan struct{})
+	ctx, cancel := context.WithCancel(context.Background())
+	t.Cleanup(func() { cancel(); <-ended })
 	go func() {
 		defer close(ended)
 		first := true
-		connected(t, s.url(), nil).Subscribe(ctx, func(events []synckit.EventWithVersion) error {
+		transport.Subscribe(ctx, func(events []synckit.EventWithVersion) error {
 			if first {
 				first = false
 				close(blocked)
-				<-release
+				select {
+				case <-release:
+				case <-ctx.Done():
+				}
 			}
 			for _, e := range events {
-				got <- e.Event.ID()
+				ids <- e.Event.ID()
 			}
 			return nil
 		})
 	}()
-	defer func() { cancel(); <-ended }()
 	await(t, blocked)
-	writer := connected(t, s.url(), nil)
+	return ids
+}
+
+// fill stores events that are more than a stream's window holds, also when compressed.
+func fill(t *testing.T, store synckit.EventStore, many int) {
+	t.Helper()
 	for i := range many {
-		event := synckit.EventWithVersion{Event: synckit.NewEvent(fmt.Sprint("e", i), "T", "x", strings.Repeat("x", size), nil)}
-		if err := writer.Push(t.Context(), []synckit.EventWithVersion{event}); err != nil {
+		noise := make([]byte, 50_000)
+		for j := range noise {
+			noise[j] = byte(rand.Uint32())
+		}
+		if err := store.Store(t.Context(), synckit.NewEvent(fmt.Sprint("e", i), "T", "x", noise, nil), nil); err != nil {
 			t.Fatal(err)
 		}
 	}
+}
+
+func TestBlockedReadersHoldUpNobody(t *testing.T) {
+	t.Parallel()
+	const many, readers = 200, 3
+	store := newStore(t)
+	s := startServer(t, grpctransport.NewServer(store, &grpctransport.ServerOptions{MaxConcurrent: 1, RequestTimeout: time.Hour}))
+	release := make(chan struct{})
+	all := make([]<-chan string, readers)
+	for i := range all {
+		all[i] = blockedReader(t, s, release, many+1)
+	}
+	fill(t, store, many)
+	writer := connected(t, s.url(), &grpctransport.ClientOptions{Timeout: time.Minute})
+	for i := range 20 { // while pages are sent, and after
+		if err := writer.Push(t.Context(), newEvents(1)); err != nil {
+			t.Fatalf("push %d: %v", i, err)
+		}
+	}
+	close(release)
+	for _, got := range all {
+		for i := range many {
+			if id := await(t, got); id != fmt.Sprint("e", i) {
+				t.Fatalf("%s, want e%d", id, i)
+			}
+		}
+	}
+}
+
+// A reader gets all once it reads again, though the server has given up its stream meanwhile.
+func TestBlockedReadersGetAll(t *testing.T) {
+	t.Parallel()
+	const many = 200
+	store, givenUp := newStore(t), make(chan struct{}, 100)
+	options := &grpctransport.ServerOptions{RequestTimeout: 2 * time.Second}
+	s := startServerWith(t, grpctransport.NewServer(store, options), func(s *http.Server) {
+		next := s.Handler
+		s.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			next.ServeHTTP(w, r)
+			givenUp <- struct{}{}
+		})
+	})
+	release := make(chan struct{})
+	got := blockedReader(t, s, release, many)
+	fill(t, store, many)
+	await(t, givenUp)
 	close(release)
 	for i := range many {
 		if id := await(t, got); id != fmt.Sprint("e", i) {

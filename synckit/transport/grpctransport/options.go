@@ -64,7 +64,8 @@ type ServerOptions struct {
 	// MaxStreams bounds the streams; more are refused; 0: 10000.
 	MaxStreams int
 	// MaxConcurrent is how many pushes and pages may be served at once; others
-	// wait their turn; 0: 128.
+	// wait their turn; 0: 128. A stream whose client does not read holds one page
+	// beside these, for up to RequestTimeout.
 	MaxConcurrent int
 	// RequestTimeout bounds how long a call may take to arrive, to be served, and its
 	// answer to be taken, each; 0: 30 s. On a stream it holds for each message.
