@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"cmp"
 	"context"
 	_ "embed" // scripts
 	stderrors "errors"
@@ -46,9 +47,29 @@ func (s *Store) look() error {
 	return nil
 }
 
+// startListening begins to listen, and returns once nothing is missed any more. Its error is
+// why it cannot: at once if the user may not, else what failed last when ctx ended.
+func (s *Store) startListening(ctx context.Context) error {
+	listening, failed := make(chan struct{}), make(chan error, 1)
+	s.running.Go(func() { s.listen(listening, failed) })
+	var last error
+	for {
+		select {
+		case <-listening:
+			return nil
+		case last = <-failed:
+			if redis.IsPermissionError(last) {
+				return last
+			}
+		case <-ctx.Done():
+			return cmp.Or(last, context.Cause(ctx))
+		}
+	}
+}
+
 // listen wakes those who wait at each commit of any process, until Close. begun is closed
-// once it hears.
-func (s *Store) listen(begun chan struct{}) {
+// once it hears. failed gets why a connection broke, if somebody takes it.
+func (s *Store) listen(begun chan struct{}, failed chan<- error) {
 	var once sync.Once
 	for s.ctx.Err() == nil {
 		err := s.hear(func() { once.Do(func() { close(begun) }) })
@@ -56,6 +77,10 @@ func (s *Store) listen(begun chan struct{}) {
 			return
 		}
 		s.logger.Printf("listening on %s: %v", s.keys.channel(), err)
+		select {
+		case failed <- err:
+		default:
+		}
 		timer := time.NewTimer(s.reconnect)
 		select {
 		case <-s.ctx.Done():

@@ -99,15 +99,11 @@ func New(config *Config) (*Store, error) {
 		_ = s.Close() // the error that counts is the one before
 		return nil, coded("open redis store", err)
 	}
-	listening := make(chan struct{})
-	s.running.Go(func() { s.listen(listening) })
-	select {
-	case <-listening: // from here on nothing is missed
-		return s, nil
-	case <-ctx.Done():
+	if err := s.startListening(ctx); err != nil {
 		_ = s.Close()
-		return nil, coded("open redis store", context.Cause(ctx))
+		return nil, coded("open redis store: listen", err)
 	}
+	return s, nil
 }
 
 // Close implements synckit.EventStore. It waits for calls in progress, and leaves open a

@@ -494,3 +494,18 @@ func TestServersThatForget(t *testing.T) {
 		t.Errorf("left: %v, %v", entries, err)
 	}
 }
+
+// A user that may not listen is told so.
+func TestAUserThatMayNotListen(t *testing.T) {
+	t.Parallel()
+	server := testservers.StartRedis(t)
+	client := testservers.RedisClient(t, server.URL())
+	if err := client.Do(t.Context(), "ACL", "SETUSER", "deaf", "on", ">secret", "~*", "+@all", "resetchannels").Err(); err != nil {
+		t.Fatal(err)
+	}
+	_, err := redis.NewWithURL(strings.Replace(server.URL(), "redis://", "redis://deaf:secret@", 1))
+	failed, ok := stderrors.AsType[*errors.Error](err)
+	if !ok || failed.Code != errors.StorageFailed || failed.Metadata["cause"] != "the user may not do that" || strings.Contains(err.Error(), "secret") {
+		t.Errorf("%v", err)
+	}
+}

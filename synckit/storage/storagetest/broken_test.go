@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -225,6 +226,14 @@ var faults = map[string]struct {
 	"forgets cursors": {func(log synckit.Log) *broken {
 		return &broken{Log: log, cursor: func(string) string { return "" }}
 	}, "log: cursors"},
+	"keeps cursors of two directions alone": {func(log synckit.Log) *broken {
+		return &broken{Log: log, commit: func(ctx context.Context, log synckit.Log, c synckit.Commit) (synckit.Committed, error) {
+			c.Cursors = slices.DeleteFunc(slices.Clone(c.Cursors), func(c synckit.Cursor) bool {
+				return c.Direction != synckit.Pushing && c.Direction != synckit.Pulling
+			})
+			return log.Commit(ctx, c)
+		}}
+	}, "log: what belongs to decisions"},
 	"keeps clocks of elsewhere": {func(log synckit.Log) *broken {
 		return &broken{Log: log, store: func(ctx context.Context, log synckit.Log, e synckit.Event, v synckit.Version) error {
 			_, err := log.Commit(ctx, eventsCommit(e, v, ""))

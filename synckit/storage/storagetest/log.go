@@ -89,6 +89,19 @@ func cursors(t *testing.T, log synckit.Log) {
 	equal(t, "the later of two", readCursor(t, log, "p", synckit.Pulling), "b")
 }
 
+// trail keeps what belongs to a decision, as a manager does: as a cursor whose direction is the
+// ID of the resolution.
+func trail(t *testing.T, log synckit.Log) {
+	const peer, first, second = "synckit.decisions", synckit.ResolutionType + ":first", synckit.ResolutionType + ":second"
+	long := `{"sides":"` + strings.Repeat("lr", 5000) + `"}`
+	commit(t, log, synckit.Commit{Append: entries("", note("e1", "x")), Cursors: []synckit.Cursor{{Peer: peer, Direction: first, Value: long}}})
+	commit(t, log, synckit.Commit{Cursors: []synckit.Cursor{{Peer: peer, Direction: second, Value: "2"}}})
+	equal(t, "the first", readCursor(t, log, peer, first), long)
+	equal(t, "the second", readCursor(t, log, peer, second), "2")
+	equal(t, "of another", readCursor(t, log, peer, synckit.ResolutionType+":third"), "")
+	equal(t, "cursors", contents(t, log, peer), `e1; push synckit.decisions ""; pull synckit.decisions ""; `)
+}
+
 // allOrNothing breaks each part of a commit that otherwise does much.
 func allOrNothing(t *testing.T, log synckit.Log) {
 	commit(t, log, synckit.Commit{

@@ -92,6 +92,7 @@ var logChecks = map[string]func(*testing.T, synckit.Log){
 	"log: a commit tells what was new":            committed,
 	"log: a known event with an origin confirms":  confirms,
 	"log: cursors":                                cursors,
+	"log: what belongs to decisions":              trail,
 	"log: a commit is all or nothing":             allOrNothing,
 	"log: one event twice in a commit":            twiceInCommit,
 	"log: reviews":                                reviews,
