@@ -46,6 +46,11 @@ func (m *Manager) commitDecision(ctx context.Context, op string, d decision, com
 	if err != nil {
 		return coded(op, errors.ConflictFailed, err)
 	}
+	return m.commitDecided(ctx, d, decided, commit)
+}
+
+// commitDecided commits what a person's decision came to, with what else belongs to it.
+func (m *Manager) commitDecided(ctx context.Context, d decision, decided []Entry, commit Commit) error {
 	if err := m.takeable(ctx, decided); err != nil {
 		return err
 	}
@@ -174,11 +179,17 @@ func (r *written) entries() ([]Entry, error) {
 		}
 		entries = append(entries, Entry{EventWithVersion: EventWithVersion{Event: event}})
 	}
+	if len(r.Resolution.inputs()) == 0 {
+		return entries, nil // nothing was to decide: there are new events alone
+	}
 	events, err := r.events(r.aggregateID, r.clock+2)
 	if err != nil {
 		return nil, err
 	}
 	for _, event := range events {
+		if _, ok := ReadResolution(event); !ok {
+			return nil, fmt.Errorf("the resolution %.80q makes no sense", event.ID())
+		}
 		entries = append(entries, Entry{EventWithVersion: EventWithVersion{Event: event}})
 	}
 	return entries, nil

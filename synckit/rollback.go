@@ -69,7 +69,8 @@ func sameEvent(a, b EventWithVersion) bool {
 const RestoresKey = "synckit.restores"
 
 // RollBack undoes a decision: what it kept no longer counts, and restore does, any of both of
-// its sides in this order, such as decision.Local. Of each that it had superseded a new event is
+// its sides in this order, such as decision.Local; or decision.Superseded, what lost, for that
+// another node's decision has no Local here. Of each that it had superseded a new event is
 // written, with another ID and the same type, data and metadata, and RestoresKey; it comes after
 // all that is here of the aggregate. So history stays as it is, and all nodes that get the
 // events agree: where several undo the same, one of them counts. Events written since are
@@ -77,29 +78,56 @@ const RestoresKey = "synckit.restores"
 //
 // It is a decision itself: it is listed, and can be rolled back. The error has the code
 // NotFound if the log has no such decision, Outdated if something that the decision kept
-// does not count any more: the later decision about that is to be rolled back first.
+// does not count any more: the later decision about that is to be rolled back first. It is
+// InvalidEvent if restore is empty or changes nothing, and TooLarge if more than 1000 events
+// would be written, for they are written at once.
 func (m *Manager) RollBack(ctx context.Context, of Decision, restore []EventWithVersion) error {
 	const op = "roll back"
 	if err := m.take(ctx, op); err != nil {
 		return err
 	}
 	defer m.release()
-	d, err := m.undo(ctx, of, restore)
-	if err != nil {
-		return coded(op, errors.InvalidEvent, err)
+	for attempt := 1; ; attempt++ {
+		d, at, err := m.undo(ctx, of, restore)
+		if err != nil {
+			return coded(op, errors.InvalidEvent, err)
+		}
+		if err = m.commitUndone(ctx, op, d, at); errors.CodeOf(err) != errors.Outdated || attempt == maxAttempts {
+			return err
+		}
 	}
-	ctx, end := m.begin(ctx, Step{Name: StepDecide, AggregateID: d.aggregateID, Local: len(d.inputs)})
-	err = m.commitDecision(ctx, op, d, Commit{})
-	end(Outcome{Err: err})
-	return err
 }
 
-// undo gives the decision that rolls another one back.
-func (m *Manager) undo(ctx context.Context, of Decision, restore []EventWithVersion) (decision, error) {
+// commitUndone commits a decision that rolls another one back, if the aggregate's newest entry
+// is still at a position.
+func (m *Manager) commitUndone(ctx context.Context, op string, d decision, at Position) (err error) {
+	ctx, end := m.begin(ctx, Step{Name: StepDecide, AggregateID: d.aggregateID, Local: len(d.inputs)})
+	defer func() { end(Outcome{Err: err}) }()
+	decided, err := m.decide(d)
+	where := errors.Metadata{"decision": d.rollsBack}
+	switch {
+	case err != nil:
+		return coded(op, errors.ConflictFailed, err)
+	case len(decided) == 0:
+		return errors.New(errors.InvalidEvent, op, stderrors.New("it would change nothing"), where)
+	case len(decided) > maxCommit:
+		return errors.New(errors.TooLarge, op, fmt.Errorf("%d events are to be written, %d are the most", len(decided), maxCommit), where)
+	}
+	return m.commitDecided(ctx, d, decided, Commit{Unchanged: map[string]Position{d.aggregateID: at}})
+}
+
+// undo gives the decision that rolls another one back, and the newest position that it knows of.
+func (m *Manager) undo(ctx context.Context, of Decision, restore []EventWithVersion) (decision, Position, error) {
 	entries, err := m.aggregate(ctx, of.AggregateID)
 	if err != nil {
-		return decision{}, err
+		return decision{}, 0, err
 	}
+	d, err := undone(of, entries, restore)
+	return d, newest(entries), err
+}
+
+// undone gives the decision that rolls back another one of an aggregate's.
+func undone(of Decision, entries []Entry, restore []EventWithVersion) (d decision, err error) {
 	decisions := decisionsIn(of.AggregateID, entries)
 	where := errors.Metadata{"decision": of.ID}
 	at := slices.IndexFunc(decisions, func(d Decision) bool { return d.ID == of.ID })
@@ -112,9 +140,14 @@ func (m *Manager) undo(ctx context.Context, of Decision, restore []EventWithVers
 	if !found.Stands || slices.ContainsFunc(idsOf(found.Kept), counting.lacks) {
 		return decision{}, errors.New(errors.Outdated, "roll back", stderrors.New("a later decision took its place"), where)
 	}
-	d := decision{
-		aggregateID: of.AggregateID, known: known, inputs: found.Kept, local: found.Kept, at: time.Now(), rollsBack: found.ID,
+	if len(restore) == 0 {
+		return decision{}, stderrors.New("there is nothing to restore")
 	}
+	inputs := found.Kept
+	if len(inputs) == 0 { // it kept nothing: what it superseded is decided again
+		inputs = found.Superseded
+	}
+	d = decision{aggregateID: of.AggregateID, known: known, inputs: inputs, local: inputs, at: time.Now(), rollsBack: found.ID}
 	for _, e := range known {
 		d.after = max(d.after, ClockOf(e.Event))
 	}

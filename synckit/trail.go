@@ -70,6 +70,9 @@ func (m *Manager) note(d decision, entries []Entry) (cursors []Cursor, told []De
 		return nil, nil
 	}
 	id, now := decidedBy(entries[len(entries)-1].Event), time.Now().UTC()
+	if id == "" { // new events alone
+		return nil, nil
+	}
 	local, ids := setOf(idsOf(d.local)), idsOf(d.inputs)
 	slices.Sort(ids)
 	var sides strings.Builder

@@ -375,3 +375,112 @@ func TestTheTrailOutlivesTheProcess(t *testing.T) {
 		})
 	}
 }
+
+// Who restores nothing would have neither side count.
+func TestARollBackRestoresSomething(t *testing.T) {
+	t.Parallel()
+	hub := newHub(t)
+	options := synckit.SyncOptions{ConflictResolver: highest}
+	a, b := newNode(t, hub, options), newNode(t, hub, options)
+	clash(t, a, b, "x", "a1", "b1")
+	b.sync()
+	before := b.log()
+	d := decisions(t, b.Manager, "x")[0] // a's: here it has no Local
+	checkCode(t, b.RollBack(t.Context(), d, d.Local), errors.InvalidEvent)
+	checkCode(t, b.RollBack(t.Context(), d, d.Kept), errors.InvalidEvent)
+	check(t, "nothing is written", b.log(), before)
+	check(t, "what counts", b.counts("x"), "b1")
+	if err := b.RollBack(t.Context(), d, d.Superseded); err != nil {
+		t.Fatal(err)
+	}
+	check(t, "what counts then", b.state("x"), "a1")
+}
+
+// A decision that no event counts is undone once, as others are.
+func TestADecisionThatKeptNothingIsRolledBack(t *testing.T) {
+	t.Parallel()
+	hub := newHub(t)
+	a := newNode(t, hub, synckit.SyncOptions{ConflictResolver: toPerson})
+	b := newNode(t, hub, synckit.SyncOptions{})
+	a.write("x", "a1")
+	b.write("x", "b1")
+	b.sync()
+	a.sync()
+	if err := a.Decide(t.Context(), a.onlyReview().ID, nil); err != nil {
+		t.Fatal(err)
+	}
+	check(t, "nothing counts", a.counts("x"), "")
+	d := decisions(t, a.Manager, "x")[0]
+	if err := a.RollBack(t.Context(), d, d.Local); err != nil {
+		t.Fatal(err)
+	}
+	checkCode(t, a.RollBack(t.Context(), d, d.Local), errors.Outdated)
+	check(t, "once", a.state("x"), "a1")
+	check(t, "it is listed", decisions(t, a.Manager, "x")[1].RollsBack, d.ID)
+	a.sync()
+	b.sync()
+	check(t, "b", b.counts("x"), a.counts("x"))
+}
+
+// shared is a store that another process writes to after an aggregate was read, once.
+type shared struct {
+	synckit.Log
+	meanwhile func()
+}
+
+func (s *shared) Aggregate(ctx context.Context, aggregateID string) ([]synckit.Entry, error) {
+	entries, err := s.Log.Aggregate(ctx, aggregateID)
+	if then := s.meanwhile; then != nil {
+		s.meanwhile = nil
+		then()
+	}
+	return entries, err
+}
+
+func TestARollBackKnowsWhatOthersWroteMeanwhile(t *testing.T) {
+	t.Parallel()
+	hub := newHub(t)
+	a := newNode(t, hub, synckit.SyncOptions{ConflictResolver: highest})
+	b := newNode(t, hub, synckit.SyncOptions{})
+	clash(t, a, b, "x", "a1 a3", "b1")
+	clash(t, a, b, "y", "a2", "b2")
+	store := &shared{Log: a.store}
+	other := synckit.NewSyncManager(store, memtransport.New("hub", hub), nil)
+	defer other.Close()
+
+	x, y := decisions(t, a.Manager, "x")[0], decisions(t, a.Manager, "y")[0]
+	store.meanwhile = func() {
+		if err := a.RollBack(t.Context(), x, x.Local[:1]); err != nil {
+			t.Error(err)
+		}
+	}
+	checkCode(t, other.RollBack(t.Context(), x, x.Local), errors.Outdated)
+	check(t, "decided once", a.state("x"), "a1")
+
+	store.meanwhile = func() { a.write("y", "later") }
+	if err := other.RollBack(t.Context(), y, y.Local); err != nil {
+		t.Fatal(err)
+	}
+	check(t, "after what came meanwhile", a.state("y"), "later a2")
+}
+
+// A roll-back is one commit, which no store need take above a size.
+func TestARollBackIsBounded(t *testing.T) {
+	t.Parallel()
+	hub := newHub(t)
+	a := newNode(t, hub, synckit.SyncOptions{ConflictResolver: highest})
+	b := newNode(t, hub, synckit.SyncOptions{})
+	for i := range 1000 {
+		a.write("x", fmt.Sprintf("a%04d", i))
+	}
+	b.write("x", "b1")
+	b.sync()
+	a.sync()
+	d := decisions(t, a.Manager, "x")[0]
+	checkCode(t, a.RollBack(t.Context(), d, d.Local), errors.TooLarge)
+	check(t, "nothing is changed", a.counts("x"), "b1")
+	if err := a.RollBack(t.Context(), d, d.Local[:900]); err != nil {
+		t.Fatal(err)
+	}
+	check(t, "as many as there can be", len(strings.Fields(a.counts("x"))), 900)
+}
