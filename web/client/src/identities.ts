@@ -7,9 +7,9 @@ import type { Session } from './session.js';
 export interface BrowserIdentities {
   /** The identity that was chosen last, in any tab; on the first visit a new one, which is kept from then on. */
   open(): Promise<Identity>;
-  /** All that are kept, in the order of their public keys. */
+  /** All that are kept and can be read, in the order of their public keys. */
   list(): Promise<Identity[]>;
-  /** Forgets one. If it was chosen, the next visit is a new user's; sessions go on with it until they are switched. */
+  /** Forgets one, under whatever names `browserKeyStore` keeps it. If it was chosen, the next visit is a new user's; sessions go on with it until they are switched. */
   remove(publicKey: string): Promise<void>;
   /**
    * From now on `session.switchTo` keeps the identity here, too, and chooses it: for the next visit, and for the shared
@@ -26,7 +26,17 @@ const CHANNEL = 'syncline identities';
  */
 export function browserIdentities(options: Omit<BrowserKeyStoreOptions, 'name'> = {}): BrowserIdentities {
   const chosen = browserKeyStore(options);
+  let opened: string | undefined; // by this page
   const named = (publicKey: string) => browserKeyStore({ ...options, name: publicKey });
+  /** Each name that can be read, and whose identity it has. */
+  const readable = async () => {
+    const names = await storedNames(options);
+    const read = await Promise.allSettled(names.map((name) => browserKeyStore({ ...options, name }).load()));
+    return names.flatMap((name, i) => {
+      const each = read[i]!;
+      return each.status === 'fulfilled' && each.value ? [{ name, identity: each.value }] : [];
+    });
+  };
   const keep = async (identity: Identity) => void (await named(identity.publicKey).saveIfAbsent(identity));
 
   /** Before it is in the place of the chosen one, it has one of its own; so has the one before. */
@@ -41,24 +51,26 @@ export function browserIdentities(options: Omit<BrowserKeyStoreOptions, 'name'> 
     async open() {
       const identity = await openIdentity(chosen);
       await keep(identity);
+      opened = identity.publicKey;
       return identity;
     },
     async list() {
-      const stores = (await storedNames(options)).map((name) => browserKeyStore({ ...options, name }));
-      const kept = (await Promise.all(stores.map((store) => store.load()))).filter((identity) => identity !== null);
-      const byKey = new Map(kept.map((identity) => [identity.publicKey, identity]));
+      const byKey = new Map((await readable()).map(({ identity }) => [identity.publicKey, identity]));
       return [...byKey.keys()].sort().map((publicKey) => byKey.get(publicKey)!);
     },
     async remove(publicKey) {
-      if ((await chosen.load())?.publicKey === publicKey) await chosen.remove();
-      await named(publicKey).remove();
+      for (const { name, identity } of await readable()) if (identity.publicKey === publicKey) await browserKeyStore({ ...options, name }).remove();
+      await named(publicKey).remove(); // also one that cannot be read
     },
-    share: (session) => share(session, chosen.load, choose),
+    share: (session) => share(session, chosen.load, choose, session.identity.publicKey === opened),
   };
 }
 
-/** What a session chooses is kept and told, and what other tabs choose is followed, one after the other. */
-function share(session: Session, load: () => Promise<Identity | null>, choose: (identity: Identity) => Promise<void>): () => void {
+/**
+ * What a session chooses is kept and told, and what other tabs choose is followed, one after the other; from the
+ * beginning on if it has what was chosen a moment ago.
+ */
+function share(session: Session, load: () => Promise<Identity | null>, choose: (identity: Identity) => Promise<void>, isChosen: boolean): () => void {
   const over = new AbortController();
   const channel = typeof BroadcastChannel === 'undefined' ? undefined : new BroadcastChannel(CHANNEL);
   let turn: Promise<unknown> = Promise.resolve();
@@ -96,6 +108,7 @@ function share(session: Session, load: () => Promise<Identity | null>, choose: (
     channel.onmessage = hear;
     (channel as { unref?: () => void }).unref?.(); // of Node.js, which would wait for it
   }
+  if (isChosen) hear(); // another tab may have chosen since
   // A page that was put aside has heard nothing.
   (globalThis as Partial<EventTarget>).addEventListener?.('pageshow', (event) => (event as PageTransitionEvent).persisted && hear(), { signal: over.signal });
   return () => {

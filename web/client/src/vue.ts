@@ -39,7 +39,7 @@ function useWatched<T>(store: StoreSource<T>, watched: MaybeRefOrGetter<Watched>
   const seen = shallowRef<{ records?: readonly StoredRecord<T>[]; failure?: { error: unknown } }>({});
   watchEffect((onCleanup) => {
     const own = toRaw(toValue(store)) as Store<T> | undefined; // a proxy, as a deep ref makes one, is no store
-    const query = toValue(watched);
+    const query = toValue(watched); // the watch reads all of it now, so that the effect runs again where a part is changed
     seen.value = {};
     if (own) onCleanup(own.watch(query, (records) => (seen.value = { records }), (error) => (seen.value = { failure: { error } })));
   });

@@ -57,7 +57,7 @@ export class Watch<R extends { id: string }> implements Listener {
   ) {
     const ids = typeof watched === 'string' ? [watched] : isList(watched) ? watched : undefined;
     this.#ids = ids && new Set([...ids].sort());
-    this.#query = ids ? {} : (watched as Query);
+    this.#query = ids ? {} : { ...(watched as Query) }; // as it is now: the app may change its own
   }
 
   change({ views }: Change): void {

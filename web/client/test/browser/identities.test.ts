@@ -97,3 +97,27 @@ test('an identity that was removed is gone, and was chosen by nobody', async () 
   assert.ok(![one.user, second].includes(young.user));
   await context.close();
 });
+
+test('a switch between opening and sharing is followed', async () => {
+  const context = await browser.newContext();
+  const one = await tab(context);
+  const page = await context.newPage();
+  await page.goto(site.origin());
+  assert.equal(await page.evaluate(() => identities.beginVisit()), one.user);
+  const second = await one.page.evaluate(() => identities.create());
+  await page.evaluate(() => identities.share());
+  await until(async () => (await page.evaluate(() => identities.present())) === second);
+  await context.close();
+});
+
+test('an identity is removed under all names, also where another one cannot be read', async () => {
+  const context = await browser.newContext();
+  const one = await tab(context);
+  await one.page.evaluate(() => identities.damage('damaged'));
+  await one.page.evaluate((user) => identities.keepAs(user, 'backup'), one.user);
+  const second = await one.page.evaluate(() => identities.create());
+  assert.deepEqual(await one.page.evaluate(() => identities.list()), [one.user, second].sort());
+  await one.page.evaluate((user) => identities.remove(user), one.user);
+  assert.deepEqual(await one.page.evaluate(() => identities.list()), [second]);
+  await context.close();
+});
