@@ -33,12 +33,11 @@ await build({ logLevel: 'warn' });
 
 const others = Object.values(networkInterfaces()).flat().filter(({ family, internal }) => host && family === 'IPv4' && !internal);
 const authorities = ['localhost', '127.0.0.1', ...others.map(({ address }) => address)].map((name) => `${name}:${port}`);
+const PUBLIC_AUTHORITIES = process.env['PUBLIC_AUTHORITIES'] ?? authorities.join();
 const syncline = spawn(program, {
-  env: { SQLITE_DIR_PATH: `${here}.local/db`, LOG_LEVEL: 'warn', PUBLIC_AUTHORITIES: authorities.join(), ...process.env, LISTEN_ADDRESS },
+  env: { SQLITE_DIR_PATH: `${here}.local/db`, LOG_LEVEL: 'warn', ...process.env, PUBLIC_AUTHORITIES, LISTEN_ADDRESS },
   stdio: 'inherit',
 });
-await preview({ logLevel: 'silent', preview: { host: host ? '0.0.0.0' : '127.0.0.1', port: Number(port), strictPort: true } });
-
 // Both end together.
 let stopping = false;
 for (const signal of ['SIGINT', 'SIGTERM']) {
@@ -47,7 +46,15 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
     syncline.kill();
   });
 }
-syncline.on('exit', (code) => process.exit(stopping ? 0 : (code ?? 1)));
+process.on('exit', () => syncline.kill());
+syncline.on('error', (error) => {
+  console.error(`Syncline does not start: ${error.message}`);
+  process.exit(1);
+});
+syncline.on('exit', (code) => process.exit(stopping ? 0 : (code ?? 1))); // also while it is waited for, below
+
+const allowedHosts = PUBLIC_AUTHORITIES.split(',').filter((name) => name.trim()).map((name) => new URL(`http://${name.trim()}`).hostname);
+await preview({ logLevel: 'silent', preview: { host: host ? '0.0.0.0' : '127.0.0.1', port: Number(port), strictPort: true, allowedHosts } });
 
 while (!(await fetch(`http://${LISTEN_ADDRESS}/readyz`).catch(() => undefined))?.ok) await new Promise((resolve) => setTimeout(resolve, 50));
 for (const authority of authorities.filter((name) => !name.startsWith('127.'))) console.log(`open http://${authority}`);

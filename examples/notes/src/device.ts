@@ -50,22 +50,37 @@ addEventListener('hashchange', () => location.hash.startsWith(LINK) && location.
 const tabs = new BroadcastChannel('linked');
 tabs.onmessage = () => location.reload();
 
-/** Makes this device one of a user's, takes the notes along that are here, and begins again. */
+/** Makes this device one of a user's, takes the notes along that are here, and begins again. Rejects if it cannot take all of them. */
 export async function linkHere(user: Identity): Promise<void> {
+  const here = await notesHere();
   const theirs = await openNotes(user);
-  for (const { id, value } of await notesHere()) if (value) await theirs.put(id, value);
-  theirs.close();
+  try {
+    // The other user may have a note under the same id: from an earlier link, say.
+    for (const [id, mine] of here) await theirs.update(id, (now) => (now ? merge({ id, base: undefined, mine, theirs: now }) : mine));
+  } finally {
+    theirs.close();
+  }
   await keys.save(user); // only now that all notes are in the other store, on disk
   tabs.postMessage('linked');
   location.reload();
 }
 
-async function notesHere() {
+/** All notes of this device's user, whose key is forgotten afterwards: so it is all or nothing. */
+async function notesHere(): Promise<[id: string, note: Note][]> {
+  const store = await openedHere();
+  if (!store) return [];
+  if (!store.status.complete) throw new Error('This device does not have all of its own notes yet. Wait until it has been online once, and try again.');
+  const records = await store.list();
+  if (records.some(({ value }) => value === undefined)) throw new Error('Some notes of this device cannot be read here, and would be lost. Reload the page to have the newest app, and try again.');
+  return records.map(({ id, value }) => [id, value!]);
+}
+
+async function openedHere(): Promise<Store<Note> | undefined> {
   try {
-    return await (await opening).list();
+    return await opening;
   } catch (error) {
     // Where this device has lost its key, a link is the way back in.
-    if (error instanceof SynclineError && ['STORAGE_EVICTED', 'STORAGE_CORRUPT'].includes(error.code)) return [];
+    if (error instanceof SynclineError && ['STORAGE_EVICTED', 'STORAGE_CORRUPT'].includes(error.code)) return undefined;
     throw error;
   }
 }
