@@ -44,7 +44,8 @@ func TestPostgresRestarted(t *testing.T) {
 
 // Columns that change their type under load, as an upgrade may have it beside instances of the version before, have each
 // statement fail that was prepared before ("cached plan must not change result type"). It is run again, and no client
-// hears of it.
+// hears of it. Only columns are changed that the reads select: a read at one instant whose result keeps its types waits for
+// the table instead, and then finds it empty, for what rewrites a table does not keep the rows that older snapshots see.
 func TestColumnsThatChangeUnderLoad(t *testing.T) {
 	t.Parallel()
 	database := testservers.StartPostgres(t).NewURL(t)
@@ -63,7 +64,6 @@ func TestColumnsThatChangeUnderLoad(t *testing.T) {
 		{"mutations", "head", "integer", "bigint"},
 		{"locks", "fence", "integer", "bigint"},
 		{"lock_holders", "token", "integer", "bigint"},
-		{"epochs", "base", "integer", "bigint"},
 	} {
 		p := load.during(change.table+" change", func() {
 			for _, to := range []string{change.narrow, change.wide} {
