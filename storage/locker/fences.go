@@ -28,8 +28,8 @@ func (l *Locker) TakeToken(ctx context.Context, owner locks.Owner) (token locks.
 // it. Errors are those of a locks.Locker.
 func (l *Locker) RaiseFence(ctx context.Context, key locks.Key, token locks.Token) (stands locks.Token, err error) {
 	fenceKey := row.FenceOf(key.Owner, key.Name)
-	var fence row.Fence
-	err = l.read(ctx, []commit.Key{fenceKey}, func(_ commit.Key, value any) { fence = value.(row.Fence) })
+	found, err := l.read(ctx, []commit.Key{fenceKey})
+	fence, _ := found[fenceKey].(row.Fence)
 	if err == nil && locks.Token(fence.Token) >= token && usedLately(fence, l.now()) { // a renewal's, mostly
 		return locks.Token(fence.Token), nil
 	}

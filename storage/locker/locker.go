@@ -154,32 +154,34 @@ func (l *Locker) Read(ctx context.Context, keys []locks.Key) ([]locks.Lock, erro
 	}
 	wanted = append(wanted, row.PresentTime)
 	slices.SortFunc(wanted, commit.Key.Compare)
-	now, holds := l.now().UTC().Truncate(time.Microsecond), make(map[commit.Key][]row.Hold)
-	err := l.read(ctx, slices.Compact(wanted), func(key commit.Key, value any) {
-		if key == row.PresentTime {
-			now = value.(time.Time)
-		} else {
-			holds[key] = value.([]row.Hold)
-		}
-	})
+	rows, err := l.read(ctx, slices.Compact(wanted))
 	if err != nil {
 		return nil, err
 	}
+	now, told := rows[row.PresentTime].(time.Time)
+	if !told {
+		now = l.now().UTC().Truncate(time.Microsecond)
+	}
 	found := make([]locks.Lock, len(keys))
 	for i, key := range keys {
-		found[i] = toLock(key.Name, live(holds[row.HoldsOf(key.Owner, key.Name)], now), now)
+		holds, _ := rows[row.HoldsOf(key.Owner, key.Name)].([]row.Hold)
+		found[i] = toLock(key.Name, live(holds, now), now)
 	}
 	return found, nil
 }
 
-func (l *Locker) read(ctx context.Context, keys []commit.Key, found func(commit.Key, any)) error {
+// read reads one state of the database: the rows that there are.
+func (l *Locker) read(ctx context.Context, keys []commit.Key) (rows map[commit.Key]any, err error) {
 	server, cancel := context.WithTimeout(ctx, readTime)
 	defer cancel()
-	err := failure.Retry(server, func() error { return l.rows.Read(server, keys, found) })
+	err = failure.Retry(server, func() error {
+		rows = make(map[commit.Key]any, len(keys)) // without what an attempt found that failed
+		return l.rows.Read(server, keys, func(key commit.Key, value any) { rows[key] = value })
+	})
 	if err != nil && ctx.Err() != nil {
-		return ctx.Err()
+		return nil, ctx.Err()
 	}
-	return unavailable(err)
+	return rows, unavailable(err)
 }
 
 // unit is a unit of work.
