@@ -150,10 +150,15 @@ func Clashed(err error) bool {
 	switch e.Code {
 	case "40001", "40P01": // serialization_failure, deadlock_detected
 		return true
-	case "0A000": // not supported: that a plan changes what it answers
-		return e.Routine == "RevalidateCachedQuery"
 	}
-	return false
+	return StalePlan(e)
+}
+
+// StalePlan tells whether a statement failed because its result has other types than when it was
+// prepared: a column has changed since. PostgreSQL has no code of its own for it.
+func StalePlan(err error) bool {
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && e.Code == "0A000" && e.Routine == "RevalidateCachedQuery" // feature_not_supported
 }
 
 // LeftWaiting tells whether PostgreSQL ended a statement that waited longer than
