@@ -6,7 +6,7 @@
 //
 // writes an OCI image layout for all platforms to DIR/oci, for tools that push it to a
 // registry, and DIR/syncline-amd64.tar and its like, which docker load and podman load take.
-// The same revision, with the same version of Go, makes the same bytes.
+// The same clone and settings, with the same version of Go, make the same bytes.
 package main
 
 import (
@@ -54,8 +54,8 @@ func run(ctx context.Context, root, dir, source string, architectures []string) 
 		return fmt.Errorf("make the layer of certificates and time zones: %w", err)
 	}
 	index := mutate.IndexMediaType(empty.Index, indexType)
-	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // an image has no secrets
-		return err
+	if err := clearImage(dir); err != nil {
+		return fmt.Errorf("prepare %s: %w", dir, err)
 	}
 	for _, arch := range architectures {
 		program, err := compile(ctx, root, arch, state.version)
@@ -66,16 +66,13 @@ func run(ctx context.Context, root, dir, source string, architectures []string) 
 		if err != nil {
 			return fmt.Errorf("assemble the image for %s: %w", arch, err)
 		}
-		if err := tarball.WriteToFile(filepath.Join(dir, "syncline-"+arch+".tar"), name.MustParseReference("syncline:latest"), image); err != nil {
+		if err := tarball.WriteToFile(filepath.Join(dir, archivePrefix+arch+".tar"), name.MustParseReference("syncline:latest"), image); err != nil {
 			return fmt.Errorf("write the archive for %s: %w", arch, err)
 		}
 		platform := &v1.Platform{OS: "linux", Architecture: arch}
 		index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: image, Descriptor: v1.Descriptor{Platform: platform}})
 	}
-	oci := filepath.Join(dir, "oci")
-	if err := os.RemoveAll(oci); err != nil {
-		return err
-	}
+	oci := filepath.Join(dir, layoutDir)
 	if _, err := layout.Write(oci, index); err != nil {
 		return fmt.Errorf("write the OCI layout: %w", err)
 	}
@@ -84,4 +81,32 @@ func run(ctx context.Context, root, dir, source string, architectures []string) 
 		_, err = fmt.Fprintf(os.Stdout, "%s: syncline %s, %s\n", oci, state.version, digest)
 	}
 	return err
+}
+
+// What a directory has of an image.
+const (
+	layoutDir     = "oci"
+	archivePrefix = "syncline-" // and the processor, and .tar
+)
+
+// clearImage makes the directory, and removes what it has of an earlier image, of processors too that are not built for
+// any more.
+func clearImage(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // an image has no secrets
+		return err
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		name := entry.Name()
+		if name != layoutDir && (!strings.HasPrefix(name, archivePrefix) || !strings.HasSuffix(name, ".tar")) {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
