@@ -70,13 +70,14 @@ func (d device) follow(t *testing.T) {
 	live := make(chan struct{})
 	go func() {
 		defer close(ended)
+		told := false
 		for event, err := range c.Follow(ctx, "") {
 			if err != nil {
 				return
 			}
-			if event.Kind == client.CaughtUp {
+			if event.Kind == client.CaughtUp && !told {
+				told = true
 				close(live)
-				live = nil
 			}
 		}
 	}()

@@ -307,7 +307,8 @@ func (p prometheus) ask(ctx context.Context, expr string) (found []series, err e
 		ResultType string
 		Result     []series
 	}
-	return data.Result, p.get(ctx, "query?query="+url.QueryEscape(expr), &data)
+	err = p.get(ctx, "query?query="+url.QueryEscape(expr), &data)
+	return data.Result, err
 }
 
 func (p prometheus) get(ctx context.Context, path string, data any) error {

@@ -5,8 +5,10 @@ package litestream
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -48,7 +50,8 @@ const records, recordBytes = 600, 60_000 // 36 MB
 func TestLitestream(t *testing.T) {
 	server := testservers.StartSyncline(t)
 	database, config := filepath.Join(server.Dir, "syncline.db"), filepath.Join(t.TempDir(), "litestream.yml")
-	writeConfig(t, config, database, filepath.Join(t.TempDir(), "replica"))
+	replica := filepath.Join(t.TempDir(), "replica")
+	writeConfig(t, config, database, replica)
 	key, err := signing.GenerateKey()
 	if err != nil {
 		t.Fatal(err)
@@ -59,6 +62,7 @@ func TestLitestream(t *testing.T) {
 	}
 
 	stop := replicate(t, config)
+	testservers.Await(t, "Litestream follows: the replica has a file", func(context.Context) bool { return hasFile(replica) })
 	for i := range records {
 		set(t, c, fmt.Sprint("record-", i), bytes.Repeat([]byte{byte(i)}, recordBytes))
 	}
@@ -122,6 +126,14 @@ func writeConfig(t *testing.T, path, database, replica string) {
 	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func hasFile(dir string) (has bool) {
+	_ = filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
+		has = has || err == nil && entry.Type().IsRegular()
+		return nil
+	})
+	return has
 }
 
 // replicate runs Litestream until stop, which waits until it has copied what there is.

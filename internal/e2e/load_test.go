@@ -202,7 +202,7 @@ func (l *load) mustGoOn() {
 			}
 		}
 		return true
-	}, func() { l.t.Errorf("in 30 s not every follower heard of what was written") })
+	}, func() { l.t.Errorf("in a minute not every follower heard of what was written") })
 }
 
 // mustWrite waits until each writer has so many more writes acknowledged.
@@ -217,7 +217,7 @@ func (l *load) mustWrite(writes int) {
 			}
 		}
 		return true
-	}, func() { l.t.Errorf("in 30 s not every writer could write: %v, then %v", before, l.snapshot()) })
+	}, func() { l.t.Errorf("in a minute not every writer could write: %v, then %v", before, l.snapshot()) })
 }
 
 func (l *load) snapshot() [writerCount]int {
@@ -229,7 +229,7 @@ func (l *load) snapshot() [writerCount]int {
 // heads reads the head of each owner.
 func (l *load) heads() (heads [ownerCount]client.Revision) {
 	l.t.Helper()
-	ctx, cancel := context.WithTimeout(l.t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(l.t.Context(), time.Minute)
 	defer cancel()
 	for owner := range heads {
 		w := l.writers[owner]

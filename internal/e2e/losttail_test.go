@@ -49,6 +49,7 @@ func TestDrillOfARedisWithALostTail(t *testing.T) {
 	if code := d.codeAt(t, 0, captured); code != "" {
 		t.Fatal("a request is answered ", code)
 	}
+	fenced := [...]int{locks.fencedOf("brief-1"), locks.fencedOf("brief-2")}
 	p := meets("Redis fails over to a replica that lacks the tail", func() {
 		primary.Kill()
 		d.awaitReadiness(t, 200, "degraded", "redis", "down")
@@ -73,7 +74,7 @@ func TestDrillOfARedisWithALostTail(t *testing.T) {
 		t.Error("a write under the new grant: ", err)
 	}
 	checkLive(t, d)
-	until(t, time.Minute, func() bool { return locks.fencedOf("brief-1") > 0 && locks.fencedOf("brief-2") > 0 },
+	until(t, time.Minute, func() bool { return locks.fencedOf("brief-1") > fenced[0] && locks.fencedOf("brief-2") > fenced[1] },
 		func() { t.Error("locks do not change hands any more") })
 	locks.finish()
 	l.finish()

@@ -164,10 +164,20 @@ func TestARedisThatEvicts(t *testing.T) {
 		{"allkeys-lfu", cluster.URL(), cluster.Nodes[2]},
 	} {
 		evict(test.server, test.policy)
-		log := testservers.StartSyncline(t, "DATABASE_URL="+postgres.NewURL(t), "REDIS_URL="+test.url, "REDIS_PREFIX="+test.policy).Log()
-		warned := strings.Contains(log, "level=WARN") && strings.Contains(log, "maxmemory-policy "+test.policy+": when its memory is full it forgets locks that are held")
-		if warned != (test.policy != "noeviction") {
-			t.Errorf("%s at %s: the log says %q", test.policy, test.url, log)
+		instance := testservers.StartSyncline(t, "DATABASE_URL="+postgres.NewURL(t), "REDIS_URL="+test.url, "REDIS_PREFIX="+test.policy)
+		warned := func(context.Context) bool {
+			return strings.Contains(instance.Log(), "level=WARN") &&
+				strings.Contains(instance.Log(), "maxmemory-policy "+test.policy+": when its memory is full it forgets locks that are held")
+		}
+		if test.policy != "noeviction" {
+			testservers.Await(t, "the log warns of "+test.policy+" at "+test.url, warned)
+			continue
+		}
+		if err := instance.Stop(); err != nil { // which writes all of the log
+			t.Fatal(err)
+		}
+		if strings.Contains(instance.Log(), "maxmemory-policy") {
+			t.Errorf("%s at %s: the log says %q", test.policy, test.url, instance.Log())
 		}
 	}
 }

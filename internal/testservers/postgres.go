@@ -156,7 +156,7 @@ func (p *Postgres) end(how string) {
 
 func (p *Postgres) waitReady() {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(p.t.Context(), waitLimit)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -168,7 +168,7 @@ func (p *Postgres) waitReady() {
 		}
 		select {
 		case <-ctx.Done():
-			p.t.Fatalf("PostgreSQL is not ready after 30 s: %v", err)
+			p.t.Fatalf("PostgreSQL is not ready after %v: %v", waitLimit, err)
 		case <-tick.C:
 		}
 	}
