@@ -25,7 +25,7 @@ command -v strace >/dev/null || missing+=(strace)
 command -v mandoc >/dev/null || missing+=(mandoc)
 command -v openssl >/dev/null || missing+=(openssl)
 command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || missing+=(nginx-light)
-command -v promtool >/dev/null || missing+=(prometheus)
+command -v promtool >/dev/null && command -v prometheus >/dev/null || missing+=(prometheus)
 command -v haproxy >/dev/null || [ -x /usr/sbin/haproxy ] || missing+=(haproxy)
 command -v caddy >/dev/null || missing+=(caddy)
 if [ -n "${SYNCLINE_LONG:-}" ]; then # nothing else needs what these bring along
