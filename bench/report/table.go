@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -99,7 +100,7 @@ func (f *Figure) String() string {
 	return number(f.Median) + " (" + number(f.Min) + "–" + number(f.Max) + ")"
 }
 
-// failed counts failures and quotes the most frequent.
+// failed counts failures and quotes the most frequent; of several, the first by the alphabet.
 func (r *Row) failed() string {
 	total := 0
 	for n := range maps.Values(r.Failures) {
@@ -108,7 +109,9 @@ func (r *Row) failed() string {
 	if total == 0 {
 		return "0"
 	}
-	texts := slices.SortedFunc(maps.Keys(r.Failures), func(a, b string) int { return r.Failures[b] - r.Failures[a] })
+	texts := slices.SortedFunc(maps.Keys(r.Failures), func(a, b string) int {
+		return cmp.Or(r.Failures[b]-r.Failures[a], strings.Compare(a, b))
+	})
 	return strconv.Itoa(total) + ": " + strings.ReplaceAll(texts[0], "|", "/")
 }
 
