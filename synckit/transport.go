@@ -95,7 +95,7 @@ type ReadingTransport interface {
 }
 
 // SealedType is the type of events whose content is encrypted: those of transport/sealed. To
-// whoever cannot open them they say nothing: they are in no conflict and never count.
+// a node that cannot open them they say nothing: they are in no conflict and never count.
 const SealedType = reservedPrefix + "sealed"
 
 // CheckingTransport is a Transport that knows before a Push what the peer refuses. A

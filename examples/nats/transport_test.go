@@ -37,7 +37,7 @@ func newPeer(t *testing.T) *peer {
 	return p
 }
 
-// freePort is below those that systems give to whoever asks for any port, also while
+// freePort is below those that systems give out where any port is asked for, also while
 // the server is down. Its twin, 10,000 above, stands for the claim of a running test.
 func freePort(t *testing.T) int {
 	t.Helper()

@@ -12,7 +12,7 @@ import (
 // WithKeys seals by the first key, in the format of docs/encryption.md, and opens what any of
 // the keys has sealed. An event may have about 48 KiB over a Syncline server, 64 over other transports.
 //
-// A key is put in the first place for good: an event whose push was not answered is sealed anew when
+// A key is put in the first place for good: an event whose push was not answered is sealed again when
 // it is pushed again, and a peer that has it under another key refuses it then.
 func WithKeys(first seal.Key, others ...seal.Key) (Codec, error) {
 	c := keys(append([]seal.Key{first}, others...))

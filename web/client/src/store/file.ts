@@ -41,7 +41,7 @@ export interface Contents {
 
 /**
  * Everything that a store keeps, as lines of JSON (docs/offline.md), the last of which proves that the identity's
- * owner wrote the others. What waits is sent from now on as the file has it, by whoever has a copy: once in effect.
+ * owner wrote the others. What waits is sent from now on as the file has it, by each store that has a copy: once in effect.
  */
 export async function write(writer: Writer, identity: Identity, { schemaVersion, isSealed }: Values<unknown>): Promise<Blob> {
   await fix(writer);

@@ -92,7 +92,7 @@ test('what one store exported is all there in another one, and is sent from ther
   for (const each of [one, two, third]) each.close();
 });
 
-test('a queue that several stores have is written once, whoever sends it, also over what came later', async () => {
+test('a queue that several stores have is written once, also if all of them send it, and also over what came later', async () => {
   const one = await full();
   const file = await one.store.export();
   await one.store.put('edited', { text: 'newest' }); // behind what the file has
