@@ -17,12 +17,12 @@ func (post) Supports(r *http.Request) bool { return r.Method == http.MethodPost 
 
 func (t post) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
 	noStore(w)
-	params, err := readBody(w, r, t.config.MaxRequestBytes)
+	params, size, err := t.readBody(w, r)
 	if err != nil {
 		t.reject(w, err)
 		return
 	}
-	t.serve(w, r, exec, params)
+	t.serve(w, r, exec, params, size)
 }
 
 // get serves queries.
@@ -37,7 +37,7 @@ func (t get) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecut
 		t.reject(w, err)
 		return
 	}
-	t.serve(w, r, exec, params)
+	t.serve(w, r, exec, params, len(r.URL.RawQuery))
 }
 
 // others refuses what no transport takes.
@@ -51,10 +51,10 @@ func (t others) Do(w http.ResponseWriter, _ *http.Request, _ graphql.GraphExecut
 	t.reject(w, &requestError{http.StatusMethodNotAllowed, "the methods here are GET and POST"})
 }
 
-func (t *Transports) serve(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor, params *graphql.RawParams) {
+func (t *Transports) serve(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor, params *graphql.RawParams, size int) {
 	mediaType := negotiate(r.Header.Values("Accept"))
-	ctx := withOperation(r.Context(), &operationState{})
-	op, errs := parse(ctx, exec, params)
+	ctx := withOperation(r.Context(), &operationState{size: size})
+	op, errs := t.parse(ctx, exec, params)
 	if len(errs) > 0 {
 		resp := refuse(ctx, exec, op, errs)
 		t.answer(w, refusalStatus(resp.Errors, mediaType), mediaType, resp)

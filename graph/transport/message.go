@@ -36,6 +36,7 @@ type message struct {
 	// refused says what is wrong with the operation of a subscribe message whose
 	// id is known: its client is told, and the socket goes on.
 	refused error
+	size    int           // of the message, in bytes
 	input   *budget.Grant // the memory of the message and what it became
 }
 

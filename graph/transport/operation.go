@@ -25,6 +25,7 @@ type operationState struct {
 	resume  string
 	resumes bool
 
+	size     int        // bytes of the message or body that it came in
 	expected int        // bytes that it may come to hold, see Expect
 	blobs    body.Blobs // that the response being made leaves out
 
@@ -204,7 +205,20 @@ func failureOf(ctx context.Context, exec graphql.GraphExecutor) *graphql.Respons
 const maxErrors = 20
 
 // parse reads and validates a document. The errors are not presented yet.
-func parse(ctx context.Context, exec graphql.GraphExecutor, params *graphql.RawParams) (op *graphql.OperationContext, errs gqlerror.List) {
+func (t *Transports) parse(ctx context.Context, exec graphql.GraphExecutor, params *graphql.RawParams) (op *graphql.OperationContext, errs gqlerror.List) {
+	size := stateOf(ctx).size
+	if len(params.Query) > maxSharedDocument {
+		size = max(size, smallMessage+1)
+	}
+	end, err := t.turns.take(ctx, size)
+	if err != nil {
+		return &graphql.OperationContext{RawQuery: params.Query, OperationName: params.OperationName}, gqlerror.List{tooBusy(err)}
+	}
+	defer end()
+	return parseDocument(ctx, exec, params)
+}
+
+func parseDocument(ctx context.Context, exec graphql.GraphExecutor, params *graphql.RawParams) (op *graphql.OperationContext, errs gqlerror.List) {
 	defer func() {
 		value := recover()
 		if value == nil {

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"io"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -44,6 +45,7 @@ func (p *pace) Write(data []byte) (written int, err error) {
 		p.written += n
 		written += n
 		data = data[n:]
+		runtime.Gosched() // compressing a piece takes a millisecond: those who need less come first
 	}
 	return written, err
 }

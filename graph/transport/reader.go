@@ -128,6 +128,7 @@ var errFragments = errors.New("the message has too many small fragments")
 type fragments struct {
 	io.Reader
 	small int
+	turn  quantum
 }
 
 func (f *fragments) Read(p []byte) (int, error) {
@@ -138,6 +139,7 @@ func (f *fragments) Read(p []byte) (int, error) {
 	if err == nil && f.small > maxFragments {
 		err = errFragments
 	}
+	f.turn.yield(n)
 	return n, err
 }
 

@@ -26,32 +26,37 @@ func malformed(message string) *requestError {
 	return &requestError{http.StatusBadRequest, message}
 }
 
-// readBody reads the parameters of a POST.
-func readBody(w http.ResponseWriter, r *http.Request, limit int64) (*graphql.RawParams, *requestError) {
+// readBody reads the parameters of a POST, and tells how many bytes they had.
+func (t *Transports) readBody(w http.ResponseWriter, r *http.Request) (_ *graphql.RawParams, size int, _ *requestError) {
 	if err := checkContentType(r.Header); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	params := &graphql.RawParams{Headers: r.Header}
 	params.ReadTime.Start = graphql.Now()
-	data, err := readAll(w, r, limit)
+	data, err := readAll(w, r, t.config.MaxRequestBytes)
 	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
-		return nil, &requestError{http.StatusRequestEntityTooLarge, "the request body is too large"}
+		return nil, 0, &requestError{http.StatusRequestEntityTooLarge, "the request body is too large"}
 	}
 	if err != nil {
-		return nil, malformed("the request body could not be read")
+		return nil, 0, malformed("the request body could not be read")
 	}
+	end, err := t.turns.take(r.Context(), len(data))
+	if err != nil {
+		return nil, 0, malformed("the request was cancelled")
+	}
+	defer end()
 	if !grow(budget.FromContext(r.Context()), data) {
-		return nil, &requestError{http.StatusServiceUnavailable, "no memory is left"}
+		return nil, 0, &requestError{http.StatusServiceUnavailable, "no memory is left"}
 	}
 	fields, err := decodeObject(data, maxValues)
 	if err != nil {
-		return nil, malformed("the request body is refused: " + err.Error())
+		return nil, 0, malformed("the request body is refused: " + err.Error())
 	}
 	if err := fill(params, fields); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	params.ReadTime.End = graphql.Now()
-	return params, nil
+	return params, len(data), nil
 }
 
 // readAll reads a body, without a copy where it has been read already.

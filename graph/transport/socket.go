@@ -109,7 +109,7 @@ func (s *socket) read(ctx context.Context) {
 			input.Release()
 			continue // closing: nothing counts any more
 		}
-		m, err := parseMessage(frame, data, s.most(), cut)
+		m, err := s.decode(ctx, frame, data, cut)
 		m.input = input
 		if err != nil {
 			input.Release()
@@ -134,6 +134,18 @@ func (s *socket) read(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// decode reads what a message says. The error is ctx's if it ends before that.
+func (s *socket) decode(ctx context.Context, frame int, data []byte, cut error) (message, error) {
+	end, err := s.turns.take(ctx, len(data))
+	if err != nil {
+		return message{}, err
+	}
+	defer end()
+	m, err := parseMessage(frame, data, s.most(), cut)
+	m.size = len(data)
+	return m, err
 }
 
 func (s *socket) handle(ctx context.Context, m message) context.Context {
@@ -217,7 +229,7 @@ func (s *socket) close(code int, reason string) {
 func (s *socket) linger() {
 	conn := s.ws.NetConn()
 	_ = conn.SetReadDeadline(time.Now().Add(closeWait))
-	_, _ = io.Copy(io.Discard, conn)
+	_, _ = io.Copy(io.Discard, &yielding{Reader: conn})
 }
 
 // retire closes the socket with 1012, which tells clients to come back. Queries

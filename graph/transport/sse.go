@@ -28,12 +28,12 @@ func (eventStream) Supports(r *http.Request) bool {
 
 func (t eventStream) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
 	noStore(w)
-	params, err := readBody(w, r, t.config.MaxRequestBytes)
+	params, size, err := t.readBody(w, r)
 	if err != nil {
 		t.reject(w, err)
 		return
 	}
-	state := &operationState{}
+	state := &operationState{size: size}
 	if resume, ok := params.Extensions["resume"]; ok {
 		if state.resume, state.resumes = resume.(string); !state.resumes || len(state.resume) > maxCursor {
 			t.reject(w, malformed(fmt.Sprintf("extensions.resume must be a cursor, of at most %d bytes", maxCursor)))
@@ -56,7 +56,7 @@ func (t eventStream) Do(w http.ResponseWriter, r *http.Request, exec graphql.Gra
 // stream answers with an HTTP status as long as that is possible, and with
 // events from then on.
 func (t *Transports) stream(ctx context.Context, s *stream, exec graphql.GraphExecutor, params *graphql.RawParams) {
-	op, errs := parse(ctx, exec, params)
+	op, errs := t.parse(ctx, exec, params)
 	if len(errs) > 0 {
 		resp := refuse(ctx, exec, op, errs)
 		status := refusalStatus(resp.Errors, mediaJSON)

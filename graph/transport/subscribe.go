@@ -39,7 +39,7 @@ func (s *socket) subscribe(ctx context.Context, m message) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	op := &operation{id: m.id, cancel: cancel, memory: memory{input: m.input}}
-	state := &operationState{}
+	state := &operationState{size: m.size}
 	if !s.admit(op, state) {
 		cancel()
 		m.input.Release()
@@ -177,7 +177,7 @@ type sender func() (last []frame, over bool)
 // sends the events that there are.
 func (s *socket) execute(ctx context.Context, op *operation, params *graphql.RawParams) (last []frame, send sender) {
 	last = s.guard(ctx, op, func() []frame {
-		opCtx, errs := parse(ctx, s.exec, params)
+		opCtx, errs := s.parse(ctx, s.exec, params)
 		if len(errs) > 0 {
 			return []frame{errorMessage(op.id, refuse(ctx, s.exec, opCtx, errs).Errors)}
 		}

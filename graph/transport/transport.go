@@ -149,11 +149,12 @@ type Transports struct {
 	config         Config
 	live           *registry
 	unacknowledged unacknowledged
+	turns          turns
 }
 
 // New makes transports. Nothing runs until requests come.
 func New(config Config) *Transports {
-	return &Transports{config: config.withDefaults(), live: newRegistry(), unacknowledged: unacknowledged{most: config.MaxUnacknowledged}}
+	return &Transports{config: config.withDefaults(), live: newRegistry(), unacknowledged: unacknowledged{most: config.MaxUnacknowledged}, turns: newTurns()}
 }
 
 // Install makes srv speak through these transports. Whatever none of them
