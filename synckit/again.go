@@ -68,8 +68,9 @@ func (m *Manager) PullAgain(ctx context.Context) (*SyncResult, error) {
 }
 
 // SendAgain pushes an event again that the peer refused, once the cause is mended, and
-// ends its review if the peer takes it. The error is why it does not; it has the code
-// NotFound if the review is none of a refused event, or was decided already.
+// ends its review if the peer takes it. The error is why it does not, or why the event may
+// not be sent (Validate, MaxEventBytes). It has the code NotFound if the review is none of an
+// event that this manager's peer refused, or was decided already.
 func (m *Manager) SendAgain(ctx context.Context, reviewID string) error {
 	const op = "send again"
 	if err := m.take(ctx, op); err != nil {
@@ -77,11 +78,16 @@ func (m *Manager) SendAgain(ctx context.Context, reviewID string) error {
 	}
 	defer m.release()
 	review, err := m.review(ctx, reviewID)
-	if err == nil && !strings.HasPrefix(reviewID, refusedPrefix) {
-		err = errors.New(errors.NotFound, op, nil, errors.Metadata{"review": reviewID})
+	if err == nil && (!strings.HasPrefix(reviewID, refusedPrefix) || review.Peer != m.options.Peer) {
+		err = errors.New(errors.NotFound, op, nil, errors.Metadata{"review": reviewID, "peer": review.Peer})
 	}
 	if err != nil {
 		return err
+	}
+	for _, e := range review.Local {
+		if err := m.admissible(e.Event); err != nil {
+			return err
+		}
 	}
 	b := &batch{send: review.Local, refused: map[string]error{}, waiting: map[string]bool{}}
 	if err := b.heed(m.callTransport(ctx, op, func(ctx context.Context) error { return m.transport.Push(ctx, b.send) })); err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"syncline/synckit"
 	"syncline/synckit/errors"
+	"syncline/synckit/transport/memtransport"
 )
 
 func (n node) stats() synckit.Stats {
@@ -130,4 +131,48 @@ func TestFold(t *testing.T) {
 	if !stderrors.Is(err, cause) || !strings.Contains(fmt.Sprint(err), `"c"`) {
 		t.Error(err)
 	}
+}
+
+// A review belongs to one peer: the manager of another can neither send its event nor end it.
+func TestSendAgainIsForThePeerThatRefused(t *testing.T) {
+	t.Parallel()
+	east, west := newHub(t), newHub(t)
+	line := newScripted(east)
+	line.push = func(context.Context, []synckit.EventWithVersion) error {
+		return &synckit.PushError{Refused: map[string]error{"a": stderrors.New("no")}}
+	}
+	a := nodeOver(t, line, synckit.SyncOptions{Peer: "east"})
+	toWest := synckit.NewSyncManager(a.store, memtransport.New("west", west), nil)
+	t.Cleanup(func() { toWest.Close() })
+	a.write("x", "a")
+	if _, err := a.Sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	review := a.onlyReview()
+	checkCode(t, toWest.SendAgain(t.Context(), review.ID), errors.NotFound)
+	check(t, "at the other peer", logOf(t, west), "")
+	check(t, "still waits", a.onlyReview().ID, review.ID)
+}
+
+// What this side refuses is not sent before that has changed.
+func TestSendAgainAsksWhetherTheEventMayBeSent(t *testing.T) {
+	t.Parallel()
+	hub := newHub(t)
+	valid := false
+	a := newNode(t, hub, synckit.SyncOptions{Validate: func(synckit.Event) error {
+		if valid {
+			return nil
+		}
+		return stderrors.New("not yet")
+	}})
+	a.write("x", "a")
+	if _, err := a.Sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	review := a.onlyReview()
+	checkCode(t, a.SendAgain(t.Context(), review.ID), errors.InvalidEvent)
+	check(t, "at the peer", logOf(t, hub), "")
+	valid = true
+	check(t, "sent", a.SendAgain(t.Context(), review.ID), nil)
+	check(t, "at the peer", logOf(t, hub), "a")
 }
