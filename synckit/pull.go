@@ -69,7 +69,7 @@ func (m *Manager) beginAnew(ctx context.Context, reason error) error {
 // takePage stores a page, what its conflicts came to, and the cursor, all in one
 // transaction.
 func (m *Manager) takePage(ctx context.Context, from string, page Page, r *SyncResult) error {
-	if len(page.Events) == 0 && page.Cursor == from {
+	if len(page.Events)+len(page.Unreadable) == 0 && page.Cursor == from {
 		return nil
 	}
 	reused := map[string]error{}

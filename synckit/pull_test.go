@@ -3,6 +3,7 @@ package synckit_test
 import (
 	"context"
 	stderrors "errors"
+	"strings"
 	"testing"
 
 	"syncline/synckit"
@@ -188,4 +189,20 @@ func TestWhatCannotBeReadHoldsUpNothing(t *testing.T) {
 		check(t, "decide", a.Decide(t.Context(), review.ID, review.Remote), nil)
 	}
 	check(t, "log after the decisions", a.log(), "h1 h2 h3")
+}
+
+// A page may have nothing but what cannot be read, and lead no further.
+func TestAPageOfWhatCannotBeReadIsToldOf(t *testing.T) {
+	t.Parallel()
+	transport := newScripted(newHub(t))
+	transport.pullPage = func(_ context.Context, since string, _ int) (synckit.Page, error) {
+		return synckit.Page{Cursor: since, Unreadable: []synckit.Unreadable{{Name: "entry 1", Err: stderrors.New("damaged")}}}, nil
+	}
+	a := nodeOver(t, transport, synckit.SyncOptions{})
+	r, err := a.Sync(t.Context())
+	check(t, "error", err, nil)
+	check(t, "errors", len(r.Errors), 1)
+	if review := a.onlyReview(); !strings.Contains(review.Reason, "damaged") {
+		t.Errorf("reason: %s", review.Reason)
+	}
 }
