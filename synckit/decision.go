@@ -65,8 +65,8 @@ func (m *Manager) commitDecided(ctx context.Context, d decision, decided []Entry
 	return nil
 }
 
-// takeable tells why the peer would not take what a decision adds. Where the peer
-// cannot be asked, which is no reason to keep a person from deciding, it is nil.
+// takeable tells why the peer would not take what a decision adds. Where that is not
+// known, which is no reason to keep a person from deciding, it is nil.
 func (m *Manager) takeable(ctx context.Context, entries []Entry) error {
 	checking, ok := m.transport.(CheckingTransport)
 	if !ok {
@@ -79,6 +79,9 @@ func (m *Manager) takeable(ctx context.Context, entries []Entry) error {
 		switch errors.CodeOf(err) {
 		case errors.TooLarge, errors.InvalidEvent, errors.Refused:
 			return err
+		}
+		if err != nil {
+			return nil //nolint:nilerr // what is not known of this event is not known of the others
 		}
 	}
 	return nil

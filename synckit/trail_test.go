@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"syncline/synckit"
@@ -483,4 +484,40 @@ func TestARollBackIsBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	check(t, "as many as there can be", len(strings.Fields(a.counts("x"))), 900)
+}
+
+// unreachable is a transport whose Check waits for a peer that does not answer.
+type unreachable struct {
+	synckit.PagedTransport
+	asked int
+}
+
+func (u *unreachable) Check(ctx context.Context, _ synckit.EventWithVersion) error {
+	u.asked++
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// A decision of many events, made offline with such a transport, takes no longer than one of a
+// single event.
+func TestADecisionDoesNotWaitForEachOfItsEvents(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		hub := newHub(t)
+		offline := &unreachable{PagedTransport: memtransport.New("hub", hub)}
+		b := newNode(t, hub, synckit.SyncOptions{})
+		a := nodeOver(t, offline, synckit.SyncOptions{Timeout: 3 * time.Second, ConflictResolver: highest})
+		var own []string
+		for i := range 200 {
+			own = append(own, fmt.Sprintf("a%03d", i))
+		}
+		a.write("x", own...)
+		b.write("x", "b")
+		b.sync()
+		a.sync()
+		d := decisions(t, a.Manager, "x")[0]
+		before := time.Now()
+		check(t, "rolled back", a.RollBack(t.Context(), d, d.Local), nil)
+		check(t, "took", time.Since(before), 3*time.Second)
+	})
 }

@@ -105,7 +105,8 @@ type CheckingTransport interface {
 	Transport
 	// Check tells why the peer will never take an event; nil: for all that is known
 	// it will. Its error has the code TooLarge, or another one of an event's own; with
-	// any other code it says that it is not known.
+	// any other code it says that it is not known. It goes by what earlier calls have
+	// learned, and does not call the peer: a decision that is made offline need not wait.
 	Check(ctx context.Context, event EventWithVersion) error
 }
 

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -139,5 +140,28 @@ func TestAPageWithoutCursorIsNoAnswer(t *testing.T) {
 	}
 	if _, err := transport.PullPage(t.Context(), string(client.Now), 10); errors.CodeOf(err) != errors.InvalidVersion {
 		t.Errorf("%v", err)
+	}
+}
+
+// Check goes by the limits that came with the first page, and asks nobody.
+func TestCheckDoesNotCallTheServer(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int64
+	transport := newFake(t, func(w http.ResponseWriter, _ []string) {
+		asked.Add(1)
+		io.WriteString(w, `{"data":{"changes":{"records":[],"cursor":"c","hasMore":false,"head":0}}}`)
+	})
+	large := synckit.EventWithVersion{Event: synckit.NewEvent("large", "T", "x", strings.Repeat("x", 70_000), nil)}
+	if err := transport.Check(t.Context(), large); errors.CodeOf(err) != errors.Unavailable {
+		t.Errorf("before the limits are known: %v", err)
+	}
+	if _, err := transport.PullPage(t.Context(), "", 10); err != nil {
+		t.Fatal(err)
+	}
+	if err := transport.Check(t.Context(), large); errors.CodeOf(err) != errors.TooLarge {
+		t.Errorf("once they are: %v", err)
+	}
+	if asked.Load() != 1 {
+		t.Errorf("asked %d times", asked.Load())
 	}
 }

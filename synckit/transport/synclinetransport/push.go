@@ -48,14 +48,17 @@ func (t *Transport) push(ctx context.Context, events []synckit.EventWithVersion,
 	return wire.Result(outcome)
 }
 
-// Check implements synckit.CheckingTransport.
-func (t *Transport) Check(ctx context.Context, event synckit.EventWithVersion) error {
-	limits, err := t.serverLimits(ctx)
-	if err != nil {
-		return err
+// Check implements synckit.CheckingTransport. The limits are known after the first page or
+// push.
+func (t *Transport) Check(_ context.Context, event synckit.EventWithVersion) error {
+	t.mu.Lock()
+	known := t.limits
+	t.mu.Unlock()
+	if known == nil {
+		return errors.New(errors.Unavailable, "check", stderrors.New("the server's limits are not known yet"))
 	}
 	outcome := &synckit.PushError{}
-	encode([]synckit.EventWithVersion{event}, limits, outcome)
+	encode([]synckit.EventWithVersion{event}, *known, outcome)
 	return outcome.Refused[event.Event.ID()]
 }
 

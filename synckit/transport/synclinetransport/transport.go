@@ -89,6 +89,9 @@ func (t *Transport) PullPage(ctx context.Context, since string, limit int) (sync
 	if err != nil {
 		return synckit.Page{}, err
 	}
+	// A pull may lead to decisions, and Check is asked about those. Where the limits do not come
+	// it says that it does not know them.
+	_, _ = t.serverLimits(ctx)
 	if !feed.HasMore {
 		t.mu.Lock()
 		t.read = end{string(feed.Cursor), feed.Head}

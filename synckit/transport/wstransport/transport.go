@@ -2,6 +2,7 @@ package wstransport
 
 import (
 	"context"
+	stderrors "errors"
 	"strings"
 	"sync"
 
@@ -107,17 +108,20 @@ func (t *Transport) push(ctx context.Context, events []synckit.EventWithVersion,
 	return wire.Result(outcome)
 }
 
-// Check implements synckit.CheckingTransport.
-func (t *Transport) Check(ctx context.Context, event synckit.EventWithVersion) error {
+// Check implements synckit.CheckingTransport. The server's limit is known once there was a
+// connection.
+func (t *Transport) Check(_ context.Context, event synckit.EventWithVersion) error {
 	encoded, err := wire.Encode(event)
 	if err != nil {
 		return err
 	}
-	conn, err := t.connection(ctx, "check")
-	if err != nil {
-		return err
+	t.mu.Lock()
+	newest := t.conn
+	t.mu.Unlock()
+	if newest == nil {
+		return errors.New(errors.Unavailable, "check", stderrors.New("there was no connection yet"))
 	}
-	return conn.checkSize(encoded)
+	return newest.checkSize(encoded)
 }
 
 func (t *Transport) pushPart(ctx context.Context, events []wire.Event, at *wire.Place) *synckit.PushError {
