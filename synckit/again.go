@@ -60,7 +60,7 @@ func (m *Manager) Stats(ctx context.Context) (Stats, error) {
 // nothing. An app does so after it has changed its Filter, to get what that left out.
 func (m *Manager) PullAgain(ctx context.Context) (*SyncResult, error) {
 	return m.run(ctx, "pull", func(ctx context.Context, r *SyncResult) error {
-		if _, err := m.commit(ctx, Commit{Cursors: []Cursor{m.at(Pulling, "")}}); err != nil {
+		if _, err := m.commit(ctx, Commit{Cursors: []Cursor{m.ask(pullingAgain, "")}}); err != nil {
 			return err
 		}
 		return m.pull(ctx, r)
@@ -90,7 +90,7 @@ func (m *Manager) SendAgain(ctx context.Context, reviewID string) error {
 		}
 	}
 	b := &batch{send: review.Local, refused: map[string]error{}, waiting: map[string]bool{}}
-	if err := b.heed(m.callTransport(ctx, op, func(ctx context.Context) error { return m.transport.Push(ctx, b.send) })); err != nil {
+	if err := b.record(m.callTransport(ctx, op, func(ctx context.Context) error { return m.transport.Push(ctx, b.send) })); err != nil {
 		return err
 	}
 	for _, refused := range b.refused {

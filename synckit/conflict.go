@@ -20,14 +20,14 @@ import (
 //
 // Resolutions are in no conflict, and events that no longer count are not either.
 
-// settleGroup finds out whether a page's events of one aggregate are in conflict
-// with the log's. If they are it is settled now, or, where the peer has more to
+// decideGroup finds out whether a page's events of one aggregate are in conflict
+// with the log's. If they are it is decided now, or, where the peer has more to
 // tell, when the pull ends: one conflict is one decision, however many pages it is on.
-func (m *Manager) settleGroup(ctx context.Context, in *intake, g *group, more bool) error {
+func (m *Manager) decideGroup(ctx context.Context, in *intake, g *group, more bool) error {
 	waits := m.reviewed.waits(g.aggregateID)
 	if !waits && (m.options.ConflictResolver == nil || !m.watched.has(g.aggregateID)) {
 		if m.options.ConflictResolver != nil {
-			in.commit.Unchanged[g.aggregateID] = m.watched.scanned
+			in.commit.Unchanged[g.aggregateID] = m.watched.scanned.position
 		}
 		return nil
 	}
@@ -55,11 +55,11 @@ func (m *Manager) settleGroup(ctx context.Context, in *intake, g *group, more bo
 	if newest(entries) != s.newest {
 		return errors.New(errors.Outdated, "compare", nil, errors.Metadata{"aggregate": g.aggregateID})
 	}
-	return m.settle(ctx, in, g, c, append(eventsOf(entries), c.fresh...))
+	return m.decideConflict(ctx, in, g, c, append(eventsOf(entries), c.fresh...))
 }
 
-// settle has the resolver decide what is in conflict. all is the whole aggregate.
-func (m *Manager) settle(ctx context.Context, in *intake, g *group, c *comparison, all []EventWithVersion) error {
+// decideConflict has the resolver decide what is in conflict. all is the whole aggregate.
+func (m *Manager) decideConflict(ctx context.Context, in *intake, g *group, c *comparison, all []EventWithVersion) error {
 	local, remote := c.sides(all)
 	if len(local) == 0 || len(remote) == 0 {
 		return nil

@@ -88,3 +88,70 @@ func TestAFullSQLiteFile(t *testing.T) {
 	checkCode(t, err, errors.StorageFailed)
 	check(t, "pushed", r.EventsPushed, written-1)
 }
+
+// takeOver is a log of which a copy that ends earlier may take its place, as when a database
+// fails and a replica goes on.
+type takeOver struct{ fullLog }
+
+func (l *takeOver) shorten(t *testing.T, to int) {
+	t.Helper()
+	entries, err := l.Read(t.Context(), 0, to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	replica := memory.New()
+	t.Cleanup(func() { replica.Close() })
+	if _, err := replica.Commit(t.Context(), synckit.Commit{Append: entries}); err != nil {
+		t.Fatal(err)
+	}
+	l.Log = replica
+}
+
+// What was pushed beyond what the store could keep says nothing about other events that have
+// these positions later.
+func TestALogThatEndsEarlierLosesNoNewEvents(t *testing.T) {
+	t.Parallel()
+	hub := newHub(t)
+	log := &takeOver{fullLog{Log: memory.New()}}
+	m := synckit.NewSyncManager(log, newScripted(hub), nil)
+	defer m.Close()
+	numbered(t, "own", 5, func(e synckit.Event) error { return log.Store(t.Context(), e, nil) })
+	log.full = true
+	_, err := m.Sync(t.Context())
+	checkCode(t, err, errors.StorageFailed)
+	log.full = false
+	log.shorten(t, 3)
+	for _, id := range []string{"new1", "new2"} {
+		check(t, "store", log.Store(t.Context(), newEvent(id, "x"), nil), nil)
+	}
+	if _, err := m.Sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if at := logOf(t, hub); !strings.HasSuffix(at, "new1 new2") {
+		t.Errorf("at the peer: %s", at)
+	}
+}
+
+// Nor does what a running manager has looked at.
+func TestALogThatEndsEarlierHidesNoConflict(t *testing.T) {
+	t.Parallel()
+	hub := newHub(t)
+	log := &takeOver{fullLog{Log: memory.New()}}
+	m := synckit.NewSyncManager(log, newScripted(hub), &synckit.SyncOptions{ConflictResolver: highest})
+	defer m.Close()
+	pull := func() *synckit.SyncResult {
+		t.Helper()
+		r, err := m.Pull(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	numbered(t, "own", 5, func(e synckit.Event) error { return log.Store(t.Context(), e, nil) })
+	check(t, "put", hub.Store(t.Context(), newEvent("h1", "elsewhere"), nil), nil)
+	pull()
+	log.shorten(t, 3)
+	check(t, "store", log.Store(t.Context(), newEvent("new", "y"), nil), nil)
+	check(t, "put", hub.Store(t.Context(), newEvent("h2", "y"), nil), nil)
+	check(t, "conflicts", pull().ConflictsResolved, 1)
+}

@@ -119,7 +119,7 @@ func (l *fallbackLog) Cursor(_ context.Context, peer string, direction Direction
 
 // Commit implements Log, but that events stored before one that the store
 // refuses stay. It does not see what the app writes meanwhile, so Unchanged is
-// not heeded.
+// not looked at.
 func (l *fallbackLog) Commit(ctx context.Context, c Commit) (Committed, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -25,11 +25,12 @@ type Manager struct {
 	peer     peerReader
 	watched  watched
 	reviewed reviewed
+	again    string // the walk in which the peer's log is pulled; empty: an ordinary pull
 	skip     skip
 	pulling  portion
 	pushing  portion
-	learned  bool                       // what calls carried in earlier runs is known
-	unsaved  atomic.Pointer[pushCursor] // how far was pushed beyond what the store could keep; auto sync reads it
+	learned  bool                    // what calls carried in earlier runs is known
+	unsaved  atomic.Pointer[unsaved] // how far was pushed beyond what the store could keep; auto sync reads it
 
 	results results
 	status  statusKeeper
@@ -61,7 +62,7 @@ func NewSyncManager(store EventStore, transport Transport, options *SyncOptions)
 			m.options.ConflictResolver = r.ForStore(m.log)
 		}
 		m.peer = newPeerReader(store, transport)
-		m.pulling = portion{now: m.options.BatchSize, most: m.options.BatchSize, patience: m.options.Timeout}
+		m.pulling = portion{now: m.options.BatchSize, most: m.options.BatchSize, timeout: m.options.Timeout}
 		m.pushing = m.pulling
 	}
 	return m

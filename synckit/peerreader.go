@@ -47,7 +47,7 @@ type versionReader struct {
 	transport Transport
 	parser    versionParser // nil: cursors do not outlive the manager
 
-	// The version that the newest cursor stands for. Only whoever has the
+	// The version that the newest cursor stands for. Only the call that has the
 	// manager's turn reads or writes it.
 	text    string
 	version Version
@@ -81,7 +81,7 @@ type versionPages struct {
 
 // PullPage gives a page. There is more until a Pull brings nothing, or nothing
 // beyond the cursor: a transport may bound what a Pull brings, and another may
-// not heed the version.
+// ignore the version.
 func (p *versionPages) PullPage(ctx context.Context, since string, limit int) (Page, error) {
 	if len(p.waiting) == 0 {
 		pulled, err := p.transport.Pull(ctx, p.versionOf(ctx, since))
@@ -121,7 +121,7 @@ func (m *Manager) pullPage(ctx context.Context, source pageSource, since string)
 		page, err = source.PullPage(ctx, since, m.pulling.now)
 		return err
 	})
-	m.pulling.heed(err, time.Since(begun), page.More)
+	m.pulling.adapt(err, time.Since(begun), page.More)
 	if err == nil && page.More && len(page.Events) == 0 && page.Cursor == since {
 		err = errors.New(errors.Internal, "pull", nil, errors.Metadata{"reason": "the peer's pages lead nowhere"})
 	}

@@ -9,10 +9,10 @@ import (
 )
 
 // portion is how many events go in one call of the transport: as many as the line
-// carries in time. It is used by whoever has the manager's turn.
+// carries in time. Only the call that has the manager's turn uses it.
 type portion struct {
 	now, most int
-	patience  time.Duration // for one call
+	timeout   time.Duration // of one call
 }
 
 // shortSession is how long a call must have run that its caller gave up, for that to
@@ -51,11 +51,11 @@ func (m *Manager) keepPortions(ctx context.Context, before [2]int) {
 	_, _ = m.commit(context.WithoutCancel(ctx), Commit{Cursors: []Cursor{m.at(portions, text)}})
 }
 
-// heed takes in how a call went. After one that did not get through in time there
+// adapt takes in how a call went. After one that did not get through in time there
 // are half as many. There are twice as many after one that was so quick that
 // these would be on time, too; full says that there are more to take.
-func (p *portion) heed(err error, took time.Duration, full bool) {
-	slow := took >= p.patience/4
+func (p *portion) adapt(err error, took time.Duration, full bool) {
+	slow := took >= p.timeout/4
 	cut := isGivenUp(err) && took >= shortSession
 	switch {
 	case err != nil && (slow || cut || errors.CodeOf(err) == errors.Timeout):

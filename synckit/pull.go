@@ -7,7 +7,7 @@ import (
 	"syncline/synckit/errors"
 )
 
-// maxAttempts bounds how often a page is decided anew because the app wrote to
+// maxAttempts bounds how often a page is decided again because the app wrote to
 // the same aggregates meanwhile.
 const maxAttempts = 20
 
@@ -23,7 +23,7 @@ func (m *Manager) pullAll(ctx context.Context, r *SyncResult) error {
 	if err := m.retryRejected(ctx); err != nil {
 		return err
 	}
-	at, err := m.cursor(ctx, Pulling)
+	at, err := m.beginPull(ctx)
 	if err != nil {
 		return err
 	}
@@ -34,7 +34,7 @@ func (m *Manager) pullAll(ctx context.Context, r *SyncResult) error {
 	for begun := false; ; {
 		page, err := m.pullPage(ctx, source, at)
 		if errors.CodeOf(err) == errors.CursorLost && at != "" && !begun {
-			if err := m.beginAnew(ctx, err); err != nil {
+			if err := m.beginAgain(ctx, err); err != nil {
 				return err
 			}
 			at, begun, source = "", true, m.peer.begin()
@@ -49,18 +49,48 @@ func (m *Manager) pullAll(ctx context.Context, r *SyncResult) error {
 		at = page.Cursor
 		m.watched.pulledTo = at
 		if !page.More {
-			return m.settleStaged(ctx, r)
+			break
 		}
 	}
+	if err := m.endPull(ctx, at); err != nil {
+		return err
+	}
+	return m.decideStaged(ctx, r)
 }
 
-// beginAnew forgets how far it had come with a peer that has lost its log, so
+// beginPull is the peer's cursor from which to pull: where the last pull ended, or in a walk
+// from the beginning.
+func (m *Manager) beginPull(ctx context.Context) (at string, err error) {
+	d, err := m.due(ctx, pullingAgain)
+	if m.again = d.name; err != nil || d.name != "" {
+		return d.cursor, err
+	}
+	return m.cursor(ctx, Pulling)
+}
+
+// pulled is the cursor of a pull that has come to a place.
+func (m *Manager) pulled(to string) Cursor {
+	if m.again != "" {
+		return m.moved(pullingAgain, m.again, to)
+	}
+	return m.at(Pulling, to)
+}
+
+// endPull notes that a walk has come to the end of the peer's log.
+func (m *Manager) endPull(ctx context.Context, at string) error {
+	if m.again == "" {
+		return nil
+	}
+	_, err := m.commit(ctx, Commit{Cursors: []Cursor{m.at(Pulling, at), m.done(pullingAgain, m.again)}})
+	return err
+}
+
+// beginAgain forgets how far it had come with a peer that has lost its log, so
 // that the peer gets all that is here.
-func (m *Manager) beginAnew(ctx context.Context, reason error) error {
+func (m *Manager) beginAgain(ctx context.Context, reason error) error {
 	m.options.Logger.Warn("the peer's log is another: syncing from the beginning", "peer", m.options.Peer, "error", reason)
-	m.unsaved.Store(nil)
 	_, err := m.commit(ctx, Commit{Cursors: []Cursor{
-		m.at(Pulling, ""), m.at(Pushing, pushCursor{all: true}.String()), m.at(watching, ""),
+		m.at(Pulling, ""), m.at(pullingAgain.reached, ""), m.ask(pushingAgain, everything+" 0"), m.at(watching, ""),
 	}})
 	m.watched = watched{}
 	return err
@@ -105,7 +135,7 @@ func (m *Manager) took(ctx context.Context, in *intake, committed Committed, r *
 	}
 	r.changed(in.commit.Append, committed)
 	for aggregate, c := range in.compared {
-		m.watched.settle(aggregate, c.gone)
+		m.watched.confirm(aggregate, c.gone)
 	}
 	m.reviewed.apply(in.commit, m.options.Peer)
 	r.ConflictsResolved += in.resolved
@@ -174,7 +204,7 @@ func (m *Manager) plan(ctx context.Context, page Page, reused map[string]error) 
 	parked, decided := map[string]bool{}, []Entry(nil)
 	for _, aggregate := range order {
 		g := &group{aggregateID: aggregate, events: groups[aggregate], parked: parked}
-		if err := m.settleGroup(ctx, in, g, page.More); err != nil {
+		if err := m.decideGroup(ctx, in, g, page.More); err != nil {
 			return nil, err
 		}
 		decided = append(decided, g.decided...)
@@ -185,7 +215,7 @@ func (m *Manager) plan(ctx context.Context, page Page, reused map[string]error) 
 		}
 	}
 	in.commit.Append = append(in.commit.Append, decided...)
-	in.commit.Cursors = append(in.commit.Cursors, m.at(Pulling, page.Cursor))
+	in.commit.Cursors = append(in.commit.Cursors, m.pulled(page.Cursor))
 	return in, nil
 }
 

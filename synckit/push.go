@@ -13,35 +13,82 @@ import (
 // pushCursor is how far the own log was pushed.
 type pushCursor struct {
 	position Position
-	// all says to push also what came from the peer: it has lost its log. It
-	// holds until the log's end was reached once.
-	all bool
+	walk     string // the name of the walk that pushes again; empty: this is an ordinary push
+	all      bool   // of a walk: push also what came from the peer, which has lost its log
 }
 
+// allPrefix begins the ordinary cursor of a push of all, as an earlier release stored it.
 const allPrefix = "all:"
 
-func parsePushCursor(text string) pushCursor {
-	rest, all := strings.CutPrefix(text, allPrefix)
-	return pushCursor{parsePosition(rest), all}
-}
-
-func (c pushCursor) String() string {
-	text := strconv.FormatUint(uint64(c.position), 10)
-	if c.all {
-		return allPrefix + text
-	}
-	return text
-}
+func (p Position) String() string { return strconv.FormatUint(uint64(p), 10) }
 
 // pushCursor is how far was pushed: as it is stored, or further where the store, for
 // its disk is full, could not keep it.
 func (m *Manager) pushCursor(ctx context.Context) (pushCursor, error) {
 	text, err := m.cursor(ctx, Pushing)
-	at := parsePushCursor(text)
-	if unsaved := m.unsaved.Load(); unsaved != nil && at.all == unsaved.all {
-		at.position = max(at.position, unsaved.position)
+	if err != nil {
+		return pushCursor{}, err
+	}
+	d, err := m.due(ctx, pushingAgain)
+	if err != nil {
+		return pushCursor{}, err
+	}
+	var at pushCursor
+	if d.name != "" {
+		at.walk = d.name
+		kind, from, _ := strings.Cut(d.about, " ")
+		at.all = kind == everything
+		at.position = max(parsePosition(from), parsePosition(d.cursor))
+	} else {
+		text, at.all = strings.CutPrefix(text, allPrefix)
+		at.position = parsePosition(text)
+	}
+	u := m.unsaved.Load()
+	if u == nil || u.walk != at.walk || u.all != at.all || u.position <= at.position {
+		return at, nil
+	}
+	holds, err := m.holds(ctx, u.place)
+	if holds {
+		at.position = u.position
 	}
 	return at, err
+}
+
+// pushed is the cursor of a push that has come to a place.
+func (m *Manager) pushed(at pushCursor) Cursor {
+	switch {
+	case at.walk != "":
+		return m.moved(pushingAgain, at.walk, at.position.String())
+	case at.all:
+		return m.at(Pushing, allPrefix+at.position.String())
+	default:
+		return m.at(Pushing, at.position.String())
+	}
+}
+
+// place is an entry of the own log. A position alone may be another event's by now: a replica that
+// took over, or what was restored, may end earlier.
+type place struct {
+	position Position
+	event    string // its ID
+}
+
+func placeOf(e Entry) place { return place{e.Position, e.Event.ID()} }
+
+// holds tells whether the log still has an event where it was.
+func (m *Manager) holds(ctx context.Context, p place) (bool, error) {
+	if p.position == 0 {
+		return true, nil
+	}
+	entries, err := m.read(ctx, p.position-1, 1)
+	return len(entries) > 0 && entries[0].Position == p.position && entries[0].Event.ID() == p.event, err
+}
+
+// unsaved is how far was pushed beyond what the store could keep.
+type unsaved struct {
+	place
+	walk string
+	all  bool
 }
 
 // concerns tells whether the peer is to get an entry.
@@ -83,16 +130,16 @@ func (m *Manager) pushAll(ctx context.Context, r *SyncResult) error {
 
 // endPush notes that all was pushed.
 func (m *Manager) endPush(ctx context.Context, at pushCursor) error {
-	if !at.all && m.unsaved.Load() == nil {
+	if at.walk == "" && !at.all && m.unsaved.Load() == nil {
 		return nil
 	}
-	at.all = false
-	_, err := m.commit(ctx, Commit{Cursors: []Cursor{m.at(Pushing, at.String())}})
-	switch {
-	case err == nil:
+	ended := Commit{Cursors: []Cursor{m.at(Pushing, at.position.String())}}
+	if at.walk != "" {
+		ended.Cursors = append(ended.Cursors, m.done(pushingAgain, at.walk))
+	}
+	_, err := m.commit(ctx, ended)
+	if err == nil {
 		m.unsaved.Store(nil)
-	case errors.CodeOf(err) == errors.StorageFailed:
-		m.unsaved.Store(&at)
 	}
 	return err
 }
@@ -114,11 +161,12 @@ func (m *Manager) pushBatch(ctx context.Context, at pushCursor, entries []Entry,
 	}
 	var failed error
 	if len(b.send) > 0 {
-		failed = b.heed(m.sendBatch(ctx, b))
+		failed = b.record(m.sendBatch(ctx, b))
 	}
-	next := pushCursor{position: b.done(at.position), all: at.all}
-	if next.position > at.position {
-		commit := Commit{Cursors: []Cursor{m.at(Pushing, next.String())}, AddReviews: m.refusals(b)}
+	done := b.done(place{position: at.position})
+	next := at
+	if next.position = done.position; next.position > at.position {
+		commit := Commit{Cursors: []Cursor{m.pushed(next)}, AddReviews: m.refusals(b)}
 		if err := m.addSkip(ctx, b, &commit); err != nil {
 			return at.position, err
 		}
@@ -130,7 +178,7 @@ func (m *Manager) pushBatch(ctx context.Context, at pushCursor, entries []Entry,
 		case errors.CodeOf(err) != errors.StorageFailed || len(commit.AddReviews) > 0:
 			return at.position, err
 		default: // the peer has it all the same
-			m.unsaved.Store(&next)
+			m.unsaved.Store(&unsaved{place: done, walk: at.walk, all: at.all})
 		}
 		m.watched.pushed(next.position)
 	}
@@ -147,7 +195,7 @@ func (m *Manager) sendBatch(ctx context.Context, b *batch) error {
 		}
 		return m.transport.Push(ctx, b.send)
 	})
-	m.pushing.heed(err, time.Since(begun), full)
+	m.pushing.adapt(err, time.Since(begun), full)
 	if err != nil {
 		b.end = ""
 	}
@@ -177,8 +225,8 @@ func (m *Manager) pick(at pushCursor, entries []Entry) (*batch, error) {
 	return b, nil
 }
 
-// heed takes in how a push went. Its error is why not all of it is settled.
-func (b *batch) heed(err error) error {
+// record takes in how a push went. Its error is why something of it is neither stored nor refused.
+func (b *batch) record(err error) error {
 	if err == nil {
 		return nil
 	}
@@ -207,13 +255,13 @@ func (b *batch) heed(err error) error {
 	return coded("push", errors.Unavailable, partly.Err)
 }
 
-// done is the position before the first event that waits.
-func (b *batch) done(from Position) Position {
+// done is the place before the first event that waits.
+func (b *batch) done(from place) place {
 	for _, e := range b.entries {
 		if b.waiting[e.Event.ID()] {
 			break
 		}
-		from = e.Position
+		from = placeOf(e)
 	}
 	return from
 }
@@ -227,30 +275,30 @@ func (b *batch) report(r *SyncResult) {
 			r.EventsPushed++
 		}
 	}
-	for _, e := range b.settled() {
+	for _, e := range b.refusedBeforeWaiting() {
 		r.Errors = append(r.Errors, b.refused[e.Event.ID()])
 		r.ReviewsAdded++
 	}
 }
 
-// settled are the refused entries before the first that waits.
-func (b *batch) settled() []Entry {
-	var settled []Entry
+// refusedBeforeWaiting are the refused entries before the first that waits.
+func (b *batch) refusedBeforeWaiting() []Entry {
+	var refused []Entry
 	for _, e := range b.entries {
 		if b.waiting[e.Event.ID()] {
 			break
 		}
-		if _, refused := b.refused[e.Event.ID()]; refused {
-			settled = append(settled, e)
+		if _, will := b.refused[e.Event.ID()]; will {
+			refused = append(refused, e)
 		}
 	}
-	return settled
+	return refused
 }
 
 // refusals keep what the peer will never take for somebody to look at.
 func (m *Manager) refusals(b *batch) []Review {
 	var reviews []Review
-	for _, e := range b.settled() {
+	for _, e := range b.refusedBeforeWaiting() {
 		id := e.Event.ID()
 		reviews = append(reviews, Review{
 			ID:          refusedPrefix + digest(m.options.Peer, id),

@@ -31,7 +31,7 @@ func (m *Manager) retryRejected(ctx context.Context) error {
 	c := Commit{Cursors: []Cursor{m.at(release, now)}}
 	if len(m.reviewed.rejected) > 0 {
 		m.options.Logger.Info("the program is another: what it could not take is pulled again", "peer", m.options.Peer, "before", before, "now", now)
-		c.Cursors = append(c.Cursors, m.at(Pulling, ""))
+		c.Cursors = append(c.Cursors, m.ask(pullingAgain, ""))
 	}
 	for id, kept := range m.reviewed.rejected {
 		if !kept { // it comes back if it still cannot be read

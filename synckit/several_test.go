@@ -2,6 +2,10 @@ package synckit_test
 
 import (
 	"context"
+	stderrors "errors"
+	"fmt"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -106,4 +110,114 @@ func TestReviewsAreGoneThroughOnce(t *testing.T) {
 	a.sync()
 	b.sync()
 	check(t, "b takes what no longer waits", b.counts("x"), "a1 a2")
+}
+
+// numberedIDs are IDs such as a01, in order.
+func numberedIDs(prefix string, from, to int) (ids []string) {
+	for i := from; i <= to; i++ {
+		ids = append(ids, fmt.Sprintf("%s%02d", prefix, i))
+	}
+	return ids
+}
+
+// One process is in the middle of a push when another finds that the peer has lost its log. What
+// has to be pushed again is, though the first goes on and stores how far it has come.
+func TestAPushThatGoesOnDoesNotHideALoss(t *testing.T) {
+	t.Parallel()
+	old, empty := newHub(t), newHub(t)
+	lines := [2]*scripted{newScripted(old), newScripted(old)}
+	a := nodeOver(t, lines[0], synckit.SyncOptions{BatchSize: 2})
+	other := synckit.NewSyncManager(a.store, lines[1], &synckit.SyncOptions{BatchSize: 2})
+	t.Cleanup(func() { other.Close() })
+	a.write("x", numberedIDs("a", 1, 6)...)
+	a.sync()
+	a.write("x", numberedIDs("a", 7, 11)...)
+
+	pushing, goOn, ended := make(chan struct{}), make(chan struct{}), make(chan error)
+	lines[0].push = func(ctx context.Context, events []synckit.EventWithVersion) error {
+		if events[0].Event.ID() == "a07" {
+			close(pushing)
+			<-goOn
+		}
+		return lines[0].PagedTransport.Push(ctx, events)
+	}
+	go func() {
+		_, err := a.Push(t.Context())
+		ended <- err
+	}()
+	<-pushing
+	replacement := memtransport.New("hub", empty)
+	t.Cleanup(func() { replacement.Close() })
+	lines[0].PagedTransport, lines[1].PagedTransport = replacement, replacement
+	lines[1].push = func(context.Context, []synckit.EventWithVersion) error { return stderrors.New("the line is cut") }
+	if _, err := other.Sync(t.Context()); err == nil {
+		t.Fatal("a line that is cut carries events")
+	}
+	close(goOn)
+	check(t, "push", <-ended, nil)
+	lines[1].push = nil
+	if _, err := other.Sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	at := strings.Fields(logOf(t, empty))
+	slices.Sort(at)
+	check(t, "at the peer", at, numberedIDs("a", 1, 11))
+	r, err := other.Sync(t.Context())
+	check(t, "error", err, nil)
+	check(t, "pushed afterwards", r.EventsPushed, 0)
+}
+
+// The same with a pull from the beginning, which another process asked for.
+func TestAPullThatGoesOnDoesNotHideAnother(t *testing.T) {
+	t.Parallel()
+	hub := newHub(t)
+	lines := [2]*scripted{newScripted(hub), newScripted(hub)}
+	wanted := ""
+	filter := func(e synckit.Event) bool { return strings.HasPrefix(e.ID(), wanted) }
+	options := synckit.SyncOptions{BatchSize: 2, Filter: filter}
+	wanted = "none"
+	a := nodeOver(t, lines[0], options)
+	other := synckit.NewSyncManager(a.store, lines[1], &options)
+	t.Cleanup(func() { other.Close() })
+	put := func(ids ...string) {
+		for _, id := range ids {
+			check(t, "put", hub.Store(t.Context(), newEvent(id, "x"), nil), nil)
+		}
+	}
+	put(numberedIDs("h", 1, 6)...)
+	a.sync()
+	wanted = "h"
+	put("h07")
+
+	pulling, goOn, ended := make(chan struct{}), make(chan struct{}), make(chan error)
+	lines[0].pullPage = func(ctx context.Context, since string, limit int) (synckit.Page, error) {
+		page, err := lines[0].PagedTransport.PullPage(ctx, since, limit)
+		close(pulling)
+		<-goOn
+		return page, err
+	}
+	go func() {
+		_, err := a.Pull(t.Context())
+		ended <- err
+	}()
+	<-pulling
+	pages := 0
+	lines[1].pullPage = func(ctx context.Context, since string, limit int) (synckit.Page, error) {
+		if pages++; limit > 1 && pages > 2 {
+			return synckit.Page{}, stderrors.New("the line is cut")
+		}
+		return lines[1].PagedTransport.PullPage(ctx, since, limit)
+	}
+	if _, err := other.PullAgain(t.Context()); err == nil {
+		t.Fatal("a line that is cut carries events")
+	}
+	close(goOn)
+	check(t, "pull", <-ended, nil)
+	lines[1].pullPage = nil
+	if _, err := other.Sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	got := strings.Fields(a.log())
+	slices.Sort(got)
+	check(t, "log", got, numberedIDs("h", 1, 7))
 }

@@ -102,7 +102,7 @@ func (w *watched) skipped(entries []Entry, sent idSet) {
 		switch {
 		case !there:
 		case read:
-			w.settle(aggregate, o.ids)
+			w.confirm(aggregate, o.ids)
 		case !o.whole || waits.first < o.first: // something of it stays pending
 		case waits.last <= o.last:
 			delete(w.own, aggregate)

@@ -87,7 +87,7 @@ func TestOwnEventsAreNotPulledBack(t *testing.T) {
 	check(t, "pulled", sync(other).EventsPulled, 1)
 	check(t, "came back", transport.pulled, 1)
 	check(t, "conflicts", asked.asked, []string(nil))
-	if log.read > 1 {
+	if log.read > 5 { // it, and those that tell whether the log is still the same
 		t.Errorf("%d entries were read for one event", log.read)
 	}
 }

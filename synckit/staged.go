@@ -15,7 +15,7 @@ import (
 // A pull that breaks off goes on from its cursor, and what it had staged is still there.
 
 // reviewed knows which aggregates wait for something, so that no page need look
-// through all reviews. It is used by whoever has the manager's turn.
+// through all reviews. Only the call that has the manager's turn uses it.
 type reviewed struct {
 	ready     bool
 	mark      string              // of the reviews that were gone through; empty: it is not known
@@ -172,17 +172,17 @@ func (m *Manager) stage(in *intake, g *group, s *state) {
 	in.commit.AddReviews = append(in.commit.AddReviews, r)
 }
 
-// settleStaged decides what was staged. An aggregate whose resolver fails waits for
+// decideStaged decides what was staged. An aggregate whose resolver fails waits for
 // the next sync, and does not hold up the others.
-func (m *Manager) settleStaged(ctx context.Context, result *SyncResult) (failed error) {
+func (m *Manager) decideStaged(ctx context.Context, result *SyncResult) (failed error) {
 	if err := m.learnReviews(ctx); err != nil { // a pull that brought nothing has not
 		return err
 	}
 	for _, aggregate := range slices.Sorted(maps.Keys(m.reviewed.staged)) {
 		if m.reviewed.staged[aggregate] == nil {
-			continue // another process has settled it, as was seen at one before
+			continue // another process has decided it, as was seen at one before
 		}
-		err := m.settleAggregate(ctx, aggregate, result)
+		err := m.decideAggregate(ctx, aggregate, result)
 		if err != nil && errors.CodeOf(err) != errors.ConflictFailed {
 			return err
 		}
@@ -193,7 +193,7 @@ func (m *Manager) settleStaged(ctx context.Context, result *SyncResult) (failed 
 	return failed
 }
 
-func (m *Manager) settleAggregate(ctx context.Context, aggregateID string, result *SyncResult) error {
+func (m *Manager) decideAggregate(ctx context.Context, aggregateID string, result *SyncResult) error {
 	reused := map[string]error{}
 	for attempt := 1; ; {
 		in, err := m.planStaged(ctx, aggregateID, reused)
@@ -212,7 +212,7 @@ func (m *Manager) settleAggregate(ctx context.Context, aggregateID string, resul
 				return err
 			}
 			if m.reviewed.staged[aggregateID] == nil {
-				return nil // another process has settled it
+				return nil // another process has decided it
 			}
 			attempt++
 		case in != nil && in.pulled[id] && reused[id] == nil:
@@ -240,7 +240,7 @@ func (m *Manager) planStaged(ctx context.Context, aggregateID string, reused map
 	if id := m.reviewed.conflicts[aggregateID]; id != "" {
 		err = m.join(ctx, in, g, id, c.fresh)
 	} else if m.options.ConflictResolver != nil {
-		err = m.settle(ctx, in, g, c, append(eventsOf(entries), c.fresh...))
+		err = m.decideConflict(ctx, in, g, c, append(eventsOf(entries), c.fresh...))
 	}
 	if err != nil {
 		return nil, err

@@ -10,11 +10,11 @@ import (
 const watching Direction = "watch"
 
 // watched knows which aggregates have entries that what is pulled can be in
-// conflict with, so that the others need not be read. It is used by whoever has
-// the manager's turn.
+// conflict with, so that the others need not be read. Only the call that has
+// the manager's turn uses it.
 type watched struct {
 	ready   bool
-	scanned Position // all entries at or below are in the maps, if they belong there
+	scanned place // all entries up to here are in the maps, if they belong there
 	// own has aggregates with entries written here that the peer's log was not
 	// seen to hold, and where these are.
 	own map[string]span
@@ -107,7 +107,7 @@ func (w *watched) has(aggregateID string) bool {
 
 func (w *watched) see(e Entry, peer string) {
 	aggregate := e.Event.AggregateID()
-	w.scanned = e.Position
+	w.scanned = placeOf(e)
 	if s, there := w.states[aggregate]; there && e.Position > s.newest {
 		s.add(e, peer)
 		w.kept++
@@ -127,8 +127,8 @@ func (w *watched) see(e Entry, peer string) {
 	}
 }
 
-// settle notes what the peer was seen to hold of an aggregate.
-func (w *watched) settle(aggregateID string, gone idSet) {
+// confirm notes what the peer was seen to hold of an aggregate.
+func (w *watched) confirm(aggregateID string, gone idSet) {
 	s, there := w.states[aggregateID]
 	if !there || len(gone) == 0 {
 		return
@@ -156,14 +156,14 @@ func (w *watched) pushed(upTo Position) {
 
 // mark is where a later run begins to look.
 func (w *watched) mark() string {
-	mark := w.scanned
+	mark := w.scanned.position
 	for _, waits := range w.own {
 		mark = min(mark, waits.first-1)
 	}
 	if len(w.foreign) > 0 {
 		mark = min(mark, w.pushedTo)
 	}
-	return strconv.FormatUint(uint64(mark), 10)
+	return mark.String()
 }
 
 // noticeOthers takes in how far other managers of the store, which sync with the same
@@ -172,6 +172,10 @@ func (m *Manager) noticeOthers(ctx context.Context, pulled string) error {
 	w := &m.watched
 	if !w.ready {
 		return nil
+	}
+	if holds, err := m.holds(ctx, w.scanned); err != nil || !holds { // the log ends earlier than it did
+		w.ready = false
+		return err
 	}
 	if pulled != w.pulledTo { // one has seen what the peer holds
 		w.states = nil
@@ -200,13 +204,17 @@ func (m *Manager) watch(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		scanned, err := m.placeAt(ctx, parsePosition(mark))
+		if err != nil {
+			return err
+		}
 		*w = watched{
-			ready: true, scanned: parsePosition(mark), pushedTo: pushed.position,
+			ready: true, scanned: scanned, pushedTo: pushed.position,
 			own: map[string]span{}, foreign: map[string]Position{},
 		}
 	}
 	for {
-		entries, err := m.read(ctx, w.scanned, m.options.BatchSize)
+		entries, err := m.read(ctx, w.scanned.position, m.options.BatchSize)
 		if err != nil {
 			return err
 		}
@@ -217,6 +225,18 @@ func (m *Manager) watch(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// placeAt is the entry at a position, or the log's beginning if there is none.
+func (m *Manager) placeAt(ctx context.Context, at Position) (place, error) {
+	if at == 0 {
+		return place{}, nil
+	}
+	entries, err := m.read(ctx, at-1, 1)
+	if err != nil || len(entries) == 0 || entries[0].Position != at {
+		return place{}, err
+	}
+	return placeOf(entries[0]), nil
 }
 
 func parsePosition(text string) Position {
