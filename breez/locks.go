@@ -2,7 +2,6 @@ package breez
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"connectrpc.com/connect"
@@ -25,9 +24,9 @@ func (s *Service) SetLock(ctx context.Context, request *connect.Request[syncpb.S
 	if err := checkLockName(in.GetLockName()); err != nil {
 		return nil, s.fail(ctx, err)
 	}
-	instance, err := uuid.Parse(in.GetInstanceId())
+	instance, err := instanceOf(in.GetInstanceId())
 	if err != nil {
-		return nil, s.fail(ctx, invalid("instance_id must be a valid UUID"))
+		return nil, s.fail(ctx, err)
 	}
 	ctx, p, err := s.verify(ctx, request.Header(), in, setLockText(in), ast.Mutation, lockCost)
 	if err != nil {
@@ -40,7 +39,7 @@ func (s *Service) SetLock(ctx context.Context, request *connect.Request[syncpb.S
 		}
 		ttl = time.Duration(in.GetTtlSeconds()) * time.Second
 	}
-	if err := s.setLock(ctx, locks.Owner(p.Key), in, instance.String(), ttl); err != nil {
+	if err := s.setLock(ctx, locks.Owner(p.Key), in, instance, ttl); err != nil {
 		return nil, s.fail(ctx, err)
 	}
 	return answer(ctx, &syncpb.SetLockReply{}), nil
@@ -53,7 +52,7 @@ func (s *Service) setLock(ctx context.Context, owner locks.Owner, in *syncpb.Set
 	}
 	grant, err := s.Locks.Acquire(ctx, owner, locks.Request{Name: in.GetLockName(), InstanceID: instance, Exclusive: in.GetExclusive(), TTL: ttl})
 	if err == nil && !grant.Acquired {
-		return connect.NewError(connect.CodeFailedPrecondition, errors.New("lock held by another instance"))
+		return failed(connect.CodeFailedPrecondition, outcomeHeld, "lock held by another instance")
 	}
 	return err
 }
@@ -74,6 +73,17 @@ func (s *Service) GetLock(ctx context.Context, request *connect.Request[syncpb.G
 		return nil, s.fail(ctx, err)
 	}
 	return answer(ctx, &syncpb.GetLockReply{Locked: lock.Locked()}), nil
+}
+
+// instanceOf is the one form of an instance's UUID, which clients send plain, without hyphens, as a
+// URN or in braces.
+func instanceOf(text string) (string, error) {
+	const braced = len("{}") + 36
+	id, err := uuid.Parse(text)
+	if err != nil || len(text) == braced && (text[0] != '{' || text[braced-1] != '}') { // of which the library takes any two
+		return "", invalid("instance_id must be a valid UUID")
+	}
+	return id.String(), nil
 }
 
 func checkLockName(name string) error {

@@ -166,6 +166,7 @@ func TestLockLimits(t *testing.T) {
 		{&syncpb.SetLockRequest{LockName: "a\x7f", InstanceId: phone, Acquire: true}, "name"},
 		{&syncpb.SetLockRequest{LockName: "a"}, "instance_id must be a valid UUID"},
 		{&syncpb.SetLockRequest{LockName: "a", InstanceId: "phone"}, "instance_id must be a valid UUID"},
+		{&syncpb.SetLockRequest{LockName: "a", InstanceId: "x" + phone + "x"}, "instance_id must be a valid UUID"},
 		{&syncpb.SetLockRequest{LockName: "a", InstanceId: phone, Acquire: true, TtlSeconds: ttl(0)}, "ttl_seconds must be at least 1"},
 		{&syncpb.SetLockRequest{LockName: "a", InstanceId: phone, TtlSeconds: ttl(0)}, "ttl_seconds must be at least 1"},
 	} {

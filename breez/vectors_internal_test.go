@@ -27,6 +27,15 @@ type vectors struct {
 	About    string    `json:"about"`
 	Accepted []vector  `json:"accepted"`
 	Refused  []refused `json:"refused"`
+	// Instances are forms of an instance's UUID.
+	Instances []instance `json:"instances"`
+}
+
+// instance is an instance_id, and the UUID that it means; empty: it is refused.
+type instance struct {
+	Name  string `json:"name"`
+	ID    string `json:"instanceId"`
+	Means string `json:"means"`
 }
 
 type vector struct {
@@ -79,6 +88,12 @@ func TestVectors(t *testing.T) {
 		key, err := s.recoverKey(v.Text, v.Signature)
 		if err != nil || key.String() != v.Owner {
 			t.Errorf("%s: %v, %v", v.Name, key, err)
+		}
+	}
+	for _, v := range got.Instances {
+		id, err := instanceOf(v.ID)
+		if id != v.Means || (err == nil) != (v.Means != "") {
+			t.Errorf("%s, %q: %q, %v", v.Name, v.ID, id, err)
 		}
 	}
 	for _, v := range got.Refused {
@@ -157,6 +172,30 @@ func makeVectors(t *testing.T) vectors {
 		{"r is the order", change(1, order...)},
 		{"s is 0", change(33, zero...)},
 		{"s is the order", change(33, order...)},
+	}
+	const id36, id32 = "4f0ff2f8-5dd0-4ff4-9f8a-7a3e5c7e2e66", "4f0ff2f85dd04ff49f8a7a3e5c7e2e66"
+	made.Instances = []instance{
+		{"plain", id36, id36},
+		{"upper case", strings.ToUpper(id36), id36},
+		{"without hyphens", id32, id36},
+		{"a URN", "urn:uuid:" + id36, id36},
+		{"a URN in upper case", "URN:UUID:" + strings.ToUpper(id36), id36},
+		{"braces", "{" + id36 + "}", id36},
+		{"all bits are 0", "00000000-0000-0000-0000-000000000000", "00000000-0000-0000-0000-000000000000"},
+		{"nothing", "", ""},
+		{"two letters around it", "x" + id36 + "x", ""},
+		{"brackets around it", "[" + id36 + "]", ""},
+		{"quotes around it", `"` + id36 + `"`, ""},
+		{"blanks around it", " " + id36 + " ", ""},
+		{"braces the wrong way round", "}" + id36 + "{", ""},
+		{"one brace, and a letter at the end", "{" + id36 + "x", ""},
+		{"a letter, and one brace at the end", "x" + id36 + "}", ""},
+		{"one brace", "{" + id36, ""},
+		{"braces without hyphens", "{" + id32 + "}", ""},
+		{"another URN", "urn:oidc:" + id36, ""},
+		{"one digit less", id36[:35], ""},
+		{"a letter that is no digit", "g" + id36[1:], ""},
+		{"hyphens elsewhere", "4f0ff2f85-dd0-4ff4-9f8a-7a3e5c7e2e66", ""},
 	}
 	return made
 }
