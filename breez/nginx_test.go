@@ -9,20 +9,58 @@ import (
 	"strings"
 	"testing"
 
+	"connectrpc.com/connect"
+
+	"syncline/breez/syncpb"
+	"syncline/breez/syncpb/syncpbconnect"
 	"syncline/internal/testservers"
 )
 
-// Clients reach the service through nginx as the documents set it up, save for TLS.
+// Clients reach the service through nginx as the documents set it up, save for TLS: gRPC at one of its
+// ports, gRPC-Web at the other.
 func TestThroughNginx(t *testing.T) {
 	t.Parallel()
-	server := testservers.StartSyncline(t, switchedOn)
-	address := startNginx(t, documentedBlock(t), server.Address)
-	u := newUser(t)
-	one := device{t, u, protocols[0].client(t, address), "one"}
-	two := device{t, u, protocols[0].client(t, address), "two"}
-	api := u.graphQL(t, server)
-	testRecords(t, one, two, api)
-	testLocks(t, one, two, api)
+	web := testservers.FreeAddress(t)
+	server := testservers.StartSyncline(t, switchedOn, "GRPC_WEB_LISTEN_ADDRESS="+web)
+	proxy := startNginx(t, server.Address, web)
+	for name, clients := range map[string][2]syncpbconnect.SyncerClient{
+		"gRPC":                   {protocols[0].client(t, proxy.grpc), protocols[0].client(t, proxy.grpc)},
+		"gRPC-Web":               {protocols[2].client(t, proxy.web), protocols[2].client(t, proxy.web)},
+		"gRPC and gRPC-Web":      {protocols[0].client(t, proxy.grpc), protocols[2].client(t, proxy.web)},
+		"gRPC-Web, beside nginx": {protocols[2].client(t, proxy.web), protocols[2].client(t, web)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := newUser(t)
+			one, two := device{t, u, clients[0], "one"}, device{t, u, clients[1], "two"}
+			api := u.graphQL(t, server)
+			testRecords(t, one, two, api)
+			testLocks(t, one, two, api)
+			one.set("large", make([]byte, 65_536), 0)
+		})
+	}
+}
+
+// Whom nginx speaks for is told as the documents have it, so that each address has limits of its own.
+func TestAddressesThroughNginx(t *testing.T) {
+	t.Parallel()
+	web := testservers.FreeAddress(t)
+	server := testservers.StartSyncline(t, switchedOn, "GRPC_WEB_LISTEN_ADDRESS="+web, "TRUSTED_PROXIES=127.0.0.1", "RATE_LIMITS=on", "RATE_COST=1", "RATE_ADDRESS_FACTOR=1")
+	proxy := startNginx(t, server.Address, web)
+	for i, way := range []struct {
+		protocol
+		address string
+	}{{protocols[0], proxy.grpc}, {protocols[2], proxy.web}} {
+		from := func(last int) device {
+			p := way.protocol
+			p.shared = p.transport(t)
+			p.shared.DialContext = (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, byte(i+1), byte(last))}}).DialContext
+			return device{t, newUser(t), p.client(t, way.address), ""}
+		}
+		from(7).set("a", nil, 0) // which takes what a minute has, and more
+		_, err := from(7).trySet(t.Context(), &syncpb.Record{Id: "a"})
+		mustFail(t, err, connect.CodeResourceExhausted, "from this address")
+		from(8).set("a", nil, 0)
+	}
 }
 
 func documentedBlock(t *testing.T) string {
@@ -39,8 +77,13 @@ func documentedBlock(t *testing.T) string {
 	return block
 }
 
-func startNginx(t *testing.T, block, upstream string) (address string) {
+// nginx has an address for gRPC, and one for gRPC-Web.
+type nginx struct{ grpc, web string }
+
+// startNginx runs it as the documents have it, in front of these.
+func startNginx(t *testing.T, grpc, web string) nginx {
 	t.Helper()
+	block := documentedBlock(t)
 	program := "/usr/sbin/nginx"
 	if found, err := exec.LookPath("nginx"); err == nil {
 		program = found
@@ -53,10 +96,12 @@ func startNginx(t *testing.T, block, upstream string) (address string) {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	address = testservers.FreeAddress(t)
+	proxy := nginx{testservers.FreeAddress(t), testservers.FreeAddress(t)}
 	for _, change := range [][2]string{
-		{"listen 443 ssl http2;", "listen " + address + " http2;"},
-		{"grpc://127.0.0.1:8080", "grpc://" + upstream},
+		{"listen 443 ssl http2;", "listen " + proxy.grpc + " http2;"},
+		{"grpc://127.0.0.1:8080", "grpc://" + grpc},
+		{"listen 442 ssl;", "listen " + proxy.web + ";"},
+		{"http://127.0.0.1:8081", "http://" + web},
 	} {
 		if strings.Count(block, change[0]) != 1 {
 			t.Fatalf("want %q once", change[0])
@@ -85,12 +130,14 @@ func startNginx(t *testing.T, block, upstream string) (address string) {
 		stdin.Close()
 		_ = cmd.Wait()
 	})
-	testservers.Await(t, "nginx listens", func(context.Context) bool {
-		conn, err := net.Dial("tcp", address)
-		if err != nil {
-			return false
-		}
-		return conn.Close() == nil
-	})
-	return address
+	for _, address := range []string{proxy.grpc, proxy.web} {
+		testservers.Await(t, "nginx listens", func(context.Context) bool {
+			conn, err := net.Dial("tcp", address)
+			if err != nil {
+				return false
+			}
+			return conn.Close() == nil
+		})
+	}
+	return proxy
 }
