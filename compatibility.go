@@ -33,19 +33,20 @@ func newBreez(cfg config.Config, records *record.Service, feeds *feed.Feed, lock
 	calls := breez.New(breez.Config{
 		Records: records, Feed: feeds, Locks: lockService, Bus: shared.bus,
 		Verifier: verifier, Recover: recoverKey, Limiter: gate, Output: output,
-		MaxStreams: cfg.MaxConnections, MaxAge: cfg.ConnectionMaxAge, Log: log, Observe: figures.Observe,
+		MaxStreams: cfg.MaxConnections, MaxAge: cfg.ConnectionMaxAge, Log: log,
+		Observe: figures.Observe, Refused: func(code string) { figures.Refused("call", code) },
+		Guard: func(next http.Handler) http.Handler { return shared.onlyOneDatabase(gate.Middleware(next)) },
 	})
 	figures.Gauge("syncline_breez_streams", "Open calls of ListenChanges.", func() float64 { return float64(calls.Streams()) })
 	return calls
 }
 
-// serveBreez adds its paths to those of the API, and its own listeners. guarded is
-// calls behind what stands before all requests.
-func serveBreez(server *lifecycle.Server, api *http.ServeMux, guarded http.Handler, calls *breez.Service, cfg config.Config, log *slog.Logger) {
+// serveBreez adds its paths to those of the API, and its own listeners.
+func serveBreez(server *lifecycle.Server, api *http.ServeMux, calls *breez.Service, cfg config.Config, log *slog.Logger) {
 	origins := crossorigin.New(crossorigin.GRPCWeb, cfg.AllowedOrigins, cfg.AllowedHeaders, log)
 	only := http.NewServeMux()
 	for _, mux := range []*http.ServeMux{api, only} {
-		mux.Handle(breez.Prefix, origins.Handler(guarded))
+		mux.Handle(breez.Prefix, origins.Handler(calls))
 		mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "OK") })
 	}
 	server.Listeners[0].HTTP2 = true
@@ -70,7 +71,7 @@ func serveBreez(server *lifecycle.Server, api *http.ServeMux, guarded http.Handl
 	}
 }
 
-// refuse answers what is over a limit, in the protocol that was spoken.
+// refuse answers what is not let through, in the protocol that was spoken.
 func refuse(w http.ResponseWriter, r *http.Request, err *auth.Error) {
 	if breez.Serves(r) {
 		breez.Refuse(w, r, err)

@@ -157,10 +157,11 @@ func (c coordination) onlyOneDatabase(next http.Handler) http.Handler {
 	if c.claim == nil {
 		return next
 	}
-	return c.claim.Middleware(&auth.Error{
+	refusal := &auth.Error{
 		Code:       auth.CodeUnavailable,
 		Message:    "this instance serves another database than its siblings: try again, by another one",
 		Status:     http.StatusServiceUnavailable,
 		RetryAfter: time.Second,
-	}, next)
+	}
+	return c.claim.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { refuse(w, r, refusal) }), next)
 }

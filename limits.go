@@ -5,6 +5,7 @@ import (
 	"log/slog"
 
 	"syncline/auth"
+	"syncline/breez"
 	"syncline/graph/model"
 	"syncline/internal/budget"
 	"syncline/internal/config"
@@ -38,6 +39,7 @@ func newGate(cfg config.Config, records *record.Service, shared coordination, fi
 		Refused:  figures.Counter("syncline_rate_limited_total", "Requests, connections and operations over a limit, by whose it is (address or owner) and which.", "of", "limit"),
 		Exchange: shared.rates,
 		Refuse:   refuse,
+		Stays:    breez.Stays,
 		Log:      log,
 	})
 }

@@ -176,7 +176,7 @@ func serve(ctx context.Context, cfg config.Config, db *storage.DB, stderr *logqu
 	}
 	if cfg.BreezCompatibility {
 		calls := newBreez(cfg, records, feeds, lockService, shared, verifier, recovery.PublicKey, gate, memory.Output, figures, log)
-		serveBreez(&server, mux, shared.onlyOneDatabase(gate.Middleware(calls)), calls, cfg, log)
+		serveBreez(&server, mux, calls, cfg, log)
 	}
 	if shown != nil {
 		for i := range server.Listeners {

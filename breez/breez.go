@@ -32,6 +32,9 @@ import (
 // Prefix is that of the paths of all calls.
 const Prefix = "/" + syncpbconnect.SyncerName + "/"
 
+// Stays tells whether a request is a call that may last.
+func Stays(r *http.Request) bool { return r.URL.Path == syncpbconnect.SyncerListenChangesProcedure }
+
 // maxMessageBytes bounds a message, also once it is decompressed.
 const maxMessageBytes = 262_144
 
@@ -50,6 +53,8 @@ type Verifier interface {
 type Limiter interface {
 	Admit(ctx context.Context) error
 	Charge(ctx context.Context, kind ast.Operation, cost int) error
+	// Pace waits while the call's owner or address owes bytes, or until ctx ends.
+	Pace(ctx context.Context)
 }
 
 // Config is what a Service stands on.
@@ -69,8 +74,15 @@ type Config struct {
 	// RecheckInterval is how often the certificate of a stream is judged again. Default 1 min.
 	RecheckInterval time.Duration
 	Log             *slog.Logger
-	// Observe is told of each call: its name, outcome ("ok" or a status code) and duration.
+	// Observe is told of each call: its name, duration and outcome, which is "ok", the code of an
+	// error as the GraphQL API has it, "HELD" (a lock that another holds), "ended" (a stream that was
+	// to end, or whose client left) or "canceled" (its client gave it up).
 	Observe func(call, outcome string, took time.Duration)
+	// Refused is told of the code of each call that ended with one.
+	Refused func(code string)
+	// Guard stands before all calls, and answers by Refuse those that it does not let through. Nil: all
+	// are let through.
+	Guard func(next http.Handler) http.Handler
 	// Now is the clock; time.Now if nil.
 	Now func() time.Time
 }
@@ -79,11 +91,12 @@ type Config struct {
 // concurrent use.
 type Service struct {
 	Config
-	calls http.Handler
+	guarded http.Handler // serve, behind Guard
+	calls   http.Handler
 
-	draining  chan struct{}
-	drainOnce sync.Once
-	streams   streams
+	draining context.Context // ends when all streams are to
+	drain    context.CancelFunc
+	streams  streams
 }
 
 // New makes a Service.
@@ -94,7 +107,12 @@ func New(config Config) *Service {
 	if config.RecheckInterval == 0 {
 		config.RecheckInterval = time.Minute
 	}
-	s := &Service{Config: config, draining: make(chan struct{})}
+	s := &Service{Config: config}
+	s.draining, s.drain = context.WithCancel(context.Background())
+	s.guarded = http.HandlerFunc(s.serve)
+	if config.Guard != nil {
+		s.guarded = config.Guard(s.guarded)
+	}
 	_, s.calls = syncpbconnect.NewSyncerHandler(s, connect.WithReadMaxBytes(maxMessageBytes), connect.WithCompressMinBytes(minCompressed))
 	return s
 }
@@ -102,7 +120,7 @@ func New(config Config) *Service {
 // Shutdown ends all streams, each with UNAVAILABLE, so that their clients come
 // back elsewhere. It waits until they have ended or ctx has.
 func (s *Service) Shutdown(ctx context.Context) error {
-	s.drainOnce.Do(func() { close(s.draining) })
+	s.drain()
 	return s.streams.wait(ctx)
 }
 

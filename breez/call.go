@@ -3,6 +3,7 @@ package breez
 import (
 	"bufio"
 	"context"
+	"io"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -32,11 +33,10 @@ type callKey struct{}
 
 func callOf(ctx context.Context) *call { return ctx.Value(callKey{}).(*call) }
 
-// ServeHTTP answers a call: it reads its message when there is memory for it, and
-// writes a line into the log when it is over.
+// ServeHTTP answers a call, and writes a line into the log when it is over.
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
-	c := &call{name: strings.TrimPrefix(r.URL.Path, Prefix), outcome: connect.CodeInvalidArgument.String(), control: http.NewResponseController(w), client: new(budget.Progress)}
+	c := &call{name: strings.TrimPrefix(r.URL.Path, Prefix), outcome: codeBadUserInput, control: http.NewResponseController(w), client: new(budget.Progress)}
 	defer func() {
 		c.release()
 		for _, f := range c.after {
@@ -44,13 +44,17 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		s.logCall(r, c, time.Since(began))
 	}()
-	r = r.WithContext(context.WithValue(r.Context(), callKey{}, c))
+	s.guarded.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callKey{}, c)))
+}
+
+// serve reads a call's message when there is memory for it, and answers it.
+func (s *Service) serve(w http.ResponseWriter, r *http.Request) {
+	c := callOf(r.Context())
 	ahead := readers.Get().(*bufio.Reader)
 	ahead.Reset(r.Body)
 	c.afterwards(func() { ahead.Reset(nil); readers.Put(ahead) })
 	body, grant, err := s.Verifier.ReadBody(w, withLength(r, ahead), maxBodyBytes(r.Header))
 	if err != nil {
-		c.outcome = asConnect(err).Code().String()
 		Refuse(w, r, err)
 		return
 	}
@@ -116,6 +120,11 @@ func (c *call) within(limit time.Duration) (done func()) {
 
 func (s *Service) logCall(r *http.Request, c *call, took time.Duration) {
 	s.Observe("breez."+c.known(), c.outcome, took)
+	switch c.outcome {
+	case outcomeOK, outcomeHeld, outcomeEnded, outcomeCanceled:
+	default:
+		s.Refused(c.outcome)
+	}
 	attrs := []slog.Attr{slog.String("call", c.known())}
 	if c.principal != (auth.Principal{}) {
 		attrs = append(attrs, slog.String("owner", c.principal.Key.Short()))
@@ -151,11 +160,23 @@ func agent(h http.Header) string {
 // Serves tells whether a request is a call.
 func Serves(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, Prefix) }
 
+// What is read at most of a message that is refused, and for how long.
+const (
+	maxUnwanted  = 2 * maxMessageBytes
+	unwantedTime = 5 * time.Second
+)
+
 var refusals = connect.NewErrorWriter(connect.WithRequireConnectProtocolHeader())
 
-// Refuse answers a call that did not reach the service, in the protocol of its
-// client.
+// Refuse answers a call that is not let through, in the protocol of its client. Where that
+// is done by what guards a Service, the service counts it by err.
 func Refuse(w http.ResponseWriter, r *http.Request, err error) {
+	f := describe(err)
+	if c, ok := r.Context().Value(callKey{}).(*call); ok {
+		c.outcome = f.outcome
+	}
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(unwantedTime))
+	_, _ = io.CopyN(io.Discard, r.Body, maxUnwanted) // nginx takes an answer for broken that comes before its request has ended
 	if isText(r.Header) {
 		r = asBinary(r)
 		text := &textWriter{ResponseWriter: w}
@@ -163,7 +184,8 @@ func Refuse(w http.ResponseWriter, r *http.Request, err error) {
 		w = text
 	}
 	if refusals.IsSupported(r) {
-		_ = refusals.Write(w, r, asConnect(err)) // the client may be gone
+		_ = refusals.Write(w, r, f.told)          // the client may be gone
+		_ = http.NewResponseController(w).Flush() // or an empty body gets a Content-Length, and nginx no trailers
 		return
 	}
 	http.Error(w, "this path answers gRPC, gRPC-Web and Connect", http.StatusUnsupportedMediaType)

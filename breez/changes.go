@@ -24,24 +24,39 @@ const sendTimeout = 30 * time.Second
 // after OK.
 func (s *Service) ListenChanges(ctx context.Context, request *connect.Request[syncpb.ListenChangesRequest], stream *connect.ServerStream[syncpb.Notification]) error {
 	in := request.Msg
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel() // gives back the place that Charge took
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil) // gives back the place that Charge took
 	ctx, p, err := s.verify(ctx, request.Header(), in, listenChangesText(in), ast.Subscription, visitCost)
 	if err != nil {
 		return s.fail(ctx, err)
 	}
 	if !s.streams.enter(s.MaxStreams) {
-		return s.fail(ctx, connect.NewError(connect.CodeUnavailable, errors.New("too many streams are open: listen again later")))
+		return s.fail(ctx, failed(connect.CodeUnavailable, codeUnavailable, "too many streams are open: listen again later"))
 	}
 	defer s.streams.leave()
 	callOf(ctx).release() // its message is read, and it may last
 	callOf(ctx).untimed()
+	defer context.AfterFunc(s.draining, func() { end(ended("the server is going away")) })()
+	old := time.AfterFunc(s.MaxAge, func() { end(ended("the stream has become old")) })
+	defer old.Stop()
+	err = s.follow(ctx, p, stream)
+	if ctx.Err() != nil { // whatever that came to
+		err = context.Cause(ctx)
+		if _, own := errors.AsType[*failure](err); !own {
+			err = ended("the call was given up")
+		}
+	}
+	return s.fail(ctx, err)
+}
+
+// follow tells of changes until ctx ends, or the stream has to for another reason.
+func (s *Service) follow(ctx context.Context, p auth.Principal, stream *connect.ServerStream[syncpb.Notification]) error {
 	l, err := s.listen(ctx, p, stream)
 	if err != nil {
-		return s.fail(ctx, err)
+		return err
 	}
 	defer l.close()
-	return s.fail(ctx, l.run(ctx))
+	return l.run(ctx)
 }
 
 // listener is one stream.
@@ -85,29 +100,19 @@ func (l *listener) close() {
 
 // ended is how a stream ends whose client is to listen again.
 func ended(why string) error {
-	return connect.NewError(connect.CodeUnavailable, errors.New(why+": listen again"))
+	return failed(connect.CodeUnavailable, outcomeEnded, why+": listen again")
 }
 
-// run tells of changes until the stream ends, and answers why it did.
+// run tells of changes until ctx ends or something fails, and answers what.
 func (l *listener) run(ctx context.Context) error {
-	old := time.NewTimer(l.service.MaxAge)
-	defer old.Stop()
 	recheck := time.NewTicker(l.service.RecheckInterval)
 	defer recheck.Stop()
 	for {
-		select { // before anything else
-		case <-l.service.draining:
-			return ended("the server is going away")
-		default:
-		}
 		if err := l.tell(ctx); err != nil {
 			return err
 		}
 		select {
 		case <-l.woken:
-		case <-l.service.draining:
-		case <-old.C:
-			return ended("the stream has become old")
 		case <-recheck.C:
 			if err := l.service.Verifier.Recheck(l.principal); err != nil {
 				return err
@@ -182,10 +187,18 @@ func (l *listener) tellToPull(ctx context.Context) error {
 	}
 }
 
-// send sends a notification. A client that takes nothing is cut off: it comes back
-// and is told to pull.
+// send sends a notification, unless the stream is to end, and waits while its owner or address
+// owes bytes. A client that takes nothing is cut off: it comes back and is told to pull.
 func (l *listener) send(ctx context.Context, n *syncpb.Notification) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	sent := callOf(ctx).within(sendTimeout)
-	defer sent()
-	return l.stream.Send(n)
+	err := l.stream.Send(n)
+	sent()
+	if err != nil {
+		return ended("the client takes nothing")
+	}
+	l.service.Limiter.Pace(ctx)
+	return nil
 }

@@ -58,7 +58,7 @@ func FuzzServe(f *testing.F) {
 	verifier := auth.NewVerifier(authorities, auth.NewMemoryNonces(10, now), auth.Options{Now: now})
 	service := breez.New(breez.Config{
 		Verifier: door{verifier}, Recover: recovery.PublicKey, Now: now,
-		Log: slog.New(slog.DiscardHandler), Observe: func(string, string, time.Duration) {},
+		Log: slog.New(slog.DiscardHandler), Observe: func(string, string, time.Duration) {}, Refused: func(string) {},
 	})
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(raw)))

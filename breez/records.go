@@ -51,7 +51,7 @@ func (s *Service) SetRecord(ctx context.Context, request *connect.Request[syncpb
 
 // answer is the response to a call that succeeded.
 func answer[T any](ctx context.Context, reply *T) *connect.Response[T] {
-	callOf(ctx).outcome = "ok"
+	callOf(ctx).outcome = outcomeOK
 	return connect.NewResponse(reply)
 }
 

@@ -71,7 +71,7 @@ func serveCertified(t *testing.T, ca string, list *revocationList) (address stri
 		Verifier: auth.NewVerifier(auth.Authorities{}, auth.NewMemoryNonces(1, time.Now), auth.Options{Certificates: certificates}),
 		Recover:  recovery.PublicKey, Limiter: unlimited, Output: budget.New(64 << 20),
 		MaxStreams: 100, MaxAge: time.Hour, RecheckInterval: 50 * time.Millisecond,
-		Log: log, Observe: func(string, string, time.Duration) {},
+		Log: log, Observe: func(string, string, time.Duration) {}, Refused: func(string) {},
 	})
 	server := httptest.NewUnstartedServer(calls)
 	server.Config.Protocols = new(http.Protocols)

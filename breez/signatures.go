@@ -90,13 +90,13 @@ type signed interface {
 func (s *Service) verify(ctx context.Context, header http.Header, r signed, text string, kind ast.Operation, cost int) (context.Context, auth.Principal, error) {
 	at := time.Unix(int64(r.GetRequestTime()), 0)
 	if skew := s.Now().Sub(at); skew > maxSkew || skew < -maxSkew {
-		return ctx, auth.Principal{}, connect.NewError(connect.CodeInvalidArgument, errors.New("request time too far from server time"))
+		return ctx, auth.Principal{}, failed(connect.CodeInvalidArgument, string(auth.CodeSignatureExpired), "request time too far from server time")
 	}
 	p, err := s.Verifier.Admit(ctx, strings.Join(header.Values("Authorization"), ", "), func() (signing.PublicKey, error) {
 		return s.recoverKey(text, r.GetSignature())
 	})
 	if errors.Is(err, errSignature) {
-		return ctx, p, connect.NewError(connect.CodeUnauthenticated, errSignature)
+		return ctx, p, failed(connect.CodeUnauthenticated, string(auth.CodeUnauthenticated), errSignature.Error())
 	}
 	if err != nil {
 		return ctx, p, err

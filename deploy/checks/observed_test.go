@@ -3,9 +3,12 @@ package checks
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base32"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -109,9 +112,21 @@ func (o observed) use(ctx context.Context) {
 		stream.Receive() // it is not signed
 		stream.Close()
 	}
+	at := uint32(time.Now().Unix())
+	set := &syncpb.SetRecordRequest{Record: &syncpb.Record{Id: signing.NewNonce().String()}, RequestTime: at}
+	set.Signature = o.postgres.signText(fmt.Sprintf("%s--0--%d", set.GetRecord().GetId(), at))
+	_, _ = o.breez.SetRecord(ctx, connect.NewRequest(set)) // what the servers show of it is waited for
 }
 
-// fail has the second server meet one fault that it has no name for, and lose Redis.
+// list asks as one of Breez data-sync's clients.
+func (o observed) list(ctx context.Context) error {
+	list := &syncpb.ListChangesRequest{RequestTime: uint32(time.Now().Unix())}
+	list.Signature = o.postgres.signText(fmt.Sprintf("0-%d", list.GetRequestTime()))
+	_, err := o.breez.ListChanges(ctx, connect.NewRequest(list))
+	return err
+}
+
+// fail has the second server meet one fault that it has no name for, in each of two protocols, and lose Redis.
 func (o observed) fail(t *testing.T) {
 	t.Helper()
 	database, err := pgx.Connect(t.Context(), o.databaseURL)
@@ -126,6 +141,9 @@ func (o observed) fail(t *testing.T) {
 		if strings.HasSuffix(statement, "away") {
 			if answer := o.postgres.ask(t.Context(), time.Now(), `{ record(id: "never") { id } }`); !strings.Contains(answer, "INTERNAL") {
 				t.Fatalf("a table is gone, and the answer is %s", answer)
+			}
+			if err := o.list(t.Context()); connect.CodeOf(err) != connect.CodeInternal {
+				t.Fatalf("a table is gone, and Breez data-sync's client hears %v", err)
 			}
 		}
 	}
@@ -146,6 +164,13 @@ func newKey(t *testing.T) signing.PrivateKey {
 		t.Fatal(err)
 	}
 	return key
+}
+
+// signText signs as Breez data-sync's clients do.
+func (d device) signText(text string) string {
+	first := sha256.Sum256([]byte("realtimesync:" + text))
+	signature := signing.Sign(d.key, string(first[:])) // of SHA-256 of it
+	return base32.NewEncoding("ybndrfg8ejkmcpqxot1uwisza345h769").WithPadding(base32.NoPadding).EncodeToString(signature[:])
 }
 
 // ask sends a document, signed at that time, or not at all at none, and answers the beginning of what comes. A subscription is left

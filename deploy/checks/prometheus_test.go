@@ -34,7 +34,7 @@ func TestPrometheus(t *testing.T) {
 	rules, panels := readAlerts(t), readPanels(t)
 
 	// Of both servers: what appears as 1 has grown by nothing.
-	faults := query{where: "before any fault", expr: `count(count by (instance) (syncline_refusals_total{code="INTERNAL"})) == 2`}
+	faults := query{where: "before any fault", expr: `count(sum by (instance, what) (syncline_refusals_total{code="INTERNAL",what=~"request|call"})) == 4`}
 	p.await(t, servers.use, func(ctx context.Context) []string { return p.missing(ctx, faults) })
 	picture := startPicture(t, servers)
 	servers.fail(t)
@@ -51,10 +51,12 @@ func TestPrometheus(t *testing.T) {
 		return missing
 	})
 	p.requireHealthyRules(t, len(rules))
-	// One fault is enough, also if it is the first.
-	p.await(t, func(context.Context) {}, func(ctx context.Context) []string {
-		return p.missing(ctx, query{where: "SynclineFaults", expr: `ALERTS{alertname="SynclineFaults",alertstate="firing"}`})
-	})
+	// One fault is enough, also if it is the first, of GraphQL or of Breez data-sync's calls.
+	for _, what := range []string{"request", "call"} {
+		p.await(t, func(context.Context) {}, func(ctx context.Context) []string {
+			return p.missing(ctx, query{where: "SynclineFaults", expr: `ALERTS{alertname="SynclineFaults",alertstate="firing",what="` + what + `"}`})
+		})
+	}
 	picture.draw(t, p)
 }
 

@@ -32,15 +32,15 @@ func New() *Metrics {
 		registry: prometheus.NewRegistry(),
 		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "syncline_operation_duration_seconds",
-			Help:    "Time from request to answer of queries and mutations, and life of subscriptions, by root field and outcome (ok, or the error's code).",
+			Help:    "Time from request to answer of queries and mutations, and life of subscriptions, by root field and outcome (ok, or the error's code; of calls of Breez data-sync's clients also HELD, ended and canceled).",
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10, 60, 3600},
 		}, []string{"field", "outcome"}),
 		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "syncline_refusals_total",
-			Help: "What did not end well, by what it was (request, operation of a connection, initialisation of a WebSocket) and by the error's code (refused: there was none).",
+			Help: "What did not end well, by what it was (request, operation of a connection, initialisation of a WebSocket, call of Breez data-sync's clients) and by the error's code (refused: there was none).",
 		}, []string{"what", "code"}),
 	}
-	for _, what := range []string{"request", "operation", "initialisation"} {
+	for _, what := range []string{"request", "operation", "initialisation", "call"} {
 		m.refusals.WithLabelValues(what, "INTERNAL") // shown from the start: an increase is seen only of what was there before
 	}
 	m.registry.MustRegister(

@@ -40,6 +40,8 @@ type Options struct {
 	// Refuse answers a request that is refused; nil: the error itself does, as the
 	// GraphQL API answers.
 	Refuse func(w http.ResponseWriter, r *http.Request, err *auth.Error)
+	// Stays tells of other requests than WebSockets and event streams that they may stay open. Nil: none do.
+	Stays func(*http.Request) bool
 	// Exchange shares limits with other instances. Nil: each has its own.
 	Exchange Exchange
 	Log      *slog.Logger
@@ -65,6 +67,9 @@ func New(limits Limits, options Options) *Gate {
 	if options.Refused == nil {
 		options.Refused = func(string, string) {}
 	}
+	if options.Stays == nil {
+		options.Stays = func(*http.Request) bool { return false }
+	}
 	if options.Refuse == nil {
 		options.Refuse = func(w http.ResponseWriter, r *http.Request, err *auth.Error) { err.ServeHTTP(w, r) }
 	}
@@ -83,7 +88,7 @@ func New(limits Limits, options Options) *Gate {
 type visit struct {
 	gate    *Gate
 	address string // empty: not known, without limits
-	stream  bool   // it may stay open: a WebSocket or an event stream
+	stream  bool   // it may stay open: a WebSocket, an event stream, what Options.Stays says
 
 	mu       sync.Mutex
 	owner    string // once it is verified
@@ -106,7 +111,7 @@ func (g *Gate) Middleware(next http.Handler) http.Handler {
 		return next
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		v := &visit{gate: g, stream: mayStay(r)}
+		v := &visit{gate: g, stream: mayStay(r) || g.options.Stays(r)}
 		if address := clientaddr.FromContext(r.Context()); address.IsValid() {
 			v.address = clientaddr.Network(address).String()
 		}
