@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"sync"
 
+	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"syncline/auth"
@@ -31,17 +32,18 @@ type documentCache struct {
 }
 
 type document struct {
-	text   string
-	hash   [sha256.Size]byte // of the text
-	parsed *ast.QueryDocument
+	text      string
+	hash      [sha256.Size]byte // of the text
+	parsed    *ast.QueryDocument
+	unchecked *ast.QueryDocument // for variables that conform
 }
 
 func newDocumentCache() *documentCache {
 	return &documentCache{byText: make(map[string]*list.Element), byHash: make(map[[sha256.Size]byte]*list.Element)}
 }
 
-// Get implements graphql.Cache.
-func (c *documentCache) Get(_ context.Context, text string) (*ast.QueryDocument, bool) {
+// find is the document that has a text, which counts as used.
+func (c *documentCache) find(text string) (*document, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	element, ok := c.byText[text]
@@ -49,18 +51,22 @@ func (c *documentCache) Get(_ context.Context, text string) (*ast.QueryDocument,
 		return nil, false
 	}
 	c.order.MoveToFront(element)
-	return element.Value.(*document).parsed, true
+	return element.Value.(*document), true
 }
 
-// text is the copy of a text that is kept with its document.
-func (c *documentCache) text(text string) (string, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	element, ok := c.byText[text]
-	if !ok {
-		return "", false
+// Get implements graphql.Cache. The document that shape has found for the operation
+// comes before any other.
+func (c *documentCache) Get(ctx context.Context, text string) (*ast.QueryDocument, bool) {
+	if graphql.HasOperationContext(ctx) {
+		if found := graphql.GetOperationContext(ctx).Doc; found != nil {
+			return found, true
+		}
 	}
-	return element.Value.(*document).text, true
+	known, ok := c.find(text)
+	if !ok {
+		return nil, false
+	}
+	return known.parsed, true
 }
 
 // textOf is the text that has a hash.
@@ -87,7 +93,7 @@ func (c *documentCache) Add(ctx context.Context, text string, parsed *ast.QueryD
 	if _, ok := c.byText[text]; ok {
 		return // by a request at the same time
 	}
-	element := c.order.PushFront(&document{text, hash, parsed})
+	element := c.order.PushFront(&document{text, hash, parsed, withoutChecks(parsed)})
 	c.byText[text], c.byHash[hash] = element, element
 	for c.bytes += len(text); c.bytes > cachedDocumentBytes; {
 		oldest := c.order.Remove(c.order.Back()).(*document)

@@ -16,6 +16,7 @@ import (
 
 	"syncline/auth"
 	"syncline/feed"
+	"syncline/graph/model"
 	"syncline/locks"
 	"syncline/record"
 )
@@ -69,7 +70,7 @@ func (p presenter) present(ctx context.Context, err error) *gqlerror.Error {
 	if outer == nil {
 		outer = gqlerror.WrapPath(graphql.GetPath(ctx), err)
 	}
-	told := p.describe(ctx, err, argumentPath(ctx, outer.Path))
+	told := p.describe(ctx, err, argumentPath(ctx, outer))
 	presented := &gqlerror.Error{
 		Message:    told.message,
 		Path:       responsePath(ctx, outer.Path),
@@ -192,7 +193,8 @@ func (p presenter) recover(ctx context.Context, value any) error {
 }
 
 // gqlgen extends the path of an error in an argument by the way to the input
-// that is wrong. The way is for our field, what comes before it for the client.
+// that is wrong, up to an input object: model says where in that. The way is for
+// our field, what comes before it for the client.
 
 func responsePath(ctx context.Context, path ast.Path) ast.Path {
 	if field := graphql.GetFieldContext(ctx); field != nil {
@@ -201,12 +203,16 @@ func responsePath(ctx context.Context, path ast.Path) ast.Path {
 	return path
 }
 
-func argumentPath(ctx context.Context, path ast.Path) string {
+func argumentPath(ctx context.Context, err *gqlerror.Error) string {
 	field := graphql.GetFieldContext(ctx)
-	if field == nil || len(path) <= len(field.Path()) {
+	if field == nil || len(err.Path) <= len(field.Path()) {
 		return ""
 	}
-	return dotted(path[len(field.Path()):])
+	argument := dotted(err.Path[len(field.Path()):])
+	if unread, ok := errors.AsType[*model.FieldError](err); ok {
+		argument += "." + unread.Field
+	}
+	return argument
 }
 
 func dotted(path ast.Path) string {

@@ -56,8 +56,9 @@ func NewServer(config Config) *handler.Server {
 	if now == nil {
 		now = time.Now
 	}
+	schema := schema()
 	srv := handler.New(generated.NewExecutableSchema(generated.Config{
-		Schema:    schema(),
+		Schema:    schema,
 		Resolvers: &resolver{records: config.Records, feed: config.Feed, locks: config.Locks, limits: config.limits(), now: now, quota: config.Quota},
 	}))
 	errs := presenter{log: config.Log}
@@ -72,7 +73,7 @@ func NewServer(config Config) *handler.Server {
 	}
 	srv.Use(admission{config.Limiter})
 	srv.Use(persisted{cache})
-	srv.Use(shape{cache})
+	srv.Use(shape{cache, schema})
 	srv.Use(reporter{})
 	srv.Use(access{introspection: config.Introspection})
 	srv.Use(allowances{})

@@ -27,7 +27,8 @@ const (
 // and quadratic time. So it looks at a document before it is validated, which
 // costs one more parse for those that are not in the cache.
 type shape struct {
-	cache *documentCache
+	cache  *documentCache
+	schema *ast.Schema
 }
 
 var _ graphql.OperationParameterMutator = shape{}
@@ -37,8 +38,9 @@ func (shape) ExtensionName() string { return "Shape" }
 func (shape) Validate(graphql.ExecutableSchema) error { return nil }
 
 func (s shape) MutateOperationParameters(ctx context.Context, params *graphql.RawParams) *gqlerror.Error {
-	if text, ok := s.cache.text(params.Query); ok {
-		params.Query = text // one copy for all that keep it
+	if known, ok := s.cache.find(params.Query); ok {
+		params.Query = known.text // one copy for all that keep it
+		graphql.GetOperationContext(ctx).Doc = s.choose(known, params)
 		return nil
 	}
 	document, err := parser.ParseQueryWithTokenLimit(&ast.Source{Input: params.Query}, maxTokens)
@@ -52,6 +54,15 @@ func (s shape) MutateOperationParameters(ctx context.Context, params *graphql.Ra
 		return checkUnsigned(ctx, document, params.OperationName)
 	}
 	return nil
+}
+
+// choose is the form of a document that the executor is to have: the cache answers it.
+func (s shape) choose(known *document, params *graphql.RawParams) *ast.QueryDocument {
+	operation := known.parsed.Operations.ForName(params.OperationName)
+	if operation != nil && conform(s.schema, operation, params.Variables) {
+		return known.unchecked
+	}
+	return known.parsed
 }
 
 func checkShape(document *ast.QueryDocument) *gqlerror.Error {

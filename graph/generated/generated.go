@@ -90,17 +90,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 	opCtx := graphql.GetOperationContext(ctx)
 	ec := newExecutionContext(opCtx, e, make(chan graphql.DeferredResult))
-	inputUnmarshalMap := graphql.BuildUnmarshalerMap(
-		ec.unmarshalInputDeleteRecordInput,
-		ec.unmarshalInputDeleteWrite,
-		ec.unmarshalInputEraseAccountInput,
-		ec.unmarshalInputFenceInput,
-		ec.unmarshalInputRecordWrite,
-		ec.unmarshalInputSetLockInput,
-		ec.unmarshalInputSetRecordInput,
-		ec.unmarshalInputSetWrite,
-		ec.unmarshalInputWriteRecordsInput,
-	)
+	inputUnmarshalMap := graphql.BuildUnmarshalerMap()
 	first := true
 
 	switch opCtx.Operation.Operation {
@@ -4677,475 +4667,6 @@ func (ec *executionContext) fieldContext___Type_isOneOf(_ context.Context, field
 
 // region    **************************** input.gotpl *****************************
 
-func (ec *executionContext) unmarshalInputDeleteRecordInput(ctx context.Context, obj any) (model.DeleteRecordInput, error) {
-	var it model.DeleteRecordInput
-	if obj == nil {
-		return it, nil
-	}
-
-	asMap := map[string]any{}
-	for k, v := range obj.(map[string]any) {
-		asMap[k] = v
-	}
-
-	fieldsInOrder := [...]string{"id", "revision", "clientId", "mutationId", "fence"}
-	for _, k := range fieldsInOrder {
-		v, ok := asMap[k]
-		if !ok {
-			continue
-		}
-		switch k {
-		case "id":
-			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
-			data, err := ec.unmarshalNID2string(ctx, v)
-			if err != nil {
-				return it, err
-			}
-			it.ID = data
-		case "revision":
-			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("revision"))
-			data, err := ec.unmarshalNRevision2synclineᚋrecordᚐRevision(ctx, v)
-			if err != nil {
-				return it, err
-			}
-			it.Revision = data
-		case "clientId":
-			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientId"))
-			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
-			if err != nil {
-				return it, err
-			}
-			it.ClientID = data
-		case "mutationId":
-			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("mutationId"))
-			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
-			if err != nil {
-				return it, err
-			}
-			it.MutationID = data
-		case "fence":
-			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("fence"))
-			data, err := ec.unmarshalOFenceInput2ᚖsynclineᚋgraphᚋmodelᚐFenceInput(ctx, v)
-			if err != nil {
-				return it, err
-			}
-			it.Fence = data
-		}
-	}
-	return it, nil
-}
-
-func (ec *executionContext) unmarshalInputDeleteWrite(ctx context.Context, obj any) (model.DeleteWrite, error) {
-	var it model.DeleteWrite
-	if obj == nil {
-		return it, nil
-	}
-
-	asMap := map[string]any{}
-	for k, v := range obj.(map[string]any) {
-		asMap[k] = v
-	}
-
-	fieldsInOrder := [...]string{"id", "revision"}
-	for _, k := range fieldsInOrder {
-		v, ok := asMap[k]
-		if !ok {
-			continue
-		}
-		switch k {
-		case "id":
-			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
-			data, err := ec.unmarshalNID2string(ctx, v)
-			if err != nil {
-				return it, err
-			}
-			it.ID = data
-		case "revision":
-			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("revision"))
-			data, err := ec.unmarshalNRevision2synclineᚋrecordᚐRevision(ctx, v)
-			if err != nil {
-				return it, err
-			}
-			it.Revision = data
-		}
-	}
-	return it, nil
-}
-
-func (ec *executionContext) unmarshalInputEraseAccountInput(ctx context.Context, obj any) (model.EraseAccountInput, error) {
-	var it model.EraseAccountInput
-	if obj == nil {
-		return it, nil
-	}
-
-	asMap := map[string]any{}
-	for k, v := range obj.(map[string]any) {
-		asMap[k] = v
-	}
-
-	fieldsInOrder := [...]string{"owner", "mutationId"}
-	for _, k := range fieldsInOrder {
-		v, ok := asMap[k]
-		if !ok {
-			continue
-		}
-		switch k {
-		case "owner":
-			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("owner"))
-			data, err := ec.unmarshalNID2string(ctx, v)
-			if err != nil {
-				return it, err
-			}
-			it.Owner = data
-		case "mutationId":
-			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("mutationId"))
-			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
-			if err != nil {
-				return it, err
-			}
-			it.MutationID = data
-		}
-	}
-	return it, nil
-}
-
-func (ec *executionContext) unmarshalInputFenceInput(ctx context.Context, obj any) (model.FenceInput, error) {
-	var it model.FenceInput
-	if obj == nil {
-		return it, nil
-	}
-
-	asMap := map[string]any{}
-	for k, v := range obj.(map[string]any) {
-		asMap[k] = v
-	}
-
-	fieldsInOrder := [...]string{"lock", "token"}
-	for _, k := range fieldsInOrder {
-		v, ok := asMap[k]
-		if !ok {
-			continue
-		}
-		switch k {
-		case "lock":
-			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("lock"))
-			data, err := ec.unmarshalNString2string(ctx, v)
-			if err != nil {
-				return it, err
-			}
-			it.Lock = data
-		case "token":
-			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("token"))
-			data, err := ec.unmarshalNFenceToken2synclineᚋrecordᚐFenceToken(ctx, v)
-			if err != nil {
-				return it, err
-			}
-			it.Token = data
-		}
-	}
-	return it, nil
-}
-
-func (ec *executionContext) unmarshalInputRecordWrite(ctx context.Context, obj any) (model.RecordWrite, error) {
-	var it model.RecordWrite
-	if obj == nil {
-		return it, nil
-	}
-
-	asMap := map[string]any{}
-	for k, v := range obj.(map[string]any) {
-		asMap[k] = v
-	}
-
-	fieldsInOrder := [...]string{"set", "delete"}
-	for _, k := range fieldsInOrder {
-		v, ok := asMap[k]
-		if !ok {
-			continue
-		}
-		switch k {
-		case "set":
-			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("set"))
-			data, err := ec.unmarshalOSetWrite2ᚖsynclineᚋgraphᚋmodelᚐSetWrite(ctx, v)
-			if err != nil {
-				return it, err
-			}
-			it.Set = graphql.OmittableOf(data)
-		case "delete":
-			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("delete"))
-			data, err := ec.unmarshalODeleteWrite2ᚖsynclineᚋgraphᚋmodelᚐDeleteWrite(ctx, v)
-			if err != nil {
-				return it, err
-			}
-			it.Delete = graphql.OmittableOf(data)
-		}
-	}
-	return it, nil
-}
-
-func (ec *executionContext) unmarshalInputSetLockInput(ctx context.Context, obj any) (model.SetLockInput, error) {
-	var it model.SetLockInput
-	if obj == nil {
-		return it, nil
-	}
-
-	asMap := map[string]any{}
-	for k, v := range obj.(map[string]any) {
-		asMap[k] = v
-	}
-
-	if _, present := asMap["acquire"]; !present {
-		asMap["acquire"] = true
-	}
-	if _, present := asMap["exclusive"]; !present {
-		asMap["exclusive"] = true
-	}
-	if _, present := asMap["ttlSeconds"]; !present {
-		asMap["ttlSeconds"] = 30
-	}
-
-	fieldsInOrder := [...]string{"name", "instanceId", "acquire", "exclusive", "ttlSeconds", "token"}
-	for _, k := range fieldsInOrder {
-		v, ok := asMap[k]
-		if !ok {
-			continue
-		}
-		switch k {
-		case "name":
-			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
-			data, err := ec.unmarshalNString2string(ctx, v)
-			if err != nil {
-				return it, err
-			}
-			it.Name = data
-		case "instanceId":
-			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("instanceId"))
-			data, err := ec.unmarshalNID2string(ctx, v)
-			if err != nil {
-				return it, err
-			}
-			it.InstanceID = data
-		case "acquire":
-			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("acquire"))
-			data, err := ec.unmarshalNBoolean2bool(ctx, v)
-			if err != nil {
-				return it, err
-			}
-			it.Acquire = data
-		case "exclusive":
-			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("exclusive"))
-			data, err := ec.unmarshalNBoolean2bool(ctx, v)
-			if err != nil {
-				return it, err
-			}
-			it.Exclusive = data
-		case "ttlSeconds":
-			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("ttlSeconds"))
-			data, err := ec.unmarshalNInt2int(ctx, v)
-			if err != nil {
-				return it, err
-			}
-			it.TTLSeconds = data
-		case "token":
-			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("token"))
-			data, err := ec.unmarshalOFenceToken2ᚖsynclineᚋrecordᚐFenceToken(ctx, v)
-			if err != nil {
-				return it, err
-			}
-			it.Token = data
-		}
-	}
-	return it, nil
-}
-
-func (ec *executionContext) unmarshalInputSetRecordInput(ctx context.Context, obj any) (model.SetRecordInput, error) {
-	var it model.SetRecordInput
-	if obj == nil {
-		return it, nil
-	}
-
-	asMap := map[string]any{}
-	for k, v := range obj.(map[string]any) {
-		asMap[k] = v
-	}
-
-	if _, present := asMap["revision"]; !present {
-		asMap["revision"] = 0
-	}
-	if _, present := asMap["schemaVersion"]; !present {
-		asMap["schemaVersion"] = ""
-	}
-
-	fieldsInOrder := [...]string{"id", "data", "revision", "schemaVersion", "clientId", "mutationId", "fence"}
-	for _, k := range fieldsInOrder {
-		v, ok := asMap[k]
-		if !ok {
-			continue
-		}
-		switch k {
-		case "id":
-			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
-			data, err := ec.unmarshalNID2string(ctx, v)
-			if err != nil {
-				return it, err
-			}
-			it.ID = data
-		case "data":
-			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("data"))
-			data, err := ec.unmarshalNBytes2ᚕbyte(ctx, v)
-			if err != nil {
-				return it, err
-			}
-			it.Data = data
-		case "revision":
-			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("revision"))
-			data, err := ec.unmarshalNRevision2synclineᚋrecordᚐRevision(ctx, v)
-			if err != nil {
-				return it, err
-			}
-			it.Revision = data
-		case "schemaVersion":
-			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("schemaVersion"))
-			data, err := ec.unmarshalNString2string(ctx, v)
-			if err != nil {
-				return it, err
-			}
-			it.SchemaVersion = data
-		case "clientId":
-			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientId"))
-			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
-			if err != nil {
-				return it, err
-			}
-			it.ClientID = data
-		case "mutationId":
-			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("mutationId"))
-			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
-			if err != nil {
-				return it, err
-			}
-			it.MutationID = data
-		case "fence":
-			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("fence"))
-			data, err := ec.unmarshalOFenceInput2ᚖsynclineᚋgraphᚋmodelᚐFenceInput(ctx, v)
-			if err != nil {
-				return it, err
-			}
-			it.Fence = data
-		}
-	}
-	return it, nil
-}
-
-func (ec *executionContext) unmarshalInputSetWrite(ctx context.Context, obj any) (model.SetWrite, error) {
-	var it model.SetWrite
-	if obj == nil {
-		return it, nil
-	}
-
-	asMap := map[string]any{}
-	for k, v := range obj.(map[string]any) {
-		asMap[k] = v
-	}
-
-	if _, present := asMap["revision"]; !present {
-		asMap["revision"] = 0
-	}
-	if _, present := asMap["schemaVersion"]; !present {
-		asMap["schemaVersion"] = ""
-	}
-
-	fieldsInOrder := [...]string{"id", "data", "revision", "schemaVersion"}
-	for _, k := range fieldsInOrder {
-		v, ok := asMap[k]
-		if !ok {
-			continue
-		}
-		switch k {
-		case "id":
-			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
-			data, err := ec.unmarshalNID2string(ctx, v)
-			if err != nil {
-				return it, err
-			}
-			it.ID = data
-		case "data":
-			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("data"))
-			data, err := ec.unmarshalNBytes2ᚕbyte(ctx, v)
-			if err != nil {
-				return it, err
-			}
-			it.Data = data
-		case "revision":
-			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("revision"))
-			data, err := ec.unmarshalNRevision2synclineᚋrecordᚐRevision(ctx, v)
-			if err != nil {
-				return it, err
-			}
-			it.Revision = data
-		case "schemaVersion":
-			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("schemaVersion"))
-			data, err := ec.unmarshalNString2string(ctx, v)
-			if err != nil {
-				return it, err
-			}
-			it.SchemaVersion = data
-		}
-	}
-	return it, nil
-}
-
-func (ec *executionContext) unmarshalInputWriteRecordsInput(ctx context.Context, obj any) (model.WriteRecordsInput, error) {
-	var it model.WriteRecordsInput
-	if obj == nil {
-		return it, nil
-	}
-
-	asMap := map[string]any{}
-	for k, v := range obj.(map[string]any) {
-		asMap[k] = v
-	}
-
-	fieldsInOrder := [...]string{"writes", "clientId", "mutationId", "fence"}
-	for _, k := range fieldsInOrder {
-		v, ok := asMap[k]
-		if !ok {
-			continue
-		}
-		switch k {
-		case "writes":
-			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("writes"))
-			data, err := ec.unmarshalNRecordWrite2ᚕsynclineᚋgraphᚋmodelᚐRecordWriteᚄ(ctx, v)
-			if err != nil {
-				return it, err
-			}
-			it.Writes = data
-		case "clientId":
-			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientId"))
-			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
-			if err != nil {
-				return it, err
-			}
-			it.ClientID = data
-		case "mutationId":
-			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("mutationId"))
-			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
-			if err != nil {
-				return it, err
-			}
-			it.MutationID = data
-		case "fence":
-			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("fence"))
-			data, err := ec.unmarshalOFenceInput2ᚖsynclineᚋgraphᚋmodelᚐFenceInput(ctx, v)
-			if err != nil {
-				return it, err
-			}
-			it.Fence = data
-		}
-	}
-	return it, nil
-}
-
 // endregion **************************** input.gotpl *****************************
 
 // region    ************************** interface.gotpl ***************************
@@ -6624,12 +6145,14 @@ func (ec *executionContext) marshalNDateTime2timeᚐTime(ctx context.Context, se
 }
 
 func (ec *executionContext) unmarshalNDeleteRecordInput2synclineᚋgraphᚋmodelᚐDeleteRecordInput(ctx context.Context, v any) (model.DeleteRecordInput, error) {
-	res, err := ec.unmarshalInputDeleteRecordInput(ctx, v)
+	var res model.DeleteRecordInput
+	err := res.UnmarshalGQL(v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) unmarshalNEraseAccountInput2synclineᚋgraphᚋmodelᚐEraseAccountInput(ctx context.Context, v any) (model.EraseAccountInput, error) {
-	res, err := ec.unmarshalInputEraseAccountInput(ctx, v)
+	var res model.EraseAccountInput
+	err := res.UnmarshalGQL(v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
@@ -6833,7 +6356,8 @@ var (
 )
 
 func (ec *executionContext) unmarshalNRecordWrite2synclineᚋgraphᚋmodelᚐRecordWrite(ctx context.Context, v any) (model.RecordWrite, error) {
-	res, err := ec.unmarshalInputRecordWrite(ctx, v)
+	var res model.RecordWrite
+	err := res.UnmarshalGQL(v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
@@ -6868,7 +6392,8 @@ func (ec *executionContext) marshalNRevision2synclineᚋrecordᚐRevision(ctx co
 }
 
 func (ec *executionContext) unmarshalNSetLockInput2synclineᚋgraphᚋmodelᚐSetLockInput(ctx context.Context, v any) (model.SetLockInput, error) {
-	res, err := ec.unmarshalInputSetLockInput(ctx, v)
+	var res model.SetLockInput
+	err := res.UnmarshalGQL(v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
@@ -6893,7 +6418,8 @@ func (ec *executionContext) marshalNSetLockStatus2synclineᚋgraphᚋmodelᚐSet
 }
 
 func (ec *executionContext) unmarshalNSetRecordInput2synclineᚋgraphᚋmodelᚐSetRecordInput(ctx context.Context, v any) (model.SetRecordInput, error) {
-	res, err := ec.unmarshalInputSetRecordInput(ctx, v)
+	var res model.SetRecordInput
+	err := res.UnmarshalGQL(v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
@@ -6954,7 +6480,8 @@ func (ec *executionContext) marshalNWriteRecordPayload2ᚖsynclineᚋgraphᚋobj
 }
 
 func (ec *executionContext) unmarshalNWriteRecordsInput2synclineᚋgraphᚋmodelᚐWriteRecordsInput(ctx context.Context, v any) (model.WriteRecordsInput, error) {
-	res, err := ec.unmarshalInputWriteRecordsInput(ctx, v)
+	var res model.WriteRecordsInput
+	err := res.UnmarshalGQL(v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
@@ -7244,16 +6771,18 @@ func (ec *executionContext) unmarshalODeleteWrite2ᚖsynclineᚋgraphᚋmodelᚐ
 	if v == nil {
 		return nil, nil
 	}
-	res, err := ec.unmarshalInputDeleteWrite(ctx, v)
-	return &res, graphql.ErrorOnPath(ctx, err)
+	var res = new(model.DeleteWrite)
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) unmarshalOFenceInput2ᚖsynclineᚋgraphᚋmodelᚐFenceInput(ctx context.Context, v any) (*model.FenceInput, error) {
 	if v == nil {
 		return nil, nil
 	}
-	res, err := ec.unmarshalInputFenceInput(ctx, v)
-	return &res, graphql.ErrorOnPath(ctx, err)
+	var res = new(model.FenceInput)
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) unmarshalOFenceToken2ᚖsynclineᚋrecordᚐFenceToken(ctx context.Context, v any) (*record.FenceToken, error) {
@@ -7363,8 +6892,9 @@ func (ec *executionContext) unmarshalOSetWrite2ᚖsynclineᚋgraphᚋmodelᚐSet
 	if v == nil {
 		return nil, nil
 	}
-	res, err := ec.unmarshalInputSetWrite(ctx, v)
-	return &res, graphql.ErrorOnPath(ctx, err)
+	var res = new(model.SetWrite)
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) unmarshalOString2string(ctx context.Context, v any) (string, error) {
