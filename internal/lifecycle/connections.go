@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"runtime"
 	"sync"
 	"time"
 
@@ -56,6 +57,7 @@ func newBoundedListener(l net.Listener, bound Connections, encrypted bool) *boun
 // Accept implements net.Listener.
 func (l *boundedListener) Accept() (net.Conn, error) {
 	for {
+		runtime.Gosched() // requests that are here come before connections that are not
 		conn, err := l.Listener.Accept()
 		if err != nil {
 			return nil, err
