@@ -11,6 +11,7 @@ const LIMITS: [what: string, exports: string, limit: number, from?: string][] = 
   ['React\'s hooks are', 'SyncProvider, useRecord, useRecords, useStore, useSyncStatus', 1_500, '@syncline/client/react'],
   ['Vue\'s composables are', 'useRecord, useRecords, useSyncStatus', 600, '@syncline/client/vue'],
   ['Svelte\'s stores are', 'record, records, syncStatus', 600, '@syncline/client/svelte'],
+  ['the collection of TanStack DB is', 'synclineCollectionOptions', 1_000, '@syncline/client/tanstack-db'],
   ['encryption is, with what it needs,', 'SealingKey, shareKey, openKey', 12_500, '@syncline/client/seal'],
 ];
 

@@ -30,6 +30,8 @@ import type { Status, Store, StoredRecord } from '@syncline/client/store';
 import { openKey, SealingKey, shareKey } from '@syncline/client/seal';
 import { record, records, syncStatus } from '@syncline/client/svelte';
 import type { Readable } from '@syncline/client/svelte';
+import { synclineCollectionOptions } from '@syncline/client/tanstack-db';
+import type { CollectionOptions } from '@syncline/client/tanstack-db';
 import { clientPerIdentity, keys, liveExchange, resolvers, signedOptions } from '@syncline/client/urql';
 import * as vue from '@syncline/client/vue';
 
@@ -51,6 +53,10 @@ export async function use(): Promise<FeedRecord | null> {
   const others: Identity[] = await browserIdentities().list();
   await store.import(await store.export());
   void [shown, counts, others, record(store, 'a'), syncStatus(Promise.resolve(store))];
+  const items: CollectionOptions<{ id: string }> = { store, prefix: 'a', getKey: ({ id }) => id, onLeftOut: ({ problem }) => problem?.code };
+  const { onInsert, getKey } = synclineCollectionOptions(items);
+  const itemKey: string = getKey({ id: 'a' });
+  void [onInsert, itemKey];
   void [synclineLink(session, socket), typePolicies, resetOnSwitch, scalars, clientPerIdentity, keys, liveExchange(socket), resolvers, signedOptions(session), signedFetch(session)];
   return null;
 }

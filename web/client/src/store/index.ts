@@ -1,3 +1,4 @@
+export type { Live } from '../hints.js';
 export { indexedDBStorage } from './indexeddb.js';
 export type { IndexedDBOptions } from './indexeddb.js';
 export { memoryStorage } from './memory.js';
@@ -7,7 +8,7 @@ export { prefixed } from './storage.js';
 export type { Key, Mode, Range, Storage, Table, Transaction } from './storage.js';
 export { openStore, Store } from './store.js';
 export type { Batch, RefusedWrite, StoredRecord, StoreOptions, Written } from './store.js';
-export type { Connection, Live, SyncOptions } from './sync.js';
+export type { Connection, SyncOptions } from './sync.js';
 export type { Channel, Locks, TabOptions } from './tabs.js';
 export type { Codec, Migrations, Seal, ValueOptions } from './values.js';
 export type { Query, Watched } from './watch.js';

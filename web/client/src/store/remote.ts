@@ -7,7 +7,7 @@ import type { Answer, Turn } from './queue.js';
 import type { State } from './rows.js';
 
 const RECORD = 'id data revision schemaVersion deleted updatedAt';
-const CHANGES = `query Changes($since: Cursor) { changes(since: $since, first: 1000) { records { ${RECORD} } cursor hasMore head } }`;
+const CHANGES = `query Changes($since: Cursor, $first: Int!) { changes(since: $since, first: $first) { records { ${RECORD} } cursor hasMore head } }`;
 const WRITE = `mutation Write($input: WriteRecordsInput!) { writeRecords(input: $input) { status results { status newRevision record { ${RECORD} } } } }`;
 
 type Got = Omit<FeedRecord, 'clientId'>;
@@ -26,23 +26,24 @@ export class Remote {
     this.#tenure = session.signal;
   }
 
-  async page(since: string | null, signal: AbortSignal): Promise<Page> {
-    const { changes } = await this.#call<{ changes: Omit<Page, 'records'> & { records: Got[] } }>(CHANGES, { since }, signal);
+  async page(since: string | null, signal: AbortSignal, first = 1000): Promise<Page> {
+    const { changes } = await this.call<{ changes: Omit<Page, 'records'> & { records: Got[] } }>(CHANGES, { since, first }, signal);
     return { ...changes, records: changes.records.map((record) => ({ id: record.id, ...stateOf(record) })) };
   }
 
-  async write({ mutationId, writes }: Turn, signal: AbortSignal): Promise<{ status: Answer['status']; results: Answer[] }> {
+  async write({ mutationId, writes }: Pick<Turn, 'mutationId' | 'writes'>, signal: AbortSignal): Promise<{ status: Answer['status']; results: Answer[] }> {
     const input = {
       mutationId,
       ...(this.clientId && { clientId: this.clientId }),
       writes: writes.map(({ id, data, revision, schemaVersion }) => (data === null ? { delete: { id, revision } } : { set: { id, data, revision, schemaVersion } })),
     };
     type Result = Omit<Answer, 'record'> & { record: Got | null };
-    const { writeRecords } = await this.#call<{ writeRecords: { status: Answer['status']; results: Result[] } }>(WRITE, { input }, signal);
+    const { writeRecords } = await this.call<{ writeRecords: { status: Answer['status']; results: Result[] } }>(WRITE, { input }, signal);
     return { status: writeRecords.status, results: writeRecords.results.map((result) => ({ ...result, record: result.record && stateOf(result.record) })) };
   }
 
-  async #call<T>(query: string, variables: Record<string, unknown>, signal: AbortSignal): Promise<T> {
+  /** Any other operation. */
+  async call<T>(query: string, variables: Record<string, unknown>, signal: AbortSignal): Promise<T> {
     this.#tenure.throwIfAborted(); // the session signs as another user now
     const headers = { 'content-type': 'application/json' };
     const response = await this.#send(this.session.url, { method: 'POST', headers, body: JSON.stringify({ query, variables }), signal });

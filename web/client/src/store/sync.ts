@@ -1,7 +1,8 @@
 import { onAbort } from '../abort.js';
 import { pause, sleep } from '../backoff.js';
 import { SynclineError } from '../errors.js';
-import type { Subscriber } from '../types.js';
+import { followHints } from '../hints.js';
+import type { Live } from '../hints.js';
 import type { Ledger } from './ledger.js';
 import type { Merger } from './merge.js';
 import { apply, positionOf, walkAgain, writeAgain } from './mirror.js';
@@ -12,12 +13,6 @@ import type { Remote } from './remote.js';
 /** `offline`: the server cannot be reached. `connecting`: not heard of yet. `live`: changes elsewhere are heard of at once. */
 export type Connection = 'offline' | 'connecting' | 'syncing' | 'live';
 
-/** A client for subscriptions: what `createSocket` or `createEventSource` made. */
-export interface Live extends Subscriber {
-  /** Tells when the connection is lost, as graphql-ws does. */
-  on?: ((event: 'closed', listener: () => void) => () => void) | undefined;
-}
-
 export interface SyncOptions {
   /** Tells of changes elsewhere; without it the server is asked every `pollSeconds`. */
   live?: Live;
@@ -25,7 +20,6 @@ export interface SyncOptions {
   pollSeconds?: number;
 }
 
-const HINTS = 'subscription Hints { recordChanged { kind } }';
 /** What the server takes in one batch. */
 const LARGEST_BATCH = 100;
 /** Refusals that would come again. */
@@ -192,36 +186,11 @@ export class Syncer {
 
   /** Hears that there is something to fetch. What that is comes by pages, which show no half of a batch. */
   async #subscribe(signal: AbortSignal): Promise<void> {
-    const { live } = this.options;
-    const lost = () => {
-      if (this.#subscribed) {
-        this.#subscribed = false;
-        this.pull(); // and look what became of the server
-      }
+    if (!this.options.live) return;
+    const heard = (subscribed: boolean) => {
+      this.#subscribed = subscribed;
+      this.pull();
     };
-    const forget = live?.on?.('closed', lost);
-    for (let failed = 0; live && !signal.aborted; ) {
-      await new Promise<void>((resolve) => {
-        let leave = () => {};
-        const end = () => {
-          lost();
-          leave();
-          resolve();
-        };
-        const next = ({ data }: { data?: unknown }) => {
-          if ((data as { recordChanged?: { kind: string } } | null)?.recordChanged?.kind === 'CAUGHT_UP') this.#subscribed = true;
-          failed = 0;
-          this.pull();
-        };
-        const stop = live.subscribe({ query: HINTS }, { next, error: end, complete: end });
-        leave = onAbort(signal, () => {
-          stop();
-          end();
-        });
-      });
-      this.#subscribed = false;
-      await sleep(pause(failed++), signal).catch(() => {});
-    }
-    forget?.();
+    await followHints(this.options.live, heard, signal);
   }
 }
