@@ -25,7 +25,8 @@ type Manager struct {
 	peer     peerReader
 	watched  watched
 	reviewed reviewed
-	again    string // the walk in which the peer's log is pulled; empty: an ordinary pull
+	seen     Position // of the own log: what is at or below is at the peer, as far as this run knows
+	again    string   // the walk in which the peer's log is pulled; empty: an ordinary pull
 	skip     skip
 	pulling  portion
 	pushing  portion
@@ -72,7 +73,7 @@ func NewSyncManager(store EventStore, transport Transport, options *SyncOptions)
 func (m *Manager) Sync(ctx context.Context) (*SyncResult, error) {
 	return m.run(ctx, "sync", func(ctx context.Context, r *SyncResult) error {
 		if m.options.PushOnly {
-			return m.push(ctx, r)
+			return m.pushAlone(ctx, r)
 		}
 		pulled := m.pull(ctx, r)
 		// What keeps this side from taking holds up what comes, not what goes: a
@@ -103,7 +104,7 @@ func isOwnTrouble(err error) bool {
 
 // Push implements SyncManager.
 func (m *Manager) Push(ctx context.Context) (*SyncResult, error) {
-	return m.run(ctx, "push", m.push)
+	return m.run(ctx, "push", m.pushAlone)
 }
 
 // Pull implements SyncManager.
@@ -119,6 +120,7 @@ func (m *Manager) run(ctx context.Context, op string, f func(context.Context, *S
 	defer m.results.deliver(m.options.Logger)
 	defer m.release()
 	m.status.syncing()
+	m.seen = 0
 	r := &SyncResult{StartTime: time.Now()}
 	m.learnPortions(ctx)
 	before := [2]int{m.pulling.now, m.pushing.now}

@@ -1,6 +1,7 @@
 package synckit
 
 import (
+	"cmp"
 	"context"
 	stderrors "errors"
 
@@ -27,14 +28,21 @@ func (m *Manager) pullAll(ctx context.Context, r *SyncResult) error {
 	if err != nil {
 		return err
 	}
-	if err := m.noticeOthers(ctx, at); err != nil {
+	pushed, err := m.pushCursor(ctx) // before the first page: what was pushed until here comes with this pull
+	if err != nil {
+		return err
+	}
+	if err := m.noticeOthers(ctx, at, pushed); err != nil {
 		return err
 	}
 	source := m.peer.begin()
 	for begun := false; ; {
 		page, err := m.pullPage(ctx, source, at)
 		if errors.CodeOf(err) == errors.CursorLost && at != "" && !begun {
-			if err := m.beginAgain(ctx, err); err != nil {
+			if err := m.lost(ctx, err); err != nil {
+				return err
+			}
+			if pushed, err = m.pushCursor(ctx); err != nil {
 				return err
 			}
 			at, begun, source = "", true, m.peer.begin()
@@ -55,15 +63,25 @@ func (m *Manager) pullAll(ctx context.Context, r *SyncResult) error {
 	if err := m.endPull(ctx, at); err != nil {
 		return err
 	}
-	return m.decideStaged(ctx, r)
+	undecided := m.decideStaged(ctx, r)
+	if undecided != nil && errors.CodeOf(undecided) != errors.ConflictFailed {
+		return undecided
+	}
+	return cmp.Or(m.noticeMissing(ctx, pushed), undecided)
 }
 
 // beginPull is the peer's cursor from which to pull: where the last pull ended, or in a walk
 // from the beginning.
 func (m *Manager) beginPull(ctx context.Context) (at string, err error) {
 	d, err := m.due(ctx, pullingAgain)
-	if m.again = d.name; err != nil || d.name != "" {
-		return d.cursor, err
+	if m.again = d.name; err != nil {
+		return "", err
+	}
+	if d.name != "" && d.cursor == "" { // the beginning does not tell whether the log is still the same
+		return "", m.probe(ctx)
+	}
+	if d.name != "" {
+		return d.cursor, nil
 	}
 	return m.cursor(ctx, Pulling)
 }
@@ -82,17 +100,6 @@ func (m *Manager) endPull(ctx context.Context, at string) error {
 		return nil
 	}
 	_, err := m.commit(ctx, Commit{Cursors: []Cursor{m.at(Pulling, at), m.done(pullingAgain, m.again)}})
-	return err
-}
-
-// beginAgain forgets how far it had come with a peer that has lost its log, so
-// that the peer gets all that is here.
-func (m *Manager) beginAgain(ctx context.Context, reason error) error {
-	m.options.Logger.Warn("the peer's log is another: syncing from the beginning", "peer", m.options.Peer, "error", reason)
-	_, err := m.commit(ctx, Commit{Cursors: []Cursor{
-		m.at(Pulling, ""), m.at(pullingAgain.reached, ""), m.ask(pushingAgain, everything+" 0"), m.at(watching, ""),
-	}})
-	m.watched = watched{}
 	return err
 }
 

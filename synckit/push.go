@@ -3,6 +3,7 @@ package synckit
 import (
 	"context"
 	stderrors "errors"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,8 +14,9 @@ import (
 // pushCursor is how far the own log was pushed.
 type pushCursor struct {
 	position Position
-	walk     string // the name of the walk that pushes again; empty: this is an ordinary push
-	all      bool   // of a walk: push also what came from the peer, which has lost its log
+	walk     string   // the name of the walk that pushes again; empty: this is an ordinary push
+	all      bool     // of a walk: push also what came from the peer, which has lost its log
+	second   Position // of a walk: what is at or below was pushed before
 }
 
 // allPrefix begins the ordinary cursor of a push of all, as an earlier release stored it.
@@ -35,10 +37,11 @@ func (m *Manager) pushCursor(ctx context.Context) (pushCursor, error) {
 	}
 	var at pushCursor
 	if d.name != "" {
-		at.walk = d.name
-		kind, from, _ := strings.Cut(d.about, " ")
-		at.all = kind == everything
-		at.position = max(parsePosition(from), parsePosition(d.cursor))
+		about := append(strings.Fields(d.about), "", "", "")
+		at = pushCursor{
+			position: max(parsePosition(about[1]), parsePosition(d.cursor)),
+			walk:     d.name, all: about[0] == everything, second: parsePosition(about[2]),
+		}
 	} else {
 		text, at.all = strings.CutPrefix(text, allPrefix)
 		at.position = parsePosition(text)
@@ -101,11 +104,26 @@ func (m *Manager) push(ctx context.Context, r *SyncResult) error {
 	return m.step(ctx, Step{Name: StepPush}, r, func(ctx context.Context) error { return m.pushAll(ctx, r) })
 }
 
+// pushAlone is push without a pull before it.
+func (m *Manager) pushAlone(ctx context.Context, r *SyncResult) error {
+	return m.step(ctx, Step{Name: StepPush}, r, func(ctx context.Context) error {
+		if err := m.probe(ctx); err != nil {
+			return err
+		}
+		return m.pushAll(ctx, r)
+	})
+}
+
 func (m *Manager) pushAll(ctx context.Context, r *SyncResult) error {
 	at, err := m.pushCursor(ctx)
 	if err != nil {
 		return err
 	}
+	kept, err := m.cursor(ctx, seen)
+	if err != nil {
+		return err
+	}
+	m.seen = max(m.seen, parsePosition(kept))
 	if err := m.beginSkip(ctx); err != nil {
 		return err
 	}
@@ -136,6 +154,9 @@ func (m *Manager) endPush(ctx context.Context, at pushCursor) error {
 	ended := Commit{Cursors: []Cursor{m.at(Pushing, at.position.String())}}
 	if at.walk != "" {
 		ended.Cursors = append(ended.Cursors, m.done(pushingAgain, at.walk))
+		if at.second > m.seen {
+			ended.Cursors = append(ended.Cursors, m.at(seen, at.second.String()))
+		}
 	}
 	_, err := m.commit(ctx, ended)
 	if err == nil {
@@ -170,10 +191,16 @@ func (m *Manager) pushBatch(ctx context.Context, at pushCursor, entries []Entry,
 		if err := m.addSkip(ctx, b, &commit); err != nil {
 			return at.position, err
 		}
+		looked := m.seen
+		if at.walk == "" && !at.all && at.position <= looked && !b.awaits(next.position) {
+			looked = max(looked, next.position)
+			commit.Cursors = append(commit.Cursors, m.at(seen, looked.String()))
+		}
 		_, err := m.commit(ctx, commit)
 		m.endSkip(b, err)
 		switch {
 		case err == nil:
+			m.seen = looked
 			m.unsaved.Store(nil)
 		case errors.CodeOf(err) != errors.StorageFailed || len(commit.AddReviews) > 0:
 			return at.position, err
@@ -281,6 +308,17 @@ func (b *batch) report(r *SyncResult) {
 	}
 }
 
+// awaits tells whether something of the batch, up to a position, is to come back with a pull before
+// it is known that the peer has it.
+func (b *batch) awaits(upTo Position) bool {
+	sent := setOf(idsOf(b.send))
+	return b.end == "" && slices.ContainsFunc(b.entries, func(e Entry) bool {
+		id := e.Event.ID()
+		_, refused := b.refused[id]
+		return e.Position <= upTo && e.Origin == "" && !e.Confirmed && sent.has(id) && !refused
+	})
+}
+
 // refusedBeforeWaiting are the refused entries before the first that waits.
 func (b *batch) refusedBeforeWaiting() []Entry {
 	var refused []Entry
@@ -295,13 +333,17 @@ func (b *batch) refusedBeforeWaiting() []Entry {
 	return refused
 }
 
+func (m *Manager) refusalID(eventID string) string {
+	return refusedPrefix + digest(m.options.Peer, eventID)
+}
+
 // refusals keep what the peer will never take for somebody to look at.
 func (m *Manager) refusals(b *batch) []Review {
 	var reviews []Review
 	for _, e := range b.refusedBeforeWaiting() {
 		id := e.Event.ID()
 		reviews = append(reviews, Review{
-			ID:          refusedPrefix + digest(m.options.Peer, id),
+			ID:          m.refusalID(id),
 			AggregateID: e.Event.AggregateID(),
 			Peer:        m.options.Peer,
 			Reason:      b.refused[id].Error(),

@@ -23,6 +23,7 @@ type reviewed struct {
 	staged    map[string]*stagers // by aggregate
 	aggregate map[string]string   // by review
 	rejected  map[string]bool     // reviews of what was not taken: whether it is kept there
+	refused   idSet               // reviews of what the peer has not taken
 }
 
 // stagers are an aggregate's staged reviews, in order.
@@ -42,6 +43,9 @@ func (k *reviewed) add(r Review, peer string) {
 	switch {
 	case strings.HasPrefix(r.ID, rejectedPrefix):
 		k.rejected[r.ID] = len(r.Remote) > 0
+		return
+	case strings.HasPrefix(r.ID, refusedPrefix):
+		k.refused[r.ID] = struct{}{}
 		return
 	case strings.HasPrefix(r.ID, conflictPrefix):
 		k.conflicts[r.AggregateID] = r.ID
@@ -71,6 +75,7 @@ func (k *reviewed) apply(c Commit, peer string) {
 	}
 	for _, id := range c.EndReviews {
 		delete(k.rejected, id)
+		delete(k.refused, id)
 		aggregate := k.aggregate[id]
 		if delete(k.aggregate, id); k.conflicts[aggregate] == id {
 			delete(k.conflicts, aggregate)
@@ -136,7 +141,7 @@ func (m *Manager) learnReviews(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	m.reviewed = reviewed{mark: mark, conflicts: map[string]string{}, staged: map[string]*stagers{}, aggregate: map[string]string{}, rejected: map[string]bool{}}
+	m.reviewed = reviewed{mark: mark, conflicts: map[string]string{}, staged: map[string]*stagers{}, aggregate: map[string]string{}, rejected: map[string]bool{}, refused: idSet{}}
 	err = m.eachReview(ctx, func(r Review) bool {
 		m.reviewed.add(r, m.options.Peer)
 		return false

@@ -31,10 +31,12 @@ type Transport interface {
 // the transport's own making.
 type PagedTransport interface {
 	Transport
-	// PullPage reads up to limit events after a cursor; empty is the beginning.
+	// PullPage reads up to limit events after a cursor; empty is the beginning. Those that
+	// came from here are among them: what was pushed and does not come is pushed once more.
 	// An error of code CursorLost says that the peer's log is another than the
 	// one the cursor was made for: the manager pulls from the beginning and
-	// pushes all that it has again.
+	// pushes all that it has again. With errors.LogKept in its metadata it says that the
+	// cursor is too old, and the manager pulls from the beginning only.
 	PullPage(ctx context.Context, since string, limit int) (Page, error)
 }
 

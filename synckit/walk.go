@@ -15,8 +15,12 @@ type walk struct {
 	reached Direction // of one that tells how far which walk has come
 }
 
-// everything begins what a walk that pushes again is asked to do if the peer lost its whole log.
-const everything = "all"
+// What a walk that pushes again is asked to do: one of these, the position after which to begin,
+// and with missed the one up to which all was pushed before.
+const (
+	everything = "all"    // the peer has lost its whole log
+	missed     = "missed" // it has lost something of what was pushed
+)
 
 var (
 	pullingAgain = walk{asked: "pull again", reached: "pulled again"}

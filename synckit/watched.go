@@ -167,8 +167,8 @@ func (w *watched) mark() string {
 }
 
 // noticeOthers takes in how far other managers of the store, which sync with the same
-// peer, have come: pulled tells up to where in the peer's log.
-func (m *Manager) noticeOthers(ctx context.Context, pulled string) error {
+// peer, have come: pulled tells up to where in the peer's log, pushed in the own.
+func (m *Manager) noticeOthers(ctx context.Context, pulled string, pushed pushCursor) error {
 	w := &m.watched
 	if !w.ready {
 		return nil
@@ -180,14 +180,11 @@ func (m *Manager) noticeOthers(ctx context.Context, pulled string) error {
 	if pulled != w.pulledTo { // one has seen what the peer holds
 		w.states = nil
 	}
-	at, err := m.pushCursor(ctx)
 	switch {
-	case err != nil:
-		return err
-	case at.position < w.pushedTo: // one has found that the peer lost its log
+	case pushed.position < w.pushedTo: // one has found that the peer lost something
 		w.ready = false
-	case at.position > w.pushedTo:
-		w.pushed(at.position)
+	case pushed.position > w.pushedTo:
+		w.pushed(pushed.position)
 	}
 	return nil
 }

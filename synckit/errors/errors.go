@@ -50,6 +50,10 @@ type Metadata map[string]string
 // as time.ParseDuration reads it.
 const RetryAfter = "retry_after"
 
+// LogKept is the name in the metadata of an error of code CursorLost that says, by any value, that
+// the peer's log is still the one that the cursor was made for: it is too old to go on from there.
+const LogKept = "log_kept"
+
 // Error is an error with a code.
 type Error struct {
 	Code     Code
@@ -111,4 +115,10 @@ func RetryAfterOf(err error) time.Duration {
 	}
 	asked, _ := time.ParseDuration(e.Metadata[RetryAfter])
 	return max(asked, 0)
+}
+
+// KeepsLog tells whether an error has LogKept.
+func KeepsLog(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Metadata[LogKept] != ""
 }

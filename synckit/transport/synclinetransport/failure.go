@@ -16,8 +16,15 @@ func failure(op string, err error) error {
 	}
 	failed := errors.New(codeOf(err), op, err)
 	var e *client.Error
-	if stderrors.As(err, &e) && e.RetryAfter > 0 {
-		failed.Metadata = errors.Metadata{errors.RetryAfter: e.RetryAfter.String()}
+	if !stderrors.As(err, &e) {
+		return failed
+	}
+	failed.Metadata = errors.Metadata{}
+	if e.RetryAfter > 0 {
+		failed.Metadata[errors.RetryAfter] = e.RetryAfter.String()
+	}
+	if e.Code == client.ErrCursorTooOld { // what was deleted is forgotten, nothing else is
+		failed.Metadata[errors.LogKept] = "true"
 	}
 	return failed
 }

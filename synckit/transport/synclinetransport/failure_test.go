@@ -81,10 +81,14 @@ func TestFailures(t *testing.T) {
 				w.WriteHeader(c.status)
 				io.WriteString(w, c.body)
 			})
-			if _, err := transport.PullPage(t.Context(), "x", 10); errors.CodeOf(err) != c.want {
+			_, err := transport.PullPage(t.Context(), "x", 10)
+			if errors.CodeOf(err) != c.want {
 				t.Errorf("pull: %v, want %s", err, c.want)
 			}
-			err := transport.Push(t.Context(), []synckit.EventWithVersion{newEvent("a"), newEvent("b")})
+			if kept := strings.Contains(c.body, "CURSOR_TOO_OLD"); errors.KeepsLog(err) != kept {
+				t.Errorf("the log is kept: %t, want %t", !kept, kept)
+			}
+			err = transport.Push(t.Context(), []synckit.EventWithVersion{newEvent("a"), newEvent("b")})
 			if errors.CodeOf(err) != c.want {
 				t.Errorf("push: %v, want %s", err, c.want)
 			}
