@@ -1,18 +1,24 @@
 package breez_test
 
 import (
+	"bytes"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"io"
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"connectrpc.com/connect"
 
 	"syncline/breez/syncpb"
 	"syncline/breez/syncpb/syncpbconnect"
+	"syncline/client"
 	"syncline/internal/testservers"
 )
 
@@ -25,9 +31,9 @@ func TestGraphQLBesideGRPC(t *testing.T) {
 	one.SetUnencryptedHTTP2(true)
 	shared := &http.Transport{Protocols: one, HTTP2: &http.HTTP2Config{StrictMaxConcurrentRequests: true}} // one connection for all
 	t.Cleanup(shared.CloseIdleConnections)
-	ask := func(client *http.Client) (proto int, status, kind, body string) {
+	ask := func(by *http.Client) (proto int, status, kind, body string) {
 		t.Helper()
-		response, err := client.Post(server.URL(), "application/json", strings.NewReader(`{"query":"{ limits { maxRecordBytes maxPage maxBatch } }"}`))
+		response, err := by.Post(server.URL(), "application/json", strings.NewReader(`{"query":"{ limits { maxRecordBytes maxPage maxBatch } }"}`))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -43,11 +49,177 @@ func TestGraphQLBesideGRPC(t *testing.T) {
 	for range 8 {
 		device{t, newUser(t), calls.client(t, server.Address), ""}.listen()
 	}
+	// So is what is signed, on the connection that the streams have.
+	u := newUser(t)
+	api := u.graphQL(t, server, client.WithHTTPClient(&http.Client{Transport: shared}))
+	if _, err := api.Set(t.Context(), "a", []byte("signed"), 0); err != nil {
+		t.Error(err)
+	}
+	if got := (device{t, u, calls.client(t, server.Address), ""}).list(0); len(got) != 1 || string(got[0].GetData()) != "signed" {
+		t.Errorf("%v", got)
+	}
 	old, status, kind, body := ask(http.DefaultClient)
 	proto2, status2, kind2, body2 := ask(&http.Client{Transport: shared})
 	if old != 1 || proto2 != 2 || status2 != status || kind2 != kind || body2 != body || !strings.Contains(body, "65536") {
 		t.Errorf("HTTP/%d: %s %s %s; HTTP/%d: %s %s %s", old, status, kind, body, proto2, status2, kind2, body2)
 	}
+}
+
+// Whoever recovers keys, calls mean the same.
+func TestRecoveries(t *testing.T) {
+	t.Parallel()
+	for _, by := range []string{"decred", "shadow"} {
+		t.Run(by, func(t *testing.T) {
+			t.Parallel()
+			server := testservers.StartSyncline(t, switchedOn, "SIGNATURE_RECOVERY="+by)
+			u := newUser(t)
+			one := device{t, u, protocols[0].client(t, server.Address), "one"}
+			two := device{t, u, protocols[2].client(t, server.Address), "two"}
+			api := u.graphQL(t, server) // the same owner
+			testRecords(t, one, two, api)
+			testLocks(t, one, two, api)
+			in := listRequest(u, 0, one.now())
+			in.Signature = strings.Repeat("y", 104)
+			_, err := one.client.ListChanges(t.Context(), connect.NewRequest(in))
+			mustFail(t, err, connect.CodeUnauthenticated, "signature")
+		})
+	}
+}
+
+// Pages of the origins that are named may call, and see what they have to; others may not.
+func TestOrigins(t *testing.T) {
+	t.Parallel()
+	web := testservers.FreeAddress(t)
+	server := testservers.StartSyncline(t, switchedOn, "ALLOWED_ORIGINS=https://wallet.example", "GRPC_WEB_LISTEN_ADDRESS="+web)
+	ask := func(method, address, origin string) http.Header {
+		t.Helper()
+		request, err := http.NewRequestWithContext(t.Context(), method, "http://"+address+"/sync.Syncer/GetLock", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header = http.Header{"Origin": {origin}, "Content-Type": {"application/grpc-web+proto"}}
+		if method == http.MethodOptions {
+			request.Header = http.Header{
+				"Origin": {origin}, "Access-Control-Request-Method": {http.MethodPost},
+				"Access-Control-Request-Headers": {"authorization,connect-protocol-version,connect-timeout-ms,content-type,grpc-timeout,user-agent,x-grpc-web,x-user-agent"},
+			}
+		}
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		return response.Header
+	}
+	for _, address := range []string{server.Address, web} {
+		const named = "https://wallet.example"
+		preflight := ask(http.MethodOptions, address, named)
+		if got := preflight.Get("Access-Control-Allow-Origin"); got != named {
+			t.Errorf("a preflight of %s is allowed to %q", named, got)
+		}
+		for _, name := range []string{"authorization", "content-type", "x-grpc-web", "user-agent", "x-user-agent", "grpc-timeout", "connect-protocol-version", "connect-timeout-ms"} {
+			if !containsFold(preflight.Get("Access-Control-Allow-Headers"), name) {
+				t.Errorf("%s may not be sent: %v", name, preflight)
+			}
+		}
+		called := ask(http.MethodPost, address, named)
+		if got := called.Get("Access-Control-Allow-Origin"); got != named {
+			t.Errorf("an answer is for %q", got)
+		}
+		for _, name := range []string{"grpc-status", "grpc-message", "grpc-status-details-bin"} {
+			if !containsFold(called.Get("Access-Control-Expose-Headers"), name) {
+				t.Errorf("%s is not shown: %v", name, called)
+			}
+		}
+		for _, method := range []string{http.MethodOptions, http.MethodPost} {
+			if got := ask(method, address, "https://other.example").Get("Access-Control-Allow-Origin"); got != "" {
+				t.Errorf("%s of another origin is allowed to %q", method, got)
+			}
+		}
+	}
+}
+
+// The time limits of requests are lifted from streams alone: a call whose message does not come to its end is
+// cut, whatever it is, while a stream that stands goes on.
+func TestSlowCallsAreCut(t *testing.T) {
+	t.Parallel()
+	server := testservers.StartSyncline(t, switchedOn)
+	u := newUser(t)
+	d := device{t, u, protocols[0].client(t, server.Address), "after"}
+	standing := d.listen()
+	var group sync.WaitGroup
+	for _, p := range []protocol{protocols[0], protocols[2], protocols[3]} {
+		for _, call := range []string{"SetRecord", "ListChanges", "ListenChanges", "SetLock", "GetLock"} {
+			group.Go(func() {
+				body, rest := io.Pipe()
+				defer rest.Close()
+				go func() { _, _ = rest.Write([]byte{0, 0, 0, 0, 100, 1}) }() // of a hundred bytes the first
+				request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+server.Address+"/sync.Syncer/"+call, body)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				request.Header.Set("Content-Type", map[bool]string{true: "application/grpc", false: "application/grpc-web"}[p.name == "gRPC"])
+				response, err := (&http.Client{Transport: p.transport(t), Timeout: time.Minute}).Do(request)
+				if err != nil {
+					if errors.Is(err, context.DeadlineExceeded) {
+						t.Errorf("%s by %s waits for the rest: %v", call, p.name, err)
+					}
+					return // it was cut off
+				}
+				defer response.Body.Close()
+				if _, err := io.Copy(io.Discard, response.Body); errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("%s by %s: %v", call, p.name, err)
+				}
+				if status := response.Header.Get("Grpc-Status") + response.Trailer.Get("Grpc-Status"); status == "0" {
+					t.Errorf("%s by %s succeeds", call, p.name)
+				}
+			})
+		}
+	}
+	group.Wait()
+	d.set("a", nil, 0)
+	standing.next("after")
+}
+
+// An answer that its client does not take is cut, too, after two minutes, while a stream whose client has
+// nothing to take stands.
+func TestUntakenAnswersAreCut(t *testing.T) {
+	t.Parallel()
+	if !verify {
+		t.Skip("make verify runs it: it waits for the time limit of answers, 120 s")
+	}
+	server := testservers.StartSyncline(t, switchedOn, "LOG_LEVEL=info")
+	u := newUser(t)
+	fill(t, u.graphQL(t, server), 16, 64<<10)
+	d := device{t, u, protocols[0].client(t, server.Address), "after"}
+	standing := d.listen()
+	transport := protocols[0].transport(t)
+	transport.HTTP2.MaxReceiveBufferPerStream = 64 << 10
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+server.Address+"/sync.Syncer/ListChanges",
+		bytes.NewReader(enveloped(0, mustMarshal(t, listRequest(u, 0, d.now())))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Content-Type", "application/grpc")
+	began := time.Now()
+	response, err := transport.RoundTrip(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for !strings.Contains(server.Log(), "msg=call call=ListChanges ") {
+		if <-tick.C; time.Since(began) > 4*time.Minute {
+			t.Fatal("the answer is still on its way")
+		}
+	}
+	if took := time.Since(began); took < time.Minute {
+		t.Errorf("it was cut after %v", took)
+	}
+	d.set("a", nil, 0)
+	standing.next("after")
 }
 
 // What cannot be reached is told as something that passes, and nothing of it.

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -184,24 +186,29 @@ func testLocks(t *testing.T, one, two device, api *client.Client) {
 // Writers that come at the same time are all served.
 func TestWritersAtOnce(t *testing.T) {
 	t.Parallel()
-	server := testservers.StartSyncline(t, switchedOn)
-	u := newUser(t)
-	var group sync.WaitGroup
-	for n := range 16 {
-		d := device{t, u, protocols[n%len(protocols)].client(t, server.Address), ""}
-		group.Go(func() {
-			revision := uint64(0)
-			for i := range 20 {
-				reply, err := d.trySet(t.Context(), &syncpb.Record{Id: fmt.Sprint(n), Data: fmt.Append(nil, i), Revision: revision})
-				if err != nil || reply.GetStatus() != syncpb.SetRecordStatus_SUCCESS {
-					t.Errorf("%v, %v", reply, err)
-					return
-				}
-				revision = reply.GetNewRevision()
+	for name, start := range deployments {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			servers := start(t)
+			u := newUser(t)
+			var group sync.WaitGroup
+			for n := range 16 {
+				d := device{t, u, protocols[n%len(protocols)].client(t, servers[n%2].Address), ""}
+				group.Go(func() {
+					revision := uint64(0)
+					for i := range 20 {
+						reply, err := d.trySet(t.Context(), &syncpb.Record{Id: fmt.Sprint(n), Data: fmt.Append(nil, i), Revision: revision})
+						if err != nil || reply.GetStatus() != syncpb.SetRecordStatus_SUCCESS {
+							t.Errorf("%v, %v", reply, err)
+							return
+						}
+						revision = reply.GetNewRevision()
+					}
+				})
 			}
+			group.Wait()
 		})
 	}
-	group.Wait()
 }
 
 // A server that goes away ends all streams with UNAVAILABLE before anything else, and is not held up by
@@ -289,10 +296,18 @@ func measureLateness() (sum func() time.Duration) {
 func TestOldStreamsEnd(t *testing.T) {
 	t.Parallel()
 	server := testservers.StartSyncline(t, switchedOn, "CONNECTION_MAX_AGE=1s")
-	s := device{t, newUser(t), protocols[0].client(t, server.Address), ""}.listen()
-	if s.Receive() || connect.CodeOf(s.Err()) != connect.CodeUnavailable {
-		t.Fatalf("ended by %v", s.Err())
+	for _, p := range protocols {
+		s := device{t, newUser(t), p.client(t, server.Address), ""}.listen()
+		if s.Receive() {
+			t.Errorf("%s: it tells of %v", p.name, s.Msg())
+		}
+		mustFail(t, s.Err(), connect.CodeUnavailable, "the stream has become old")
 	}
+	d := device{t, newUser(t), protocols[0].client(t, server.Address), ""}
+	c := textClient{t, protocol{name: "HTTP/1.1"}, &http.Client{Transport: protocol{}.transport(t)}, server.Address}
+	old := c.post("ListenChanges", enveloped(0, mustMarshal(t, listenRequest(d.user, d.now()))))
+	old.mustTell("") // that the subscription stands
+	old.mustEnd("14")
 }
 
 // Unless it is asked for, there is nothing.
@@ -323,6 +338,17 @@ func TestOff(t *testing.T) {
 	}
 	if code, _ := status(http.MethodGet, off.Address, "/health"); code != http.StatusNotFound {
 		t.Errorf("/health answers %d", code)
+	}
+	// HTTP/2 without encryption is not spoken then.
+	_, err := device{t, newUser(t), protocols[0].client(t, off.Address), ""}.trySet(t.Context(), &syncpb.Record{Id: "a"})
+	mustFail(t, err, connect.CodeUnavailable, "")
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, off.URL(), http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if response, err := protocols[0].transport(t).RoundTrip(request); err == nil {
+		response.Body.Close()
+		t.Errorf("HTTP/2 is answered by %s", response.Proto)
 	}
 	if code, body := status(http.MethodGet, on.Address, "/health"); code != http.StatusOK || body != "OK" {
 		t.Errorf("/health answers %d %q", code, body)
@@ -396,6 +422,49 @@ func TestIdleStream(t *testing.T) {
 	for _, s := range streams {
 		s.next("late")
 	}
+}
+
+// A connection without a stream, whose client asks every 5 s whether the server is there, is there still when
+// the client has something to say.
+func TestIdleConnection(t *testing.T) {
+	t.Parallel()
+	if !verify {
+		t.Skip("make verify runs it: it waits for longer than every time limit of requests, 150 s")
+	}
+	server := testservers.StartSyncline(t, switchedOn)
+	p := protocols[0]
+	p.shared = p.transport(t)
+	var dialed, sent atomic.Int32
+	p.shared.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		dialed.Add(1)
+		conn, err := new(net.Dialer).DialContext(ctx, network, address)
+		return sending{conn, &sent}, err
+	}
+	d := device{t, newUser(t), p.client(t, server.Address), ""}
+	revision := d.set("a", nil, 0)
+	before := sent.Load()
+	select {
+	case <-time.After(155 * time.Second):
+	case <-t.Context().Done():
+	}
+	if pings := sent.Load() - before; pings < 15 { // of 30
+		t.Errorf("the client asked %d times", pings)
+	}
+	d.set("a", nil, revision)
+	if n := dialed.Load(); n != 1 {
+		t.Errorf("%d connections", n)
+	}
+}
+
+// sending counts what a connection sends.
+type sending struct {
+	net.Conn
+	sent *atomic.Int32
+}
+
+func (c sending) Write(b []byte) (int, error) {
+	c.sent.Add(1)
+	return c.Conn.Write(b)
 }
 
 // Streams are bounded in all, whatever connections they share.

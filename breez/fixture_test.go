@@ -96,13 +96,13 @@ func (u user) sign(text string) string {
 }
 
 // graphQL is the same user over the GraphQL API.
-func (u user) graphQL(t *testing.T, server *testservers.Syncline) *client.Client {
+func (u user) graphQL(t *testing.T, server *testservers.Syncline, options ...client.Option) *client.Client {
 	t.Helper()
 	key, err := signing.NewPrivateKey(u.key.Serialize())
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := client.New(server.URL(), key)
+	c, err := client.New(server.URL(), key, options...)
 	if err != nil {
 		t.Fatal(err)
 	}

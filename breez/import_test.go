@@ -22,7 +22,7 @@ func TestImport(t *testing.T) {
 	t.Parallel()
 	users, each := 20, 10
 	if verify {
-		users, each = 50, 20
+		users, each = 200, 50
 	}
 	if os.Getenv("SYNCLINE_LONG") != "" {
 		users, each = 1000, 100

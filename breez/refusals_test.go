@@ -1,6 +1,7 @@
 package breez_test
 
 import (
+	"context"
 	"encoding/base64"
 	"fmt"
 	"os"
@@ -220,18 +221,65 @@ func TestLocksAreSynclines(t *testing.T) {
 	}
 }
 
+// madeAt makes each call with a time, and with another signature if there is one.
+func (d device) madeAt(at uint32, signature string) map[string]func() error {
+	other := func(own *string) {
+		if signature != "" {
+			*own = signature
+		}
+	}
+	return map[string]func() error{
+		"SetRecord": func() error {
+			in := setRequest(d.user, &syncpb.Record{Id: "times", Revision: 1 << 40}, at, "")
+			other(&in.Signature)
+			_, err := d.client.SetRecord(d.t.Context(), connect.NewRequest(in))
+			return err
+		},
+		"ListChanges": func() error {
+			in := listRequest(d.user, 0, at)
+			other(&in.Signature)
+			_, err := d.client.ListChanges(d.t.Context(), connect.NewRequest(in))
+			return err
+		},
+		"ListenChanges": func() error {
+			in := listenRequest(d.user, at)
+			other(&in.Signature)
+			ctx, cancel := context.WithCancel(d.t.Context())
+			defer cancel()
+			opened, err := d.client.ListenChanges(ctx, connect.NewRequest(in))
+			if err != nil || opened.Receive() {
+				return err
+			}
+			return opened.Err()
+		},
+		"SetLock": func() error {
+			in := lockRequest(d.user, &syncpb.SetLockRequest{LockName: "times", InstanceId: phone, Acquire: true}, at)
+			other(&in.Signature)
+			_, err := d.client.SetLock(d.t.Context(), connect.NewRequest(in))
+			return err
+		},
+		"GetLock": func() error {
+			in := getLockRequest(d.user, "times", at)
+			other(&in.Signature)
+			_, err := d.client.GetLock(d.t.Context(), connect.NewRequest(in))
+			return err
+		},
+	}
+}
+
 func TestTimesAndSignatures(t *testing.T) {
 	t.Parallel()
 	server := testservers.StartSyncline(t, switchedOn)
 	d := device{t, newUser(t), protocols[0].client(t, server.Address), ""}
-	for seconds, ok := range map[int]bool{0: true, -290: true, 290: true, -310: false, 310: false} {
-		at := uint32(int(d.now()) + seconds)
-		_, err := d.client.ListChanges(t.Context(), connect.NewRequest(listRequest(d.user, 0, at)))
-		if ok && err != nil {
-			t.Errorf("%d s: %v", seconds, err)
-		}
-		if !ok {
-			mustFail(t, err, connect.CodeInvalidArgument, "request time too far from server time")
+	for seconds, ok := range map[int]bool{0: true, -200: true, 200: true, -310: false, 400: false} {
+		for name, call := range d.madeAt(uint32(int(d.now())+seconds), "") {
+			err := call()
+			if ok && err != nil {
+				t.Errorf("%s, %d s: %v", name, seconds, err)
+			}
+			if !ok {
+				mustFail(t, err, connect.CodeInvalidArgument, "request time too far from server time")
+			}
 		}
 	}
 	twice := listRequest(d.user, 0, d.now())
@@ -241,8 +289,7 @@ func TestTimesAndSignatures(t *testing.T) {
 		}
 	}
 	good := twice.GetSignature()
-	for name, signature := range map[string]string{
-		"none":                   "",
+	for what, signature := range map[string]string{
 		"one short":              good[:103],
 		"one long":               good + "y",
 		"a letter that is none":  "2" + good[1:],
@@ -251,16 +298,19 @@ func TestTimesAndSignatures(t *testing.T) {
 		"in standard base64":     base64.StdEncoding.EncodeToString(make([]byte, 65)),
 		"of a key not shortened": alphabet.EncodeToString(append([]byte{27}, mustDecode(t, good)[1:]...)),
 	} {
-		in := proto.CloneOf(twice)
-		in.Signature = signature
-		_, err := d.client.ListChanges(t.Context(), connect.NewRequest(in))
-		if connect.CodeOf(err) != connect.CodeUnauthenticated {
-			t.Errorf("%s: %v", name, err)
+		for name, call := range d.madeAt(d.now(), signature) {
+			if err := call(); connect.CodeOf(err) != connect.CodeUnauthenticated {
+				t.Errorf("%s, %s: %v", name, what, err)
+			}
 		}
 	}
+	in := proto.CloneOf(twice)
+	in.Signature = ""
+	_, err := d.client.ListChanges(t.Context(), connect.NewRequest(in))
+	mustFail(t, err, connect.CodeUnauthenticated, "signature")
 	// The signature of other content is another owner's, who has nothing.
 	d.set("a", nil, 0)
-	in := listRequest(d.user, 1, d.now())
+	in = listRequest(d.user, 1, d.now())
 	in.SinceRevision = 0
 	reply, err := d.client.ListChanges(t.Context(), connect.NewRequest(in))
 	if err != nil || len(reply.Msg.GetChanges()) > 0 {

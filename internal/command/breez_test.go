@@ -8,7 +8,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"syncline/internal/command"
+	"syncline/internal/testservers"
 	"syncline/record"
 	"syncline/storage/datasync/datasynctest"
 )
@@ -79,4 +82,52 @@ func TestImportBreez(t *testing.T) {
 	if got := run(t, env, "import", "breez", filepath.Join(dir, "syncline.db")); got.code != 1 || !strings.Contains(got.errors, "this is not a database of data-sync") {
 		t.Errorf("its own: %+v", got)
 	}
+}
+
+// An import that takes a while tells how far it is, where it is not in the way of what others read.
+func TestImportBreezTellsProgress(t *testing.T) {
+	t.Parallel()
+	postgres := testservers.StartPostgres(t)
+	url := postgres.NewURL(t)
+	env := []string{"DATABASE_URL=" + url}
+	source := datasynctest.SQLite(t, filepath.Join(t.TempDir(), "db.sqlite"), 2)
+	for n := range byte(3) {
+		source.Add(t, datasynctest.Record{User: record.Owner{0: 3, 32: n}.String(), ID: "a", Revision: 1})
+	}
+	if got := run(t, env, "migrate", "--create"); got.code != 0 {
+		t.Fatalf("%+v", got)
+	}
+	held, asks := connectTo(t, url), connectTo(t, url) // within a transaction, what others do seems not to change
+	tx, err := held.Begin(t.Context())
+	if err == nil {
+		_, err = tx.Exec(t.Context(), "LOCK TABLE syncline_records IN EXCLUSIVE MODE")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan result)
+	go func() { done <- run(t, env, "import", "breez", source.Source) }()
+	testservers.Await(t, "the import waits", func(ctx context.Context) bool {
+		var waiting int
+		err := asks.QueryRow(ctx, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'").Scan(&waiting)
+		return err == nil && waiting == 1
+	})
+	<-time.After(1100 * time.Millisecond) // it tells each second
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	got := <-done
+	if got.code != 0 || !strings.Contains(got.errors, "imported 1 owners and 1 records\n") || strings.Contains(got.out, "imported 1 owners and") {
+		t.Errorf("%+v", got)
+	}
+}
+
+func connectTo(t *testing.T, url string) *pgx.Conn {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close(context.Background()) })
+	return conn
 }

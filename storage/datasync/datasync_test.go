@@ -194,37 +194,116 @@ func TestNUL(t *testing.T) {
 
 func TestOpen(t *testing.T) {
 	t.Parallel()
-	file := func(t *testing.T, change ...string) string {
-		d := datasynctest.SQLite(t, filepath.Join(t.TempDir(), "db.sqlite"), 2)
-		for _, c := range change {
-			d.Must(t, c)
+	postgres := testservers.StartPostgres(t)
+	tables := map[string]func(t *testing.T) datasynctest.Database{
+		"SQLite": func(t *testing.T) datasynctest.Database {
+			return datasynctest.SQLite(t, filepath.Join(t.TempDir(), "db.sqlite"), 2)
+		},
+		"PostgreSQL": func(t *testing.T) datasynctest.Database { return datasynctest.Postgres(t, postgres.NewURL(t), 2) },
+	}
+	for kind, create := range tables {
+		for name, test := range map[string]struct {
+			changes []string
+			want    string
+		}{
+			"as released":     {nil, ""},
+			"a later version": {[]string{"UPDATE schema_migrations SET version = 7", "ALTER TABLE records ADD more TEXT"}, ""},
+			"dirty":           {[]string{"UPDATE schema_migrations SET dirty = TRUE"}, "to version 2 was interrupted (dirty)"},
+			"no version":      {[]string{"DELETE FROM schema_migrations"}, "it has no version"},
+			"a later version without a column": {
+				[]string{"UPDATE schema_migrations SET version = 7", "ALTER TABLE records RENAME user_id TO store_id"}, "it is of version 7",
+			},
+			"another's": {[]string{"DROP TABLE schema_migrations"}, "this is not a database of data-sync"},
+		} {
+			d := create(t)
+			for _, change := range test.changes {
+				d.Must(t, change)
+			}
+			mustOpen(t, kind+", "+name, d.Source, test.want)
 		}
-		return d.Source
 	}
 	for name, test := range map[string]struct{ source, want string }{
-		"as released":     {file(t), ""},
-		"a later version": {file(t, "UPDATE schema_migrations SET version = 7", "ALTER TABLE records ADD more TEXT"), ""},
-		"dirty":           {file(t, "UPDATE schema_migrations SET dirty = 1"), "to version 2 was interrupted (dirty)"},
-		"no version":      {file(t, "DELETE FROM schema_migrations"), "it has no version"},
-		"a later version without a column": {
-			file(t, "UPDATE schema_migrations SET version = 7", "ALTER TABLE records RENAME user_id TO store_id"), "it is of version 7",
-		},
-		"another's":                      {file(t, "DROP TABLE schema_migrations"), "this is not a database of data-sync"},
 		"no database":                    {os.Args[0], "file is not a database"},
 		"a directory":                    {t.TempDir(), "is not a file"},
 		"nobody there":                   {"postgres://me:secret@127.0.0.1:1/db", "connection refused"},
 		"a password that is not encoded": {"postgres://me:sec@ret@127.0.0.1:1/db", "must be percent-encoded"},
 	} {
-		s, err := datasync.Open(t.Context(), test.source)
-		if err == nil {
-			s.Close()
-		}
-		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) || err != nil && strings.Contains(err.Error(), "sec") {
-			t.Errorf("%s: %v; want %q", name, err, test.want)
-		}
+		mustOpen(t, name, test.source, test.want)
 	}
 	if _, err := datasync.Open(t.Context(), filepath.Join(t.TempDir(), "db.sqlite")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("none: %v", err)
+	}
+}
+
+// mustOpen opens a source, or is refused with what is wanted and no password.
+func mustOpen(t *testing.T, name, source, want string) {
+	t.Helper()
+	s, err := datasync.Open(t.Context(), source)
+	if err == nil {
+		s.Close()
+	}
+	if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) || err != nil && strings.Contains(err.Error(), "me:sec") {
+		t.Errorf("%s: %v; want %q", name, err, want)
+	}
+}
+
+// What is written to a source while it is read is not seen: it is read as it was at one moment. Where
+// SQLite has no log of its own beside the file, nothing can be written meanwhile.
+func TestWrittenMeanwhile(t *testing.T) {
+	t.Parallel()
+	postgres := testservers.StartPostgres(t)
+	for name, test := range map[string]struct {
+		from   datasynctest.Database
+		writes bool
+		before []string
+	}{
+		"SQLite":                       {datasynctest.SQLite(t, filepath.Join(t.TempDir(), "db.sqlite"), 2), false, nil},
+		"SQLite, by a write-ahead log": {datasynctest.SQLite(t, filepath.Join(t.TempDir(), "db.sqlite"), 2), true, []string{"PRAGMA journal_mode = WAL"}},
+		"PostgreSQL":                   {datasynctest.Postgres(t, postgres.NewURL(t), 2), true, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, statement := range test.before {
+				test.from.Must(t, statement)
+			}
+			for n := range byte(3) {
+				test.from.Add(t, datasynctest.Record{User: owner(n + 1).String(), ID: "a", Data: []byte("old"), Revision: 1})
+			}
+			from, err := datasync.Open(t.Context(), test.from.Source)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer from.Close()
+			to := testservers.SQLite(t)
+			written := 0
+			result, err := (&datasync.Import{
+				From: from, To: to, Now: func() time.Time { return began }, Note: func(n datasync.Note) { t.Error(n) },
+				Progress: func(string, datasync.Counts) { // after each owner, and each that was compared
+					for _, statement := range []string{
+						"UPDATE records SET data = 'new', revision = revision + 1",
+						fmt.Sprintf("INSERT INTO records (user_id, id, data, revision, schema_version) VALUES ('%s', 'a', 'new', 1, '1')", owner(byte(10+written))),
+						fmt.Sprintf("DELETE FROM records WHERE user_id = '%s'", owner(3)),
+					} {
+						if _, err := test.from.ExecContext(t.Context(), statement); err == nil {
+							written++
+						}
+					}
+				},
+			}).Run(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if counts := (datasync.Counts{Owners: 3, Records: 3, Bytes: 9}); result != (datasync.Result{Imported: counts, Same: counts}) {
+				t.Errorf("%+v", result)
+			}
+			for n := range byte(3) {
+				if got, want := here(t, to, owner(n+1)), `head 1, floor 0, 1 records, 3 bytes: "a"@1 "" 3 6f6c64`; got != want {
+					t.Errorf("%s, want %s", got, want)
+				}
+			}
+			if (written == 6*3) != test.writes || written > 0 && !test.writes {
+				t.Errorf("%d statements wrote", written)
+			}
+		})
 	}
 }
 
