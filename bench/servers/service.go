@@ -116,8 +116,8 @@ func (s *Service) startInstance(ctx context.Context, program string, number int,
 	cmd := command(ctx, program)
 	cmd.Env = append(os.Environ(), "LISTEN_ADDRESS="+address, "METRICS_LISTEN_ADDRESS="+metrics,
 		"SQLITE_DIR_PATH="+filepath.Join(s.dir, "db"), "LOG_LEVEL=warn", "SHUTDOWN_TIMEOUT=2s",
-		"RATE_LIMITS=off",                  // all load comes from one address
-		"QUOTA_RECORDS=0", "QUOTA_BYTES=0") // and much of it from one owner
+		"RATE_LIMITS=off", "TRUSTED_PROXIES=127.0.0.1/32", // all load comes from one address, which may have every connection
+		"QUOTA_RECORDS=0", "QUOTA_BYTES=0") // much of it from one owner
 	cmd.Env = append(cmd.Env, env...)
 	s.metrics = append(s.metrics, metrics)
 	return s.start(ctx, fmt.Sprintf("instance %d", number+1), cmd, address, "/readyz", slow)
