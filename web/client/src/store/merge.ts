@@ -1,5 +1,6 @@
 import { SynclineError } from '../errors.js';
 import { newNonce } from '../signing.js';
+import { callBack } from './call-back.js';
 import type { Ledger, Writer } from './ledger.js';
 import { setAside, shrink } from './queue.js';
 import { bytesOf, isClaimed, isStale } from './rows.js';
@@ -122,7 +123,7 @@ export class Merger<T> {
         kept = true;
         return true;
       });
-      if (kept && !(merged instanceof SynclineError)) for (const each of left) this.options.onConflict?.(each);
+      if (kept && !(merged instanceof SynclineError)) for (const each of left) void callBack(this.options.onConflict, each);
     }
   }
 

@@ -1,4 +1,5 @@
 import { SynclineError } from '../errors.js';
+import { callBack } from './call-back.js';
 import type { Listener } from './changes.js';
 import type { Change, Reader } from './ledger.js';
 import type { Meta } from './rows.js';
@@ -84,7 +85,7 @@ export class StatusBoard implements Listener {
 
   #set(changed: Partial<Status>): void {
     this.status = { ...this.status, ...changed };
-    for (const listener of [...this.#listeners]) listener(this.status);
+    for (const listener of [...this.#listeners]) void callBack(listener, this.status);
   }
 }
 

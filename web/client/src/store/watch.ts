@@ -1,3 +1,4 @@
+import { callBack } from './call-back.js';
 import type { Listener } from './changes.js';
 import type { Change, Reader } from './ledger.js';
 import { viewOf } from './rows.js';
@@ -83,7 +84,7 @@ export class Watch<R extends { id: string }> implements Listener {
 
   #tell(records: R[]): void {
     this.#records = records;
-    this.listener(records);
+    void callBack(this.listener, records);
   }
 
   #covers(id: string): boolean {

@@ -161,6 +161,40 @@ test('a watch that cannot read says why, unless it was stopped or the store is o
   own.close();
 });
 
+test('an app that throws when it is told something keeps nobody from being told, and no write from being sent', async () => {
+  const reported: string[] = [];
+  const listeners = process.listeners('unhandledRejection'); // the test runner's, for which it is a failure
+  process.removeAllListeners('unhandledRejection');
+  process.on('unhandledRejection', ({ message }: Error) => reported.push(message));
+  const fail = (what: string) => () => {
+    throw new Error(what);
+  };
+  const [phone, desk] = devices(server, 2);
+  const network = new Network();
+  const store = await phone!.tab<Note>({ fetch: network.fetch, onConflict: fail('onConflict') });
+  const told: (string | undefined)[] = [];
+  store.onStatus(fail('onStatus'));
+  store.watch('a', fail('watch'));
+  store.watch('a', ([record]) => told.push(record?.value?.text));
+  await until(() => told.length === 1);
+  const first = store.put('a', { text: 'milk' });
+  await first; // though those who are told of it throw
+  await first.synced;
+  network.down = true;
+  await store.put('a', { text: 'bread' });
+  const there = await desk!.tab<Note>();
+  await when(there, ({ complete }) => complete);
+  await there.put('a', { text: 'cheese' }).synced;
+  network.down = false;
+  store.refresh();
+  await when(store, ({ uploaded }) => uploaded);
+  await until(() => ['onConflict', 'onStatus', 'watch'].every((what) => reported.includes(what)));
+  process.removeAllListeners('unhandledRejection');
+  for (const listener of listeners) process.on('unhandledRejection', listener);
+  assert.deepEqual([...new Set(told)], [undefined, 'milk', 'bread']);
+  for (const each of [phone, desk]) each!.close();
+});
+
 test('what a killed tab wrote and did not tell is seen by the others', async () => {
   const own = device();
   const silent = { locks: undefined, channel: undefined };
