@@ -19,6 +19,7 @@ export class Changes {
   readonly #listeners = new Set<Listener>();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #reloading: Promise<void> | undefined;
+  #again = false;
 
   constructor(
     private readonly ledger: Ledger,
@@ -67,6 +68,7 @@ export class Changes {
   }
 
   receive(change: Change): void {
+    if (change.life !== this.ledger.life) return void this.reload(); // one of the two databases is not there any more
     if (change.version <= this.version) return;
     this.#early.set(change.version, change);
     this.#deliver();
@@ -82,6 +84,14 @@ export class Changes {
     if (this.#early.size > 0) this.#timer = setTimeout(() => void this.reload(), LONGEST_GAP);
   }
 
+  /** There is another database, whose transactions are counted from the beginning. */
+  restart(): void {
+    this.version = 0;
+    this.#early.clear();
+    this.#again = true;
+    void this.reload();
+  }
+
   /** Has everybody read anew, such as after a tab was frozen. */
   reload(): Promise<void> {
     return (this.#reloading ??= this.#reload()
@@ -93,10 +103,14 @@ export class Changes {
   }
 
   async #reload(): Promise<void> {
-    const version = await this.ledger.read(async (reader) => {
-      for (const listener of [...this.#listeners]) await listener.reload(reader);
-      return reader.meta.version;
-    });
+    let version: number;
+    do {
+      this.#again = false;
+      version = await this.ledger.read(async (reader) => {
+        for (const listener of [...this.#listeners]) await listener.reload(reader);
+        return reader.meta.version;
+      });
+    } while (this.#again);
     for (const early of this.#early.keys()) if (early <= version) this.#early.delete(early);
     this.version = Math.max(this.version, version);
   }

@@ -14,15 +14,22 @@ export class Endings implements Listener {
 
   constructor(private readonly ledger: Ledger) {}
 
-  /** Resolves when the server has a unit of the queue. */
-  async wait(seq: number | undefined): Promise<void> {
-    if (seq === undefined) return;
-    const ended = new Promise<void>((resolve, reject) => {
-      this.#waiting.set(seq, [...(this.#waiting.get(seq) ?? []), { resolve, reject }]);
+  /** Resolves when the server has a unit of some database's queue. */
+  wait(seq: number | undefined, life: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (seq === undefined) return resolve();
+      const look = async (reader: Reader) => {
+        if (reader.meta.life !== life) throw evicted();
+        this.#waiting.set(seq, [...(this.#waiting.get(seq) ?? []), { resolve, reject }]);
+        await this.#look(reader, seq);
+      };
+      this.ledger.read(look).catch(reject);
     });
-    ended.catch(() => {}); // told to who waits
-    await this.ledger.read((reader) => this.#look(reader, seq));
-    return ended;
+  }
+
+  /** The database is not there any more: nobody will know what became of its writes. */
+  lost(): void {
+    for (const seq of [...this.#waiting.keys()]) this.#end({ seq, error: evicted() });
   }
 
   change({ ended }: Change): void {
@@ -53,4 +60,8 @@ export class Endings implements Listener {
       else resolve();
     }
   }
+}
+
+function evicted(): SynclineError {
+  return new SynclineError('STORAGE_EVICTED', 'this browser removed the data of this page, also writes that the server may not have');
 }

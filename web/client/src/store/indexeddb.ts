@@ -27,11 +27,14 @@ export function indexedDBStorage(name: string, options: IndexedDBOptions = {}): 
     (connection ??= open(name, options).then(
       (database) => {
         if (closed) database.close();
-        const gone = () => (connection = undefined);
+        const gone = () => {
+          connection = undefined;
+          storage.onClose?.();
+        };
         database.onclose = gone;
-        database.onversionchange = () => {
-          database.close(); // or the tab with the newer code would wait for this one
-          outdated = true;
+        database.onversionchange = ({ newVersion }) => {
+          database.close(); // or who removes the database, or has newer code, would wait for this tab
+          outdated = newVersion !== null;
           gone();
         };
         return database;
@@ -56,7 +59,7 @@ export function indexedDBStorage(name: string, options: IndexedDBOptions = {}): 
     }
   };
 
-  return {
+  const storage: Storage = {
     async transact(mode, work) {
       const transaction = await begin(mode).catch(fail);
       const done = new Promise<void>((resolve, reject) => {
@@ -83,6 +86,7 @@ export function indexedDBStorage(name: string, options: IndexedDBOptions = {}): 
       void connection?.then((database) => database.close()).catch(() => {});
     },
   };
+  return storage;
 }
 
 function within(transaction: IDBTransaction): Transaction {

@@ -1,4 +1,5 @@
 import { SynclineError } from '../errors.js';
+import { newNonce } from '../signing.js';
 import { bytesOf, viewOf } from './rows.js';
 import type { Ending, Meta, Refused, Row, Unit, View } from './rows.js';
 import type { Mode, Range, Storage, Transaction } from './storage.js';
@@ -10,15 +11,12 @@ const PORTION = 2000;
 const REMEMBERED = 1000;
 
 /** What a transaction changed, told to all tabs. */
-export interface Change {
+export interface Change extends Pick<Meta, 'life' | 'pending' | 'refused' | 'complete' | 'evicted'> {
   /** One more than that of the transaction before. */
   version: number;
   /** By record: what the app sees of it now. */
   views: [id: string, view: View | null][];
   ended: Ending[];
-  pending: Meta['pending'];
-  refused: number;
-  complete: boolean;
   /** Whether there may be something to send that was not there before. */
   queued: boolean;
 }
@@ -111,18 +109,36 @@ export class Writer extends Reader {
   finish(): Change {
     this.meta.version++;
     this.transaction.put('meta', 'meta', this.meta);
-    const { version, pending, refused, complete } = this.meta;
-    return { version, views: [...this.#views], ended: this.ended, pending, refused, complete, queued: this.queued };
+    const { version, life, pending, refused, complete, evicted } = this.meta;
+    return { version, life, views: [...this.#views], ended: this.ended, pending, refused, complete, evicted, queued: this.queued };
   }
+}
+
+/** Who is told what becomes of the tables. */
+export interface Observer {
+  /** A transaction of this tab is kept. */
+  changed(change: Change): void;
+  /** The browser removed the database, with all that was in it; this is another one. Told within the transaction that finds it. */
+  lost(): void;
 }
 
 /** The tables of a store, read and changed in transactions, each of which is told of once it is kept. */
 export class Ledger {
+  /** The database's, as it was seen last; undefined: there was none. */
+  life: string | undefined;
+
   constructor(
     private readonly storage: Storage,
     private readonly owner: string,
-    private readonly publish: (change: Change) => void,
+    private readonly observer: Observer,
   ) {}
+
+  /** What is known of the whole. A database that is new says how many writes were lost with one before it. */
+  async open(lost: number): Promise<Meta> {
+    const noted = (meta: Meta): Meta => (meta.version === 0 && lost > 0 ? Object.assign(meta, { evicted: { pending: lost } }) : meta);
+    const meta = noted(await this.read(async (reader) => reader.meta));
+    return meta.version > 0 ? meta : this.write('write', async (writer) => noted(writer.meta)).catch(() => meta); // a disk that is full is told when the app writes
+  }
 
   read<T>(work: (reader: Reader) => Promise<T>): Promise<T> {
     return this.storage.transact('read', async (transaction) => work(new Reader(transaction, await this.#meta(transaction))));
@@ -135,15 +151,18 @@ export class Ledger {
       const done = await work(writer);
       return [done, writer.finish()] as const;
     });
-    this.publish(change);
+    this.observer.changed(change);
     return result;
   }
 
   async #meta(transaction: Transaction): Promise<Meta> {
     const kept = (await transaction.get('meta', 'meta')) as Meta | undefined;
     if (kept && kept.owner !== this.owner) throw new SynclineError('STORAGE_CORRUPT', 'this storage is of another user: open it with a name of its own');
+    const isLost = this.life !== undefined && kept?.life !== this.life;
+    this.life = kept?.life;
+    if (isLost) this.observer.lost();
     if (kept) return { ...kept };
-    return { owner: this.owner, version: 0, seq: 0, cursor: null, complete: false, walks: 0, claims: [], pending: { count: 0, bytes: 0 }, refused: 0, endings: [] };
+    return { owner: this.owner, life: newNonce(), version: 0, seq: 0, cursor: null, complete: false, walks: 0, claims: [], pending: { count: 0, bytes: 0 }, refused: 0, endings: [] };
   }
 }
 

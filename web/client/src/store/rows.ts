@@ -66,6 +66,8 @@ export interface Walk {
 /** The one entry about the whole store. */
 export interface Meta {
   owner: string;
+  /** Of this database, random: another one has another, also under the same name, as after the browser removed it. */
+  life: string;
   /** Counts transactions that changed something. */
   version: number;
   /** The last unit's. */
@@ -83,6 +85,8 @@ export interface Meta {
   /** Units that wait to be sent, and bytes of their data. */
   pending: { count: number; bytes: number };
   refused: number;
+  /** What was lost with the database before this one, in writes that the server did not have; null: the app knows. */
+  evicted?: { pending: number } | null | undefined;
   /** Of units that the server did not take as they were, newest last, for those who wait for them. */
   endings: Ending[];
 }

@@ -1,7 +1,7 @@
 import { SynclineError } from '../errors.js';
 import { callBack } from './call-back.js';
 import type { Listener } from './changes.js';
-import type { Change, Reader } from './ledger.js';
+import type { Reader } from './ledger.js';
 import type { Meta } from './rows.js';
 import type { Connection } from './sync.js';
 import type { Witness } from './witness.js';
@@ -14,13 +14,13 @@ export interface Status {
   readonly pending: { readonly count: number; readonly bytes: number };
   /** How many are set aside. */
   readonly refused: number;
-  /** Nothing waits and nothing is set aside. */
+  /** Nothing waits, nothing is set aside, and nothing was lost that the app does not know of: see {@link Store.acknowledge}. */
   readonly uploaded: boolean;
   /** Everything was fetched at least once. */
   readonly complete: boolean;
   /** What went wrong last; absent again once syncing works. */
   readonly error?: SynclineError | undefined;
-  /** The browser removed the database since the app was here, with so many writes in it that were not sent. */
+  /** The browser removed the database, with so many writes in it that the server may not have. All tabs are told, until one of them says that the app knows. */
   readonly evicted?: { readonly pending: number } | undefined;
 }
 
@@ -30,17 +30,22 @@ interface Told {
   error?: { code: string; message: string };
 }
 
+/** What the database says of it. */
+type Known = Pick<Meta, 'pending' | 'refused' | 'complete' | 'evicted'>;
+
 /** What is known of a store's status, and who is told. */
 export class StatusBoard implements Listener {
   status: Status;
   readonly #listeners = new Set<(status: Status) => void>();
+  /** Writes that were lost, as long as the database does not say so itself. */
+  #lost: number;
 
   constructor(
-    { pending, refused, complete, version }: Meta,
+    meta: Meta,
     private readonly witness: Witness | undefined,
   ) {
-    const lost = version === 0 ? witness?.pending : undefined;
-    this.status = { connection: 'connecting', pending, refused, uploaded: isUploaded(pending, refused), complete, ...(lost !== undefined && { evicted: { pending: lost } }) };
+    this.#lost = meta.evicted?.pending ?? 0;
+    this.status = { connection: 'connecting', ...this.#seen(meta) };
   }
 
   /** What this tab, syncing, has to tell; undefined in one that does not sync. */
@@ -72,11 +77,29 @@ export class StatusBoard implements Listener {
     return () => this.#listeners.delete(listener);
   }
 
-  change({ version, pending, refused, complete }: Pick<Change, 'version' | 'pending' | 'refused' | 'complete'>): void {
-    if (version > 0) this.witness?.note(pending.count); // before that there is nothing to be removed
+  change(known: Known): void {
+    const seen = this.#seen(known);
+    const { pending, refused, complete, evicted } = seen;
+    this.witness?.note(atStake(seen));
     const { status } = this;
-    if (pending.count === status.pending.count && pending.bytes === status.pending.bytes && refused === status.refused && complete === status.complete) return;
-    this.#set({ pending, refused, uploaded: isUploaded(pending, refused), complete });
+    if (pending.count === status.pending.count && pending.bytes === status.pending.bytes && refused === status.refused && complete === status.complete && evicted?.pending === status.evicted?.pending) return;
+    this.#set(seen);
+  }
+
+  /** The database is gone. Answers with how many writes. */
+  lost(): number {
+    this.#lost = atStake(this.status);
+    return this.#lost;
+  }
+
+  /** Whether the server has everything. */
+  isUploaded(known: Known): boolean {
+    return this.#seen(known).uploaded;
+  }
+
+  #seen({ pending, refused, complete, evicted }: Known): Pick<Status, keyof Known | 'uploaded'> {
+    const lost = evicted === undefined ? this.#lost : evicted?.pending;
+    return { pending, refused, uploaded: pending.count === 0 && refused === 0 && !lost, complete, evicted: lost ? { pending: lost } : undefined };
   }
 
   async reload({ meta }: Reader): Promise<void> {
@@ -89,6 +112,7 @@ export class StatusBoard implements Listener {
   }
 }
 
-function isUploaded(pending: { count: number }, refused: number): boolean {
-  return pending.count === 0 && refused === 0;
+/** Writes that would be lost with the database, or were with one before it. */
+function atStake({ pending, refused, evicted }: Pick<Status, 'pending' | 'refused' | 'evicted'>): number {
+  return pending.count + refused + (evicted?.pending ?? 0);
 }

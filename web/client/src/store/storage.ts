@@ -39,6 +39,8 @@ export interface Storage {
    */
   transact<T>(mode: Mode, work: (transaction: Transaction) => Promise<T>): Promise<T>;
   close(): void;
+  /** Set by the store. To be called when the browser closes the database, perhaps to remove it: the store looks what is there now. */
+  onClose?: () => void;
 }
 
 /** The keys that begin with a prefix. */

@@ -6,7 +6,7 @@ import { Changes } from './changes.js';
 import { Endings } from './endings.js';
 import { indexedDBStorage } from './indexeddb.js';
 import { Ledger } from './ledger.js';
-import type { Change, Writer } from './ledger.js';
+import type { Change, Observer, Writer } from './ledger.js';
 import { Merger } from './merge.js';
 import type { MergeOptions } from './merge.js';
 import { drop, enqueue, retry } from './queue.js';
@@ -70,7 +70,7 @@ export interface StoredRecord<T> {
 export interface Written extends Promise<void> {
   /**
    * Resolves when the server has it, or what took its place: a later write, or a merge. Rejects with the reason if it
-   * is set aside. Waits as long as that takes, also while offline.
+   * is set aside, and with `STORAGE_EVICTED` if the browser removed the database before that was known. Waits as long as that takes, also while offline.
    */
   readonly synced: Promise<void>;
 }
@@ -112,7 +112,7 @@ export class Store<T> {
   readonly #over = new AbortController();
   #persist: boolean;
 
-  private constructor(identity: Identity, remote: Remote, tenure: AbortSignal, storage: Storage, name: string, options: StoreOptions<T>, witness: Witness | undefined, values: Values<T>, ledger: Ledger, meta: Meta, publish: { to: (change: Change) => void }) {
+  private constructor(identity: Identity, remote: Remote, tenure: AbortSignal, storage: Storage, name: string, options: StoreOptions<T>, witness: Witness | undefined, values: Values<T>, ledger: Ledger, meta: Meta, observer: Observer) {
     this.#identity = identity;
     this.#storage = storage;
     this.#values = values;
@@ -126,10 +126,12 @@ export class Store<T> {
     this.#syncer = new Syncer(ledger, remote, merger, options, (connection, error) => {
       if (this.#board.connect(connection, error)) this.#tabs.tell({ connection: this.#board.told } satisfies Told);
     });
-    publish.to = (change) => {
+    observer.changed = (change) => {
       this.#tabs.tell({ change } satisfies Told);
       this.#receive(change);
     };
+    observer.lost = () => this.#lost();
+    storage.onClose = () => void this.#changes.reload();
     const leave = onAbort(tenure, () => this.#over.abort(tenure.reason));
     this.#over.signal.addEventListener('abort', leave);
   }
@@ -144,11 +146,11 @@ export class Store<T> {
     const values = new Values(options.encryption ? { ...options, seal: (await import('../seal/seal-of.js')).sealOf(identity) } : options);
     const storage = options.storage ?? indexedDBStorage(name, onBlocked ? { onBlocked } : {});
     const witness = options.storage ? undefined : new Witness(name);
-    const publish = { to: (_: Change) => {} };
-    const ledger = new Ledger(storage, owner, (change) => publish.to(change));
-    const meta = await ledger.read(async (reader) => reader.meta);
+    const observer: Observer = { changed() {}, lost() {} };
+    const ledger = new Ledger(storage, owner, observer);
+    const meta = await ledger.open(witness?.pending ?? 0);
     if (!signal.aborted) {
-      const store = new Store(identity, remote, signal, storage, name, options, witness, values, ledger, meta, publish);
+      const store = new Store(identity, remote, signal, storage, name, options, witness, values, ledger, meta, observer);
       await store.#start();
       if (!signal.aborted) return store;
       store.close();
@@ -234,7 +236,12 @@ export class Store<T> {
 
   /** Whether the server has everything that was written here, in any tab: read from the database itself. */
   async isUploaded(): Promise<boolean> {
-    return this.#ledger.read(async ({ meta }) => meta.pending.count === 0 && meta.refused === 0);
+    return this.#ledger.read(async ({ meta }) => this.#board.isUploaded(meta));
+  }
+
+  /** Takes `evicted` off the status, in all tabs: the app knows what was lost, or the person does. */
+  async acknowledge(): Promise<void> {
+    await this.#ledger.write('durable', async ({ meta }) => void (meta.evicted = null));
   }
 
   /** What is set aside, oldest first. To edit one, write its record again. */
@@ -307,10 +314,10 @@ export class Store<T> {
     const kept = this.#keep(collect);
     const done = kept.then(() => {});
     let synced: Promise<void> | undefined;
-    return Object.defineProperty(done, 'synced', { get: () => (synced ??= kept.then((seq) => this.#endings.wait(seq))) }) as Written;
+    return Object.defineProperty(done, 'synced', { get: () => (synced ??= kept.then(({ seq, life }) => this.#endings.wait(seq, life))) }) as Written;
   }
 
-  async #keep(collect: (batch: Batch<T>) => void): Promise<number | undefined> {
+  async #keep(collect: (batch: Batch<T>) => void): Promise<{ seq: number | undefined; life: string }> {
     const steps: Step<T>[] = [];
     collect({
       put: (id, value) => void steps.push({ id: checkId(id), content: this.#values.encode(id, value) }),
@@ -318,10 +325,10 @@ export class Store<T> {
       delete: (id) => void steps.push({ id: checkId(id), content: DELETED }),
     });
     if (new Set(steps.map(({ id }) => id)).size > LARGEST_BATCH) throw new SynclineError('BAD_USER_INPUT', `a batch has at most ${LARGEST_BATCH} records`);
-    const seq = await this.#ledger.write('durable', (writer) => this.#apply(writer, steps));
+    const kept = await this.#ledger.write('durable', async (writer) => ({ seq: await this.#apply(writer, steps), life: writer.meta.life }));
     if (this.#persist) void askToPersist();
     this.#persist = false;
-    return seq;
+    return kept;
   }
 
   async #apply(writer: Writer, steps: readonly Step<T>[]): Promise<number | undefined> {
@@ -339,6 +346,14 @@ export class Store<T> {
       if (value !== undefined) written.set(id, this.#values.encode(id, value));
     }
     return enqueue(writer, [...written].map(([id, content]) => ({ id, ...content })));
+  }
+
+  /** The browser removed the database. What was shown is read anew, and the app is told how much was lost. */
+  #lost(): void {
+    const pending = this.#board.lost();
+    this.#endings.lost();
+    if (pending > 0) this.#ledger.write('durable', async ({ meta }) => void (meta.evicted === undefined && (meta.evicted = { pending }))).catch((error) => this.#board.failed(error));
+    this.#changes.restart();
   }
 
   #receive(change: Change): void {

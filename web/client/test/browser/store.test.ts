@@ -142,8 +142,33 @@ test('a database that the browser evicted with writes in it is told of', async (
   await only.page.reload();
   await only.page.evaluate((url) => stored.open(url), server.url);
   assert.deepEqual((await only.status()).evicted, { pending: 1 });
+  const second = await tab(context); // is told, too, and so is who comes back later
+  assert.deepEqual((await second.status()).evicted, { pending: 1 });
   await server.start();
   await until(async () => (await only.seen())['a'] === 1);
+  await only.page.reload();
+  await only.page.evaluate((url) => stored.open(url), server.url);
+  const { evicted, uploaded } = await only.status();
+  assert.deepEqual([evicted, uploaded], [{ pending: 1 }, false]);
+  await second.page.evaluate(() => stored.acknowledge());
+  await until(async () => (await only.status()).uploaded);
+  assert.equal((await only.status()).evicted, undefined);
+  await context.close();
+});
+
+test('a database that the browser removes under an open tab, as where a person clears site data, is told of at once', async () => {
+  const context = await browser.newContext();
+  const only = await tab(context);
+  assert.equal(await only.put('a', 1), '');
+  await server.kill();
+  assert.equal(await only.put('b', 2, 'here'), '');
+  const control = await context.newCDPSession(only.page);
+  await control.send('Storage.clearDataForOrigin', { origin: site.origin(), storageTypes: 'indexeddb' });
+  await until(async () => (await only.status()).evicted?.pending === 1);
+  assert.equal((await only.status()).uploaded, false);
+  await until(async () => isDeepStrictEqual(await only.seen(), {}));
+  await server.start();
+  await until(async () => isDeepStrictEqual(await only.seen(), { a: 1 }));
   await context.close();
 });
 

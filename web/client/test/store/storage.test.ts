@@ -38,6 +38,17 @@ test('a tab with newer code has its way, and the older one is told to reload', a
   }
 });
 
+test('a database that is removed is no newer one: who uses it begins anew', async () => {
+  const indexedDB = new IDBFactory();
+  const storage = indexedDBStorage('one', { indexedDB });
+  await storage.transact('write', async (t) => t.put('records', 'a', 1));
+  let told = 0;
+  storage.onClose = () => told++;
+  await new Promise((resolve) => (indexedDB.deleteDatabase('one').onsuccess = resolve));
+  assert.deepEqual(await storage.transact('read', (t) => t.list('records')), []);
+  assert.equal(told, 1);
+});
+
 test('a tab that does not let go of the database is told of, and waited for', async () => {
   const indexedDB = new IDBFactory();
   const stubborn = await new Promise<IDBDatabase>((resolve) => {

@@ -67,6 +67,8 @@ const page = {
     return { ...status, ...(error && { error: error.code }) };
   },
 
+  acknowledge: async () => (await opened!).acknowledge(),
+
   /** As a browser that needs room does. */
   async evict() {
     (await opened!).close();
