@@ -1,5 +1,6 @@
 import { onAbort } from './abort.js';
 import { pause, sleep } from './backoff.js';
+import type { Bytes } from './bytes.js';
 import { fromGraphQLErrors, mayPass, SynclineError, unreachable } from './errors.js';
 import type { Identity } from './identity.js';
 import { repeatableFor } from './repeatable.js';
@@ -68,30 +69,28 @@ export function signedFetch(session: Session, options: SignedFetchOptions = {}):
 async function persist(session: Session, options: SignedFetchOptions, request: Prepared, signal: AbortSignal): Promise<Response> {
   const attempts = options.attempts ?? 6;
   let inDoubt: number | undefined; // when the first copy was sent that may have been applied
-  for (let failed = 0, corrected = false; ; failed++) {
+  for (let failed = 0; ; failed++) {
     const sent = Date.now();
     if (inDoubt !== undefined && sent - inDoubt > request.repeatableFor) throw tooOld(request.url);
-    const result = await attempt(session, options, request, signal);
-    if (!corrected && result.error?.code === 'SIGNATURE_EXPIRED') {
-      corrected = session.correctClock(result.error.extensions['serverTime']);
-      if (corrected) continue;
-    }
+    const result = await sendOnce(session, options, request, signal);
     if (result.error && !isHarmless(result.error)) inDoubt ??= sent;
     const last = failed + 1 >= attempts || !mayRepeat(result, request.repeatableFor > 0);
     if (last && result.response) return result.response;
     if (last) throw result.error!;
     options.onRetry?.(result.error!);
     await sleep(pause(failed, result.error!.extensions['retryAfterMs']), signal);
-    corrected = false; // the server may start again meanwhile
   }
 }
 
-interface Prepared {
+interface Outgoing {
   url: URL;
   init: RequestInit;
-  body: Uint8Array<ArrayBuffer> | undefined;
+  body: Bytes | undefined;
   /** Who signs it, each time: whatever happens meanwhile, never another. */
   identity: Identity;
+}
+
+interface Prepared extends Outgoing {
   /** For how many milliseconds it may be sent again after it may have been applied. */
   repeatableFor: number;
 }
@@ -100,9 +99,7 @@ interface Prepared {
 async function read(session: Session, input: RequestInfo | URL, init: RequestInit = {}): Promise<Prepared> {
   const { identity } = session;
   const given = input instanceof Request ? new Request(input, init) : undefined;
-  const url = new URL(given?.url ?? (input as string | URL), session.url);
-  url.hash = '';
-  if (url.search === '') url.search = ''; // drops a lone question mark
+  const url = targetOf(new URL(given?.url ?? (input as string | URL), session.url));
   const method = (given?.method ?? init.method ?? 'GET').toUpperCase();
   const headers = new Headers(given?.headers ?? init.headers);
   const content = given ?? new Response(init.body);
@@ -115,18 +112,28 @@ async function read(session: Session, input: RequestInfo | URL, init: RequestIni
   return { url, init: prepared, body, identity, repeatableFor: repeatableFor(body) };
 }
 
+/** A URL as it is sent and signed. */
+export function targetOf(url: URL): URL {
+  const target = new URL(url);
+  target.hash = '';
+  if (target.search === '') target.search = ''; // drops a lone question mark
+  return target;
+}
+
 interface Attempt {
   response?: Response;
   /** Absent if all went well. */
   error?: SynclineError | undefined;
 }
 
-async function attempt(
-  session: Session,
-  options: SignedFetchOptions,
-  request: Prepared,
-  signal: AbortSignal,
-): Promise<Attempt> {
+/** Sends a request, and once more if the answer set the clock right. */
+export async function sendOnce(session: Session, options: SignedFetchOptions, request: Outgoing, signal: AbortSignal): Promise<Attempt> {
+  const result = await attempt(session, options, request, signal);
+  const { code, extensions } = result.error ?? {};
+  return code === 'SIGNATURE_EXPIRED' && session.correctClock(extensions?.['serverTime']) ? attempt(session, options, request, signal) : result;
+}
+
+async function attempt(session: Session, options: SignedFetchOptions, request: Outgoing, signal: AbortSignal): Promise<Attempt> {
   const headers = signedHeaders(session, request, options.moment?.() ?? momentOf(session));
   const send = options.fetch ?? fetch;
   const silence = new AbortController();
@@ -177,7 +184,7 @@ function isJSON(response: Response): boolean {
   return typeOf(response).includes('json');
 }
 
-function signedHeaders(session: Session, { url, init, body, identity }: Prepared, moment: Moment): Headers {
+function signedHeaders(session: Session, { url, init, body, identity }: Outgoing, moment: Moment): Headers {
   const headers = new Headers(init.headers);
   const digest = body && contentDigest(body);
   const { signatureInput, signature } = sign(

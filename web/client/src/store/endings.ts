@@ -20,7 +20,7 @@ export class Endings implements Listener {
       if (seq === undefined) return resolve();
       const look = async (reader: Reader) => {
         if (reader.meta.life !== life) throw evicted();
-        this.#waiting.set(seq, [...(this.#waiting.get(seq) ?? []), { resolve, reject }]);
+        this.#add(seq, [{ resolve, reject }]);
         await this.#look(reader, seq);
       };
       this.ledger.read(look).catch(reject);
@@ -48,13 +48,14 @@ export class Endings implements Listener {
     if (ending?.by !== undefined) await this.#look(reader, ending.by);
   }
 
+  #add(seq: number, waiters: Waiter[]): void {
+    this.#waiting.set(seq, [...(this.#waiting.get(seq) ?? []), ...waiters]);
+  }
+
   #end({ seq, error, by }: Ending): void {
     const waiters = this.#waiting.get(seq) ?? [];
     this.#waiting.delete(seq);
-    if (by !== undefined) {
-      if (waiters.length > 0) this.#waiting.set(by, [...(this.#waiting.get(by) ?? []), ...waiters]);
-      return;
-    }
+    if (by !== undefined) return this.#add(by, waiters);
     for (const { resolve, reject } of waiters) {
       if (error) reject(new SynclineError(error.code, error.message));
       else resolve();

@@ -16,8 +16,6 @@ const VERSION = 1;
 const TYPE = 'application/jsonl';
 /** Keeps this key apart from any other use of a private key. */
 const SALT = 'syncline store file v1';
-/** Units of the queue that are read at a time. */
-const PORTION = 200;
 const NEWLINE = 10;
 
 /** The first line of a file. */
@@ -49,7 +47,7 @@ export async function write(writer: Writer, identity: Identity, { schemaVersion,
   const file = new Lines(identity);
   file.add({ format: FORMAT, version: VERSION, owner, schemaVersion, sealed: isSealed, seq, cursor, complete, ...(walk && { walk }), walks, claims } satisfies Header);
   for await (const row of writer.rows()) file.add({ row } satisfies Line);
-  for await (const unit of queued(writer)) file.add({ unit } satisfies Line);
+  for await (const unit of writer.units()) file.add({ unit } satisfies Line);
   for (const refused of await writer.allRefused()) file.add({ refused } satisfies Line);
   return file.end();
 }
@@ -81,16 +79,6 @@ function bytesOf(text: string): Bytes {
   return new TextEncoder().encode(text);
 }
 
-/** Units that wait, in order. */
-async function* queued(writer: Writer): AsyncGenerator<Unit> {
-  for (let above = 0; ; ) {
-    const portion = await writer.units(above, PORTION);
-    yield* portion;
-    if (portion.length < PORTION) return;
-    above = portion.at(-1)!.seq;
-  }
-}
-
 /**
  * Decides how what waits is sent, by this store and by all that import it: each unit by itself as it is now, under its
  * mutation id, so that the server applies it once. What is to be merged first is left out, as are writes behind it:
@@ -101,9 +89,9 @@ async function fix(writer: Writer): Promise<void> {
   const claims = [...meta.claims];
   const waiting = new Set<string>();
   const at = Date.now();
-  for await (const unit of queued(writer)) {
+  for await (const unit of writer.units()) {
     if (isClaimed(meta, unit.seq)) continue;
-    const rows = await Promise.all(unit.ids.map(async (id) => (await writer.row(id))!));
+    const rows = await writer.rowsOf(unit);
     if (rows.some((row) => waiting.has(row.id) || (row.writes[0]!.seq === unit.seq && isStale(row)))) {
       for (const id of unit.ids) waiting.add(id);
       continue;

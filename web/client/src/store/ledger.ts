@@ -2,10 +2,13 @@ import { SynclineError } from '../errors.js';
 import { newNonce } from '../signing.js';
 import { bytesOf, viewOf } from './rows.js';
 import type { Ending, Meta, Refused, Row, Unit, View } from './rows.js';
-import type { Mode, Range, Storage, Transaction } from './storage.js';
+import type { Key, Mode, Range, Storage, Table, Transaction } from './storage.js';
 
 /** How many rows a transaction reads at a time: what a browser hands over without a pause that is felt. */
-const PORTION = 2000;
+const ROWS = 2000;
+
+/** How many units of the queue: some more than go into one request. */
+const UNITS = 200;
 
 /** How many endings other than success are remembered for those who wait. */
 const REMEMBERED = 1000;
@@ -28,34 +31,43 @@ export class Reader {
     readonly meta: Meta,
   ) {}
 
-  async row(id: string): Promise<Row | undefined> {
-    return (await this.transaction.get('records', id)) as Row | undefined;
+  row(id: string): Promise<Row | undefined> {
+    return this.transaction.get('records', id) as Promise<Row | undefined>;
   }
 
-  async refused(seq: number): Promise<Refused | undefined> {
-    return (await this.transaction.get('refused', seq)) as Refused | undefined;
+  /** The rows that a unit writes. */
+  rowsOf({ ids }: Unit): Promise<Row[]> {
+    return Promise.all(ids.map((id) => this.row(id) as Promise<Row>));
   }
 
-  async unit(seq: number): Promise<Unit | undefined> {
-    return (await this.transaction.get('writes', seq)) as Unit | undefined;
+  refused(seq: number): Promise<Refused | undefined> {
+    return this.transaction.get('refused', seq) as Promise<Refused | undefined>;
+  }
+
+  unit(seq: number): Promise<Unit | undefined> {
+    return this.transaction.get('writes', seq) as Promise<Unit | undefined>;
   }
 
   allRefused(): Promise<Refused[]> {
     return this.transaction.list('refused') as Promise<Refused[]>;
   }
 
-  /** Units of the queue in order, a portion at a time. */
-  units(above: number, limit: number): Promise<Unit[]> {
-    return this.transaction.list('writes', { above, limit }) as Promise<Unit[]>;
+  /** Units that wait, in order. */
+  units(): AsyncGenerator<Unit> {
+    return this.#all('writes', {}, ({ seq }: Unit) => seq, UNITS);
   }
 
   /** Rows in order of their ids. */
-  async *rows(range: Range = {}): AsyncGenerator<Row> {
-    for (let above = range.above; ; ) {
-      const portion = (await this.transaction.list('records', { ...range, above, limit: PORTION })) as Row[];
+  rows(range: Range = {}): AsyncGenerator<Row> {
+    return this.#all('records', range, ({ id }: Row) => id, ROWS);
+  }
+
+  async *#all<T>(table: Table, range: Range, keyOf: (value: T) => Key, limit: number): AsyncGenerator<T> {
+    for (let { above } = range; ; ) {
+      const portion = (await this.transaction.list(table, { ...range, above, limit })) as T[];
       yield* portion;
-      if (portion.length < PORTION) return;
-      above = portion.at(-1)!.id;
+      if (portion.length < limit) return;
+      above = keyOf(portion.at(-1)!);
     }
   }
 }
@@ -79,6 +91,11 @@ export class Writer extends Reader {
     this.meta.pending = { count: pending.count + (before ? 0 : 1), bytes: pending.bytes + unit.bytes - (before?.bytes ?? 0) };
     this.transaction.put('writes', unit.seq, unit);
     this.queued = true;
+  }
+
+  /** A unit's content is another one now, with so many bytes more. */
+  renew(unit: Unit, added = 0, ids = unit.ids): void {
+    this.putUnit({ ...unit, ids, mutationId: newNonce(), bytes: unit.bytes + added }, unit);
   }
 
   /** Takes a unit out of the queue. */

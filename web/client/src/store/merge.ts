@@ -1,5 +1,4 @@
 import { SynclineError } from '../errors.js';
-import { newNonce } from '../signing.js';
 import { callBack } from './call-back.js';
 import type { Ledger, Writer } from './ledger.js';
 import { setAside, shrink } from './queue.js';
@@ -180,6 +179,6 @@ async function keep(writer: Writer, row: Row, merged: (Content | null)[]): Promi
     const unit = (await writer.unit(write.seq))!;
     const content = merged[i];
     if (!content) shrink(writer, unit, row.id, write);
-    else writer.putUnit({ ...unit, mutationId: newNonce(), bytes: unit.bytes - bytesOf(write.data) + bytesOf(content.data) }, unit);
+    else writer.renew(unit, bytesOf(content.data) - bytesOf(write.data));
   }
 }

@@ -1,8 +1,8 @@
 import { newNonce } from '../signing.js';
 import type { Writer } from './ledger.js';
 import { ERASED, setAside } from './queue.js';
-import { bytesOf } from './rows.js';
-import type { Row, State, Unit } from './rows.js';
+import { bytesOf, revisionOf } from './rows.js';
+import type { Row, State } from './rows.js';
 
 /** A page of changes. */
 export interface Page {
@@ -77,8 +77,8 @@ export async function writeAgain(writer: Writer, from: Position, head: number, e
   for await (const row of writer.rows()) {
     const { server, writes } = row;
     if (writes.length > 0) {
-      if ((row.base?.revision ?? 0) > head) writer.putRow({ ...row, server: null, lost: head });
-      else if ((server?.revision ?? 0) > head) writer.putRow({ ...row, server: null });
+      if (revisionOf(row.base) > head) writer.putRow({ ...row, server: null, lost: head });
+      else if (revisionOf(server) > head) writer.putRow({ ...row, server: null });
     } else if (server!.revision > head) {
       if (server!.data === null) {
         writer.putRow({ ...row, server: null });
@@ -108,11 +108,5 @@ async function endWalk(writer: Writer, head: number): Promise<void> {
 /** The user's data were erased elsewhere, and what waits here must not bring any of it back: the app is given it to decide. */
 async function eraseQueue(writer: Writer): Promise<void> {
   writer.meta.claims = [];
-  const queue: Unit[] = [];
-  for (let above = 0; ; above = queue.at(-1)!.seq) {
-    const portion = await writer.units(above, 1000);
-    queue.push(...portion);
-    if (portion.length === 0) break;
-  }
-  for (const unit of queue) await setAside(writer, unit, ERASED);
+  for await (const unit of writer.units()) await setAside(writer, unit, ERASED);
 }

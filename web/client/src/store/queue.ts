@@ -2,7 +2,7 @@ import { REMEMBERED } from '../repeatable.js';
 import { newNonce } from '../signing.js';
 import { sizeOf } from './ledger.js';
 import type { Reader, Writer } from './ledger.js';
-import { bytesOf, isClaimed, isStale } from './rows.js';
+import { bytesOf, isClaimed, isStale, revisionOf } from './rows.js';
 import type { Claim, Content, Pending, Refused, Row, State, Unit } from './rows.js';
 
 /** What an app writes: new content of a record, or its end, where data is null. */
@@ -17,9 +17,6 @@ export interface Outgoing extends Operation {
 
 /** Bytes of base64 that one request may carry; the server takes 1 MiB in all. */
 const MOST_BYTES = 700_000;
-
-/** Units read at a time. */
-const PORTION = 200;
 
 /** The error of a unit that is set aside because its user's data were erased on another device. */
 export const ERASED = { code: 'ERASED', message: 'the data of this user were erased on another device after this was written' };
@@ -69,14 +66,14 @@ async function replace(writer: Writer, row: Row, last: Pending, { id, data, sche
     return last.seq;
   }
   writer.putRow({ ...kept, writes: [...earlier, { seq: last.seq, data, schemaVersion }] });
-  writer.putUnit({ ...unit, mutationId: newNonce(), bytes: unit.bytes - bytesOf(last.data) + bytesOf(data) }, unit);
+  writer.renew(unit, bytesOf(data) - bytesOf(last.data));
   return last.seq;
 }
 
 /** Takes one record's write out of a unit that waits; the last one takes the unit along. */
 export function shrink(writer: Writer, unit: Unit, id: string, { data }: Content): void {
   const ids = unit.ids.filter((each) => each !== id);
-  if (ids.length > 0) return writer.putUnit({ ...unit, ids, mutationId: newNonce(), bytes: unit.bytes - bytesOf(data) }, unit);
+  if (ids.length > 0) return writer.renew(unit, -bytesOf(data), ids);
   writer.removeUnit(unit);
   writer.end(unit.seq);
 }
@@ -165,25 +162,20 @@ export async function claim(writer: Writer, limit: number, held: ReadonlySet<str
   }
   const waiting = new Set(held);
   let bytes = 0;
-  for (let above = 0, full = false; !full; ) {
-    const portion = await writer.units(above, PORTION);
-    for (const unit of portion) {
-      above = unit.seq;
-      const rows = await Promise.all(unit.ids.map(async (id) => (await writer.row(id))!));
-      const stale = rows.filter((row) => row.writes[0]!.seq === unit.seq && isStale(row)).map(({ id }) => id);
-      turn.stale.push(...stale.filter((id) => !held.has(id)));
-      if (stale.length > 0 || unit.ids.some((id) => waiting.has(id))) {
-        for (const id of unit.ids) waiting.add(id);
-        continue;
-      }
-      const early = rows.some((row) => row.writes[0]!.seq !== unit.seq); // what comes before is in this turn
-      full = early || (turn.writes.length > 0 && (turn.writes.length + unit.ids.length > limit || bytes + unit.bytes * 1.4 > MOST_BYTES));
-      if (full) break;
-      bytes += unit.bytes * 1.4;
-      turn.mutationId ||= unit.mutationId;
-      await take(writer, turn, unit);
+  for await (const unit of writer.units()) {
+    const rows = await writer.rowsOf(unit);
+    const stale = rows.filter((row) => row.writes[0]!.seq === unit.seq && isStale(row)).map(({ id }) => id);
+    turn.stale.push(...stale.filter((id) => !held.has(id)));
+    if (stale.length > 0 || unit.ids.some((id) => waiting.has(id))) {
+      for (const id of unit.ids) waiting.add(id);
+      continue;
     }
-    full ||= portion.length < PORTION || turn.writes.length >= limit;
+    const early = rows.some((row) => row.writes[0]!.seq !== unit.seq); // what comes before is in this turn
+    if (early || (turn.writes.length > 0 && (turn.writes.length + unit.ids.length > limit || bytes + unit.bytes * 1.4 > MOST_BYTES))) break;
+    bytes += unit.bytes * 1.4;
+    turn.mutationId ||= unit.mutationId;
+    await take(writer, turn, unit);
+    if (turn.writes.length >= limit) break;
   }
   if (turn.writes.length > 0) {
     turn.claim = { mutationId: turn.mutationId, seqs: turn.units.map(({ seq }) => seq), at: Date.now() };
@@ -208,11 +200,11 @@ async function judge(writer: Writer, { seqs }: Claim): Promise<void> {
   const units: { unit: Unit; rows: Row[] }[] = [];
   for (const seq of seqs) {
     const unit = (await writer.unit(seq))!;
-    units.push({ unit, rows: await Promise.all(unit.ids.map(async (id) => (await writer.row(id))!)) });
+    units.push({ unit, rows: await writer.rowsOf(unit) });
   }
-  const nothing = units.some(({ unit, rows }) => rows.some(({ base, server, writes }) => (base?.revision ?? 0) === (server?.revision ?? 0) || writes[0]!.seq !== unit.seq));
+  const nothing = units.some(({ unit, rows }) => rows.some(({ base, server, writes }) => revisionOf(base) === revisionOf(server) || writes[0]!.seq !== unit.seq));
   for (const { unit, rows } of units) {
-    writer.putUnit({ ...unit, mutationId: newNonce() }, unit);
+    writer.renew(unit);
     if (nothing) continue;
     for (const row of rows) {
       const [own, ...later] = row.writes as [Pending, ...Pending[]];
@@ -230,7 +222,7 @@ async function take(reader: Reader, turn: Turn, unit: Unit): Promise<void> {
   for (const id of unit.ids) {
     const { writes, base } = (await reader.row(id))!;
     const { data, schemaVersion } = writes[0]!;
-    turn.writes.push({ id, data, schemaVersion, revision: base?.revision ?? 0 });
+    turn.writes.push({ id, data, schemaVersion, revision: revisionOf(base) });
   }
 }
 
@@ -269,7 +261,7 @@ async function release(writer: Writer, turn: Turn): Promise<void> {
     if (!next || unit.ids.length > 1 || next.ids.length > 1) continue;
     const { data, schemaVersion } = second;
     writer.putRow({ ...row, writes: [{ seq, data, schemaVersion }, ...later] });
-    writer.putUnit({ ...unit, mutationId: newNonce(), bytes: unit.bytes - bytesOf(first!.data) + bytesOf(data) }, unit);
+    writer.renew(unit, bytesOf(data) - bytesOf(first!.data));
     writer.removeUnit(next);
     writer.end(next.seq, undefined, seq);
   }
@@ -292,7 +284,7 @@ export async function stored(writer: Writer, turn: Turn, answers: readonly Answe
     const { newRevision, record } = answers[i]!;
     const own: State = { data, schemaVersion, revision: newRevision!, updatedAt: record?.updatedAt ?? '' };
     const now = record ?? { ...own, data: null };
-    const server = now.revision > (row.server?.revision ?? 0) ? now : row.server;
+    const server = now.revision > revisionOf(row.server) ? now : row.server;
     writer.putRow({ ...row, server, base: own, writes: later });
   }
   for (const { seq } of turn.units) {
@@ -310,7 +302,7 @@ export async function clashed(writer: Writer, turn: Turn, answers: readonly Answ
     const { status, record } = answers[i]!;
     if (status !== 'CONFLICT') continue;
     const row = (await writer.row(id))!;
-    if (record === null || record.revision > (row.server?.revision ?? 0)) writer.putRow({ ...row, server: record });
+    if (record === null || record.revision > revisionOf(row.server)) writer.putRow({ ...row, server: record });
   }
 }
 
@@ -326,8 +318,5 @@ export async function refused(writer: Writer, turn: Turn, reason: { code: string
 export async function renamed(writer: Writer, turn: Turn): Promise<void> {
   if (!isCurrent(writer, turn)) return;
   await withdraw(writer, turn);
-  for (const { seq } of turn.units) {
-    const unit = (await writer.unit(seq))!;
-    writer.putUnit({ ...unit, mutationId: newNonce() }, unit);
-  }
+  for (const { seq } of turn.units) writer.renew((await writer.unit(seq))!);
 }

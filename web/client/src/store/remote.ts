@@ -1,5 +1,5 @@
 import { fromGraphQLErrors, SynclineError } from '../errors.js';
-import { signedFetch } from '../fetch.js';
+import { sendOnce, targetOf } from '../fetch.js';
 import type { Session } from '../session.js';
 import type { FeedRecord } from '../types.js';
 import type { Page } from './mirror.js';
@@ -14,15 +14,12 @@ type Got = Omit<FeedRecord, 'clientId'>;
 
 /** The server, as the session's present user sees it. Each call is made once: who calls waits and tries again. */
 export class Remote {
-  readonly #send: typeof fetch;
   readonly #tenure: AbortSignal;
 
   constructor(
     private readonly session: Session,
-    private readonly clientId: string | undefined,
-    send?: typeof fetch,
+    private readonly options: { clientId?: string; fetch?: typeof fetch },
   ) {
-    this.#send = signedFetch(session, { attempts: 1, ...(send && { fetch: send }) });
     this.#tenure = session.signal;
   }
 
@@ -32,9 +29,10 @@ export class Remote {
   }
 
   async write({ mutationId, writes }: Pick<Turn, 'mutationId' | 'writes'>, signal: AbortSignal): Promise<{ status: Answer['status']; results: Answer[] }> {
+    const { clientId } = this.options;
     const input = {
       mutationId,
-      ...(this.clientId && { clientId: this.clientId }),
+      ...(clientId && { clientId }),
       writes: writes.map(({ id, data, revision, schemaVersion }) => (data === null ? { delete: { id, revision } } : { set: { id, data, revision, schemaVersion } })),
     };
     type Result = Omit<Answer, 'record'> & { record: Got | null };
@@ -45,13 +43,16 @@ export class Remote {
   /** Any other operation. */
   async call<T>(query: string, variables: Record<string, unknown>, signal: AbortSignal): Promise<T> {
     this.#tenure.throwIfAborted(); // the session signs as another user now
-    const headers = { 'content-type': 'application/json' };
-    const response = await this.#send(this.session.url, { method: 'POST', headers, body: JSON.stringify({ query, variables }), signal });
-    const body = (await response.json()) as { data?: T | null; errors?: unknown } | null;
-    const error = fromGraphQLErrors(body?.errors);
+    const { session, options } = this;
+    const body = new TextEncoder().encode(JSON.stringify({ query, variables }));
+    const init: RequestInit = { method: 'POST', headers: { 'content-type': 'application/json' }, body, redirect: 'manual' };
+    const { response, error } = await sendOnce(session, options, { url: targetOf(session.url), init, body, identity: session.identity }, signal);
     if (error) throw error;
-    if (!body?.data) throw new SynclineError('PROTOCOL', 'the answer has neither data nor errors');
-    return body.data;
+    const answer = (await response!.json()) as { data?: T | null; errors?: unknown } | null;
+    const refusal = fromGraphQLErrors(answer?.errors);
+    if (refusal) throw refusal;
+    if (!answer?.data) throw new SynclineError('PROTOCOL', 'the answer has neither data nor errors');
+    return answer.data;
   }
 }
 

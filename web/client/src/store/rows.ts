@@ -108,7 +108,7 @@ export function viewOf({ id, server, writes, refused }: Row): View | null {
   const { data, schemaVersion } = shown ?? server ?? { data: null, schemaVersion: '' };
   if (data === null) return null;
   const waits = shown !== undefined;
-  return { id, data, schemaVersion, revision: server?.revision ?? 0, updatedAt: server?.updatedAt ?? '', pending: waits && !refused, refused: waits && !!refused };
+  return { id, data, schemaVersion, revision: revisionOf(server), updatedAt: server?.updatedAt ?? '', pending: waits && !refused, refused: waits && !!refused };
 }
 
 /** The bytes of base64, nearly. */
@@ -116,12 +116,17 @@ export function bytesOf(data: string | null): number {
   return data === null ? 0 : Math.floor((data.length * 3) / 4);
 }
 
+/** 0 where there is none. */
+export function revisionOf(state: State | null | undefined): number {
+  return state?.revision ?? 0;
+}
+
 /** Whether a row's first write was made upon another state than the server has: it is to be merged first. */
 export function isStale({ server, base, writes }: Row): boolean {
   const [first] = writes;
   if (!first) return false;
   const nothing = first.data === null && (base?.data ?? null) === null;
-  return nothing || (base?.revision ?? 0) !== (server?.revision ?? 0);
+  return nothing || revisionOf(base) !== revisionOf(server);
 }
 
 /** Whether a unit's content, and what it is sent with, is not to be changed before it is answered. */

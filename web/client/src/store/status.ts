@@ -1,5 +1,6 @@
 import { SynclineError } from '../errors.js';
 import { callBack } from './call-back.js';
+import { isEqual } from './merge.js';
 import type { Listener } from './changes.js';
 import type { Reader } from './ledger.js';
 import type { Meta } from './rows.js';
@@ -33,19 +34,23 @@ interface Told {
 /** What the database says of it. */
 type Known = Pick<Meta, 'pending' | 'refused' | 'complete' | 'evicted'>;
 
+type Seen = Pick<Status, keyof Known | 'uploaded'>;
+
 /** What is known of a store's status, and who is told. */
 export class StatusBoard implements Listener {
   status: Status;
   readonly #listeners = new Set<(status: Status) => void>();
   /** Writes that were lost, as long as the database does not say so itself. */
   #lost: number;
+  #seenLast: Seen;
 
   constructor(
     meta: Meta,
     private readonly witness: Witness | undefined,
   ) {
     this.#lost = meta.evicted?.pending ?? 0;
-    this.status = { connection: 'connecting', ...this.#seen(meta) };
+    this.#seenLast = this.#seen(meta);
+    this.status = { connection: 'connecting', ...this.#seenLast };
   }
 
   /** What this tab, syncing, has to tell; undefined in one that does not sync. */
@@ -57,7 +62,7 @@ export class StatusBoard implements Listener {
     // An error stays while it is being tried again.
     const shown = error ?? (connection === 'live' ? undefined : this.status.error);
     this.told = { connection, ...(shown && { error: { code: shown.code, message: shown.message } }) };
-    if (told?.connection === connection && told.error?.code === shown?.code && told.error?.message === shown?.message) return false;
+    if (isEqual(told, this.told)) return false;
     this.#set({ connection, error: shown });
     return true;
   }
@@ -79,11 +84,8 @@ export class StatusBoard implements Listener {
 
   change(known: Known): void {
     const seen = this.#seen(known);
-    const { pending, refused, complete, evicted } = seen;
     this.witness?.note(atStake(seen));
-    const { status } = this;
-    if (pending.count === status.pending.count && pending.bytes === status.pending.bytes && refused === status.refused && complete === status.complete && evicted?.pending === status.evicted?.pending) return;
-    this.#set(seen);
+    if (!isEqual(seen, this.#seenLast)) this.#set((this.#seenLast = seen));
   }
 
   /** The database is gone. Answers with how many writes. */
@@ -97,7 +99,7 @@ export class StatusBoard implements Listener {
     return this.#seen(known).uploaded;
   }
 
-  #seen({ pending, refused, complete, evicted }: Known): Pick<Status, keyof Known | 'uploaded'> {
+  #seen({ pending, refused, complete, evicted }: Known): Seen {
     const lost = evicted === undefined ? this.#lost : evicted?.pending;
     return { pending, refused, uploaded: pending.count === 0 && refused === 0 && !lost, complete, evicted: lost ? { pending: lost } : undefined };
   }

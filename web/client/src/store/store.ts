@@ -142,7 +142,7 @@ export class Store<T> {
     const owner = identity.publicKey;
     const name = `syncline ${session.url.href} ${owner} ${options.name ?? 'default'}`;
     const { onBlocked } = options;
-    const remote = new Remote(session, options.clientId, options.fetch);
+    const remote = new Remote(session, options);
     const values = new Values(options.encryption ? { ...options, seal: (await import('../seal/seal-of.js')).sealOf(identity) } : options);
     const storage = options.storage ?? indexedDBStorage(name, onBlocked ? { onBlocked } : {});
     const witness = options.storage ? undefined : new Witness(name);
@@ -248,10 +248,10 @@ export class Store<T> {
   async refused(): Promise<RefusedWrite<T>[]> {
     const found = await this.#ledger.read(async (reader) => {
       const all = await reader.allRefused();
-      return Promise.all(all.map(async (each) => ({ ...each, rows: await Promise.all(each.ids.map((id) => reader.row(id))) })));
+      return Promise.all(all.map(async (each) => ({ ...each, rows: await reader.rowsOf(each) })));
     });
     const valueOf = (id: string, content: Content) => (content.data === null ? undefined : this.#values.decode(id, content));
-    return found.map(({ seq, code, message, rows }) => ({ seq, code, message, writes: rows.map((row) => ({ id: row!.id, value: valueOf(row!.id, row!.writes[0]!) })) }));
+    return found.map(({ seq, code, message, rows }) => ({ seq, code, message, writes: rows.map(({ id, writes }) => ({ id, value: valueOf(id, writes[0]!) })) }));
   }
 
   /** Has writes that were set aside sent again. */

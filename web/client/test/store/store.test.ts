@@ -173,8 +173,7 @@ test('an app that throws when it is told something keeps nobody from being told,
   const network = new Network();
   const store = await phone!.tab<Note>({ fetch: network.fetch, onConflict: fail('onConflict') });
   const told: (string | undefined)[] = [];
-  store.onStatus(fail('onStatus'));
-  store.watch('a', fail('watch'));
+  const stops = [store.onStatus(fail('onStatus')), store.watch('a', fail('watch'))];
   store.watch('a', ([record]) => told.push(record?.value?.text));
   await until(() => told.length === 1);
   const first = store.put('a', { text: 'milk' });
@@ -189,6 +188,8 @@ test('an app that throws when it is told something keeps nobody from being told,
   store.refresh();
   await when(store, ({ uploaded }) => uploaded);
   await until(() => ['onConflict', 'onStatus', 'watch'].every((what) => reported.includes(what)));
+  for (const stop of stops) stop();
+  await new Promise(setImmediate); // until what was thrown last is reported
   process.removeAllListeners('unhandledRejection');
   for (const listener of listeners) process.on('unhandledRejection', listener);
   assert.deepEqual([...new Set(told)], [undefined, 'milk', 'bread']);
