@@ -60,6 +60,7 @@ export function indexedDBStorage(name: string, options: IndexedDBOptions = {}): 
   };
 
   const storage: Storage = {
+    shared: true,
     async transact(mode, work) {
       const transaction = await begin(mode).catch(fail);
       const done = new Promise<void>((resolve, reject) => {

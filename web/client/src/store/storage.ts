@@ -39,6 +39,8 @@ export interface Storage {
    */
   transact<T>(mode: Mode, work: (transaction: Transaction) => Promise<T>): Promise<T>;
   close(): void;
+  /** Whether other tabs have the same tables. Without that each store syncs by itself, and hears of no other. */
+  readonly shared?: boolean;
   /** Set by the store. To be called when the browser closes the database, perhaps to remove it: the store looks what is there now. */
   onClose?: () => void;
 }

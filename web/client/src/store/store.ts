@@ -29,7 +29,7 @@ import { Witness } from './witness.js';
 export interface StoreOptions<T> extends ValueOptions<T>, MergeOptions<T>, SyncOptions {
   /** Tells stores of one user at one server apart; `default` by default. */
   name?: string;
-  /** IndexedDB by default. */
+  /** IndexedDB by default. Only tabs of a storage that says that it is `shared` take turns, and tell each other. */
   storage?: Storage;
   /**
    * Whether data is encrypted before it reaches the storage and the network, by a key that follows from the identity
@@ -122,7 +122,7 @@ export class Store<T> {
     this.#changes = new Changes(ledger, meta.version, (error) => this.#board.failed(error));
     this.#endings = new Endings(ledger);
     const merger = new Merger(ledger, values, options) as unknown as Merger<unknown>;
-    this.#tabs = new Tabs(name, options.tabs ?? {}, (content) => this.#hear(content as Told));
+    this.#tabs = new Tabs(name, storage.shared ? (options.tabs ?? {}) : { locks: undefined, channel: undefined }, (content) => this.#hear(content as Told));
     this.#syncer = new Syncer(ledger, remote, merger, options, (connection, error) => {
       if (this.#board.connect(connection, error)) this.#tabs.tell({ connection: this.#board.told } satisfies Told);
     });

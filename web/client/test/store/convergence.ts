@@ -49,6 +49,7 @@ class Life {
     const { storage } = this;
     const kill = () => void (this.dead = true);
     const tables: Storage = {
+      shared: true,
       transact: async (mode, work) => {
         this.#step();
         const result = await storage.transact(mode, work);

@@ -50,7 +50,12 @@ export class Platform {
   readonly locks = new TestLocks();
   readonly #channels = new Map<string, Set<Channel>>();
 
-  constructor(readonly storage: Storage = memoryStorage()) {}
+  /** What its tabs share. */
+  readonly storage: Storage;
+
+  constructor(storage: Storage = memoryStorage()) {
+    this.storage = { ...storage, shared: true };
+  }
 
   channel(name: string): Channel {
     const all = this.#channels.get(name) ?? new Set();

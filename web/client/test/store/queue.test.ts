@@ -180,6 +180,7 @@ test('what is sent is on disk before, and a late answer is not taken for that of
   store.close();
   const modes = new Map<string, string>(); // by claim, in which it was noted
   const storage: Storage = {
+    shared: true,
     transact: (mode, work) =>
       device.storage.transact(mode, (transaction) =>
         work({

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
 import { Identity } from '@syncline/client';
+import { memoryStorage } from '@syncline/client/store';
 import type { Store } from '@syncline/client/store';
 import { Server, until } from 'syncline-testing';
 
@@ -104,6 +105,19 @@ test('without Web Locks each tab syncs by itself, and nothing is stored twice', 
   assert.ok(networks.filter(({ sent }) => sent.length > 0).length === 3);
   const revisions = (await stores[0]!.list()).map(({ revision }) => revision).sort((a, b) => a - b);
   assert.deepEqual(revisions, Array.from({ length: 30 }, (_, i) => i + 1));
+  device.close();
+});
+
+test('tabs that keep their data in memory share nothing, and each syncs by itself', async () => {
+  const device = new Device(Identity.create(), server.url);
+  const [one, other] = [await device.tab<number>({ storage: memoryStorage() }), await device.tab<number>({ storage: memoryStorage() })];
+  const writes = [one.put('a', 1).synced, other.put('b', 2).synced];
+  await Promise.all(writes);
+  for (const store of [one, other]) {
+    store.refresh();
+    await until(async () => (await store.list()).map(({ id }) => id).join() === 'a,b');
+    assert.equal(store.status.uploaded, true);
+  }
   device.close();
 });
 
