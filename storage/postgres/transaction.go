@@ -82,14 +82,11 @@ func (t *transaction) Lock(ctx context.Context, owners []commit.Owner, keys []co
 	b.Queue("begin isolation level read committed")
 	b.Queue(NeverScan)
 	if len(owners) > 0 {
-		b.Queue("SELECT k.owner, r.*"+eachOwner+lock+") AS r", ownerColumn(owners)).Query(func(rows pgx.Rows) error {
-			return forEachRow(rows, func(rows pgx.Rows) error {
-				key, account, err := scanAccount(rows)
+		b.Queue("SELECT k.owner, NULL::text, r.*"+eachOwner+lock+") AS r", ownerColumn(owners)).
+			Query(each(row.Accounts, func(key commit.Key, account any) {
 				locked[key.Owner] = true
 				found(key, account)
-				return err
-			})
-		})
+			}))
 	}
 	queueReads(&b, keys, found)
 	if err := t.conn.SendBatch(ctx, &b).Close(); err != nil {
@@ -136,21 +133,15 @@ func (t *transaction) Lock(ctx context.Context, owners []commit.Owner, keys []co
 func (t *transaction) makeAccounts(ctx context.Context, missing []commit.Owner, wait string, keys []commit.Key, found func(commit.Key, any), locked map[commit.Owner]bool) error {
 	var (
 		b    pgx.Batch
-		made []commit.Owner
+		made [][]byte
 	)
 	if !t.wait {
 		b.Queue("savepoint accounts")
 		b.Queue("set local lock_timeout = " + wait)
 	}
-	b.Queue(makeAccounts, ownerColumn(missing)).Query(func(rows pgx.Rows) error {
-		return forEachRow(rows, func(rows pgx.Rows) error {
-			var owner []byte
-			err := rows.Scan(&owner)
-			if err == nil {
-				made = append(made, commit.Owner(owner))
-			}
-			return err
-		})
+	b.Queue(makeAccounts, ownerColumn(missing)).Query(func(rows pgx.Rows) (err error) {
+		made, err = pgx.CollectRows(rows, pgx.RowTo[[]byte])
+		return err
 	})
 	if !t.wait {
 		b.Queue("set local lock_timeout to default")
@@ -164,7 +155,7 @@ func (t *transaction) makeAccounts(ctx context.Context, missing []commit.Owner, 
 		return err
 	}
 	for _, owner := range made {
-		locked[owner] = true
+		locked[commit.Owner(owner)] = true
 	}
 	return err
 }
@@ -184,18 +175,17 @@ func (t *transaction) Commit(ctx context.Context, changes []commit.Change) error
 	}
 	var b pgx.Batch
 	for len(changes) > 0 {
-		n, at, removed := 1, tables[changes[0].Key.Table], changes[0].After == nil
-		for n < len(changes) && tables[changes[n].Key.Table] == at && removed == (changes[n].After == nil) {
+		n, of := 1, changes[0].Key.Table
+		for n < len(changes) && changes[n].Key.Table == of {
 			n++
 		}
-		if removed && at.remove != "" {
-			owners, ids := make([][]byte, n), make([]string, n)
-			for i := range n {
-				owners[i], ids[i] = changes[i].Key.Owner[:], changes[i].Key.ID
-			}
-			b.Queue(at.remove, owners, ids)
-		} else {
-			at.write(&b, changes[:n])
+		at := tables[of]
+		deleted, stored := row.Changed(changes[:n])
+		if len(deleted) > 0 {
+			b.Queue(at.remove, columns(deleted)...)
+		}
+		if len(stored) > 0 {
+			b.Queue(at.insert, columns(stored)...)
 		}
 		changes = changes[n:]
 	}
@@ -214,12 +204,8 @@ func (t *transaction) Commit(ctx context.Context, changes []commit.Change) error
 
 // table is how the rows of one commit.Table are read and written.
 type table struct {
-	read  string // selects the rows of $1, owners, and $2, ids
-	bytes bool   // ids are bytes in the table
-	scan  func(pgx.Rows) (commit.Key, any, error)
-	join  func(some, more any) any // the value of several rows of one key
-	write func(*pgx.Batch, []commit.Change)
-	// remove deletes the rows of $1 and $2. Without it, write does.
+	read   string // selects owner, id and row.Columns of the rows of $1, owners, and $2, ids; empty: nothing is read
+	insert string // of what row.Changed says, a column each
 	remove string
 }
 
@@ -247,62 +233,81 @@ var tables = [...]*table{
 const (
 	eachOwner = " FROM unnest((SELECT $1::bytea[])) AS k(owner) CROSS JOIN LATERAL "
 	ofKeys    = " USING unnest((SELECT $1::bytea[]), (SELECT $2::text[])) AS k(owner, id) "
-	eachKey   = " FROM unnest((SELECT $1::bytea[]), (SELECT $2::text[])) AS k(owner, id) CROSS JOIN LATERAL "
+	eachKey   = "SELECT k.owner, k.id, r.* FROM unnest((SELECT $1::bytea[]), (SELECT $2::text[])) AS k(owner, id) CROSS JOIN LATERAL "
 )
 
 // queueReads asks for the rows of sorted keys, a statement for each table. Those
 // of accounts come with their locks.
 func queueReads(b *pgx.Batch, keys []commit.Key, found func(commit.Key, any)) {
 	for len(keys) > 0 {
-		n := 1
-		for n < len(keys) && keys[n].Table == keys[0].Table {
+		n, of := 1, keys[0].Table
+		for n < len(keys) && keys[n].Table == of {
 			n++
 		}
-		at := tables[keys[0].Table]
-		if at.read != "" {
-			var args []any
-			if at != &epochs && at != &clock {
-				owners, ids, bytes := make([][]byte, n), make([]string, n), make([][]byte, n)
-				for i := range n {
-					owners[i], ids[i], bytes[i] = keys[i].Owner[:], keys[i].ID, []byte(keys[i].ID)
-				}
-				if args = []any{owners, ids}; at.bytes {
-					args[1] = bytes
+		if at := tables[of]; at.read != "" {
+			rows := make([][]any, n)
+			for i := range rows {
+				key := &keys[i]
+				rows[i] = []any{key.Owner[:], key.ID}
+				if of == row.Nonces {
+					rows[i][1] = []byte(key.ID)
 				}
 			}
-			b.Queue(at.read, args...).Query(func(rows pgx.Rows) error {
-				joined := map[commit.Key]any{}
-				err := forEachRow(rows, func(rows pgx.Rows) error {
-					key, value, err := at.scan(rows)
-					switch so := joined[key]; {
-					case err != nil:
-						return err
-					case at.join == nil:
-						found(key, value)
-					case so == nil:
-						joined[key] = value
-					default:
-						joined[key] = at.join(so, value)
-					}
-					return nil
-				})
-				for key, value := range joined {
-					found(key, value)
-				}
-				return err
-			})
+			args := columns(rows)
+			if at == &epochs || at == &clock {
+				args = nil
+			}
+			b.Queue(at.read, args...).Query(each(of, found))
 		}
 		keys = keys[n:]
 	}
 }
 
-func forEachRow(rows pgx.Rows, use func(pgx.Rows) error) error {
-	for rows.Next() {
-		if err := use(rows); err != nil {
-			return err
+// each has found called for the rows of a table, which begin with owner and id.
+func each(of commit.Table, found func(commit.Key, any)) func(pgx.Rows) error {
+	return func(rows pgx.Rows) error {
+		var owner, id []byte
+		places, value := row.Columns(of)
+		joined := map[commit.Key]any{}
+		_, err := pgx.ForEachRow(rows, append([]any{&owner, &id}, places...), func() error {
+			key := commit.Key{Table: of, ID: string(id)}
+			copy(key.Owner[:], owner)
+			v := value(key.ID)
+			if of == row.Holds {
+				v = row.JoinHolds(joined[key], v)
+				joined[key] = v
+			}
+			found(key, v) // of several rows of a key, the last time tells all
+			return nil
+		})
+		return err
+	}
+}
+
+// columns turns rows into the arrays that unnest takes, of the types of the first row.
+func columns(rows [][]any) []any {
+	all := make([]any, len(rows[0]))
+	for i, first := range rows[0] {
+		switch first.(type) {
+		case int64:
+			all[i] = column[int64](rows, i)
+		case string:
+			all[i] = column[string](rows, i)
+		case bool:
+			all[i] = column[bool](rows, i)
+		default:
+			all[i] = column[[]byte](rows, i)
 		}
 	}
-	return rows.Err()
+	return all
+}
+
+func column[T any](rows [][]any, i int) []T {
+	all := make([]T, len(rows))
+	for n := range rows {
+		all[n], _ = rows[n][i].(T) // nil is NULL
+	}
+	return all
 }
 
 func ownerColumn(owners []commit.Owner) [][]byte {

@@ -18,10 +18,13 @@ import (
 )
 
 // Records implements record.Store.
-func (s *Store) Records(ctx context.Context, owner record.Owner, ids []string) (map[string]record.Record, error) {
-	var found map[string]record.Record
-	err := s.snapshot(ctx, func(ctx context.Context, tx *ent.Tx) (err error) {
-		found, err = findRecords(ctx, tx.Record, owner, ids)
+func (s *Store) Records(ctx context.Context, owner record.Owner, ids []string) (found map[string]record.Record, err error) {
+	err = s.reading(ctx, func(ctx context.Context) error {
+		rows, err := s.read.Record.Query().Where(entrecord.Owner(owner[:]), notErased(owner), entrecord.IDIn(padded(slices.Clone(ids))...)).All(ctx)
+		found = make(map[string]record.Record, len(rows))
+		for _, row := range rows {
+			found[row.ID] = toRecord(row)
+		}
 		return err
 	})
 	return found, err
@@ -48,8 +51,8 @@ func (s *Store) Changes(ctx context.Context, owner record.Owner, span record.Spa
 		return snapshot, err
 	}
 	snapshot = record.Snapshot{}
-	err = s.snapshot(ctx, func(ctx context.Context, tx *ent.Tx) (err error) {
-		snapshot.RestoredHead, err = restoredHead(ctx, tx, owner, *span.Epoch)
+	err = s.reading(ctx, func(ctx context.Context) (err error) {
+		snapshot.RestoredHead, err = restoredHead(ctx, s.read, owner, *span.Epoch)
 		return err
 	})
 	if err != nil {
@@ -71,27 +74,22 @@ const maxParameters = 1 << 14
 func (s *Store) Heads(ctx context.Context, owners []record.Owner) (map[record.Owner]record.Revision, error) {
 	heads := make(map[record.Owner]record.Revision, len(owners))
 	for some := range slices.Chunk(owners, maxParameters) {
-		err := s.snapshot(ctx, func(ctx context.Context, tx *ent.Tx) error { return readHeads(ctx, tx, some, heads) })
+		keys := make([][]byte, len(some))
+		for i := range some {
+			keys[i] = some[i][:]
+		}
+		err := s.reading(ctx, func(ctx context.Context) error {
+			rows, err := s.read.Account.Query().Where(account.IDIn(padded(keys)...)).Select(account.FieldID, account.FieldHead).All(ctx)
+			for _, row := range rows {
+				heads[record.Owner(row.ID)] = record.Revision(row.Head)
+			}
+			return err
+		})
 		if err != nil {
 			return nil, err
 		}
 	}
 	return heads, nil
-}
-
-func readHeads(ctx context.Context, tx *ent.Tx, owners []record.Owner, heads map[record.Owner]record.Revision) error {
-	keys := make([][]byte, len(owners))
-	for i := range owners {
-		keys[i] = owners[i][:]
-	}
-	rows, err := tx.Account.Query().
-		Where(account.IDIn(padded(keys)...)).
-		Select(account.FieldID, account.FieldHead).
-		All(ctx)
-	for _, row := range rows {
-		heads[record.Owner(row.ID)] = record.Revision(row.Head)
-	}
-	return err
 }
 
 // padded repeats the first of some keys until their number is a power of two: each
@@ -101,18 +99,6 @@ func padded[K any](keys []K) []K {
 		keys = append(keys, keys[0])
 	}
 	return keys
-}
-
-func findRecords(ctx context.Context, client *ent.RecordClient, owner record.Owner, ids []string) (map[string]record.Record, error) {
-	rows, err := client.Query().Where(entrecord.Owner(owner[:]), notErased(owner), entrecord.IDIn(padded(slices.Clone(ids))...)).All(ctx)
-	if err != nil {
-		return nil, err
-	}
-	found := make(map[string]record.Record, len(rows))
-	for _, row := range rows {
-		found[row.ID] = toRecord(row)
-	}
-	return found, nil
 }
 
 // notErased holds for an owner's records that were written after the newest erasure.
@@ -128,9 +114,9 @@ func notErased(owner record.Owner) predicate.Record {
 // that this history does not know is that of the database from which the owner was
 // imported, or was cut off by some restore: the first one had the lowest head, which
 // never claims too much.
-func restoredHead(ctx context.Context, tx *ent.Tx, owner record.Owner, after record.Epoch) (record.Revision, error) {
+func restoredHead(ctx context.Context, read *ent.Client, owner record.Owner, after record.Epoch) (record.Revision, error) {
 	var candidates []int
-	number, err := tx.Epoch.Query().Where(epoch.Epoch(after[:])).OnlyID(ctx)
+	number, err := read.Epoch.Query().Where(epoch.Epoch(after[:])).OnlyID(ctx)
 	switch {
 	case ent.IsNotFound(err):
 		candidates = []int{storage.ImportedHead, 2}
@@ -139,7 +125,7 @@ func restoredHead(ctx context.Context, tx *ent.Tx, owner record.Owner, after rec
 	default:
 		candidates = []int{number + 1}
 	}
-	row, err := tx.RestoredHead.Query().
+	row, err := read.RestoredHead.Query().
 		Where(restoredhead.Owner(owner[:]), restoredhead.IDIn(candidates...)).
 		Order(restoredhead.ByID()).First(ctx)
 	if ent.IsNotFound(err) {

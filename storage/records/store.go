@@ -3,7 +3,6 @@ package records
 
 import (
 	"context"
-	"database/sql"
 	"time"
 
 	"syncline/ent"
@@ -63,19 +62,6 @@ func (s *Store) Close(ctx context.Context) { s.engine.Close(ctx) }
 // transactionTime bounds a read, so that a database that stopped answering does
 // not hold requests for ever.
 const transactionTime = 30 * time.Second
-
-// snapshot runs f in a transaction that reads one state of the database, within
-// transactionTime.
-func (s *Store) snapshot(ctx context.Context, f func(ctx context.Context, tx *ent.Tx) error) error {
-	return s.reading(ctx, func(ctx context.Context) error {
-		tx, err := s.read.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
-		if err != nil {
-			return err
-		}
-		defer tx.Rollback() //nolint:errcheck // there is nothing to lose
-		return f(ctx, tx)
-	})
-}
 
 // reading runs f, which reads, within transactionTime.
 func (s *Store) reading(ctx context.Context, f func(ctx context.Context) error) error {

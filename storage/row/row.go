@@ -3,7 +3,6 @@
 package row
 
 import (
-	"slices"
 	"time"
 
 	"syncline/record"
@@ -115,23 +114,8 @@ type Hold struct {
 	ExpiresAt  int64 // microseconds since 1970
 }
 
-// HoldsChanged compares the holds of a lock: which are to be stored, and which to
-// be deleted.
-func HoldsChanged(c *commit.Change) (stored []Hold, deleted []string) {
-	before, _ := c.Before.([]Hold)
-	after, _ := c.After.([]Hold)
-	for _, hold := range after {
-		if !slices.Contains(before, hold) {
-			stored = append(stored, hold)
-		}
-	}
-	for _, hold := range before {
-		if !slices.ContainsFunc(after, func(h Hold) bool { return h.InstanceID == hold.InstanceID }) {
-			deleted = append(deleted, hold.InstanceID)
-		}
-	}
-	return stored, deleted
+// JoinHolds is for a table of which one value takes several rows. some is nil before the first.
+func JoinHolds(some, more any) any {
+	holds, _ := some.([]Hold)
+	return append(holds, more.([]Hold)...)
 }
-
-// JoinHolds is for a table of which one value takes several rows.
-func JoinHolds(some, more any) any { return append(some.([]Hold), more.([]Hold)...) }

@@ -12,14 +12,11 @@ import (
 
 // table is how the rows of one commit.Table are read and written.
 type table struct {
-	name    string // in errors
-	read    string // selects at most one row, unless join is set; empty: nothing is read
-	columns int
-	keys    int                                         // how many of owner and id are arguments of read
-	scan    func(id string, columns []driver.Value) any // a row's value
-	join    func(some, more any) any                    // the value of several rows
-	write   func(*transaction, []commit.Change) error
-	remove  string // deletes the rows of an owner and an id
+	name   string // in errors
+	read   string // selects row.Columns; empty: nothing is read
+	keys   int    // how many of owner and id are arguments of read
+	insert string // of what row.Changed says
+	remove string
 }
 
 var tables = [...]*table{
@@ -39,14 +36,44 @@ var tables = [...]*table{
 	row.RestoredHeads: &restoredHeads,
 }
 
-// each runs a statement once for each change.
-func (t *transaction) each(statement string, changes []commit.Change, args func(*commit.Change) []any) error {
-	stmt, err := t.prepare(statement)
+// find has found called for those of some keys whose row exists.
+func (t *table) find(conn driver.ConnPrepareContext, of commit.Table, keys []commit.Key, found func(commit.Key, any)) error {
+	stmt, err := prepare(conn, t.read)
 	if err != nil {
 		return err
 	}
-	for i := range changes {
-		if err := stmt.exec(args(&changes[i])...); err != nil {
+	defer stmt.Close() //nolint:errcheck // tells again what running it told
+	places, value := row.Columns(of)
+	for _, key := range keys {
+		var all any
+		err := stmt.query(places, of == row.Holds, func() {
+			if v := value(key.ID); all == nil {
+				all = v
+			} else {
+				all = row.JoinHolds(all, v)
+			}
+		}, []any{key.Owner[:], key.ID}[:t.keys]...)
+		if err != nil {
+			return err
+		}
+		if all != nil {
+			found(key, all)
+		}
+	}
+	return nil
+}
+
+// each runs a statement once for each row of arguments.
+func each(conn driver.ConnPrepareContext, statement string, rows [][]any) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	stmt, err := prepare(conn, statement)
+	if err != nil {
+		return err
+	}
+	for _, args := range rows {
+		if err := stmt.exec(args...); err != nil {
 			stmt.Close() //nolint:errcheck // tells again what running it told
 			return err
 		}
@@ -60,8 +87,6 @@ type statement struct {
 	args [13]driver.NamedValue
 	row  [14]driver.Value
 }
-
-func (t *transaction) prepare(text string) (*statement, error) { return prepare(t.conn, text) }
 
 func prepare(conn driver.ConnPrepareContext, text string) (*statement, error) {
 	stmt, err := conn.PrepareContext(context.Background(), text)
@@ -83,17 +108,18 @@ func (s *statement) exec(args ...any) error {
 	return err
 }
 
-// query shows the first row, if there is one, or all rows.
-func (s *statement) query(columns int, all bool, use func([]driver.Value), args ...any) error {
+// query scans the first row, if there is one, or each of all rows.
+func (s *statement) query(places []any, all bool, scanned func(), args ...any) error {
 	rows, err := s.Stmt.(driver.StmtQueryContext).QueryContext(context.Background(), s.bind(args))
 	if err != nil {
 		return err
 	}
-	found := s.row[:columns]
+	found := s.row[:len(places)]
 	for {
 		switch err := rows.Next(found); {
 		case err == nil:
-			use(found)
+			scan(found, places)
+			scanned()
 		case errors.Is(err, io.EOF):
 			return rows.Close()
 		default:
@@ -105,7 +131,19 @@ func (s *statement) query(columns int, all bool, use func([]driver.Value), args 
 	}
 }
 
-// integer, text and blob read columns of STRICT tables, which hold nothing else.
-func integer(v driver.Value) int64 { n, _ := v.(int64); return n }
-func text(v driver.Value) string   { s, _ := v.(string); return s }
-func blob(v driver.Value) []byte   { b, _ := v.([]byte); return b }
+// scan reads columns of STRICT tables, which hold nothing else.
+func scan(columns []driver.Value, places []any) {
+	for i, column := range columns {
+		switch place := places[i].(type) {
+		case *int64:
+			*place, _ = column.(int64)
+		case *bool:
+			n, _ := column.(int64)
+			*place = n != 0
+		case *string:
+			*place, _ = column.(string)
+		case *[]byte:
+			*place, _ = column.([]byte)
+		}
+	}
+}

@@ -14,6 +14,7 @@ import (
 
 	"syncline/storage/commit"
 	"syncline/storage/failure"
+	"syncline/storage/row"
 )
 
 // Store is a commit.Store. SQLite has one write lock, which a transaction takes
@@ -95,74 +96,38 @@ func (t *transaction) Read(_ context.Context, keys []commit.Key, found func(comm
 // read reads the rows of sorted keys. It stops at the first error: that may have
 // ended the transaction, and what runs after it would be on its own.
 func read(conn driver.ConnPrepareContext, keys []commit.Key, found func(commit.Key, any)) error {
-	var (
-		at   *table
-		stmt *statement
-		err  error
-	)
-	for i := range keys {
-		key := &keys[i]
-		if tables[key.Table].read == "" {
-			continue
+	for len(keys) > 0 {
+		n, of := 1, keys[0].Table
+		for n < len(keys) && keys[n].Table == of {
+			n++
 		}
-		if next := tables[key.Table]; next != at {
-			if stmt != nil {
-				stmt.Close() //nolint:errcheck // tells again what running it told
-				stmt = nil
-			}
-			at = next
-			if at.read == "" {
-				continue
-			}
-			if stmt, err = prepare(conn, at.read); err != nil {
+		if at := tables[of]; at.read != "" {
+			if err := at.find(conn, of, keys[:n], found); err != nil {
 				return failure.Of(fmt.Errorf("read %s: %w", at.name, err))
 			}
 		}
-		if at.read == "" {
-			continue
-		}
-		args := [2]any{key.Owner[:], key.ID}
-		var value any
-		use := func(row []driver.Value) {
-			if more := at.scan(key.ID, row); value == nil {
-				value = more
-			} else {
-				value = at.join(value, more)
-			}
-		}
-		if err := stmt.query(at.columns, at.join != nil, use, args[:at.keys]...); err != nil {
-			stmt.Close() //nolint:errcheck // tells again what running it told
-			return failure.Of(fmt.Errorf("read %s: %w", at.name, err))
-		}
-		if value != nil {
-			found(*key, value)
-		}
-	}
-	if stmt != nil {
-		stmt.Close() //nolint:errcheck // tells again what running it told
+		keys = keys[n:]
 	}
 	return nil
 }
 
 // Commit implements commit.Tx.
 func (t *transaction) Commit(ctx context.Context, changes []commit.Change) error {
-	for i := 0; i < len(changes); {
-		at := tables[changes[i].Key.Table]
-		n := i + 1
-		removed := changes[i].After == nil
-		for n < len(changes) && tables[changes[n].Key.Table] == at && removed == (changes[n].After == nil) {
+	for len(changes) > 0 {
+		n, of := 1, changes[0].Key.Table
+		for n < len(changes) && changes[n].Key.Table == of {
 			n++
 		}
-		var err error
-		if removed {
-			err = t.each(at.remove, changes[i:n], func(c *commit.Change) []any { return []any{c.Key.Owner[:], c.Key.ID} })
-		} else {
-			err = at.write(t, changes[i:n])
+		at := tables[of]
+		deleted, stored := row.Changed(changes[:n])
+		err := each(t.conn, at.remove, deleted)
+		if err == nil {
+			err = each(t.conn, at.insert, stored)
 		}
 		if err != nil {
-			return failure.Of(fmt.Errorf("write %d %s: %w", n-i, at.name, err))
+			return failure.Of(fmt.Errorf("write %d %s: %w", n, at.name, err))
 		}
-		i = n
+		changes = changes[n:]
 	}
 	if err := ctx.Err(); err != nil {
 		return failure.Of(err)
