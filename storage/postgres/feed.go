@@ -2,12 +2,13 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"math"
 
 	"github.com/jackc/pgx/v5"
 
 	"syncline/record"
+	"syncline/storage/commit"
+	"syncline/storage/failure"
 	"syncline/storage/row"
 )
 
@@ -32,25 +33,30 @@ THEN 9223372036854775807 ELSE (SELECT max(revision) FROM (
 SELECT revision, coalesce(sum(length(data)) OVER (ORDER BY revision ROWS BETWEEN UNBOUNDED PRECEDING AND 2 PRECEDING), 0) AS before` + feedSpan + `
 ORDER BY revision LIMIT $4) AS sizes WHERE before <= $5) END`
 
-// Account reads an owner's account: zeros and the epoch if there is none. Errors are the
-// driver's.
-func (r *Reader) Account(ctx context.Context, owner record.Owner) (a record.Account, err error) {
-	err = r.use(ctx, func(conn *pgx.Conn) error {
-		return row.ScanAccount(&a, conn.QueryRow(ctx, account, owner[:]))
-	})
-	if errors.Is(err, pgx.ErrNoRows) {
-		err = row.ErrNoEpoch
-	}
+// Read implements storage.Reader, in one round trip.
+func (s *Store) Read(ctx context.Context, keys []commit.Key, found func(commit.Key, any)) error {
+	return failure.Of(s.use(ctx, func(conn *pgx.Conn) error {
+		var b pgx.Batch
+		b.Queue("begin isolation level repeatable read read only")
+		b.Queue(NeverScan)
+		queueReads(&b, keys, found)
+		b.Queue("commit")
+		return conn.SendBatch(ctx, &b).Close()
+	}))
+}
+
+// Account implements storage.Reader.
+func (s *Store) Account(ctx context.Context, owner record.Owner) (a record.Account, err error) {
+	err = s.use(ctx, func(conn *pgx.Conn) error { return row.ScanAccount(&a, conn.QueryRow(ctx, account, owner[:])) })
 	return a, err
 }
 
-// Changes reads a span of an owner's feed and the account, at one instant and in one round
-// trip. Whether the epoch is the reader's is left to the caller. Errors are the driver's.
-func (r *Reader) Changes(ctx context.Context, owner record.Owner, span record.Span) (snapshot record.Snapshot, err error) {
+// Changes implements storage.Reader, in one round trip.
+func (s *Store) Changes(ctx context.Context, owner record.Owner, span record.Span) (snapshot record.Snapshot, err error) {
 	if span.FromStart {
 		span.SkipTombstones = math.MaxInt64 // the snapshot's head would do the same
 	}
-	err = r.use(ctx, func(conn *pgx.Conn) error {
+	err = s.use(ctx, func(conn *pgx.Conn) error {
 		var b pgx.Batch
 		b.Queue("begin isolation level repeatable read read only")
 		b.Queue(NeverScan)

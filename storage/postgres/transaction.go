@@ -4,6 +4,7 @@ package postgres
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -15,7 +16,8 @@ import (
 	"syncline/storage/row"
 )
 
-// Store is a commit.Store. An owner's lock is that of the account's row.
+// Store is a commit.Store and a storage.Reader. An owner's lock is that of the
+// account's row.
 type Store struct{ pool *pgxpool.Pool }
 
 var _ commit.Store = (*Store)(nil)
@@ -26,13 +28,18 @@ func New(pool *pgxpool.Pool) *Store { return &Store{pool: pool} }
 // Transact implements commit.Store. The statement that begins the transaction goes
 // out with the first that it has.
 func (s *Store) Transact(ctx context.Context, wait bool, f func(commit.Tx) error) error {
+	return failure.Of(s.use(ctx, func(conn *pgx.Conn) error { return f(&transaction{conn: conn, wait: wait}) }))
+}
+
+// use runs f on a connection. Errors are the driver's and f's.
+func (s *Store) use(ctx context.Context, f func(*pgx.Conn) error) error {
 	conn, err := s.pool.Acquire(ctx)
 	if err != nil {
-		return failure.Of(err)
+		return fmt.Errorf("connect: %w", err)
 	}
 	defer conn.Release() // closes it if a transaction is still open
 	defer rollback(conn.Conn())
-	return f(&transaction{conn: conn.Conn(), wait: wait})
+	return f(conn.Conn())
 }
 
 // rollbackTime bounds a rollback, which has nothing to wait for.

@@ -1,6 +1,7 @@
 package row
 
 import (
+	"database/sql"
 	"errors"
 	"fmt"
 	"time"
@@ -138,12 +139,15 @@ coalesce(created_at > 0 OR head > 0 OR fence_token > 0, false), coalesce(tombsto
 coalesce(quota_records, 0), coalesce(quota_bytes, 0)
 FROM (SELECT epoch FROM syncline_epochs ORDER BY number DESC LIMIT 1) AS e LEFT JOIN syncline_accounts ON owner = `
 
-// ScanAccount reads a row of AccountColumns.
+// ScanAccount reads a row of AccountColumns. The error is ErrNoEpoch if there is none.
 func ScanAccount(a *record.Account, row interface{ Scan(into ...any) error }) error {
 	var epoch []byte
 	err := row.Scan(&epoch, &a.Head, &a.Floor, &a.Erased, &a.RecordCount, &a.StoredBytes,
 		&a.Exists, &a.Tombstones, &a.MutationBytes, &a.Own.Records, &a.Own.Bytes)
 	copy(a.Epoch[:], epoch)
+	if errors.Is(err, sql.ErrNoRows) { // pgx's error is one, too
+		return ErrNoEpoch
+	}
 	return err
 }
 

@@ -3,9 +3,9 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"errors"
 
 	"syncline/record"
+	"syncline/storage/commit"
 	"syncline/storage/row"
 )
 
@@ -19,29 +19,41 @@ const (
 AND (NOT deleted OR revision > ?) ORDER BY revision LIMIT ?`
 )
 
-// Account reads an owner's account: zeros and the epoch if there is none. Errors are the
-// driver's.
-func (r *Reader) Account(ctx context.Context, owner record.Owner) (a record.Account, err error) {
-	return a, scanAccount(&a, r.pool.QueryRowContext(ctx, account, owner[:]))
+// keysBetween is how many rows are read between two looks at whether anybody
+// still waits for them.
+const keysBetween = 1000
+
+// Read implements storage.Reader.
+func (s *Store) Read(ctx context.Context, keys []commit.Key, found func(commit.Key, any)) error {
+	return s.transact(ctx, func(t *transaction) error {
+		for len(keys) > 0 {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			n := min(len(keys), keysBetween)
+			if err := read(t.conn, keys[:n], found); err != nil {
+				return err
+			}
+			keys = keys[n:]
+		}
+		return nil
+	})
 }
 
-func scanAccount(a *record.Account, found *sql.Row) error {
-	err := row.ScanAccount(a, found)
-	if errors.Is(err, sql.ErrNoRows) {
-		return row.ErrNoEpoch
-	}
-	return err
+// Account implements storage.Reader.
+func (s *Store) Account(ctx context.Context, owner record.Owner) (a record.Account, err error) {
+	err = row.ScanAccount(&a, s.pool.QueryRowContext(ctx, account, owner[:]))
+	return a, err
 }
 
-// Changes reads a span of an owner's feed and the account, at one instant. Whether the
-// epoch is the reader's is left to the caller. Errors are the driver's.
-func (r *Reader) Changes(ctx context.Context, owner record.Owner, span record.Span) (snapshot record.Snapshot, err error) {
-	tx, err := r.pool.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+// Changes implements storage.Reader.
+func (s *Store) Changes(ctx context.Context, owner record.Owner, span record.Span) (snapshot record.Snapshot, err error) {
+	tx, err := s.pool.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return snapshot, err
 	}
 	defer tx.Rollback() //nolint:errcheck // there is nothing to lose
-	if err := scanAccount(&snapshot.Account, tx.QueryRowContext(ctx, account, owner[:])); err != nil {
+	if err := row.ScanAccount(&snapshot.Account, tx.QueryRowContext(ctx, account, owner[:])); err != nil {
 		return snapshot, err
 	}
 	span.After = max(span.After, snapshot.Erased)

@@ -17,13 +17,14 @@ import (
 	"syncline/storage/row"
 )
 
-// Store is a commit.Store. SQLite has one write lock, which a transaction takes
-// as it begins: no owner is ever locked by another.
+// Store is a commit.Store and a storage.Reader. SQLite has one write lock: no owner is
+// ever locked by another.
 type Store struct{ pool *sql.DB }
 
 var _ commit.Store = (*Store)(nil)
 
-// New takes a pool of connections that begin transactions with the write lock.
+// New takes a pool of connections. For a commit.Store they begin transactions with
+// the write lock, for a reader without it.
 func New(pool *sql.DB) *Store { return &Store{pool: pool} }
 
 // connection is what the driver's connections can do. Statements run on it
@@ -35,13 +36,13 @@ type connection interface {
 
 // Transact implements commit.Store.
 func (s *Store) Transact(ctx context.Context, _ bool, f func(commit.Tx) error) error {
-	return transact(ctx, s.pool, func(t *transaction) error { return f(t) })
+	return s.transact(ctx, func(t *transaction) error { return f(t) })
 }
 
 // transact runs f in a transaction, and rolls back what f did not commit. Its error is
 // that of f, or says why f was not called.
-func transact(ctx context.Context, pool *sql.DB, f func(*transaction) error) error {
-	conn, err := pool.Conn(ctx)
+func (s *Store) transact(ctx context.Context, f func(*transaction) error) error {
+	conn, err := s.pool.Conn(ctx)
 	if err != nil {
 		return failure.Of(fmt.Errorf("connect: %w", err))
 	}
