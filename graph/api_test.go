@@ -65,7 +65,9 @@ func newAPI(t testing.TB, opts options) *api {
 		opts.store = records.New(a.db, a.db.NewEngine())
 	}
 	if opts.locker == nil {
-		opts.locker = locker.New(a.db, a.db.NewEngine(), locker.WithClock(a.clock.Now))
+		inDB := locker.New(a.db, a.db.NewEngine())
+		inDB.SetClock(a.clock.Now)
+		opts.locker = inDB
 	}
 	bus := inproc.New()
 	records := record.NewService(opts.store, bus, log)

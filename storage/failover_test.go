@@ -1,6 +1,7 @@
 package storage_test
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"strings"
@@ -11,9 +12,9 @@ import (
 	"syncline/storage"
 )
 
-func openPostgres(t *testing.T, address string, options ...storage.Option) *storage.DB {
+func openPostgres(t *testing.T, address string, maxConnections ...int) *storage.DB {
 	t.Helper()
-	db, err := storage.OpenPostgres(t.Context(), address, options...)
+	db, err := storage.OpenPostgres(t.Context(), address, cmp.Or(maxConnections...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,7 +27,7 @@ func openPostgres(t *testing.T, address string, options ...storage.Option) *stor
 func TestAConnectionThatTurnsReadOnlyIsLeft(t *testing.T) {
 	t.Parallel()
 	server := testservers.StartPostgres(t)
-	db := openPostgres(t, server.NewURL(t), storage.WithMaxConnections(1))
+	db := openPostgres(t, server.NewURL(t), 1)
 	exec := func(statement string) error {
 		_, err := db.Write.ExecContext(t.Context(), statement)
 		return err
@@ -48,7 +49,7 @@ func TestAReplicaAloneIsRefused(t *testing.T) {
 	address, _, _ := strings.Cut(pair.NewURL(t), "&target_session_attrs") // it must do without
 	both := pair.Primary.Address + "," + pair.Replica.Address
 	alone := strings.Replace(address, both, pair.Replica.Address, 1)
-	if db, err := storage.OpenPostgres(t.Context(), alone); err == nil {
+	if db, err := storage.OpenPostgres(t.Context(), alone, 0); err == nil {
 		_ = db.Close()
 		t.Error("a replica is taken for the database")
 	} else if !strings.Contains(err.Error(), "read only") {

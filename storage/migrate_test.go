@@ -277,7 +277,7 @@ func testMigrateAtOnce(t *testing.T, url string) {
 	var group errgroup.Group
 	for range 4 {
 		group.Go(func() error {
-			db, err := storage.OpenPostgres(t.Context(), url)
+			db, err := storage.OpenPostgres(t.Context(), url, 0)
 			if err != nil {
 				return err
 			}
@@ -288,7 +288,7 @@ func testMigrateAtOnce(t *testing.T, url string) {
 	if err := group.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	db, err := storage.OpenPostgres(t.Context(), url)
+	db, err := storage.OpenPostgres(t.Context(), url, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

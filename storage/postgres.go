@@ -1,11 +1,14 @@
 package storage
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math"
+	"net"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"entgo.io/ent/dialect"
@@ -15,34 +18,25 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 
 	"syncline/internal/serverurl"
+	"syncline/storage/failure"
 )
 
 // MaxConnections bounds the connections of one instance to PostgreSQL, if
-// WithMaxConnections does not.
+// OpenPostgres is told no other number.
 const MaxConnections = 16
 
 // connectTimeout bounds the connecting to one of the servers of an address that
 // names several, so that one which is silent does not hide the others.
 const connectTimeout = 5 * time.Second
 
-// Option changes how a PostgreSQL database is opened.
-type Option func(*options)
-
-type options struct{ maxConnections int }
-
-// WithMaxConnections bounds the connections of this process, instead of
-// MaxConnections. n is at least 1.
-func WithMaxConnections(n int) Option { return func(o *options) { o.maxConnections = n } }
+const readOnlyTransaction = "25006"
 
 // OpenPostgres opens a PostgreSQL database by its URL (or keyword string).
 // Where that names several servers, the one that takes writes is used, also
-// after it has changed. A pooler such as PgBouncer may stand in between.
+// after it has changed. A pooler such as PgBouncer may stand in between. With 0
+// maxConnections there are MaxConnections at most.
 // Errors are one line meant for the operator and carry no password.
-func OpenPostgres(ctx context.Context, url string, opts ...Option) (*DB, error) {
-	o := options{maxConnections: MaxConnections}
-	for _, option := range opts {
-		option(&o)
-	}
+func OpenPostgres(ctx context.Context, url string, maxConnections int) (*DB, error) {
 	if err := serverurl.CheckPasswordBeforeFirstAt(url, "/"); err != nil {
 		return nil, fmt.Errorf("the PostgreSQL address is not valid: %w", err)
 	}
@@ -65,11 +59,21 @@ func OpenPostgres(ctx context.Context, url string, opts ...Option) (*DB, error) 
 		config.DefaultQueryExecMode = pgx.QueryExecModeExec
 	}
 	pooling.BeforeConnect, pooling.BeforeClose = neverCancel, hangUp
-	pooling.MaxConns = int32(min(o.maxConnections, math.MaxInt32))
+	pooling.MaxConns = int32(min(cmp.Or(maxConnections, MaxConnections), math.MaxInt32))
 	pooling.MaxConnIdleTime = 5 * time.Minute
 	pooling.PingTimeout = connectTimeout
 	var pool *pgxpool.Pool
-	config.OnPgError = leaveStalePlans(config.OnPgError, func() { pool.Reset() })
+	onPgError := config.OnPgError
+	config.OnPgError = func(conn *pgconn.PgConn, err *pgconn.PgError) (keep bool) {
+		// Each connection has plans from before a column changed its type, and a retry would meet
+		// one after the other. Those that are in use are replaced when they are given back.
+		if failure.StalePlan(err) {
+			pool.Reset()
+		}
+		// A server that does not take writes any more is left, so that the next connection
+		// looks for the one that does.
+		return onPgError(conn, err) && err.Code != readOnlyTransaction
+	}
 	pool, err = pgxpool.NewWithConfig(ctx, pooling)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open the PostgreSQL database %s: %w", place, err)
@@ -108,6 +112,39 @@ func noticeLostClients(config *pgx.ConnConfig) {
 	}
 }
 
+var errNoCancel = errors.New("statements are not cancelled")
+
+// neverCancel lets a connection dial until it stands. pgx would also dial to cancel the
+// statement of a connection that it gives up. A commit that waits for a
+// synchronous replica and is cancelled stands at once, for all to see, and is
+// lost if that replica takes over. Left alone, it goes on waiting unseen.
+func neverCancel(_ context.Context, config *pgx.ConnConfig) error {
+	var stands atomic.Bool
+	dial, after := config.DialFunc, config.AfterConnect
+	config.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
+		if stands.Load() {
+			return nil, errNoCancel
+		}
+		return dial(ctx, network, address)
+	}
+	config.AfterConnect = func(ctx context.Context, conn *pgconn.PgConn) error {
+		stands.Store(true)
+		if after == nil {
+			return nil
+		}
+		return after(ctx, conn)
+	}
+	return nil
+}
+
+// hangUp closes the socket of a connection that was given up. Its place in the pool would
+// be taken for 15 s more if the server does not answer, while another one may.
+func hangUp(conn *pgx.Conn) {
+	if conn.IsClosed() {
+		_ = conn.PgConn().Conn().Close() // pgx closes it again
+	}
+}
+
 // setDefaults sets what an address leaves open.
 func setDefaults(config *pgx.ConnConfig) {
 	if config.RuntimeParams["application_name"] == "" {
@@ -119,7 +156,6 @@ func setDefaults(config *pgx.ConnConfig) {
 	if config.ValidateConnect == nil { // a replica would answer, from the past
 		config.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	}
-	config.OnPgError = leaveReadOnly(config.OnPgError)
 }
 
 // reach connects once, and tells whether a pooler sits between: it gives out

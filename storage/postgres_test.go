@@ -26,7 +26,7 @@ func TestPostgresErrorsAreOneLineWithoutPassword(t *testing.T) {
 		{"postgres://syncline:12@" + password + "@no-such-host.invalid/syncline", "percent-encoded"},
 		{"postgres://syncline:/12/" + password + "@no-such-host.invalid/syncline?sslmode=disable", "percent-encoded"},
 	} {
-		_, err := storage.OpenPostgres(t.Context(), c.address)
+		_, err := storage.OpenPostgres(t.Context(), c.address, 0)
 		assertLine(t, err, c.want, "PostgreSQL")
 		if err != nil && strings.Contains(err.Error(), password) {
 			t.Errorf("the password is in %q", err)
@@ -80,7 +80,7 @@ func TestAWaitGivenUpLeavesNothingOnTheServer(t *testing.T) {
 func TestAConnectionGivenUpLeavesItsPlace(t *testing.T) {
 	t.Parallel()
 	server := testservers.StartPostgres(t)
-	db := openPostgres(t, server.NewURL(t), storage.WithMaxConnections(1))
+	db := openPostgres(t, server.NewURL(t), 1)
 	pid, err := strconv.Atoi(queryText(t, db, "SELECT pg_backend_pid()::text"))
 	if err != nil {
 		t.Fatal(err)

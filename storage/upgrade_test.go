@@ -55,7 +55,7 @@ func testUpgradeOnPostgres(t *testing.T, server *testservers.Postgres) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	db, err := storage.OpenPostgres(t.Context(), server.NewURL(t))
+	db, err := storage.OpenPostgres(t.Context(), server.NewURL(t), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +160,8 @@ func requireKept(t *testing.T, store *records.Store, owner record.Owner) time.Ti
 func requireLocks(t *testing.T, db *storage.DB, engine *commit.Engine, owner record.Owner) {
 	t.Helper()
 	held := time.Date(2026, 11, 30, 11, 38, 0, 0, time.UTC) // all holds end after it
-	l := locker.New(db, engine, locker.WithClock(func() time.Time { return held }))
+	l := locker.New(db, engine)
+	l.SetClock(func() time.Time { return held })
 	if db.Dialect == "sqlite" { // PostgreSQL's clock is its own
 		states, err := l.Read(t.Context(), []locks.Key{{Owner: owner, Name: "shared"}, {Owner: owner, Name: "exclusive"}})
 		if err != nil || len(states[0].Holders) != 2 || len(states[1].Holders) != 1 || !states[1].Exclusive {

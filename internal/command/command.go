@@ -176,7 +176,7 @@ func (l *line) withDatabase(ctx context.Context, create bool, use func(config.Co
 
 func open(ctx context.Context, cfg config.Config) (*storage.DB, error) {
 	if cfg.DatabaseURL != "" {
-		db, err := storage.OpenPostgres(ctx, cfg.DatabaseURL, storage.WithMaxConnections(cfg.DatabaseMaxConnections))
+		db, err := storage.OpenPostgres(ctx, cfg.DatabaseURL, cfg.DatabaseMaxConnections)
 		return db, named("DATABASE_URL", err)
 	}
 	db, err := storage.OpenSQLite(ctx, cfg.SQLiteDirPath)

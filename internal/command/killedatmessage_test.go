@@ -42,7 +42,7 @@ func sweep(ctx context.Context, db *storage.DB, err error) error {
 func sweepAsProgram() error {
 	ctx := context.Background()
 	if url := os.Getenv("DATABASE_URL"); url != "" {
-		db, err := storage.OpenPostgres(ctx, url)
+		db, err := storage.OpenPostgres(ctx, url, 0)
 		return sweep(ctx, db, err)
 	}
 	db, err := storage.OpenSQLite(ctx, os.Getenv("SQLITE_DIR_PATH"))
@@ -78,7 +78,6 @@ func old(t *testing.T, db *storage.DB, owner record.Owner, live, dead int) {
 func requirePurged(t *testing.T, where string, db *storage.DB, owner record.Owner, live, dead int) (left int) {
 	t.Helper()
 	store := records.New(db, db.NewEngine())
-	defer store.Close(context.WithoutCancel(t.Context()))
 	a, err := store.Account(t.Context(), owner)
 	if err != nil {
 		t.Fatal(err)
@@ -151,7 +150,7 @@ func TestKilledOnPostgres(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			url := server.NewURL(t)
-			db, err := storage.OpenPostgres(t.Context(), url)
+			db, err := storage.OpenPostgres(t.Context(), url, 0)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -317,7 +316,6 @@ func testEraseKilled(t *testing.T, a *attempts) {
 		func(owner record.Owner) { old(t, a.db, owner, live, dead) },
 		func(where string, owner record.Owner) {
 			store := records.New(a.db, a.db.NewEngine())
-			defer store.Close(context.WithoutCancel(t.Context()))
 			page, err := store.Changes(t.Context(), owner, record.Span{FromStart: true, Limit: 10, MaxBytes: 1 << 20})
 			if err != nil {
 				t.Fatal(err)

@@ -242,9 +242,9 @@ func (c *ownerEraseCommand) Run(ctx context.Context, l *line) error {
 		if !c.Yes {
 			return fmt.Errorf("this erases %d records and %d bytes of %s, for good: --yes does it", a.Records, a.Bytes, a.Owner)
 		}
-		store := records.New(db, db.NewEngine())
-		defer store.Close(context.WithoutCancel(ctx))
-		erasure, _, err := store.Erase(ctx, a.Owner, nil)
+		engine := db.NewEngine()
+		defer engine.Close(context.WithoutCancel(ctx))
+		erasure, _, err := records.New(db, engine).Erase(ctx, a.Owner, nil)
 		if err != nil {
 			return err
 		}
@@ -252,7 +252,7 @@ func (c *ownerEraseCommand) Run(ctx context.Context, l *line) error {
 			return err
 		}
 		l.tell("removing them from the database")
-		sweeper := retention.New(db.Read, store.Engine(), retention.Config{}, time.Now, slog.New(slog.DiscardHandler))
+		sweeper := retention.New(db.Read, engine, retention.Config{}, time.Now, slog.New(slog.DiscardHandler))
 		swept, err := sweeper.Sweep(ctx)
 		if err != nil {
 			return fmt.Errorf("%w; a server goes on with it when it starts", err)

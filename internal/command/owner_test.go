@@ -57,7 +57,7 @@ func TestOwnerOnPostgres(t *testing.T) {
 	t.Parallel()
 	server := testservers.StartPostgres(t)
 	url := server.NewURL(t)
-	db, err := storage.OpenPostgres(t.Context(), url)
+	db, err := storage.OpenPostgres(t.Context(), url, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -53,8 +53,10 @@ func TestDrillOfAClock(t *testing.T) {
 		started := time.Now()
 		judge := auth.NewClock(func() (time.Time, time.Duration) { return clock.now(), time.Since(started) }, slog.New(slog.DiscardHandler)).Now
 		db := testservers.SQLite(t)
+		inDB := locker.New(db, db.NewEngine())
+		inDB.SetClock(clock.now)
 		drill(t, &clock, []string{serveInProcess(t, parts{
-			db: db, bus: inproc.New(), locker: locker.New(db, db.NewEngine(), locker.WithClock(clock.now)),
+			db: db, bus: inproc.New(), locker: inDB,
 			nonces: auth.NewMemoryNonces(1<<20, judge), now: clock.now, judge: judge, refuseBefore: started.Truncate(time.Second),
 		})})
 	})

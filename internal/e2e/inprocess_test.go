@@ -46,7 +46,9 @@ type parts struct {
 func serveInProcess(t *testing.T, p parts) (url string) {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
-	service := record.NewService(records.New(p.db, p.db.NewEngine(), records.WithClock(p.now)), p.bus, log)
+	store := records.New(p.db, p.db.NewEngine())
+	store.SetClock(p.now)
+	service := record.NewService(store, p.bus, log)
 	feeds := feed.New(service, p.bus, time.Second, log)
 	lockService := locks.NewService(p.locker, p.bus, time.Second, log)
 	loopback, err := auth.ParseAuthorities("")
@@ -82,7 +84,7 @@ func serveInProcess(t *testing.T, p parts) (url string) {
 
 func openPostgres(t *testing.T, url string) *storage.DB {
 	t.Helper()
-	db, err := storage.OpenPostgres(t.Context(), url)
+	db, err := storage.OpenPostgres(t.Context(), url, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +114,8 @@ func overRedis(t *testing.T, postgresURL, redisURL string, now func() time.Time)
 	bus := redisbus.New(client, log)
 	t.Cleanup(bus.Close)
 	db := openPostgres(t, postgresURL)
-	fences := locker.New(db, db.NewEngine(), locker.WithClock(now))
+	fences := locker.New(db, db.NewEngine())
+	fences.SetClock(now)
 	return parts{
 		db:     db,
 		bus:    bus,

@@ -104,7 +104,7 @@ func (b *PgBouncer) Via(direct string) string {
 // Open opens a new database by way of the pooler, up to date, that lives as long as the test.
 func (b *PgBouncer) Open(t testing.TB) *storage.DB {
 	t.Helper()
-	db, err := storage.OpenPostgres(t.Context(), b.NewURL(t))
+	db, err := storage.OpenPostgres(t.Context(), b.NewURL(t), 0)
 	return upToDate(t, db, err)
 }
 

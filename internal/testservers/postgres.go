@@ -194,6 +194,6 @@ func (p *Postgres) newDatabase(t testing.TB) (name string) {
 // Open opens a new database on the server, up to date, that lives as long as the test.
 func (p *Postgres) Open(t testing.TB) *storage.DB {
 	t.Helper()
-	db, err := storage.OpenPostgres(t.Context(), p.NewURL(t))
+	db, err := storage.OpenPostgres(t.Context(), p.NewURL(t), 0)
 	return upToDate(t, db, err)
 }

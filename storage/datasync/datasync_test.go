@@ -83,7 +83,7 @@ func eachWay(t *testing.T, test func(t *testing.T, from datasynctest.Database, t
 		"PostgreSQL to PostgreSQL, beside it": func(t *testing.T) (datasynctest.Database, *storage.DB) {
 			url := postgres.NewURL(t)
 			from := datasynctest.Postgres(t, url, 2)
-			db, err := storage.OpenPostgres(t.Context(), url)
+			db, err := storage.OpenPostgres(t.Context(), url, 0)
 			if err != nil {
 				t.Fatal(err)
 			}

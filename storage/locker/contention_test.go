@@ -1,6 +1,7 @@
 package locker_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -46,7 +47,7 @@ func TestAccountsLockedElsewhere(t *testing.T) {
 
 // testOthersGoOn has few connections, and more requests that wait.
 func testOthersGoOn(t *testing.T, address string, owners, each int, freeze func(*testing.T, *storage.DB, *ent.Tx, locks.Owner)) {
-	db, elsewhere := open(t, address, storage.WithMaxConnections(4)), open(t, address)
+	db, elsewhere := open(t, address, 4), open(t, address)
 	frozen := begin(t, elsewhere)
 	for n := range owners {
 		freeze(t, elsewhere, frozen, ownerNumber(n))
@@ -173,7 +174,7 @@ func testARequestThatEnds(t *testing.T, address string) {
 // testReadsGoOn has transactions of many owners come to a stop where they do not
 // wait for an account. Others of the process still find a connection.
 func testReadsGoOn(t *testing.T, address string) {
-	db, elsewhere := open(t, address, storage.WithMaxConnections(4)), open(t, address)
+	db, elsewhere := open(t, address, 4), open(t, address)
 	frozen := begin(t, elsewhere)
 	if _, err := frozen.ExecContext(t.Context(), "LOCK TABLE "+lockholder.Table+" IN ACCESS EXCLUSIVE MODE"); err != nil {
 		t.Fatal(err)
@@ -195,9 +196,9 @@ func testReadsGoOn(t *testing.T, address string) {
 	}
 }
 
-func open(t *testing.T, address string, options ...storage.Option) *storage.DB {
+func open(t *testing.T, address string, maxConnections ...int) *storage.DB {
 	t.Helper()
-	db, err := storage.OpenPostgres(t.Context(), address, options...)
+	db, err := storage.OpenPostgres(t.Context(), address, cmp.Or(maxConnections...))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -85,7 +85,7 @@ func TestRoundTripsOfAGrant(t *testing.T) {
 	wire := countTrips(t, server.Address)
 	address := server.NewURL(t)
 	open(t, address) // migrates, by more than one connection
-	db, err := storage.OpenPostgres(t.Context(), strings.Replace(address, server.Address, wire.address, 1), storage.WithMaxConnections(1))
+	db, err := storage.OpenPostgres(t.Context(), strings.Replace(address, server.Address, wire.address, 1), 1)
 	if err != nil {
 		t.Fatal(err)
 	}

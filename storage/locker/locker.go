@@ -36,22 +36,14 @@ type Locker struct {
 
 var _ locks.Locker = (*Locker)(nil)
 
-// Option changes a Locker from its defaults.
-type Option func(*Locker)
-
-// WithClock replaces time.Now as the clock of SQLite. PostgreSQL goes by its own.
-func WithClock(now func() time.Time) Option {
-	return func(l *Locker) { l.now = now }
-}
-
 // New keeps locks in a migrated database, by its engine.
-func New(db *storage.DB, engine *commit.Engine, options ...Option) *Locker {
-	l := &Locker{engine: engine, rows: db.Rows(), now: time.Now}
-	for _, option := range options {
-		option(l)
-	}
-	return l
+func New(db *storage.DB, engine *commit.Engine) *Locker {
+	return &Locker{engine: engine, rows: db.Rows(), now: time.Now}
 }
+
+// SetClock replaces time.Now as the clock of SQLite, before the first request. PostgreSQL
+// goes by its own.
+func (l *Locker) SetClock(now func() time.Time) { l.now = now }
 
 // LimitOwners bounds the rows of locks that an owner leaves, by the LockRows of the
 // owner's own quota or of this one. exceed is told of owners who pass that and must not

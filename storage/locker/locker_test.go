@@ -102,7 +102,8 @@ func (f *fixture) open(t *testing.T) {
 	if err := db.Migrate(ctx); err != nil {
 		t.Fatal(err)
 	}
-	f.locker = locker.New(db, db.NewEngine(), locker.WithClock(f.clock.Now))
+	f.locker = locker.New(db, db.NewEngine())
+	f.locker.SetClock(f.clock.Now)
 }
 
 func (f *fixture) harness(t *testing.T) lockstest.Harness {

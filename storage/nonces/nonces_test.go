@@ -38,7 +38,7 @@ func testRaceOfProcesses(t *testing.T, server *testservers.Postgres) {
 	now := start
 	var memories []*nonces.Nonces
 	for range 2 {
-		db, err := storage.OpenPostgres(t.Context(), address)
+		db, err := storage.OpenPostgres(t.Context(), address, 0)
 		if err != nil {
 			t.Fatal(err)
 		}

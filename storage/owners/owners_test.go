@@ -35,7 +35,9 @@ type house struct {
 
 func newHouse(db *storage.DB) house {
 	now := began
-	return house{db, records.New(db, db.NewEngine(), records.WithClock(func() time.Time { return now })), &now}
+	h := house{db, records.New(db, db.NewEngine()), &now}
+	h.store.SetClock(func() time.Time { return now })
+	return h
 }
 
 func (h house) write(t *testing.T, owner record.Owner, writes ...record.Write) {

@@ -19,7 +19,7 @@ import (
 func TestTablesThatChangeUnderPreparedStatements(t *testing.T) {
 	t.Parallel()
 	url := testservers.StartPostgres(t).NewURL(t)
-	db, err := storage.OpenPostgres(t.Context(), url, storage.WithMaxConnections(2))
+	db, err := storage.OpenPostgres(t.Context(), url, 2)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,7 +27,7 @@ func TestTablesThatChangeUnderPreparedStatements(t *testing.T) {
 	if err := db.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	store := records.New(db, db.NewEngine(), records.WithClock(time.Now))
+	store := records.New(db, db.NewEngine())
 	owner := record.Owner{0: 2, 32: 1}
 	read := func() {
 		t.Helper()
@@ -53,7 +53,7 @@ func TestTablesThatChangeHaveConnectionsReplaced(t *testing.T) {
 	t.Parallel()
 	const connections = 5
 	url := testservers.StartPostgres(t).NewURL(t)
-	db, err := storage.OpenPostgres(t.Context(), url, storage.WithMaxConnections(connections))
+	db, err := storage.OpenPostgres(t.Context(), url, connections)
 	if err != nil {
 		t.Fatal(err)
 	}

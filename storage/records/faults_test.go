@@ -23,8 +23,13 @@ func set(id string, size int) record.Request {
 	return record.Request{Kind: record.KindSet, Writes: []record.Write{{ID: id, Data: make([]byte, size)}}}
 }
 
-func newStore(db *storage.DB, options ...records.Option) *records.Store {
-	return records.New(db, db.NewEngine(), options...)
+// newStore goes by a clock, if there is one.
+func newStore(db *storage.DB, clock ...func() time.Time) *records.Store {
+	store := records.New(db, db.NewEngine())
+	for _, now := range clock {
+		store.SetClock(now)
+	}
+	return store
 }
 
 func TestFullDiskRefusesWritesAndNothingElse(t *testing.T) {
@@ -105,7 +110,7 @@ func TestARequestThatEndsInItsTransaction(t *testing.T) {
 	server := testservers.StartPostgres(t)
 	for _, db := range []*storage.DB{testservers.SQLite(t), server.Open(t)} {
 		ctx, cancel := context.WithCancel(t.Context())
-		store := newStore(db, records.WithClock(func() time.Time { cancel(); return time.Now() }))
+		store := newStore(db, func() time.Time { cancel(); return time.Now() })
 		result, err := store.Write(ctx, owner, set("a", 1))
 		if err != nil || result.Head != 1 || ctx.Err() == nil {
 			t.Errorf("%s: %+v, %v", db.Dialect, result, err)

@@ -131,12 +131,12 @@ func TestAPanicFailsItsOwnWriteOnly(t *testing.T) {
 
 func testPanic(t *testing.T, db *storage.DB) {
 	judged := 0
-	store := newStore(db, records.WithClock(func() time.Time {
+	store := newStore(db, func() time.Time {
 		if judged++; judged == 2 || judged == 4 { // in the group, then alone
 			panic("a fault")
 		}
 		return time.Now()
-	}))
+	})
 	release := store.Hold()
 	var errs []error
 	var waits []func() (record.Result, error)

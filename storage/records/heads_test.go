@@ -18,7 +18,7 @@ func TestHeadsOfAnyNumberTakeFewStatements(t *testing.T) {
 	server := testservers.StartPostgres(t)
 	address := server.NewURL(t)
 	open := func(connections int) *storage.DB {
-		db, err := storage.OpenPostgres(t.Context(), address, storage.WithMaxConnections(connections))
+		db, err := storage.OpenPostgres(t.Context(), address, connections)
 		if err != nil {
 			t.Fatal(err)
 		}

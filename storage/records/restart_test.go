@@ -54,27 +54,27 @@ func TestATransactionThatStoodStillIsUnavailable(t *testing.T) {
 	t.Parallel()
 	server := testservers.StartPostgres(t)
 	address := server.NewURL(t)
-	migrating, err := storage.OpenPostgres(t.Context(), address)
+	migrating, err := storage.OpenPostgres(t.Context(), address, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := errors.Join(migrating.Migrate(t.Context()), migrating.Close()); err != nil {
 		t.Fatal(err)
 	}
-	db, err := storage.OpenPostgres(t.Context(), address+"&idle_in_transaction_session_timeout=10s")
+	db, err := storage.OpenPostgres(t.Context(), address+"&idle_in_transaction_session_timeout=10s", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer db.Close()
 	standStill := false
-	store := newStore(db, records.WithClock(func() time.Time {
+	store := newStore(db, func() time.Time {
 		if standStill {
 			testservers.Await(t, "PostgreSQL ends the transaction", func(ctx context.Context) bool {
 				return server.Holds(ctx, "SELECT count(*) = 0 FROM pg_stat_activity WHERE state = 'idle in transaction'")
 			})
 		}
 		return time.Now()
-	}))
+	})
 	mustWrite(t, store, set("a", 1))
 	standStill = true
 	_, err = store.Write(t.Context(), owner, set("a", 1)) // a conflict, whose data is still to be read

@@ -83,12 +83,12 @@ func timeOutOnSecondFence(t *testing.T, db *storage.DB) {
 func stopAtJudging(db *storage.DB) (store *records.Store, judging <-chan struct{}, goOn func()) {
 	stopped, told := make(chan struct{}), make(chan struct{})
 	var judged atomic.Int64
-	store = newStore(db, records.WithClock(func() time.Time {
+	store = newStore(db, func() time.Time {
 		if judged.Add(1) == 1 {
 			close(stopped)
 			<-told
 		}
 		return time.Now()
-	}))
+	})
 	return store, stopped, sync.OnceFunc(func() { close(told) })
 }

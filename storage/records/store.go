@@ -26,13 +26,8 @@ type Store struct {
 
 var _ record.Store = (*Store)(nil)
 
-// Option changes a Store from its defaults.
-type Option func(*Store)
-
-// WithClock replaces time.Now as what stamps records.
-func WithClock(now func() time.Time) Option {
-	return func(s *Store) { s.now = now }
-}
+// SetClock replaces time.Now as what stamps records. It is set before the first write.
+func (s *Store) SetClock(now func() time.Time) { s.now = now }
 
 // WhenTracesExceed has f told of owners who write while they have left more than
 // record.Quota.Traces allows. f must not wait for anything. It is set before the
@@ -40,24 +35,9 @@ func WithClock(now func() time.Time) Option {
 func (s *Store) WhenTracesExceed(f func(record.Owner)) { s.tracesExceed = f }
 
 // New keeps records in a migrated database, by its engine.
-func New(db *storage.DB, engine *commit.Engine, options ...Option) *Store {
-	s := &Store{read: db.Read, rows: db.Rows(), now: time.Now, engine: engine}
-	for _, option := range options {
-		option(s)
-	}
-	return s
+func New(db *storage.DB, engine *commit.Engine) *Store {
+	return &Store{read: db.Read, rows: db.Rows(), now: time.Now, engine: engine}
 }
-
-// Engine carries out the writes.
-func (s *Store) Engine() *commit.Engine { return s.engine }
-
-// Waiting is how many writes wait for a transaction.
-func (s *Store) Waiting() int { return s.engine.Waiting() }
-
-// Close refuses the writes that come from now on, and waits until those that
-// came before are done, or ctx ends. A store that has nothing to write needs no
-// Close.
-func (s *Store) Close(ctx context.Context) { s.engine.Close(ctx) }
 
 // transactionTime bounds a read, so that a database that stopped answering does
 // not hold requests for ever.

@@ -36,7 +36,7 @@ func harness(db *storage.DB) recordtest.Harness {
 	var now atomic.Pointer[time.Time]
 	clock := func() time.Time { return *now.Load() }
 	return recordtest.Harness{
-		Store:   records.New(db, db.NewEngine(), records.WithClock(clock)),
+		Store:   newStore(db, clock),
 		SetTime: func(t time.Time) { now.Store(&t) },
 		Restore: func(t *testing.T, now time.Time) record.Revision {
 			base, err := db.NewEpoch(t.Context(), now)

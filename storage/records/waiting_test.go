@@ -83,7 +83,7 @@ func TestOwnersTakeTurns(t *testing.T) {
 	t.Parallel()
 	var judged atomic.Int64
 	db := testservers.SQLite(t)
-	store := newStore(db, records.WithClock(func() time.Time { return time.UnixMicro(judged.Add(1)) }))
+	store := newStore(db, func() time.Time { return time.UnixMicro(judged.Add(1)) })
 	release := store.Hold()
 	var waits []func() (record.Result, error)
 	for n := range 3 * commit.MaxRows {

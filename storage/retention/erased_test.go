@@ -86,13 +86,13 @@ func testErased(t *testing.T, h *house) {
 func testErasedTwice(t *testing.T, h *house) {
 	h.many(t, alice, 1)
 	h.erase(t, nil)
-	resume := h.store.Engine().Pause()
+	resume := h.engine.Pause()
 	swept := make(chan error, 1)
 	go func() {
 		_, err := h.sweeper(0, 0).Sweep(t.Context())
 		swept <- err
 	}()
-	testservers.Await(t, "the units wait", func(context.Context) bool { return h.store.Waiting() == 2 })
+	testservers.Await(t, "the units wait", func(context.Context) bool { return h.engine.Waiting() == 2 })
 	elsewhere := record.NewService(records.New(h.db, h.db.NewEngine()), nowhere{}, silent)
 	if _, err := elsewhere.Write(t.Context(), alice, record.Request{Kind: record.KindSet, Writes: []record.Write{{ID: "a"}}}); err != nil {
 		t.Fatal(err)
@@ -173,7 +173,9 @@ func testEraseBesideAll(t *testing.T, h *house) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	const writers, writes, mirrors, erasures = 3, 100, 3, 12
-	instances := []*record.Service{h.service, record.NewService(records.New(h.db, h.db.NewEngine(), records.WithClock(h.time)), nowhere{}, silent)}
+	elsewhere := records.New(h.db, h.db.NewEngine())
+	elsewhere.SetClock(h.time)
+	instances := []*record.Service{h.service, record.NewService(elsewhere, nowhere{}, silent)}
 	var work, background sync.WaitGroup
 	done := make(chan struct{})
 	until := func(f func()) {

@@ -59,7 +59,7 @@ func (h *house) fenced(t *testing.T, lock string, token locks.Token) error {
 
 func testLocks(t *testing.T, h *house) {
 	h.present()
-	l := locker.New(h.db, h.store.Engine())
+	l := locker.New(h.db, h.engine)
 	var tokens []locks.Token
 	for n := range 120 { // more than go in a unit
 		token, err := acquire(t, l, alice, fmt.Sprint(n))
@@ -112,7 +112,7 @@ func testTooManyLocks(t *testing.T, h *house) {
 	h.limit(record.Quota{Records: 10}) // 1000 rows are for locks all the same
 	sweeper := h.sweeper(0, 0)
 	var told sync.Map
-	l := locker.New(h.db, h.store.Engine())
+	l := locker.New(h.db, h.engine)
 	l.LimitOwners(h.quota, func(owner locks.Owner) { told.Store(owner, true) })
 	fill := func(prefix string) (made int, err error) {
 		const clients = 16
@@ -190,7 +190,7 @@ func testTrimTwice(t *testing.T, h *house) {
 	if err := h.fill(t, alice, "a", 1200, true); err != nil {
 		t.Fatal(err)
 	}
-	engine := h.store.Engine()
+	engine := h.engine
 	resume := engine.Pause()
 	var sweeps sync.WaitGroup
 	for range 2 {

@@ -25,7 +25,8 @@ func BenchmarkWritersBesideAPurge(b *testing.B) {
 
 func writersBesideAPurge(b *testing.B, db *storage.DB) {
 	const owners, each = 100, 10_000
-	store := records.New(db, db.NewEngine())
+	engine := db.NewEngine()
+	store := records.New(db, engine)
 	bus := inproc.New()
 	b.Cleanup(bus.Close)
 	service := record.NewService(store, bus, silent)
@@ -50,7 +51,7 @@ func writersBesideAPurge(b *testing.B, db *storage.DB) {
 		beside := p99(b, service, func() {
 			var err error
 			config := retention.Config{Tombstones: 90 * day}
-			if swept, err = retention.New(db.Read, store.Engine(), config, time.Now, silent).Sweep(b.Context()); err != nil {
+			if swept, err = retention.New(db.Read, engine, config, time.Now, silent).Sweep(b.Context()); err != nil {
 				b.Error(err)
 			}
 		})

@@ -21,6 +21,7 @@ import (
 	"syncline/pubsub/inproc"
 	"syncline/record"
 	"syncline/storage"
+	"syncline/storage/commit"
 	"syncline/storage/records"
 	"syncline/storage/retention"
 )
@@ -104,6 +105,7 @@ func (nowhere) Publish(context.Context, pubsub.Hint) error { return nil }
 // house is a store with a clock that stands still until it is moved.
 type house struct {
 	db      *storage.DB
+	engine  *commit.Engine
 	store   *records.Store
 	service *record.Service
 	bus     *inproc.Bus
@@ -115,7 +117,9 @@ type house struct {
 
 func newHouse(t *testing.T, db *storage.DB) *house {
 	h := &house{db: db, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
-	h.store = records.New(db, db.NewEngine(), records.WithClock(h.time))
+	h.engine = db.NewEngine()
+	h.store = records.New(db, h.engine)
+	h.store.SetClock(h.time)
 	h.bus = inproc.New()
 	t.Cleanup(h.bus.Close)
 	h.service = record.NewService(h.store, h.bus, silent)
@@ -136,7 +140,7 @@ func (h *house) elapse(d time.Duration) {
 
 func (h *house) sweeper(tombstones, mutations time.Duration) *retention.Sweeper {
 	config := retention.Config{Tombstones: tombstones, Mutations: mutations, Quota: h.quota}
-	return retention.New(h.db.Read, h.store.Engine(), config, h.time, silent)
+	return retention.New(h.db.Read, h.engine, config, h.time, silent)
 }
 
 func (h *house) sweep(t *testing.T, tombstones, mutations time.Duration) retention.Swept {
@@ -291,7 +295,7 @@ func testWrittenAgain(t *testing.T, h *house) {
 	h.bury(t, alice, "again")
 	h.bury(t, alice, "gone")
 	h.elapse(100 * day)
-	resume := h.store.Engine().Pause()
+	resume := h.engine.Pause()
 	swept := make(chan retention.Swept, 1)
 	go func() {
 		s, err := h.sweeper(90*day, 0).Sweep(t.Context())
@@ -300,8 +304,9 @@ func testWrittenAgain(t *testing.T, h *house) {
 		}
 		swept <- s
 	}()
-	testservers.Await(t, "the unit waits", func(context.Context) bool { return h.store.Waiting() == 1 })
-	elsewhere := records.New(h.db, h.db.NewEngine(), records.WithClock(h.time)) // as another process has it
+	testservers.Await(t, "the unit waits", func(context.Context) bool { return h.engine.Waiting() == 1 })
+	elsewhere := records.New(h.db, h.db.NewEngine()) // as another process has it
+	elsewhere.SetClock(h.time)
 	_, err := elsewhere.Write(t.Context(), alice, record.Request{Kind: record.KindSet, Writes: []record.Write{{ID: "again", Data: []byte("x")}}})
 	if err != nil {
 		t.Fatal(err)
@@ -492,8 +497,10 @@ type mirror struct {
 func (h *house) live(t *testing.T, ctx context.Context, mirrors []*mirror) {
 	ctx, end := context.WithCancel(ctx)
 	defer end()
-	store := records.New(h.db, h.db.NewEngine(), records.WithClock(h.time))
-	defer store.Close(context.WithoutCancel(ctx))
+	engine := h.db.NewEngine()
+	defer engine.Close(context.WithoutCancel(ctx))
+	store := records.New(h.db, engine)
+	store.SetClock(h.time)
 	f := feed.New(record.NewService(store, nowhere{}, silent), h.bus, 50*time.Millisecond, silent)
 	var polling, following sync.WaitGroup
 	polling.Go(func() { _ = f.Run(ctx) })
