@@ -40,7 +40,7 @@ const ImportedHead = 0
 // The backup lacks nonces, so signatures from before the next start are refused.
 func (db *DB) NewEpoch(ctx context.Context, now time.Time) (base int64, err error) {
 	if db.noncesMark != "" {
-		if err := removeMark(db.noncesMark); err != nil {
+		if err := RemoveMark(db.noncesMark); err != nil {
 			return 0, err
 		}
 	}
@@ -68,7 +68,7 @@ func (db *DB) newEpoch(ctx context.Context, now time.Time, above int64) (base in
 	if err := beginEpoch(tx.Epoch, number, base, now).Exec(ctx); err != nil {
 		return 0, err
 	}
-	if err := db.keepHeads(ctx, tx, number); err != nil {
+	if err := keepHeads(ctx, tx, number); err != nil {
 		return 0, err
 	}
 	return base, tx.Commit()
@@ -136,15 +136,10 @@ func highestGiven(ctx context.Context, tx *ent.Tx) (int64, error) {
 }
 
 // keepHeads notes where each owner's history was cut.
-func (db *DB) keepHeads(ctx context.Context, tx *ent.Tx, number int) error {
-	heads := entsql.Dialect(db.Dialect).
-		Select(account.FieldID, account.FieldHead).
-		AppendSelectExpr(entsql.Raw(fmt.Sprint(number))).
-		From(entsql.Table(account.Table)).
-		Where(entsql.GT(account.FieldHead, 0))
-	query, args := heads.Query()
-	_, err := tx.ExecContext(ctx, fmt.Sprintf("INSERT INTO %s (%s, %s, %s) %s", restoredhead.Table,
-		restoredhead.FieldOwner, restoredhead.FieldHead, restoredhead.FieldID, query), args...)
+func keepHeads(ctx context.Context, tx *ent.Tx, number int) error {
+	_, err := tx.ExecContext(ctx, fmt.Sprintf("INSERT INTO %s (%s, %s, %s) SELECT %s, %s, %d FROM %s WHERE %[6]s > 0",
+		restoredhead.Table, restoredhead.FieldOwner, restoredhead.FieldHead, restoredhead.FieldID,
+		account.FieldID, account.FieldHead, number, account.Table))
 	return err
 }
 

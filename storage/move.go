@@ -87,7 +87,7 @@ func Move(ctx context.Context, from, to *DB, progress, done Moved) error {
 		done(table, rows)
 	}
 	if to.noncesMark != "" { // nonces that the other coordination knew did not come along
-		if err := removeMark(to.noncesMark); err != nil {
+		if err := RemoveMark(to.noncesMark); err != nil {
 			return fmt.Errorf("remove the mark of nonces from %s: %w", to.place, err)
 		}
 	}

@@ -259,7 +259,7 @@ func finishRestore(dir string) (replaced string, err error) {
 			return "", err
 		}
 	}
-	if err := removeMark(NoncesMark(dir)); err != nil { // the backup lacks nonces
+	if err := RemoveMark(NoncesMark(dir)); err != nil { // the backup lacks nonces
 		return "", err
 	}
 	if err := syncDir(dir); err != nil { // the old log is gone before the new file is there

@@ -66,11 +66,6 @@ type preparingConn struct {
 	files *files
 }
 
-// Prepare implements driver.Conn.
-func (c *preparingConn) Prepare(query string) (driver.Stmt, error) {
-	return c.PrepareContext(context.Background(), query)
-}
-
 // PrepareContext implements driver.ConnPrepareContext.
 func (c *preparingConn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
 	stmt, ok := c.idle[query]

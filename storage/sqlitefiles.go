@@ -26,11 +26,18 @@ const (
 // directory. The first database in a directory has it from its start.
 func NoncesMark(dir string) string { return filepath.Join(dir, noncesFile) }
 
-// removeMark removes a mark for good, also if the machine stops.
-func removeMark(path string) error {
-	if err := os.Remove(path); errors.Is(err, fs.ErrNotExist) {
-		return nil
-	} else if err != nil {
+// MakeMark makes a mark for good, also if the machine stops.
+func MakeMark(path string) error {
+	mark, err := openFile(path, os.O_CREATE)
+	if err != nil {
+		return err
+	}
+	return errors.Join(mark.Close(), syncDir(filepath.Dir(path)))
+}
+
+// RemoveMark removes a mark for good, if it is there.
+func RemoveMark(path string) error {
+	if err := removeIfThere(path); err != nil {
 		return err
 	}
 	return syncDir(filepath.Dir(path))
@@ -126,7 +133,7 @@ func prepareFiles(dir string, used bool) (warnings []string, err error) {
 	_, err = os.Lstat(path)
 	isNew := errors.Is(err, fs.ErrNotExist)
 	if isNew && used {
-		if err := removeMark(NoncesMark(dir)); err != nil {
+		if err := RemoveMark(NoncesMark(dir)); err != nil {
 			return nil, err
 		}
 	}
@@ -142,11 +149,7 @@ func prepareFiles(dir string, used bool) (warnings []string, err error) {
 	if !isNew || used {
 		return warnings, nil
 	}
-	mark, err := openFile(NoncesMark(dir), os.O_CREATE)
-	if err != nil {
-		return nil, err
-	}
-	return warnings, mark.Close()
+	return warnings, MakeMark(NoncesMark(dir))
 }
 
 func makePrivate(path string, create bool) (warning string, err error) {

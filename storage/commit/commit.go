@@ -64,6 +64,18 @@ type Unit interface {
 	Judge(rows *Rows) error
 }
 
+// NewUnit makes a Unit of its two parts.
+func NewUnit(plan Plan, judge func(rows *Rows) error) Unit { return &unit{plan, judge} }
+
+type unit struct {
+	plan  Plan
+	judge func(*Rows) error
+}
+
+func (u *unit) Plan() Plan { return u.plan }
+
+func (u *unit) Judge(rows *Rows) error { return u.judge(rows) }
+
 // Plan is what an Engine must know of a unit before it runs.
 type Plan struct {
 	// Owner is whose lock is held from before the rows are read until the

@@ -25,7 +25,7 @@ type Engine struct {
 	store   Store
 	queue   queue
 	onBatch func(units int, took time.Duration)
-	onUnit  func(ctx context.Context, c Course) // nil: nobody asks
+	onUnit  func(ctx context.Context, c Course)
 }
 
 // Course is what became of a unit, and when.
@@ -41,7 +41,7 @@ type Course struct {
 // them waiters, which wait for owners that another process has locked. A store
 // whose transactions never leave out an owner needs no waiters.
 func New(store Store, workers, waiters int) *Engine {
-	e := &Engine{store: store, onBatch: func(int, time.Duration) {}}
+	e := &Engine{store: store, onBatch: func(int, time.Duration) {}, onUnit: func(context.Context, Course) {}}
 	e.queue = queue{
 		work:   e.work,
 		lines:  map[lineOf]*line{},
@@ -68,7 +68,10 @@ func (e *Engine) work(turns *turns) {
 		err := e.transact(turns.wait, func(ctx context.Context, tx Tx) (err error) {
 			begun = true
 			tasks = e.queue.take(turns)
-			noteTaken(tasks)
+			taken := time.Now()
+			for _, t := range tasks {
+				t.course.Began, t.course.Units = taken, len(tasks)
+			}
 			left, err = run(ctx, tx, tasks)
 			return err
 		})
@@ -89,14 +92,6 @@ func (e *Engine) work(turns *turns) {
 			e.onBatch(len(tasks), time.Since(began))
 		}
 		e.queue.finish(tasks, left)
-	}
-}
-
-func noteTaken(tasks []*task) {
-	for _, t := range tasks {
-		if t.course != nil {
-			t.course.Began, t.course.Units = time.Now(), len(tasks)
-		}
 	}
 }
 

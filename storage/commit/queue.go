@@ -37,11 +37,10 @@ type task struct {
 	plan Plan
 	// ended is the error of the caller's context. It counts until the unit's
 	// transaction has begun.
-	ended func() error
-	done  chan struct{} // closed when err stands
-	err   error
-	// course is written by the transaction's worker, before done is closed; nil: nobody asks.
-	course *Course
+	ended  func() error
+	done   chan struct{} // closed when err stands
+	err    error
+	course Course // written by the transaction's worker, before done is closed
 }
 
 func (t *task) answer(err error) {
@@ -98,35 +97,25 @@ type queue struct {
 // and then nothing was applied; or else a fault of this program.
 func (e *Engine) Submit(ctx context.Context, unit Unit) (wait func() error) {
 	err := ctx.Err()
-	t := &task{unit: unit, plan: unit.Plan(), ended: ctx.Err, done: make(chan struct{})}
-	if e.onUnit != nil {
-		t.course = &Course{Submitted: time.Now()}
-	}
+	t := &task{unit: unit, plan: unit.Plan(), ended: ctx.Err, done: make(chan struct{}), course: Course{Submitted: time.Now()}}
 	if err == nil {
 		err = e.queue.enter(t)
 	}
 	if err != nil {
 		return func() error { return err }
 	}
-	answer := func() error {
+	return func() error {
 		select {
 		case <-t.done:
 		case <-ctx.Done():
 			if e.queue.leave(t) {
-				return ctx.Err()
+				t.answer(ctx.Err())
 			}
-			<-t.done // it is under way, and not torn
+			<-t.done // it may be under way, and is not torn then
 		}
+		t.course.Answered, t.course.Err = time.Now(), t.err
+		e.onUnit(ctx, t.course)
 		return t.err
-	}
-	if e.onUnit == nil {
-		return answer
-	}
-	return func() error {
-		err := answer()
-		t.course.Answered, t.course.Err = time.Now(), err
-		e.onUnit(ctx, *t.course)
-		return err
 	}
 }
 

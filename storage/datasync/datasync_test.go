@@ -158,7 +158,6 @@ func TestImport(t *testing.T) {
 			t.Errorf("run again: %+v", again)
 		}
 		store := records.New(to, to.NewEngine())
-		defer store.Close(t.Context())
 		set := record.Request{Kind: record.KindSet, Writes: []record.Write{{ID: "a", Revision: 2, Data: []byte("newer")}}}
 		if written, err := store.Write(t.Context(), alice, set); err != nil || written.Results[0].NewRevision != 10 {
 			t.Fatalf("%+v, %v", written, err)

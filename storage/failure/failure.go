@@ -144,14 +144,7 @@ func Retry(ctx context.Context, f func() error) error {
 // says so in an answer, so the outcome is known.
 func Clashed(err error) bool {
 	e, ok := errors.AsType[*pgconn.PgError](err)
-	if !ok {
-		return false
-	}
-	switch e.Code {
-	case "40001", "40P01": // serialization_failure, deadlock_detected
-		return true
-	}
-	return StalePlan(e)
+	return ok && (e.Code == "40001" || e.Code == "40P01" || StalePlan(e)) // serialization_failure, deadlock_detected
 }
 
 // StalePlan tells whether a statement failed because its result has other types than when it was

@@ -37,7 +37,7 @@ func (l *Locker) RaiseFence(ctx context.Context, key locks.Key, token locks.Toke
 	err = l.do(ctx, plan, func(rows *commit.Rows) error {
 		account, _ := rows.Get(row.AccountOf(key.Owner)).(row.Account)
 		before := account
-		stands = locks.Token(raise(rows, key, &account, int64(token), l.present(rows)))
+		stands = locks.Token(raise(rows, key, &account, int64(token), l.present(rows.Get(row.PresentTime))))
 		return l.keep(rows, key.Owner, before, account)
 	})
 	return stands, err

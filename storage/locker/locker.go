@@ -59,7 +59,7 @@ func (l *Locker) Acquire(ctx context.Context, owner locks.Owner, request locks.R
 	key := locks.Key{Owner: owner, Name: request.Name}
 	reads := []commit.Key{row.PresentEpoch, row.AccountOf(owner), row.FenceOf(owner, key.Name), row.PresentTime, row.HoldsOf(owner, key.Name)}
 	err = l.do(ctx, commit.Plan{Owner: owner, Rows: 3, Reads: reads}, func(rows *commit.Rows) error {
-		now := l.present(rows)
+		now := l.present(rows.Get(row.PresentTime))
 		account, _ := rows.Get(row.AccountOf(owner)).(row.Account)
 		before := account
 		stored, _ := rows.Get(row.HoldsOf(owner, key.Name)).([]row.Hold)
@@ -110,7 +110,7 @@ func (l *Locker) Release(ctx context.Context, key locks.Key, instanceID string) 
 	holdsKey := row.HoldsOf(key.Owner, key.Name)
 	plan := commit.Plan{Owner: key.Owner, Rows: 1, Reads: []commit.Key{row.AccountOf(key.Owner), row.PresentTime, holdsKey}}
 	err = l.do(ctx, plan, func(rows *commit.Rows) error {
-		now := l.present(rows)
+		now := l.present(rows.Get(row.PresentTime))
 		stored, _ := rows.Get(holdsKey).([]row.Hold)
 		holds := live(stored, now)
 		left := without(slices.Clone(holds), instanceID)
@@ -150,10 +150,7 @@ func (l *Locker) Read(ctx context.Context, keys []locks.Key) ([]locks.Lock, erro
 	if err != nil {
 		return nil, err
 	}
-	now, told := rows[row.PresentTime].(time.Time)
-	if !told {
-		now = l.now().UTC().Truncate(time.Microsecond)
-	}
+	now := l.present(rows[row.PresentTime])
 	found := make([]locks.Lock, len(keys))
 	for i, key := range keys {
 		holds, _ := rows[row.HoldsOf(key.Owner, key.Name)].([]row.Hold)
@@ -176,22 +173,10 @@ func (l *Locker) read(ctx context.Context, keys []commit.Key) (rows map[commit.K
 	return rows, unavailable(err)
 }
 
-// unit is a unit of work.
-type unit struct {
-	plan  commit.Plan
-	judge func(*commit.Rows) error
-}
-
-// Plan implements commit.Unit.
-func (u *unit) Plan() commit.Plan { return u.plan }
-
-// Judge implements commit.Unit.
-func (u *unit) Judge(rows *commit.Rows) error { return u.judge(rows) }
-
 // do has a unit of work carried out. The end of ctx stops it before it begins, and
 // not any more after that, so that whoever still listens learns what became of it.
 func (l *Locker) do(ctx context.Context, plan commit.Plan, judge func(*commit.Rows) error) error {
-	err := l.engine.Do(ctx, &unit{plan, judge})
+	err := l.engine.Do(ctx, commit.NewUnit(plan, judge))
 	if _, failed := errors.AsType[*commit.Failure](err); err != nil && !failed && ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -235,10 +220,10 @@ func (l *Locker) keep(rows *commit.Rows, owner locks.Owner, before, account row.
 	return nil
 }
 
-// present is the time by which holds end.
-func (l *Locker) present(rows *commit.Rows) time.Time {
-	if theirs, ok := rows.Get(row.PresentTime).(time.Time); ok {
-		return theirs
+// present is the time by which holds end: the database's own, if it tells one.
+func (l *Locker) present(theirs any) time.Time {
+	if now, told := theirs.(time.Time); told {
+		return now
 	}
 	return l.now().UTC().Truncate(time.Microsecond)
 }

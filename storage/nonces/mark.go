@@ -6,13 +6,12 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"sync"
-	"syscall"
 	"time"
 
 	"syncline/auth"
 	"syncline/auth/signing"
+	"syncline/storage"
 )
 
 // markEvery is how often a mark that is missing is thought of.
@@ -70,8 +69,8 @@ func (m *Marked) Remember(ctx context.Context, key signing.PublicKey, nonce sign
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.mark {
-		if unmarked := removeFile(m.path); unmarked != nil {
-			return errors.Join(err, unmarked)
+		if unmarked := storage.RemoveMark(m.path); unmarked != nil {
+			return errors.Join(err, fmt.Errorf("nonces: remove the mark: %w", unmarked))
 		}
 		m.mark = false
 	}
@@ -99,32 +98,5 @@ func (m *Marked) restore() {
 	if m.mark || m.nonces.now().Sub(m.last) < longest {
 		return
 	}
-	m.mark = makeMark(m.path) == nil // else later: the disk may still be full
-}
-
-func makeMark(path string) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|syscall.O_NOFOLLOW, 0o600)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Close(), syncDir(path))
-}
-
-func removeFile(path string) error {
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("nonces: remove the mark: %w", err)
-	}
-	if err := syncDir(path); err != nil {
-		return fmt.Errorf("nonces: remove the mark: %w", err)
-	}
-	return nil
-}
-
-// syncDir makes what happened to a file's name last.
-func syncDir(path string) error {
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
+	m.mark = storage.MakeMark(m.path) == nil // else later: the disk may still be full
 }

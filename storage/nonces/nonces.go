@@ -53,33 +53,21 @@ func (n *Nonces) Remember(ctx context.Context, key signing.PublicKey, nonce sign
 			return fmt.Errorf("nonces: sweep: %w", err)
 		}
 	}
-	claim := &claim{commit.Key{Table: row.Nonces, Owner: commit.Owner(key), ID: string(nonce[:])}, now, until}
-	err := n.engine.Do(ctx, claim)
+	id := commit.Key{Table: row.Nonces, Owner: commit.Owner(key), ID: string(nonce[:])}
+	// It needs no lock of its owner, who may have no account, and waits for nobody who
+	// holds it. An expired one that is not swept yet serves again.
+	plan := commit.Plan{Owner: id.Owner, Unlocked: true, Reads: []commit.Key{id}, Rows: 1}
+	err := n.engine.Do(ctx, commit.NewUnit(plan, func(rows *commit.Rows) error {
+		if expiresAt, ok := rows.Get(id).(int64); ok && expiresAt >= now.UnixMicro() {
+			return auth.ErrNonceReused
+		}
+		rows.Put(id, until.UnixMicro())
+		return nil
+	}))
 	if err != nil && !errors.Is(err, auth.ErrNonceReused) {
 		return fmt.Errorf("nonces: remember: %w", err)
 	}
 	return err
-}
-
-// claim is a nonce that is to serve once, as a unit of work. It needs no lock of
-// its owner, who may have no account, and waits for nobody who holds it.
-type claim struct {
-	key        commit.Key
-	now, until time.Time
-}
-
-// Plan implements commit.Unit.
-func (c *claim) Plan() commit.Plan {
-	return commit.Plan{Owner: c.key.Owner, Unlocked: true, Reads: []commit.Key{c.key}, Rows: 1}
-}
-
-// Judge implements commit.Unit. An expired one that is not swept yet serves again.
-func (c *claim) Judge(rows *commit.Rows) error {
-	if expiresAt, ok := rows.Get(c.key).(int64); ok && expiresAt >= c.now.UnixMicro() {
-		return auth.ErrNonceReused
-	}
-	rows.Put(c.key, c.until.UnixMicro())
-	return nil
 }
 
 // sweepDue says so to one caller each time.
@@ -99,34 +87,22 @@ func (n *Nonces) sweep(ctx context.Context, now time.Time) error {
 		if err != nil || len(expired) == 0 {
 			return err
 		}
-		s := &sweep{now: now}
-		for _, e := range expired {
-			s.keys = append(s.keys, commit.Key{Table: row.Nonces, Owner: commit.Owner(e.Owner), ID: string(e.ID)})
+		keys := make([]commit.Key, len(expired))
+		for i, e := range expired {
+			keys[i] = commit.Key{Table: row.Nonces, Owner: commit.Owner(e.Owner), ID: string(e.ID)}
 		}
-		slices.SortFunc(s.keys, commit.Key.Compare)
-		if err := n.engine.Do(ctx, s); err != nil || len(expired) < maxSwept {
+		slices.SortFunc(keys, commit.Key.Compare)
+		plan := commit.Plan{Unlocked: true, Reads: keys, Rows: len(keys)} // it waits in a line that is nobody's
+		err = n.engine.Do(ctx, commit.NewUnit(plan, func(rows *commit.Rows) error {
+			for _, key := range keys {
+				if expiresAt, ok := rows.Get(key).(int64); ok && expiresAt < now.UnixMicro() {
+					rows.Put(key, nil)
+				}
+			}
+			return nil
+		}))
+		if err != nil || len(expired) < maxSwept {
 			return err
 		}
 	}
-}
-
-// sweep deletes nonces that have expired, as a unit of work.
-type sweep struct {
-	keys []commit.Key
-	now  time.Time
-}
-
-// Plan implements commit.Unit. The line that it waits in is nobody's.
-func (s *sweep) Plan() commit.Plan {
-	return commit.Plan{Unlocked: true, Reads: s.keys, Rows: len(s.keys)}
-}
-
-// Judge implements commit.Unit.
-func (s *sweep) Judge(rows *commit.Rows) error {
-	for _, key := range s.keys {
-		if expiresAt, ok := rows.Get(key).(int64); ok && expiresAt < s.now.UnixMicro() {
-			rows.Put(key, nil)
-		}
-	}
-	return nil
 }

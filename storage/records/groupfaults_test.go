@@ -10,7 +10,6 @@ import (
 	"syncline/internal/testservers"
 	"syncline/record"
 	"syncline/storage"
-	"syncline/storage/records"
 )
 
 // A disk that has no room for a group may have it for some of its members.

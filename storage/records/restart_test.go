@@ -11,7 +11,6 @@ import (
 	"syncline/internal/testservers"
 	"syncline/record"
 	"syncline/storage"
-	"syncline/storage/records"
 )
 
 // A PostgreSQL that crashes under load is unavailable, whatever its connections

@@ -3,6 +3,7 @@ package records
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"syncline/ent"
@@ -52,6 +53,16 @@ func (s *Store) reading(ctx context.Context, f func(ctx context.Context) error) 
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		return unavailable(err)
+		return unavailable(failure.Of(err))
 	})
+}
+
+// unavailable turns a failure of the database into an *record.UnavailableError. Other
+// errors pass, that of a client who left above all.
+func unavailable(err error) error {
+	f, ok := errors.AsType[*commit.Failure](err)
+	if !ok {
+		return err
+	}
+	return &record.UnavailableError{RetryAfter: f.RetryAfter, OutcomeUnknown: f.Outcome == commit.Unknown, Err: err}
 }

@@ -12,7 +12,6 @@ import (
 	"syncline/record"
 	"syncline/record/recordtest"
 	"syncline/storage"
-	"syncline/storage/records"
 )
 
 func TestStoreOnSQLite(t *testing.T) {

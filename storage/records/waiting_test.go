@@ -14,7 +14,6 @@ import (
 	"syncline/record"
 	"syncline/storage"
 	"syncline/storage/commit"
-	"syncline/storage/records"
 )
 
 func ownerNumber(n int) record.Owner { return record.Owner{0: 2, 31: byte(n >> 8), 32: byte(n)} }

@@ -26,7 +26,7 @@ func (s *Store) submit(ctx context.Context, owner record.Owner, request record.R
 			s.tracesExceed(owner)
 		}
 		if err != nil {
-			return record.Result{}, notCarriedOut(ctx, err)
+			return record.Result{}, unavailable(err)
 		}
 		return w.result, nil
 	}

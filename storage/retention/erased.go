@@ -96,7 +96,15 @@ func (s *Sweeper) purgeErased(ctx context.Context, owner commit.Owner, erased in
 		}
 		after = ids[len(ids)-1]
 	}
-	if err := s.engine.Do(ctx, &allRemoved{owner: owner, erased: erased}); err != nil {
+	key := row.ErasureOf(owner)
+	plan := commit.Plan{Owner: owner, Reads: []commit.Key{row.AccountOf(owner), key}, Rows: 1}
+	err = s.engine.Do(ctx, commit.NewUnit(plan, func(rows *commit.Rows) error {
+		if rows.Get(key) == any(erased) { // the owner did not erase again since
+			rows.Put(key, nil)
+		}
+		return nil
+	}))
+	if err != nil {
 		return purged, fmt.Errorf("note that all is removed: %w", err)
 	}
 	return purged, nil
@@ -164,26 +172,6 @@ func (r *removal) Judge(rows *commit.Rows) error {
 		}
 		rows.Put(key, nil)
 		r.removed++
-	}
-	return nil
-}
-
-// allRemoved is a unit of work that ends an owner's erasure, unless the owner erased
-// again since.
-type allRemoved struct {
-	owner  commit.Owner
-	erased int64
-}
-
-// Plan implements commit.Unit.
-func (a *allRemoved) Plan() commit.Plan {
-	return commit.Plan{Owner: a.owner, Reads: []commit.Key{row.AccountOf(a.owner), row.ErasureOf(a.owner)}, Rows: 1}
-}
-
-// Judge implements commit.Unit.
-func (a *allRemoved) Judge(rows *commit.Rows) error {
-	if key := row.ErasureOf(a.owner); rows.Get(key) == any(a.erased) {
-		rows.Put(key, nil)
 	}
 	return nil
 }
