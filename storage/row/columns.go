@@ -55,6 +55,7 @@ func Columns(table commit.Table) (places []any, value func(id string) any) {
 // Changed is what changes of one table delete and what they store: for each row the arguments of
 // both dialects' statements. What is deleted goes first: a nonce that is renewed is in both.
 func Changed(changes []commit.Change) (deleted, stored [][]any) {
+	stored = make([][]any, 0, len(changes))
 	for i := range changes {
 		c := &changes[i]
 		owner, id := c.Key.Owner[:], c.Key.ID
