@@ -14,6 +14,7 @@ import (
 
 	"syncline/ent/account"
 	"syncline/ent/epoch"
+	"syncline/ent/nonce"
 )
 
 // ErrNotEmpty says that something is kept already where a move is to go.
@@ -44,8 +45,8 @@ func Move(ctx context.Context, from, to *DB, progress, done Moved) error {
 	if err := from.mayIdle(ctx, read); err != nil {
 		return err
 	}
-	if from.postgres() {
-		if _, err := read.ExecContext(ctx, "LOCK TABLE "+account.Table+" IN EXCLUSIVE MODE"); err != nil {
+	if from.postgres() { // who writes anything has locked an account, but for nonces
+		if _, err := read.ExecContext(ctx, "LOCK TABLE "+account.Table+", "+nonce.Table+" IN EXCLUSIVE MODE"); err != nil {
 			return fmt.Errorf("keep writers out of %s: %w", from.place, err)
 		}
 	}
@@ -67,8 +68,12 @@ func Move(ctx context.Context, from, to *DB, progress, done Moved) error {
 		return err
 	}
 	for _, table := range tables {
-		if n, err := countRows(ctx, write, table); err != nil || n > 0 && table != epoch.Table || n > 1 {
-			return errors.Join(err, fmt.Errorf("%s: %w", to.place, ErrNotEmpty))
+		n, err := countRows(ctx, write, table)
+		if err != nil {
+			return fmt.Errorf("look for data in %s: %w", to.place, err)
+		}
+		if n > 1 || n == 1 && table != epoch.Table {
+			return fmt.Errorf("%s: %w", to.place, ErrNotEmpty)
 		}
 	}
 	if _, err := write.ExecContext(ctx, "DELETE FROM "+epoch.Table); err != nil { //nolint:gosec // a constant; the one epoch that a new database begins
@@ -80,8 +85,12 @@ func Move(ctx context.Context, from, to *DB, progress, done Moved) error {
 			return fmt.Errorf("copy %s: %w", table, err)
 		}
 		for _, side := range []*sql.Tx{read, write} {
-			if n, err := countRows(ctx, side, table); err != nil || n != rows {
-				return errors.Join(err, fmt.Errorf("copy %s: %d rows were copied of %d", table, rows, n))
+			n, err := countRows(ctx, side, table)
+			if err != nil {
+				return fmt.Errorf("check the copy: %w", err)
+			}
+			if n != rows {
+				return fmt.Errorf("copy %s: %d rows were copied of %d", table, rows, n)
 			}
 		}
 		done(table, rows)
@@ -146,8 +155,10 @@ func tableNames(ctx context.Context, db *DB, tx *sql.Tx) (names []string, err er
 }
 
 func countRows(ctx context.Context, tx *sql.Tx, table string) (n int64, err error) {
-	err = tx.QueryRowContext(ctx, "SELECT count(*) FROM "+table).Scan(&n)
-	return n, err
+	if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM "+table).Scan(&n); err != nil {
+		return 0, fmt.Errorf("count the rows of %s: %w", table, err)
+	}
+	return n, nil
 }
 
 // columnTypes are the columns of a table in the order of their names, and what the

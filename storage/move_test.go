@@ -2,7 +2,9 @@ package storage_test
 
 import (
 	"context"
+	"errors"
 	"os"
+	"strings"
 	"testing"
 
 	"syncline/internal/testservers"
@@ -51,5 +53,47 @@ func TestASideOfAMoveWaits(t *testing.T) {
 	}
 	if err := storage.Move(t.Context(), from, to, nothing, wait); err != nil || !waited {
 		t.Errorf("waited: %v, %v", waited, err)
+	}
+}
+
+// Of a table that cannot be counted a move does not say that something is kept there.
+func TestAMoveThatCannotCountSaysSo(t *testing.T) {
+	t.Parallel()
+	from, to := open(t, t.TempDir()), openPostgres(t, testservers.StartPostgres(t).NewURL(t))
+	defer closeDB(t, from)
+	if err := to.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	to.Write.Lock.Create().SetOwner(make([]byte, 33)).SetID("a").SetFence(1).ExecX(t.Context())
+	for _, statement := range []string{
+		"ALTER TABLE syncline_locks RENAME TO fences",
+		"CREATE VIEW syncline_locks AS SELECT * FROM fences WHERE 1 / (fence - 1) > 0",
+	} {
+		if _, err := to.Write.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	err := storage.Move(t.Context(), from, to, nothing, nothing)
+	if errors.Is(err, storage.ErrNotEmpty) || err == nil || !strings.Contains(err.Error(), "syncline_locks") || !strings.Contains(err.Error(), "division by zero") {
+		t.Errorf("%v; want the table and what the database said", err)
+	}
+}
+
+// A server that still runs keeps no nonce that a move has passed by: it waits.
+func TestAMoveKeepsNoncesOut(t *testing.T) {
+	t.Parallel()
+	address := testservers.StartPostgres(t).NewURL(t)
+	from, server, to := openPostgres(t, address), openPostgres(t, address+"&lock_timeout=100ms"), open(t, t.TempDir())
+	defer closeDB(t, to)
+	copied := 0
+	insert := func(string, int64) {
+		copied++
+		err := server.Write.Nonce.Create().SetOwner(make([]byte, 33)).SetID(make([]byte, 16)).SetExpiresAt(1).Exec(t.Context())
+		if err == nil || !strings.Contains(err.Error(), "55P03") { // lock_not_available
+			t.Errorf("a nonce was kept when %d tables had been copied: %v", copied, err)
+		}
+	}
+	if err := storage.Move(t.Context(), from, to, nothing, insert); err != nil || copied == 0 {
+		t.Errorf("copied %d tables, %v", copied, err)
 	}
 }
