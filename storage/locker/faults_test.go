@@ -6,7 +6,10 @@ import (
 	"testing"
 	"time"
 
+	"syncline/internal/testservers"
 	"syncline/locks"
+	"syncline/storage"
+	"syncline/storage/locker"
 )
 
 var alice = locks.Owner{0: 2, 32: 1}
@@ -111,6 +114,39 @@ func TestADatabaseThatIsGoneIsUnavailable(t *testing.T) {
 		unavailable, ok := errors.AsType[*locks.UnavailableError](err)
 		if !ok || unavailable.OutcomeUnknown || unavailable.RetryAfter <= 0 {
 			t.Errorf("%s: %#v, want an UnavailableError that says that nothing was applied", call, err)
+		}
+	}
+}
+
+// A lock that something else kept for a while, as Redis does, has a fence above the holds
+// that are left here. They have ended for who reads and releases, as for the next grant.
+func TestHoldsBelowTheFenceHaveEnded(t *testing.T) {
+	t.Parallel()
+	for _, db := range []*storage.DB{testservers.SQLite(t), testservers.StartPostgres(t).Open(t)} {
+		l, key := locker.New(db, db.NewEngine()), locks.Key{Owner: alice, Name: "a"}
+		ctx := t.Context()
+		dead := exclusive(key.Name, "dead")
+		dead.TTL = locks.MaxTTL
+		if _, err := l.Acquire(ctx, alice, dead); err != nil {
+			t.Fatal(err)
+		}
+		elsewhere, err := l.TakeToken(ctx, alice)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if stands, err := l.RaiseFence(ctx, key, elsewhere); err != nil || stands != elsewhere {
+			t.Fatalf("%s: fence %d, %v", db.Dialect, stands, err)
+		}
+		if read, err := l.Read(ctx, []locks.Key{key}); err != nil || len(read[0].Holders) != 0 {
+			t.Errorf("%s: read %+v, %v; want it free", db.Dialect, read, err)
+		}
+		for _, instance := range []string{"another", "dead"} {
+			if released, err := l.Release(ctx, key, instance); err != nil || len(released.Holders) != 0 {
+				t.Errorf("%s: %s released: %+v, %v; want it free", db.Dialect, instance, released, err)
+			}
+		}
+		if grant, err := l.Acquire(ctx, alice, exclusive(key.Name, "next")); err != nil || !grant.Acquired || len(grant.Lock.Holders) != 1 {
+			t.Errorf("%s: %+v, %v", db.Dialect, grant, err)
 		}
 	}
 }

@@ -63,13 +63,11 @@ func (l *Locker) Acquire(ctx context.Context, owner locks.Owner, request locks.R
 		account, _ := rows.Get(row.AccountOf(owner)).(row.Account)
 		before := account
 		stored, _ := rows.Get(row.HoldsOf(owner, key.Name)).([]row.Hold)
-		// Holds below the fence end, too: their writes are refused already, because
-		// something else that kept this lock granted it again since.
-		least := account.Forgotten + 1
-		if fence, ok := rows.Get(row.FenceOf(owner, key.Name)).(row.Fence); ok {
-			least = fence.Token
+		fence, used := rows.Get(row.FenceOf(owner, key.Name)).(row.Fence)
+		if !used {
+			fence.Token = account.Forgotten + 1
 		}
-		holds := slices.DeleteFunc(live(stored, now), func(h row.Hold) bool { return h.Token < least })
+		holds := live(stored, fence.Token, now)
 		lock := toLock(key.Name, holds, now)
 		decision := locks.Decide(lock, request)
 		if !decision.Granted {
@@ -107,12 +105,13 @@ func (l *Locker) Acquire(ctx context.Context, owner locks.Owner, request locks.R
 
 // Release implements locks.Locker. Without a hold to end it writes nothing.
 func (l *Locker) Release(ctx context.Context, key locks.Key, instanceID string) (lock locks.Lock, err error) {
-	holdsKey := row.HoldsOf(key.Owner, key.Name)
-	plan := commit.Plan{Owner: key.Owner, Rows: 1, Reads: []commit.Key{row.AccountOf(key.Owner), row.PresentTime, holdsKey}}
+	holdsKey, fenceKey := row.HoldsOf(key.Owner, key.Name), row.FenceOf(key.Owner, key.Name)
+	plan := commit.Plan{Owner: key.Owner, Rows: 1, Reads: []commit.Key{row.AccountOf(key.Owner), fenceKey, row.PresentTime, holdsKey}}
 	err = l.do(ctx, plan, func(rows *commit.Rows) error {
 		now := l.present(rows.Get(row.PresentTime))
 		stored, _ := rows.Get(holdsKey).([]row.Hold)
-		holds := live(stored, now)
+		fence, _ := rows.Get(fenceKey).(row.Fence)
+		holds := live(stored, fence.Token, now)
 		left := without(slices.Clone(holds), instanceID)
 		lock = toLock(key.Name, left, now)
 		if len(left) == len(holds) { // it holds nothing
@@ -140,11 +139,10 @@ const readTime = 30 * time.Second
 
 // Read implements locks.Locker.
 func (l *Locker) Read(ctx context.Context, keys []locks.Key) ([]locks.Lock, error) {
-	wanted := make([]commit.Key, len(keys), len(keys)+1)
-	for i, key := range keys {
-		wanted[i] = row.HoldsOf(key.Owner, key.Name)
+	wanted := append(make([]commit.Key, 0, 2*len(keys)+1), row.PresentTime)
+	for _, key := range keys {
+		wanted = append(wanted, row.FenceOf(key.Owner, key.Name), row.HoldsOf(key.Owner, key.Name))
 	}
-	wanted = append(wanted, row.PresentTime)
 	slices.SortFunc(wanted, commit.Key.Compare)
 	rows, err := l.read(ctx, slices.Compact(wanted))
 	if err != nil {
@@ -154,7 +152,8 @@ func (l *Locker) Read(ctx context.Context, keys []locks.Key) ([]locks.Lock, erro
 	found := make([]locks.Lock, len(keys))
 	for i, key := range keys {
 		holds, _ := rows[row.HoldsOf(key.Owner, key.Name)].([]row.Hold)
-		found[i] = toLock(key.Name, live(holds, now), now)
+		fence, _ := rows[row.FenceOf(key.Owner, key.Name)].(row.Fence)
+		found[i] = toLock(key.Name, live(holds, fence.Token, now), now)
 	}
 	return found, nil
 }
@@ -230,12 +229,14 @@ func (l *Locker) present(theirs any) time.Time {
 
 // live are the holds that have not ended, in a slice of their own. One that seems
 // to last much longer than any may was granted before the clock was set back: it
-// ends too, lest it bar the lock for as long as the clock was wrong.
-func live(stored []row.Hold, now time.Time) []row.Hold {
+// ends too, lest it bar the lock for as long as the clock was wrong. So does one below the
+// fence: its writes are refused already, because something else that kept this lock
+// granted it again since.
+func live(stored []row.Hold, fence int64, now time.Time) []row.Hold {
 	first, last := now.UnixMicro(), now.Add(2*locks.MaxTTL).UnixMicro()
 	holds := make([]row.Hold, 0, len(stored)+1)
 	for _, h := range stored {
-		if h.ExpiresAt > first && h.ExpiresAt <= last {
+		if h.ExpiresAt > first && h.ExpiresAt <= last && h.Token >= fence {
 			holds = append(holds, h)
 		}
 	}
