@@ -49,9 +49,7 @@ func New(db *storage.DB, engine *commit.Engine, now func() time.Time) *Nonces {
 func (n *Nonces) Remember(ctx context.Context, key signing.PublicKey, nonce signing.Nonce, until time.Time) error {
 	now := n.now()
 	if n.sweepDue(now) {
-		if err := n.sweep(ctx, now); err != nil {
-			return fmt.Errorf("nonces: sweep: %w", err)
-		}
+		n.sweep(ctx, now)
 	}
 	id := commit.Key{Table: row.Nonces, Owner: commit.Owner(key), ID: string(nonce[:])}
 	// It needs no lock of its owner, who may have no account, and waits for nobody who
@@ -81,28 +79,30 @@ func (n *Nonces) sweepDue(now time.Time) bool {
 	return true
 }
 
-func (n *Nonces) sweep(ctx context.Context, now time.Time) error {
-	for {
-		expired, err := n.read.Nonce.Query().Where(entnonce.ExpiresAtLT(now.UnixMicro())).Limit(maxSwept).All(ctx)
-		if err != nil || len(expired) == 0 {
-			return err
-		}
-		keys := make([]commit.Key, len(expired))
-		for i, e := range expired {
-			keys[i] = commit.Key{Table: row.Nonces, Owner: commit.Owner(e.Owner), ID: string(e.ID)}
-		}
-		slices.SortFunc(keys, commit.Key.Compare)
-		plan := commit.Plan{Unlocked: true, Reads: keys, Rows: len(keys)} // it waits in a line that is nobody's
-		err = n.engine.Do(ctx, commit.NewUnit(plan, func(rows *commit.Rows) error {
-			for _, key := range keys {
-				if expiresAt, ok := rows.Get(key).(int64); ok && expiresAt < now.UnixMicro() {
-					rows.Put(key, nil)
-				}
+// sweep deletes expired nonces, maxSwept at most: if there may be more, the next caller
+// goes on. If it fails, which is no fault of who called, another one tries sweepEvery later.
+func (n *Nonces) sweep(ctx context.Context, now time.Time) {
+	expired, err := n.read.Nonce.Query().Where(entnonce.ExpiresAtLT(now.UnixMicro())).Limit(maxSwept).All(ctx)
+	if err != nil || len(expired) == 0 {
+		return
+	}
+	keys := make([]commit.Key, len(expired))
+	for i, e := range expired {
+		keys[i] = commit.Key{Table: row.Nonces, Owner: commit.Owner(e.Owner), ID: string(e.ID)}
+	}
+	slices.SortFunc(keys, commit.Key.Compare)
+	plan := commit.Plan{Unlocked: true, Reads: keys, Rows: len(keys)} // it waits in a line that is nobody's
+	err = n.engine.Do(ctx, commit.NewUnit(plan, func(rows *commit.Rows) error {
+		for _, key := range keys {
+			if expiresAt, ok := rows.Get(key).(int64); ok && expiresAt < now.UnixMicro() {
+				rows.Put(key, nil)
 			}
-			return nil
-		}))
-		if err != nil || len(expired) < maxSwept {
-			return err
 		}
+		return nil
+	}))
+	if err == nil && len(expired) == maxSwept {
+		n.mu.Lock()
+		n.swept = time.Time{}
+		n.mu.Unlock()
 	}
 }

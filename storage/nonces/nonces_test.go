@@ -10,9 +10,11 @@ import (
 
 	"syncline/auth"
 	"syncline/auth/signing"
+	"syncline/ent"
 	"syncline/internal/testservers"
 	"syncline/record"
 	"syncline/storage"
+	"syncline/storage/commit"
 	"syncline/storage/nonces"
 	"syncline/storage/records"
 )
@@ -146,6 +148,8 @@ func run(t *testing.T, open func(testing.TB) *storage.DB) {
 		{"one of many racers wins", testRace},
 		{"many that come at once", testMany},
 		{"expired ones are forgotten", testSweep},
+		{"a sweep that fails refuses nobody", testFailedSweep},
+		{"nobody sweeps for all", testSweepInSteps},
 		{"connecting makes no account", testNoAccount},
 		{"an expired one serves one racer again", testExpiredRace},
 	} {
@@ -259,6 +263,50 @@ func testSweep(t *testing.T, db *storage.DB) {
 	assert(t, memory.Remember(t.Context(), key, signing.Nonce{3}, start.Add(time.Hour)), nil)
 	if n := db.Read.Nonce.Query().CountX(t.Context()); n != 2 {
 		t.Errorf("%d nonces are kept, want the 2 that still matter", n)
+	}
+}
+
+// testFailedSweep has the database refuse to delete.
+func testFailedSweep(t *testing.T, db *storage.DB) {
+	refusing := []string{"CREATE TRIGGER refuse BEFORE DELETE ON syncline_nonces BEGIN SELECT RAISE(ABORT, 'refused'); END"}
+	if db.Dialect == "postgres" {
+		refusing = []string{
+			"CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE 'refused'; END$$",
+			"CREATE TRIGGER refuse BEFORE DELETE ON syncline_nonces EXECUTE FUNCTION refuse()",
+		}
+	}
+	now := start
+	memory := nonces.New(db, db.NewEngine(), func() time.Time { return now })
+	assert(t, memory.Remember(t.Context(), key, nonce, start), nil)
+	for _, statement := range refusing {
+		if _, err := db.Write.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	now = start.Add(2 * time.Minute)
+	assert(t, memory.Remember(t.Context(), key, signing.Nonce{2}, start.Add(time.Hour)), nil)
+	assert(t, memory.Remember(t.Context(), key, signing.Nonce{2}, start.Add(time.Hour)), auth.ErrNonceReused)
+	if n := db.Read.Nonce.Query().CountX(t.Context()); n != 2 {
+		t.Errorf("%d nonces are kept of 2", n)
+	}
+}
+
+// testSweepInSteps: who comes when many have expired does not wait until all are swept.
+func testSweepInSteps(t *testing.T, db *storage.DB) {
+	now := start
+	memory := nonces.New(db, db.NewEngine(), func() time.Time { return now })
+	assert(t, memory.Remember(t.Context(), key, nonce, start), nil)
+	var expired []*ent.NonceCreate
+	for n := range 599 {
+		expired = append(expired, db.Write.Nonce.Create().SetOwner(key[:]).SetID([]byte{1, byte(n >> 8), byte(n)}).SetExpiresAt(start.UnixMicro()))
+	}
+	db.Write.Nonce.CreateBulk(expired...).ExecX(t.Context())
+	now = start.Add(2 * time.Minute)
+	for i, want := range []int{600 - commit.MaxRows, 600 - 2*commit.MaxRows, 0, 0} {
+		assert(t, memory.Remember(t.Context(), key, signing.Nonce{2, byte(i)}, start.Add(time.Hour)), nil)
+		if left := db.Read.Nonce.Query().CountX(t.Context()) - i - 1; left != want {
+			t.Errorf("after %d requests %d are left that expired, want %d", i+1, left, want)
+		}
 	}
 }
 
