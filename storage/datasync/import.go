@@ -8,9 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"syncline/ent"
 	"syncline/ent/account"
@@ -34,8 +32,8 @@ func (n Note) String() string {
 		return fmt.Sprintf("user %q: %s", n.User, n.Text)
 	}
 	id := *n.ID
-	if len(id) > longestID {
-		id = id[:longestID] + "…"
+	if len(id) > owners.MaxIDBytes {
+		id = id[:owners.MaxIDBytes] + "…"
 	}
 	return fmt.Sprintf("user %q, record %q: %s", n.User, id, n.Text)
 }
@@ -234,24 +232,4 @@ func (s summary) sum(head record.Revision) (sum [sha256.Size]byte) {
 	_, _ = s.Write(binary.AppendUvarint(nil, uint64(head)))
 	copy(sum[:], s.Sum(nil))
 	return sum
-}
-
-// longestID is how many bytes an id may have: PostgreSQL's index takes 2704, with the
-// owner and what it adds.
-const longestID = 2000
-
-// unkept says why a record cannot be kept, on one of the databases at least.
-func unkept(r row) string {
-	if len(r.id) > longestID {
-		return fmt.Sprintf("an id of %d bytes, which PostgreSQL cannot index", len(r.id))
-	}
-	for _, text := range []string{r.id, r.schemaVersion} {
-		switch {
-		case !utf8.ValidString(text):
-			return "text that is not UTF-8"
-		case strings.ContainsRune(text, 0):
-			return "text with a NUL"
-		}
-	}
-	return ""
 }

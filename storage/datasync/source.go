@@ -12,6 +12,7 @@ import (
 
 	"syncline/record"
 	"syncline/storage"
+	"syncline/storage/owners"
 )
 
 // Source is a database of data-sync, as it is at one moment. Nothing is written to it.
@@ -179,16 +180,17 @@ func (s *Source) records(ctx context.Context, user string, note func(Note), each
 	}
 	head = max(head, 0)
 	err = s.rows(ctx, user, func(r row) error {
-		if reason := unkept(r); reason != "" {
-			note(Note{User: user, ID: &r.id, Text: reason, Lost: true})
-			return nil
+		kept := record.Record{ID: r.id, SchemaVersion: r.schemaVersion, Data: r.data}
+		if err := owners.Check(kept); err != nil {
+			note(Note{User: user, ID: &r.id, Text: err.Error(), Lost: true})
+			return nil //nolint:nilerr // it is told, and the others follow
 		}
 		if r.another || r.revision < 1 { // clients take it for a change, and have it as it was
 			head++
 			note(Note{User: user, ID: &r.id, Text: fmt.Sprintf("revision %d is none of its own: it got %d", r.revision, head)})
 			r.revision = head
 		}
-		kept := record.Record{ID: r.id, Revision: record.Revision(r.revision), SchemaVersion: r.schemaVersion, Data: r.data}
+		kept.Revision = record.Revision(r.revision)
 		if err := record.Check(kept); err != nil {
 			note(Note{User: user, ID: &r.id, Text: "over today's limits, and kept as it is: " + err.Error()})
 		}

@@ -35,7 +35,7 @@ type header struct {
 }
 
 type recordLine struct {
-	ID            string          `json:"id"`
+	ID            *string         `json:"id"`
 	Revision      record.Revision `json:"revision"`
 	Deleted       bool            `json:"deleted,omitempty"`
 	SchemaVersion string          `json:"schemaVersion,omitempty"`
@@ -97,7 +97,7 @@ func Export(ctx context.Context, db *storage.DB, owner record.Owner, to io.Write
 				continue
 			}
 			line := recordLine{
-				ID: r.ID, Revision: record.Revision(r.Revision), Deleted: r.Deleted, SchemaVersion: r.SchemaVersion, ClientID: r.ClientID,
+				ID: &r.ID, Revision: record.Revision(r.Revision), Deleted: r.Deleted, SchemaVersion: r.SchemaVersion, ClientID: r.ClientID,
 				UpdatedAt: time.UnixMicro(r.UpdatedAt).UTC(),
 			}
 			if r.Deleted {

@@ -22,15 +22,15 @@ var (
 	errCut      = errors.New("the export was cut short: it has no end")
 )
 
-// maxLine is more than a record has as JSON.
-const maxLine = 1 << 20
+// maxHeader is more than a header has as JSON. Lines of records are as long as what the
+// database kept.
+const maxHeader = 64 << 10
 
 // Import makes an owner as an export has it, with its revisions, in one transaction:
 // all of it, or nothing. as, if it is not nil, is who gets the data in place of the
 // owner that it is of. Errors name the line that is at fault, and may be ErrNotEmpty.
 func Import(ctx context.Context, db *storage.DB, as *record.Owner, from io.Reader, now time.Time, progress func(Counts)) (record.Owner, Counts, error) {
-	in := &reader{lines: bufio.NewScanner(from)}
-	in.lines.Buffer(nil, maxLine)
+	in := &reader{text: bufio.NewReaderSize(from, maxHeader)}
 	owner, head, err := in.header(as)
 	if err != nil {
 		return owner, Counts{}, err
@@ -79,7 +79,7 @@ func (in *reader) into(ctx context.Context, tx *ent.Tx, owner record.Owner, head
 			return made.Counts, in.failed(err)
 		}
 		last, through = r.Revision, in.line
-		kept := record.Record{ID: r.ID, Revision: r.Revision, Deleted: r.Deleted, SchemaVersion: r.SchemaVersion, ClientID: r.ClientID, UpdatedAt: r.UpdatedAt}
+		kept := record.Record{ID: *r.ID, Revision: r.Revision, Deleted: r.Deleted, SchemaVersion: r.SchemaVersion, ClientID: r.ClientID, UpdatedAt: r.UpdatedAt}
 		if r.Data != nil {
 			kept.Data = *r.Data
 		}
@@ -98,14 +98,18 @@ func (in *reader) into(ctx context.Context, tx *ent.Tx, owner record.Owner, head
 
 // reader reads the lines of an export.
 type reader struct {
-	lines *bufio.Scanner
-	line  int
+	text *bufio.Reader
+	line int
 }
 
 func (in *reader) failed(err error) error { return fmt.Errorf("line %d: %w", in.line, err) }
 
 func (in *reader) header(as *record.Owner) (owner record.Owner, h header, err error) {
-	if err := in.decode(&h); errors.Is(err, io.EOF) || h.Format != format {
+	text, err := in.read(in.text.ReadSlice)
+	if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
+		return owner, h, err
+	}
+	if err := in.decode(text, &h); h.Format != format {
 		return owner, h, in.failed(errNoExport)
 	} else if err != nil {
 		return owner, h, err
@@ -131,31 +135,42 @@ func (in *reader) next() (r recordLine, ends *Counts, err error) {
 		recordLine
 		End *Counts `json:"end"`
 	}
-	if err := in.decode(&line); errors.Is(err, io.EOF) {
+	text, err := in.read(in.text.ReadBytes)
+	if err != nil {
+		return r, nil, err
+	}
+	if len(text) == 0 {
 		return r, nil, errCut
-	} else if err != nil {
+	}
+	if err := in.decode(text, &line); err != nil {
 		return r, nil, err
 	}
 	if line.End == nil {
 		return line.recordLine, nil, nil
 	}
-	if err := in.decode(&line); !errors.Is(err, io.EOF) {
+	rest, err := in.read(in.text.ReadBytes)
+	if err != nil {
+		return r, nil, err
+	}
+	if len(bytes.TrimSpace(rest)) > 0 {
 		return r, nil, in.failed(errors.New("something comes after the end"))
 	}
 	in.line-- // back at the end
 	return r, line.End, nil
 }
 
-// decode reads a line. The error is io.EOF if there is none.
-func (in *reader) decode(into any) error {
+// read reads a line, by a method of text. Where the file ends it is empty.
+func (in *reader) read(line func(delim byte) ([]byte, error)) ([]byte, error) {
 	in.line++
-	if !in.lines.Scan() {
-		if err := in.lines.Err(); err != nil {
-			return in.failed(err)
-		}
-		return io.EOF
+	text, err := line('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, in.failed(err)
 	}
-	d := json.NewDecoder(bytes.NewReader(in.lines.Bytes()))
+	return text, nil
+}
+
+func (in *reader) decode(line []byte, into any) error {
+	d := json.NewDecoder(bytes.NewReader(line))
 	d.DisallowUnknownFields()
 	if err := d.Decode(into); err != nil {
 		return in.failed(err)
@@ -169,6 +184,8 @@ func (in *reader) decode(into any) error {
 // check tells what is wrong with a record that comes after a revision.
 func (r recordLine) check(after record.Revision, head header) error {
 	switch {
+	case r.ID == nil:
+		return errors.New("a record has an id")
 	case r.Revision <= after || r.Revision > head.Head:
 		return fmt.Errorf("revision %d comes after %d, and the head is %d", r.Revision, after, head.Head)
 	case r.Deleted && r.Revision <= head.Floor:
@@ -176,9 +193,5 @@ func (r recordLine) check(after record.Revision, head header) error {
 	case r.Deleted != (r.Data == nil):
 		return errors.New("a record has data and a tombstone has none")
 	}
-	kept := record.Record{ID: r.ID, Revision: r.Revision, SchemaVersion: r.SchemaVersion, ClientID: r.ClientID}
-	if r.Data != nil {
-		kept.Data = *r.Data
-	}
-	return record.Check(kept)
+	return Check(record.Record{ID: *r.ID, SchemaVersion: r.SchemaVersion, ClientID: r.ClientID})
 }

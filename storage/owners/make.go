@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"syncline/ent"
 	"syncline/ent/account"
@@ -14,6 +16,27 @@ import (
 // ErrNotEmpty says that the owner has written here before: revisions that clients
 // know would pass for others.
 var ErrNotEmpty = errors.New("the owner has written here before: only an owner without a history can be imported")
+
+// MaxIDBytes is how long an id may be: PostgreSQL's index takes 2704 bytes, with the
+// owner and what it adds.
+const MaxIDBytes = 2000
+
+// Check tells what one of the databases at least cannot keep of a record. Data from
+// elsewhere may be over the limits that the server has for new writes.
+func Check(r record.Record) error {
+	if len(r.ID) > MaxIDBytes {
+		return fmt.Errorf("an id of %d bytes, which PostgreSQL cannot index", len(r.ID))
+	}
+	for _, text := range []string{r.ID, r.SchemaVersion, r.ClientID} {
+		switch {
+		case !utf8.ValidString(text):
+			return errors.New("text that is not UTF-8")
+		case strings.ContainsRune(text, 0):
+			return errors.New("text with a NUL")
+		}
+	}
+	return nil
+}
 
 // Making is an owner who is made with a history, in a transaction that is the
 // caller's. It is used by one goroutine.

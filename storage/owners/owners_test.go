@@ -73,6 +73,8 @@ func run(t *testing.T, open func(testing.TB) *storage.DB) {
 		"a list is filtered":          testList,
 		"what cannot be imported":     testRefused,
 		"half an import leaves none":  testHalf,
+		"what cannot be read":         testUnreadable,
+		"over today's limits":         testOverLimits,
 		"to another owner":            testAs,
 		"devices hear what was there": testRestoredHead,
 		"what was to be purged":       testBelowFloor,
@@ -207,7 +209,9 @@ func testRefused(t *testing.T, open func() house) {
 		"a purged tombstone":    {replace(`"floor":0`, `"floor":4`), "line 4: a tombstone"},
 		"a tombstone with data": {replace(`"data":"eA=="`, `"data":"eA==","deleted":true`), "line 2: a record has data"},
 		"no data":               {replace(`"data":"eA=="`, `"schemaVersion":"1"`), "line 2: a record has data"},
-		"an empty id":           {replace(`"id":"b"`, `"id":""`), "line 3: id: "},
+		"no id":                 {replace(`"id":"b",`, ``), "line 3: a record has an id"},
+		"an id with a NUL":      {replace(`"id":"b"`, `"id":"\u0000"`), "line 3: text with a NUL"},
+		"too long an id":        {replace(`"id":"b"`, `"id":"`+strings.Repeat("b", 2001)+`"`), "line 3: an id of 2001 bytes"},
 		"no base64":             {replace(`"eA=="`, `"!"`), "line 2: "},
 		"an unknown name":       {replace(`"id":"b"`, `"id":"b","new":1`), `line 3: json: unknown field "new"`},
 		"after the end":         {text + lines[1], "line 6: something comes after the end"},
@@ -257,6 +261,60 @@ func testHalf(t *testing.T, open func() house) {
 		if page, err := h.store.Changes(t.Context(), as, record.Span{FromStart: true, Limit: 10, MaxBytes: 1 << 20}); err != nil || page.Head != 0 || len(page.Records) != 0 {
 			t.Errorf("%+v, %v; want nothing", page, err)
 		}
+	}
+}
+
+// testUnreadable tells what is wrong with a file, not that it is something else.
+func testUnreadable(t *testing.T, open func() house) {
+	h := open()
+	h.write(t, ownerNumber(1), record.Write{ID: "a", Data: []byte("x")})
+	text := h.export(t, ownerNumber(1))
+	broken := errors.New("the disk is gone")
+	as := ownerNumber(7)
+	for _, part := range []int{0, 20, len(text) - 20} {
+		from := &ending{strings.NewReader(text[:part]), func() error { return broken }}
+		if _, _, err := owners.Import(t.Context(), h.DB, &as, from, began, silent); !errors.Is(err, broken) {
+			t.Errorf("after %d bytes of %d: %v", part, len(text), err)
+		}
+	}
+}
+
+// testOverLimits moves what the server would not take today, and yet serves: another
+// service's data may be so.
+func testOverLimits(t *testing.T, open func() house) {
+	from, to, alice := open(), open(), ownerNumber(1)
+	tx, err := from.Write.Tx(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback()
+	made, err := owners.Begin(t.Context(), tx, alice, silent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, r := range []record.Record{
+		{ID: ""},
+		{ID: "a\nb"},
+		{ID: strings.Repeat("i", 2000)},
+		{ID: "s", SchemaVersion: "version 1 of my schema"},
+		{ID: "c", ClientID: strings.Repeat("c", 100)},
+		{ID: "large", Data: bytes.Repeat([]byte{0xfe}, 3<<20)},
+		{ID: "gone", Deleted: true, SchemaVersion: "version 1 of my schema"},
+	} {
+		r.Revision, r.UpdatedAt = record.Revision(i+1), began
+		if err := made.Add(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(made.Finish(t.Context(), owners.History{Head: 7}, began), tx.Commit()); err != nil {
+		t.Fatal(err)
+	}
+	text := from.export(t, alice)
+	if _, _, err := owners.Import(t.Context(), to.DB, nil, strings.NewReader(text), began, silent); err != nil {
+		t.Fatal(err)
+	}
+	if again := to.export(t, alice); again != text {
+		t.Errorf("exported again, it is another text of %d bytes, not %d", len(again), len(text))
 	}
 }
 
