@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"entgo.io/ent/dialect"
+
 	"syncline/internal/testservers"
 	"syncline/locks"
 	"syncline/record"
@@ -162,7 +164,7 @@ func requireLocks(t *testing.T, db *storage.DB, engine *commit.Engine, owner rec
 	held := time.Date(2026, 11, 30, 11, 38, 0, 0, time.UTC) // all holds end after it
 	l := locker.New(db, engine)
 	l.SetClock(func() time.Time { return held })
-	if db.Dialect == "sqlite" { // PostgreSQL's clock is its own
+	if db.Dialect == dialect.SQLite { // PostgreSQL's clock is its own
 		states, err := l.Read(t.Context(), []locks.Key{{Owner: owner, Name: "shared"}, {Owner: owner, Name: "exclusive"}})
 		if err != nil || len(states[0].Holders) != 2 || len(states[1].Holders) != 1 || !states[1].Exclusive {
 			t.Errorf("%+v, %v", states, err)
