@@ -109,7 +109,10 @@ func resumeCursors(payload map[string]any) (map[string]string, error) {
 	if !ok {
 		return nil, errBadResume
 	}
-	cursors := make(map[string]string, len(given))
+	var cursors map[string]string
+	if len(given) > 0 { // most sockets would keep an empty map
+		cursors = make(map[string]string, len(given))
+	}
 	for id, value := range given {
 		if value == nil || len(id) > maxID {
 			continue // no operation can have that id

@@ -87,7 +87,7 @@ func (m *memory) release(s *socket) {
 	m.input.Release()
 	m.output.Release()
 	s.unsent.Release(m.queued)
-	m.queued = 0
+	*m = memory{} // a subscription lives on, and grants know their shares
 }
 
 // held is what an answer takes until it is sent.
