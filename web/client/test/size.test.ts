@@ -20,7 +20,7 @@ for (const [what, exports, limit, from = '@syncline/client'] of LIMITS) {
     const { outputFiles } = await build({
       stdin: { contents: `export { ${exports} } from '${from}'`, resolveDir: import.meta.dirname },
       bundle: true,
-      external: ['react', 'vue', '*/seal-of.js', '*/file.js'], // the latter are loaded by the store when they are asked for
+      external: ['react', 'vue', '*/seal-of.js', '*/file.js', '*/reseal.js'], // the latter are loaded by the store when they are asked for
       minify: true,
       format: 'esm',
       target: 'es2022',

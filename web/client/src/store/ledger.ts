@@ -147,6 +147,7 @@ export class Ledger {
   constructor(
     private readonly storage: Storage,
     private readonly owner: string,
+    private readonly sealed: boolean,
     private readonly observer: Observer,
   ) {}
 
@@ -175,11 +176,11 @@ export class Ledger {
   async #meta(transaction: Transaction): Promise<Meta> {
     const kept = (await transaction.get('meta', 'meta')) as Meta | undefined;
     if (kept && kept.owner !== this.owner) throw new SynclineError('STORAGE_CORRUPT', 'this storage is of another user: open it with a name of its own');
+    if (kept && (kept.sealed ?? this.sealed) !== this.sealed) throw new SynclineError('OTHER_ENCRYPTION', `this storage was opened ${this.sealed ? 'without' : 'with'} encryption since: reload this page`);
     const isLost = this.life !== undefined && kept?.life !== this.life;
     this.life = kept?.life;
     if (isLost) this.observer.lost();
-    if (kept) return { ...kept };
-    return { owner: this.owner, life: newNonce(), version: 0, seq: 0, cursor: null, complete: false, walks: 0, claims: [], pending: { count: 0, bytes: 0 }, refused: 0, endings: [] };
+    return { owner: this.owner, life: newNonce(), sealed: this.sealed, version: 0, seq: 0, cursor: null, complete: false, walks: 0, claims: [], pending: { count: 0, bytes: 0 }, refused: 0, endings: [], ...kept };
   }
 }
 

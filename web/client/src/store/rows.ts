@@ -68,6 +68,8 @@ export interface Meta {
   owner: string;
   /** Of this database, random: another one has another, also under the same name, as after the browser removed it. */
   life: string;
+  /** Whether what waits is sealed: only stores that seal alike open it. */
+  sealed: boolean;
   /** Counts transactions that changed something. */
   version: number;
   /** The last unit's. */

@@ -34,7 +34,8 @@ export interface StoreOptions<T> extends ValueOptions<T>, MergeOptions<T>, SyncO
   /**
    * Whether data is encrypted before it reaches the storage and the network, by a key that follows from the identity
    * (docs/encryption.md). Ids, sizes by class and times remain visible. Records that were written without it have the
-   * problem `NOT_ENCRYPTED`.
+   * problem `NOT_ENCRYPTED`. What waits in a store that had none is encrypted as it opens, and the other way round; if some of
+   * it may have been sent already, it rejects with `OTHER_ENCRYPTION`: open it as before until all is uploaded.
    */
   encryption?: boolean;
   /** Free text that goes with each write, 1 to 64 bytes. */
@@ -147,8 +148,18 @@ export class Store<T> {
     const storage = options.storage ?? indexedDBStorage(name, onBlocked ? { onBlocked } : {});
     const witness = options.storage ? undefined : new Witness(name);
     const observer: Observer = { changed() {}, lost() {} };
-    const ledger = new Ledger(storage, owner, observer);
-    const meta = await ledger.open(witness?.pending ?? 0);
+    const tables = (sealed: boolean) => new Ledger(storage, owner, sealed, observer);
+    const ledger = tables(values.isSealed);
+    const lost = witness?.pending ?? 0;
+    const meta = await ledger.open(lost).catch(async (error: unknown) => {
+      if ((error as SynclineError).code !== 'OTHER_ENCRYPTION') throw error;
+      const { reseal } = await import('./reseal.js');
+      let refused = error;
+      await reseal(tables(!values.isSealed), identity, values as Values<unknown>).catch((cause: unknown) => (refused = cause)); // unless another tab has done so
+      return ledger.open(lost).catch(() => {
+        throw refused;
+      });
+    });
     if (!signal.aborted) {
       const store = new Store(identity, remote, signal, storage, name, options, witness, values, ledger, meta, observer);
       await store.#start();
@@ -398,7 +409,7 @@ async function askToPersist(): Promise<void> {
 /**
  * Opens the store of the session's present user: all records at hand without a network, and a queue of what was
  * written here, in one database that all tabs share. It syncs by itself until it is closed, or the session's identity
- * changes. Rejects with `STORAGE_BLOCKED`, `STORAGE_FULL`, `STORAGE_OUTDATED`, `STORAGE_CORRUPT`, and with `IDENTITY_CHANGED`
+ * changes. Rejects with `STORAGE_BLOCKED`, `STORAGE_FULL`, `STORAGE_OUTDATED`, `STORAGE_CORRUPT`, `OTHER_ENCRYPTION`, and with `IDENTITY_CHANGED`
  * if that happens while it opens.
  */
 export function openStore<T = unknown>(session: Session, options: StoreOptions<T> = {}): Promise<Store<T>> {

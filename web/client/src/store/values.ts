@@ -51,18 +51,18 @@ export class Values<T> {
   readonly schemaVersion: string;
   readonly #codec: Codec<T>;
   readonly #migrations: [version: string, migrate: (value: unknown) => unknown][];
-  readonly #seal: Seal | undefined;
+  readonly seal: Seal | undefined;
 
   constructor({ codec = 'json', schemaVersion = '', migrations = {}, seal }: ValueOptions<T>) {
     this.schemaVersion = schemaVersion;
     this.#codec = typeof codec === 'string' ? (CODECS[codec] as Codec<T>) : codec;
-    this.#migrations = Object.entries(migrations) as [string, (value: unknown) => unknown][];
-    this.#seal = seal;
+    this.#migrations = inOrder(migrations) as [string, (value: unknown) => unknown][];
+    this.seal = seal;
   }
 
   /** Whether data are sealed, as the app's options say. */
   get isSealed(): boolean {
-    return this.#seal !== undefined;
+    return this.seal !== undefined;
   }
 
   /** What is kept and sent for a value. Throws `BAD_USER_INPUT`. */
@@ -74,7 +74,7 @@ export class Values<T> {
       throw new SynclineError('BAD_USER_INPUT', `${id}: the value cannot be written: ${(cause as Error).message}`, {}, { cause });
     }
     const { schemaVersion } = this;
-    return { data: toBase64(this.#seal?.seal(id, schemaVersion, bytes) ?? bytes), schemaVersion };
+    return { data: toBase64(this.seal?.seal(id, schemaVersion, bytes) ?? bytes), schemaVersion };
   }
 
   /** Throws `SCHEMA_NEWER` for content of a version that this app does not know, and so must not overwrite. */
@@ -90,7 +90,7 @@ export class Values<T> {
     const known = this.#migrations.findIndex(([version]) => version === schemaVersion);
     try {
       const bytes = fromBase64(data!);
-      let value: unknown = this.#codec.decode(this.#seal?.open(id, schemaVersion, bytes) ?? bytes);
+      let value: unknown = this.#codec.decode(this.seal?.open(id, schemaVersion, bytes) ?? bytes);
       if (schemaVersion !== this.schemaVersion) for (const [, migrate] of this.#migrations.slice(known)) value = migrate(value);
       return value as T;
     } catch (cause) {
@@ -103,8 +103,8 @@ export class Values<T> {
   same(id: string, a: Content, b: Content): boolean {
     if (a.data === null || b.data === null) return a.data === b.data;
     if (a.schemaVersion !== b.schemaVersion) return false;
-    if (a.data === b.data || !this.#seal) return a.data === b.data;
-    const [left, right] = [a, b].map(({ data }) => toBase64(this.#seal!.open(id, a.schemaVersion, fromBase64(data!))));
+    if (a.data === b.data || !this.seal) return a.data === b.data;
+    const [left, right] = [a, b].map(({ data }) => toBase64(this.seal!.open(id, a.schemaVersion, fromBase64(data!))));
     return left === right;
   }
 }

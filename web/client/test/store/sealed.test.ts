@@ -11,6 +11,70 @@ import { call } from '../call.js';
 import { Device, when } from './devices.js';
 import { Network } from './network.js';
 
+/** Everything that a network sent, as text. */
+const textOf = ({ writes }: Network) => writes.flatMap((input) => input.writes).map((write) => atob((write as { set?: { data: string } }).set?.data ?? '')).join();
+
+test('what waits in a store without encryption is sealed before it is sent, once the app has it', async (t) => {
+  const server = await Server.start();
+  t.after(() => server.stop());
+  const device = new Device(Identity.create(), server.url);
+  const network = new Network();
+  const plain = await device.tab<Record<string, string>>({ fetch: network.fetch });
+  await when(plain, ({ connection }) => connection === 'live');
+  network.down = true;
+  plain.refresh();
+  await when(plain, ({ connection }) => connection === 'offline');
+  await plain.put('a', { text: 'a secret' });
+  await plain.batch((batch) => ['b', 'c'].forEach((id) => batch.put(id, { text: 'a secret' })));
+  await plain.delete('c');
+
+  const sealed = await device.tab<Record<string, string>>({ encryption: true, fetch: network.fetch });
+  assert.deepEqual((await sealed.list()).map(({ id, value }) => [id, value]), [['a', { text: 'a secret' }], ['b', { text: 'a secret' }]]);
+  await assert.rejects(plain.put('d', { text: 'a secret' }), { code: 'OTHER_ENCRYPTION' }); // nor does an older tab bring it in later
+  plain.close();
+  network.down = false;
+  sealed.refresh();
+  await when(sealed, ({ uploaded, connection }) => uploaded && connection === 'live');
+  assert.deepEqual(network.batches.flat(), ['a', 'b']);
+  assert.doesNotMatch(textOf(network), /secret/);
+  assert.deepEqual(sealed.status.pending, { count: 0, bytes: 0 });
+
+  network.down = true;
+  sealed.refresh();
+  await when(sealed, ({ connection }) => connection === 'offline');
+  await sealed.put('e', { text: 'no secret' });
+  sealed.close();
+  const again = await device.tab<Record<string, string>>({ fetch: network.fetch });
+  network.down = false;
+  again.refresh();
+  await when(again, ({ uploaded }) => uploaded);
+  assert.deepEqual((await again.get('e'))?.value, { text: 'no secret' });
+  assert.match(textOf(network), /no secret/);
+  device.close();
+});
+
+test('what may have been sent without encryption is finished so, before the store is one with it', async (t) => {
+  const server = await Server.start();
+  t.after(() => server.stop());
+  const device = new Device(Identity.create(), server.url);
+  const network = new Network();
+  const plain = await device.tab<number>({ fetch: network.fetch });
+  await when(plain, ({ connection }) => connection === 'live');
+  network.lost = 1;
+  await plain.put('a', 1);
+  await when(plain, ({ connection }) => connection === 'offline');
+  plain.close();
+  await assert.rejects(device.tab({ encryption: true }), { name: 'SynclineError', code: 'OTHER_ENCRYPTION' });
+  network.down = false;
+  const again = await device.tab<number>({ fetch: network.fetch });
+  await when(again, ({ uploaded }) => uploaded);
+  again.close();
+  const sealed = await device.tab<number>({ encryption: true });
+  await sealed.put('b', 2).synced;
+  assert.deepEqual((await sealed.list()).map(({ id, value, problem }) => [id, value, problem?.code]), [['a', undefined, 'NOT_ENCRYPTED'], ['b', 2, undefined]]);
+  device.close();
+});
+
 test('with encryption neither storage nor server sees a value, and merges are those of values', async (t) => {
   const server = await Server.start();
   t.after(() => server.stop());
