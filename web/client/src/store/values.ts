@@ -17,8 +17,11 @@ export interface Seal {
   open(id: string, schemaVersion: string, data: Uint8Array): Uint8Array;
 }
 
-/** From a schema version to the next: each brings a value to the version of the one below it, the last to the app's own. */
-export type Migrations = Readonly<Record<string, (value: never) => unknown>>;
+/**
+ * From a schema version to the next: each brings a value to the version of the one below it, the last to the app's own.
+ * As an object, or as a list of pairs: JavaScript moves names of an object that are whole numbers before all others.
+ */
+export type Migrations = Readonly<Record<string, (value: never) => unknown>> | readonly (readonly [version: string, migrate: (value: never) => unknown])[];
 
 export interface ValueOptions<T> {
   /** `json` by default. */
@@ -107,6 +110,16 @@ export class Values<T> {
     const [left, right] = [a, b].map(({ data }) => toBase64(this.seal!.open(id, a.schemaVersion, fromBase64(data!))));
     return left === right;
   }
+}
+
+/** An object's migrations as they were written down: the empty version is older than those that are numbers. Throws where nobody can tell. */
+function inOrder(migrations: Migrations): readonly (readonly [string, unknown])[] {
+  if (Array.isArray(migrations)) return migrations;
+  const all = Object.entries(migrations);
+  const others = all.filter(([version]) => String(Number(version) >>> 0) !== version);
+  if (others.length === 0 || others.length === all.length) return all;
+  if (others.length > 1 || others[0]![0] !== '') throw new TypeError('the order of these migrations is not known: give them as a list of [version, function]');
+  return [...others, ...all.slice(0, -1)];
 }
 
 const CONTROL = /[\p{Cc}\p{Surrogate}]/u;

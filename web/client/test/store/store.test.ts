@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test';
 
 import { Identity, Session, signedFetch } from '@syncline/client';
 import { memoryStorage } from '@syncline/client/store';
-import type { Codec, Storage, StoredRecord } from '@syncline/client/store';
+import type { Codec, Migrations, Storage, StoredRecord, StoreOptions } from '@syncline/client/store';
 import { Server, until } from 'syncline-testing';
 
 import { set } from '../call.js';
@@ -237,6 +237,28 @@ test('older values are migrated as they are read, newer ones are shown and left 
   await when(current, ({ uploaded }) => uploaded);
   assert.deepEqual((await current.get('a'))?.value, { text: 'milk', done: true });
   for (const each of [phone, desk]) each!.close();
+});
+
+test('migrations run in their order, also from no version at all, and where an object has none they are refused', async () => {
+  const own = device();
+  const first = await own.tab<string>();
+  await first.put('a', '');
+  first.close();
+  const add = (step: string) => (value: string) => `${value}${step} `;
+  const read = async (options: StoreOptions<string>) => {
+    const store = await own.tab<string>(options);
+    const value = (await store.get('a'))?.value;
+    store.close();
+    return value;
+  };
+  assert.equal(await read({ schemaVersion: '3', migrations: { '': add('none'), '1': add('1'), '2': add('2') } }), 'none 1 2 ');
+  assert.equal(await read({ schemaVersion: 'c', migrations: { '': add('none'), a: add('a'), b: add('b') } }), 'none a b ');
+  assert.equal(await read({ schemaVersion: '2', migrations: [['', add('none')], ['beta', add('beta')], ['1', add('1')]] }), 'none beta 1 ');
+  const unknown: Migrations[] = [{ '': add(''), beta: add(''), '1': add('') }, { beta: add(''), '1': add('') }];
+  for (const migrations of unknown) {
+    await assert.rejects(own.tab({ schemaVersion: '2', migrations }), TypeError);
+  }
+  own.close();
 });
 
 test('reinstalled with the same key, everything comes back', async () => {
