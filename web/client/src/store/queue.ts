@@ -92,6 +92,7 @@ export async function retry(writer: Writer, seq: number): Promise<void> {
   const { code: _, message: __, ...unit } = found;
   writer.removeRefused(found);
   writer.putUnit({ ...unit, mutationId: newNonce() });
+  writer.meta.endings = writer.meta.endings.filter((each) => each.seq !== seq); // it has not ended
   for (const id of unit.ids) {
     const { refused: ___, ...row } = (await writer.row(id))!;
     writer.putRow(found.code === ERASED.code ? { ...row, base: null } : row);

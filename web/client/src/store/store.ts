@@ -82,8 +82,8 @@ export interface RefusedWrite<T> {
   seq: number;
   code: string;
   message: string;
-  /** What was to be written; undefined: deleted. */
-  writes: { id: string; value: T | undefined }[];
+  /** What was to be written; undefined: deleted, or there is a problem, as in {@link StoredRecord}. */
+  writes: { id: string; value: T | undefined; problem?: SynclineError }[];
 }
 
 /** Collects writes that go together: all of them, or none, here and at the server. */
@@ -261,8 +261,7 @@ export class Store<T> {
       const all = await reader.allRefused();
       return Promise.all(all.map(async (each) => ({ ...each, rows: await reader.rowsOf(each) })));
     });
-    const valueOf = (id: string, content: Content) => (content.data === null ? undefined : this.#values.decode(id, content));
-    return found.map(({ seq, code, message, rows }) => ({ seq, code, message, writes: rows.map(({ id, writes }) => ({ id, value: valueOf(id, writes[0]!) })) }));
+    return found.map(({ seq, code, message, rows }) => ({ seq, code, message, writes: rows.map(({ id, writes }) => ({ id, ...this.#open(id, writes[0]!) })) }));
   }
 
   /** Has writes that were set aside sent again. */
@@ -314,12 +313,17 @@ export class Store<T> {
 
   readonly #read = (view: View): StoredRecord<T> => {
     const { data: _, ...seen } = view;
-    try {
-      return { ...seen, value: this.#values.decode(view.id, view) };
-    } catch (problem) {
-      return { ...seen, value: undefined, problem: problem as SynclineError };
-    }
+    return { ...seen, ...this.#open(view.id, view) };
   };
+
+  /** The value in some content, or why there is none. */
+  #open(id: string, content: Content): Pick<StoredRecord<T>, 'value' | 'problem'> {
+    try {
+      return { value: content.data === null ? undefined : this.#values.decode(id, content) };
+    } catch (problem) {
+      return { value: undefined, problem: problem as SynclineError };
+    }
+  }
 
   #write(collect: (batch: Batch<T>) => void): Written {
     const kept = this.#keep(collect);

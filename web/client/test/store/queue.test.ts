@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test';
 
 import { Identity, Session, signedFetch } from '@syncline/client';
 import { memoryStorage } from '@syncline/client/store';
-import type { Storage } from '@syncline/client/store';
+import type { Codec, Storage } from '@syncline/client/store';
 import { Server, until } from 'syncline-testing';
 
 import { call } from '../call.js';
@@ -132,6 +132,43 @@ test('what is refused for good is set aside with its reason, and holds up nothin
   assert.equal(await store.isUploaded(), true);
   await store.drop(12345);
   await store.retry(12345);
+  device.close();
+});
+
+test('what was refused, and is taken when it is sent again or edited, is synced for who asks then', async () => {
+  const [device] = devices(server, 1);
+  let left = 2;
+  const refusing: typeof fetch = async (url, init) => {
+    if (!isWrite(init) || left-- <= 0) return fetch(url, init);
+    return Response.json({ data: null, errors: [{ message: 'refused', extensions: { code: 'BAD_USER_INPUT' } }] });
+  };
+  const store = await device!.tab<number>({ fetch: refusing });
+  const retried = store.put('a', 1);
+  await when(store, ({ refused }) => refused === 1);
+  const edited = store.put('b', 1);
+  await when(store, ({ refused }) => refused === 2);
+  await store.retry((await store.refused())[0]!.seq);
+  await store.put('b', 2);
+  await when(store, ({ uploaded }) => uploaded);
+  await Promise.all([retried.synced, edited.synced]);
+  device!.close();
+});
+
+test('what is set aside is listed also where one of its values cannot be read', async () => {
+  const { network, store, online, device } = await offline();
+  await store.put('a', 'x'.repeat(70_000));
+  await store.put('b', 'y'.repeat(70_000));
+  online();
+  await when(store, ({ refused }) => refused === 2);
+  const picky: Codec<string> = {
+    encode: (value) => new TextEncoder().encode(value),
+    decode(bytes) {
+      if (bytes[1] === 120) throw new Error('no x');
+      return 'y';
+    },
+  };
+  const other = await device.tab<string>({ codec: picky, fetch: network.fetch });
+  assert.deepEqual((await other.refused()).map(({ writes }) => writes.map(({ id, value, problem }) => [id, value, problem?.code])), [[['a', undefined, 'UNREADABLE']], [['b', 'y', undefined]]]);
   device.close();
 });
 
