@@ -120,10 +120,11 @@ export class Syncer {
         more = page.hasMore;
       } catch (error) {
         const { code, extensions } = error as SynclineError;
+        if (!from.cursor) throw error; // nothing is older than the beginning: the server is tried again later
         const erased = extensions?.['erased'] === true;
         if (code === 'EPOCH_MISMATCH') await this.ledger.write('write', (writer) => writeAgain(writer, from, Number(extensions['restoredHead']), erased));
         // A cursor that the server cannot read is of no more use than one that is too old.
-        else if (code === 'CURSOR_TOO_OLD' || (code === 'BAD_USER_INPUT' && from.cursor)) {
+        else if (code === 'CURSOR_TOO_OLD' || code === 'BAD_USER_INPUT') {
           await this.ledger.write('write', async (writer) => walkAgain(writer, from, erased));
         } else throw error;
       }

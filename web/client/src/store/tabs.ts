@@ -58,14 +58,21 @@ export class Tabs {
 
   /**
    * Does the work whenever this tab leads, until it is over. The work's signal is aborted then, and when another tab
-   * takes over, because this one did not answer, or was hidden while the other is seen.
+   * takes over, because this one did not answer, or was hidden while the other is seen. Where the browser refuses locks, it
+   * rejects, and the work is done all the same.
    */
   async lead(work: (signal: AbortSignal) => Promise<void>, over: AbortSignal): Promise<void> {
     if (!this.#locks) return work(over);
     const timer = setInterval(() => this.#ask(), ASKS);
     (timer as { unref?: () => void }).unref?.();
     onAbort(over, () => clearInterval(timer));
-    for (let steal = false; !over.aborted; ) steal = await this.#turn(steal, work, over);
+    try {
+      for (let steal = false; !over.aborted; ) steal = await this.#turn(steal, work, over);
+    } catch (error) {
+      clearInterval(timer);
+      void work(over); // as where there are no locks
+      throw error;
+    }
   }
 
   /** Waits to lead, or takes over, and leads until that ends. Answers whether to take over instead of waiting. */
@@ -88,7 +95,9 @@ export class Tabs {
       await work(turn.signal);
     };
     // Rejects as soon as another tab takes over, or the waiting is given up.
-    await this.#locks!.request(this.name, steal ? { steal } : { signal: waiting.signal }, hold).catch(() => {});
+    await this.#locks!.request(this.name, steal ? { steal } : { signal: waiting.signal }, hold).catch((error: unknown) => {
+      if (!this.#leading && !waiting.signal.aborted) throw error;
+    });
     this.#leading = false;
     end(new DOMException('another tab leads now', 'AbortError'));
     forget();

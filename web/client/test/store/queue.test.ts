@@ -333,6 +333,18 @@ test('a day later, what arrived is not sent again, and what was changed or delet
   close();
 });
 
+test('a server that finds the beginning too old is tried again, and not without a pause', async () => {
+  const [device] = devices(server, 1);
+  let asked = 0;
+  const odd: typeof fetch = async () => {
+    if (++asked > 100) await new Promise(() => {}); // or nothing else would ever run
+    return Response.json({ data: null, errors: [{ message: 'too old', extensions: { code: 'CURSOR_TOO_OLD', floor: 1, erased: false } }] });
+  };
+  const store = await device!.tab({ fetch: odd });
+  await when(store, ({ error }) => error?.code === 'CURSOR_TOO_OLD');
+  device!.close();
+});
+
 test('a server that does not answer is tried again, whatever it says', async () => {
   const [own] = devices(server, 1);
   const answers = [

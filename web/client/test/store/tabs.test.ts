@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test';
 
 import { Identity } from '@syncline/client';
 import { memoryStorage } from '@syncline/client/store';
-import type { Store } from '@syncline/client/store';
+import type { Locks, Store } from '@syncline/client/store';
 import { Server, until } from 'syncline-testing';
 
 import { Device, devices, when } from './devices.js';
@@ -105,6 +105,29 @@ test('without Web Locks each tab syncs by itself, and nothing is stored twice', 
   assert.ok(networks.filter(({ sent }) => sent.length > 0).length === 3);
   const revisions = (await stores[0]!.list()).map(({ revision }) => revision).sort((a, b) => a - b);
   assert.deepEqual(revisions, Array.from({ length: 30 }, (_, i) => i + 1));
+  device.close();
+});
+
+test('where the browser refuses locks, as it does to some frames, a tab syncs by itself and says why', async () => {
+  const device = new Device(Identity.create(), server.url);
+  let open = () => {};
+  const opened = new Promise<void>((resolve) => (open = resolve));
+  const late: typeof fetch = async (...args) => {
+    await opened;
+    return fetch(...args);
+  };
+  let asked = 0;
+  const refusing: Locks = {
+    async request() {
+      if (++asked > 100) await new Promise(() => {}); // or nothing else would ever run
+      throw new DOMException('not in this frame', 'SecurityError');
+    },
+  };
+  const store = await device.tab<number>({ fetch: late, tabs: { locks: refusing } });
+  await when(store, ({ error }) => !!error?.message.includes('not in this frame'));
+  open();
+  await store.put('a', 1).synced;
+  assert.equal(asked, 1);
   device.close();
 });
 
