@@ -8,17 +8,20 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"google.golang.org/grpc"
 )
 
 // requestTimeout bounds one request, so that a server that hangs fails the run
 // rather than holds it up.
 const requestTimeout = 30 * time.Second
 
-// Conn is one of several HTTP connections of a client, kept alive. It serves one
+// Conn is one of several connections of a client, kept alive, by HTTP or gRPC. It serves one
 // request at a time.
 type Conn struct {
 	endpoint *url.URL
 	client   *http.Client
+	calls    *grpc.ClientConn // nil unless it is one of gRPC
 	answer   bytes.Buffer
 }
 
@@ -40,8 +43,11 @@ func NewConns(endpoints []*url.URL, n int) []*Conn {
 func (c *Conn) Endpoint() *url.URL { return c.endpoint }
 
 // Post sends a request and reads the answer, which is valid until the next. A
-// status other than 200 is an error.
+// status other than 200, or OK of gRPC, is an error.
 func (c *Conn) Post(ctx context.Context, r Request) ([]byte, error) {
+	if c.calls != nil {
+		return c.call(ctx, r.Body)
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.endpoint.String(), bytes.NewReader(r.Body))
 	if err != nil {
 		return nil, err
@@ -76,7 +82,13 @@ func (c *Conn) do(req *http.Request) ([]byte, error) {
 }
 
 // Close ends the connections of the client.
-func (c *Conn) Close() { c.client.CloseIdleConnections() }
+func (c *Conn) Close() {
+	if c.calls != nil {
+		_ = c.calls.Close() // it has ended before, or ends now
+		return
+	}
+	c.client.CloseIdleConnections()
+}
 
 // CloseAll ends connections.
 func CloseAll[C interface{ Close() }](conns []C) {

@@ -55,11 +55,15 @@ func (l *Lab) breezOn(ctx context.Context, d servers.Deployment) error {
 		if err := l.race(ctx, "breez", name, []contender{byGraphQL, byGRPC}); err != nil {
 			return err
 		}
+		pages, err := newListing(gRPC, connections, owners[0])
+		if err != nil {
+			return err
+		}
 		name = fmt.Sprintf("%s, pages of %d records, connections: %d", d, pageRecords, connections)
 		if err := l.race(ctx, "breez", name, []contender{
 			newAsking(graphQL, connections, ownerOf(owners), func(int) []byte { return load.Changes("", pageRecords) },
 				map[string]string{"Accept-Encoding": "identity"}, load.EndsWith(`"hasMore":false`)),
-			newListing(gRPC, connections, owners[0]),
+			pages,
 		}); err != nil {
 			return err
 		}
@@ -74,7 +78,9 @@ func newCallers(ctx context.Context, s named, connections int) (contender, error
 		return contender{}, err
 	}
 	load.CloseAll(w.conns)
-	w.conns = load.NewGRPCConns(targets(s.service, load.GRPC("SetRecord"), ""), connections)
+	if w.conns, err = load.NewGRPCConns(targets(s.service, load.GRPC("SetRecord"), ""), connections); err != nil {
+		return contender{}, err
+	}
 	w.sent = load.NewSupply(connections, func(worker int) (load.Request, error) {
 		return w.owner(worker).SetCall(w.nextID(worker), load.RandomData(recordSize))
 	})
@@ -83,8 +89,12 @@ func newCallers(ctx context.Context, s named, connections int) (contender, error
 }
 
 // newListing makes a contender that reads pages by gRPC.
-func newListing(s named, connections int, owner load.Owner) contender {
-	a := &asking{conns: load.NewGRPCConns(targets(s.service, load.GRPC("ListChanges"), ""), connections)}
+func newListing(s named, connections int, owner load.Owner) (contender, error) {
+	conns, err := load.NewGRPCConns(targets(s.service, load.GRPC("ListChanges"), ""), connections)
+	if err != nil {
+		return contender{}, err
+	}
+	a := &asking{conns: conns}
 	a.check = func(answer []byte) error { // decoded once only: that would cost more than it cost the server
 		if len(answer) < pageRecords*recordSize {
 			return load.HasChanges(answer, pageRecords)
@@ -92,5 +102,5 @@ func newListing(s named, connections int, owner load.Owner) contender {
 		return nil
 	}
 	a.sent = load.NewSupply(connections, func(int) (load.Request, error) { return owner.ListCall() })
-	return contender{name: s.name, service: s.service, prepare: a.prepare, run: a.run, close: func() { load.CloseAll(a.conns) }}
+	return contender{name: s.name, service: s.service, prepare: a.prepare, run: a.run, close: func() { load.CloseAll(a.conns) }}, nil
 }
