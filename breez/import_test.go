@@ -44,6 +44,7 @@ func TestImport(t *testing.T) {
 			continue // storage/datasync tests each, without a server
 		}
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			target := test.target
 			out := importKilled(t, target, test.source)
 			if want := fmt.Sprintf("the same here as there, by SHA-256: %d owners with %d records,", users+1, users*each+3); !strings.Contains(out, want) {
