@@ -66,6 +66,19 @@ func (v *Verifier) ReadBody(w http.ResponseWriter, r *http.Request, limit int64)
 	return body, grant, nil
 }
 
+// arrived is a body whose data is there, so that to read it waits for nobody.
+type arrived struct {
+	body
+	io.Closer
+}
+
+// Close implements io.Closer.
+func (a *arrived) Close() error { return a.Closer.Close() }
+
+// Arrived is a body all of whose data has been read ahead; rest closes what that came from. ReadBody takes the
+// data as it is: it must stay what it is until the request is over.
+func Arrived(data []byte, rest io.Closer) io.ReadCloser { return &arrived{body{data}, rest} }
+
 // readBody reads a request's body once there is memory for it and for what it
 // becomes. The caller releases the grant. The body is nil if there is none.
 func (v *Verifier) readBody(w http.ResponseWriter, r *http.Request, limit int64, shares []budget.Share) (*body, *budget.Grant, error) {
@@ -82,6 +95,9 @@ func (v *Verifier) readBody(w http.ResponseWriter, r *http.Request, limit int64,
 	grant, err := v.opts.Budget.Acquire(r.Context(), budget.Input(length), shares...)
 	if err != nil {
 		return nil, nil, busy(err)
+	}
+	if there, ok := r.Body.(*arrived); ok { // all of it, for its length is known
+		return &body{there.Take()}, grant, nil
 	}
 	data, err := receive(w, r, limit, length, grant)
 	if err != nil {

@@ -125,6 +125,9 @@ func (s *Service) logCall(r *http.Request, c *call, took time.Duration) {
 	default:
 		s.Refused(c.outcome)
 	}
+	if !s.Log.Enabled(r.Context(), slog.LevelInfo) {
+		return
+	}
 	attrs := []slog.Attr{slog.String("call", c.known())}
 	if c.principal != (auth.Principal{}) {
 		attrs = append(attrs, slog.String("owner", c.principal.Key.Short()))

@@ -26,7 +26,7 @@ func (s *Service) ListenChanges(ctx context.Context, request *connect.Request[sy
 	in := request.Msg
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil) // gives back the place that Charge took
-	ctx, p, err := s.verify(ctx, request.Header(), in, listenChangesText(in), ast.Subscription, visitCost)
+	ctx, p, err := verify(ctx, s, request.Header(), in, listenChangesText, ast.Subscription, visitCost)
 	if err != nil {
 		return s.fail(ctx, err)
 	}

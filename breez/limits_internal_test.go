@@ -43,7 +43,7 @@ func TestSkew(t *testing.T) {
 	s := New(Config{Verifier: verifierOfTimes{}, Now: func() time.Time { return now }})
 	for seconds, ok := range map[int64]bool{-301: false, -300: true, 0: true, 300: true, 301: false} {
 		in := &syncpb.ListChangesRequest{RequestTime: uint32(now.Unix() + seconds)}
-		_, _, err := s.verify(t.Context(), http.Header{}, in, "", ast.Query, 1)
+		_, _, err := verify(t.Context(), s, http.Header{}, in, listChangesText, ast.Query, 1)
 		if ok && !errors.Is(err, errVerified) || !ok && (connect.CodeOf(err) != connect.CodeInvalidArgument || !strings.Contains(err.Error(), "request time too far from server time")) {
 			t.Errorf("%d s: %v", seconds, err)
 		}

@@ -28,7 +28,7 @@ func (s *Service) SetLock(ctx context.Context, request *connect.Request[syncpb.S
 	if err != nil {
 		return nil, s.fail(ctx, err)
 	}
-	ctx, p, err := s.verify(ctx, request.Header(), in, setLockText(in), ast.Mutation, lockCost)
+	ctx, p, err := verify(ctx, s, request.Header(), in, setLockText, ast.Mutation, lockCost)
 	if err != nil {
 		return nil, s.fail(ctx, err)
 	}
@@ -64,7 +64,7 @@ func (s *Service) GetLock(ctx context.Context, request *connect.Request[syncpb.G
 	if err := checkLockName(in.GetLockName()); err != nil {
 		return nil, s.fail(ctx, err)
 	}
-	ctx, p, err := s.verify(ctx, request.Header(), in, getLockText(in), ast.Query, visitCost)
+	ctx, p, err := verify(ctx, s, request.Header(), in, getLockText, ast.Query, visitCost)
 	if err != nil {
 		return nil, s.fail(ctx, err)
 	}

@@ -38,7 +38,7 @@ func (s *Service) SetRecord(ctx context.Context, request *connect.Request[syncpb
 	if err := checkRecord(in.GetRecord()); err != nil {
 		return nil, s.fail(ctx, err)
 	}
-	ctx, p, err := s.verify(ctx, request.Header(), in, setRecordText(in), ast.Mutation, writeCost)
+	ctx, p, err := verify(ctx, s, request.Header(), in, setRecordText, ast.Mutation, writeCost)
 	if err != nil {
 		return nil, s.fail(ctx, err)
 	}
@@ -116,7 +116,7 @@ func clientID(in *syncpb.SetRecordRequest) *string {
 // again when something has changed.
 func (s *Service) ListChanges(ctx context.Context, request *connect.Request[syncpb.ListChangesRequest]) (*connect.Response[syncpb.ListChangesReply], error) {
 	in := request.Msg
-	ctx, p, err := s.verify(ctx, request.Header(), in, listChangesText(in), ast.Query, visitCost)
+	ctx, p, err := verify(ctx, s, request.Header(), in, listChangesText, ast.Query, visitCost)
 	if err != nil {
 		return nil, s.fail(ctx, err)
 	}

@@ -6,9 +6,10 @@ import (
 	"encoding/base32"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"connectrpc.com/connect"
@@ -26,39 +27,55 @@ const maxSkew = 300 * time.Second
 // have 104 characters and leave no bits over.
 var zbase32 = base32.NewEncoding("ybndrfg8ejkmcpqxot1uwisza345h769").WithPadding(base32.NoPadding)
 
-// The texts that clients sign. Some are ambiguous, and none names the call or the
+// The texts that clients sign, appended. Some are ambiguous, and none names the call or the
 // server: docs/security.md says what that allows.
 
-func setRecordText(r *syncpb.SetRecordRequest) string {
-	return fmt.Sprintf("%s-%s-%d-%s-%d", r.GetRecord().GetId(), hex.EncodeToString(r.GetRecord().GetData()), r.GetRecord().GetRevision(), r.GetRecord().GetSchemaVersion(), r.GetRequestTime())
+func setRecordText(b []byte, r *syncpb.SetRecordRequest) []byte {
+	b = append(append(b, r.GetRecord().GetId()...), '-')
+	b = append(hex.AppendEncode(b, r.GetRecord().GetData()), '-')
+	b = append(strconv.AppendUint(b, r.GetRecord().GetRevision(), 10), '-')
+	b = append(append(b, r.GetRecord().GetSchemaVersion()...), '-')
+	return appendTime(b, r)
 }
 
-func listChangesText(r *syncpb.ListChangesRequest) string {
-	return fmt.Sprintf("%d-%d", r.GetSinceRevision(), r.GetRequestTime())
+func listChangesText(b []byte, r *syncpb.ListChangesRequest) []byte {
+	return appendTime(append(strconv.AppendUint(b, r.GetSinceRevision(), 10), '-'), r)
 }
 
-func listenChangesText(r *syncpb.ListenChangesRequest) string {
-	return fmt.Sprint(r.GetRequestTime())
+func listenChangesText(b []byte, r *syncpb.ListenChangesRequest) []byte { return appendTime(b, r) }
+
+func setLockText(b []byte, r *syncpb.SetLockRequest) []byte {
+	b = append(append(b, r.GetLockName()...), '-')
+	b = append(append(b, r.GetInstanceId()...), '-')
+	b = append(strconv.AppendBool(b, r.GetAcquire()), '-')
+	b = append(strconv.AppendBool(b, r.GetExclusive()), '-')
+	return appendTime(b, r)
 }
 
-func setLockText(r *syncpb.SetLockRequest) string {
-	return fmt.Sprintf("%s-%s-%t-%t-%d", r.GetLockName(), r.GetInstanceId(), r.GetAcquire(), r.GetExclusive(), r.GetRequestTime())
+func getLockText(b []byte, r *syncpb.GetLockRequest) []byte {
+	return appendTime(append(append(b, r.GetLockName()...), '-'), r)
 }
 
-func getLockText(r *syncpb.GetLockRequest) string {
-	return fmt.Sprintf("%s-%d", r.GetLockName(), r.GetRequestTime())
+func appendTime(b []byte, r signed) []byte {
+	return strconv.AppendUint(b, uint64(r.GetRequestTime()), 10)
 }
 
-// digest is what is signed of a text.
-func digest(text string) [32]byte {
-	first := sha256.Sum256([]byte("realtimesync:" + text))
+// texts are buffers for them.
+var texts = sync.Pool{New: func() any { return new([]byte) }}
+
+// digestOf is what is signed of a call whose text is appended.
+func digestOf[R signed](text func([]byte, R) []byte, r R) [32]byte {
+	room := texts.Get().(*[]byte)
+	defer texts.Put(room)
+	*room = text(append((*room)[:0], "realtimesync:"...), r)
+	first := sha256.Sum256(*room)
 	return sha256.Sum256(first[:])
 }
 
 var errSignature = errors.New("invalid signature")
 
-// recoverKey is the key that made a signature of a text.
-func (s *Service) recoverKey(text, signature string) (signing.PublicKey, error) {
+// recoverKey is the key that made a signature of a digest.
+func (s *Service) recoverKey(digest [32]byte, signature string) (signing.PublicKey, error) {
 	var compact [65]byte
 	if len(signature) != zbase32.EncodedLen(len(compact)) {
 		return signing.PublicKey{}, errSignature
@@ -72,7 +89,7 @@ func (s *Service) recoverKey(text, signature string) (signing.PublicKey, error) 
 	if compact[0] < 31 || compact[0] > 34 { // of a compressed key
 		return signing.PublicKey{}, errSignature
 	}
-	key, err := s.Recover(digest(text), compact)
+	key, err := s.Recover(digest, compact)
 	if err != nil {
 		return signing.PublicKey{}, errSignature
 	}
@@ -86,14 +103,14 @@ type signed interface {
 }
 
 // verify says who makes a call, and that he may: its time, certificate, signature
-// and limits. The context that it answers has the principal.
-func (s *Service) verify(ctx context.Context, header http.Header, r signed, text string, kind ast.Operation, cost int) (context.Context, auth.Principal, error) {
+// and limits. text appends what is signed of it. The context that it answers has the principal.
+func verify[R signed](ctx context.Context, s *Service, header http.Header, r R, text func([]byte, R) []byte, kind ast.Operation, cost int) (context.Context, auth.Principal, error) {
 	at := time.Unix(int64(r.GetRequestTime()), 0)
 	if skew := s.Now().Sub(at); skew > maxSkew || skew < -maxSkew {
 		return ctx, auth.Principal{}, failed(connect.CodeInvalidArgument, string(auth.CodeSignatureExpired), "request time too far from server time")
 	}
 	p, err := s.Verifier.Admit(ctx, strings.Join(header.Values("Authorization"), ", "), func() (signing.PublicKey, error) {
-		return s.recoverKey(text, r.GetSignature())
+		return s.recoverKey(digestOf(text, r), r.GetSignature())
 	})
 	if errors.Is(err, errSignature) {
 		return ctx, p, failed(connect.CodeUnauthenticated, string(auth.CodeUnauthenticated), errSignature.Error())

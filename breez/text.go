@@ -8,6 +8,8 @@ import (
 	"io"
 	"net/http"
 	"strings"
+
+	"syncline/auth"
 )
 
 // gRPC-Web's text form is its binary form in base64
@@ -47,6 +49,11 @@ func withLength(r *http.Request, ahead *bufio.Reader) *http.Request {
 	var message io.Reader = ahead
 	if prefix, err := ahead.Peek(prefixBytes); err == nil && prefix[0]&1 == 0 { // one that is compressed may become as large as any
 		known.ContentLength = prefixBytes + int64(binary.BigEndian.Uint32(prefix[1:]))
+		if known.ContentLength <= int64(ahead.Buffered()) {
+			whole, _ := ahead.Peek(int(known.ContentLength)) // is there
+			known.Body = auth.Arrived(whole, r.Body)
+			return known
+		}
 		message = io.LimitReader(ahead, known.ContentLength)
 	}
 	known.Body = struct {

@@ -85,7 +85,7 @@ func TestVectors(t *testing.T) {
 	}
 	s := New(Config{Recover: recovery.PublicKey})
 	for _, v := range got.Accepted {
-		key, err := s.recoverKey(v.Text, v.Signature)
+		key, err := s.recoverKey(digestOf(written, plain{text: v.Text}), v.Signature)
 		if err != nil || key.String() != v.Owner {
 			t.Errorf("%s: %v, %v", v.Name, key, err)
 		}
@@ -97,7 +97,7 @@ func TestVectors(t *testing.T) {
 		}
 	}
 	for _, v := range got.Refused {
-		if key, err := s.recoverKey("any text", v.Signature); err == nil {
+		if key, err := s.recoverKey(digestOf(written, plain{text: "any text"}), v.Signature); err == nil {
 			t.Errorf("%s: %v", v.Name, key)
 		}
 	}
@@ -110,26 +110,26 @@ func makeVectors(t *testing.T) vectors {
 	calls := []struct {
 		name, call, text string
 	}{
-		{"a record", "SetRecord", setRecordText(&syncpb.SetRecordRequest{Record: &syncpb.Record{Id: id, Data: []byte("hello"), Revision: 3, SchemaVersion: "1.0.0"}, RequestTime: 1732233600})},
-		{"a new record", "SetRecord", setRecordText(&syncpb.SetRecordRequest{Record: &syncpb.Record{Id: id, Data: []byte{0, 0xff}, SchemaVersion: "1"}, RequestTime: 1732233601})},
-		{"no data", "SetRecord", setRecordText(&syncpb.SetRecordRequest{Record: &syncpb.Record{Id: id, Revision: 1, SchemaVersion: "1"}, RequestTime: 1732233602})},
-		{"no schema version", "SetRecord", setRecordText(&syncpb.SetRecordRequest{Record: &syncpb.Record{Id: id, Data: []byte{1}}, RequestTime: 1732233603})},
-		{"an id with hyphens", "SetRecord", setRecordText(&syncpb.SetRecordRequest{Record: &syncpb.Record{Id: "a-b-c", Data: []byte{1}, Revision: 2, SchemaVersion: "1"}, RequestTime: 1732233604})},
-		{"an id beyond ASCII", "SetRecord", setRecordText(&syncpb.SetRecordRequest{Record: &syncpb.Record{Id: "fête 🎉", Data: []byte("é"), Revision: 2, SchemaVersion: "1"}, RequestTime: 1732233605})},
-		{"the largest revision", "SetRecord", setRecordText(&syncpb.SetRecordRequest{Record: &syncpb.Record{Id: id, Revision: 1<<64 - 1, SchemaVersion: "1"}, RequestTime: 1732233606})},
-		{"a client's name, which is not signed", "SetRecord", setRecordText(&syncpb.SetRecordRequest{Record: &syncpb.Record{Id: id, Data: []byte("hello"), Revision: 3, SchemaVersion: "1.0.0"}, RequestTime: 1732233600, ClientId: &id})},
-		{"changes from the beginning", "ListChanges", listChangesText(&syncpb.ListChangesRequest{RequestTime: 1732233600})},
-		{"changes since a revision", "ListChanges", listChangesText(&syncpb.ListChangesRequest{SinceRevision: 42, RequestTime: 1732233600})},
-		{"changes since the largest revision", "ListChanges", listChangesText(&syncpb.ListChangesRequest{SinceRevision: 1<<64 - 1, RequestTime: 1732233600})},
-		{"a subscription", "ListenChanges", listenChangesText(&syncpb.ListenChangesRequest{RequestTime: 1732233600})},
-		{"a subscription at the last second", "ListenChanges", listenChangesText(&syncpb.ListenChangesRequest{RequestTime: 1<<32 - 1})},
-		{"an exclusive lock", "SetLock", setLockText(&syncpb.SetLockRequest{LockName: "sync", InstanceId: "4f0ff2f8-5dd0-4ff4-9f8a-7a3e5c7e2e66", Acquire: true, Exclusive: true, RequestTime: 1732233600})},
-		{"a shared lock, its time not signed", "SetLock", setLockText(&syncpb.SetLockRequest{LockName: "sync", InstanceId: "4f0ff2f8-5dd0-4ff4-9f8a-7a3e5c7e2e66", Acquire: true, TtlSeconds: &ttl, RequestTime: 1732233600})},
-		{"a release", "SetLock", setLockText(&syncpb.SetLockRequest{LockName: "sync", InstanceId: "4f0ff2f8-5dd0-4ff4-9f8a-7a3e5c7e2e66", RequestTime: 1732233600})},
-		{"an instance in another form, signed as sent", "SetLock", setLockText(&syncpb.SetLockRequest{LockName: "sync", InstanceId: "{4F0FF2F8-5DD0-4FF4-9F8A-7A3E5C7E2E66}", Acquire: true, RequestTime: 1732233600})},
-		{"a lock with spaces", "SetLock", setLockText(&syncpb.SetLockRequest{LockName: "my lock", InstanceId: "4f0ff2f85dd04ff49f8a7a3e5c7e2e66", Acquire: true, RequestTime: 1732233600})},
-		{"a lock's state", "GetLock", getLockText(&syncpb.GetLockRequest{LockName: "sync", RequestTime: 1732233600})},
-		{"a lock whose name is a number: the text is one of ListChanges, too", "GetLock", getLockText(&syncpb.GetLockRequest{LockName: "42", RequestTime: 1732233600})},
+		{"a record", "SetRecord", text(setRecordText, &syncpb.SetRecordRequest{Record: &syncpb.Record{Id: id, Data: []byte("hello"), Revision: 3, SchemaVersion: "1.0.0"}, RequestTime: 1732233600})},
+		{"a new record", "SetRecord", text(setRecordText, &syncpb.SetRecordRequest{Record: &syncpb.Record{Id: id, Data: []byte{0, 0xff}, SchemaVersion: "1"}, RequestTime: 1732233601})},
+		{"no data", "SetRecord", text(setRecordText, &syncpb.SetRecordRequest{Record: &syncpb.Record{Id: id, Revision: 1, SchemaVersion: "1"}, RequestTime: 1732233602})},
+		{"no schema version", "SetRecord", text(setRecordText, &syncpb.SetRecordRequest{Record: &syncpb.Record{Id: id, Data: []byte{1}}, RequestTime: 1732233603})},
+		{"an id with hyphens", "SetRecord", text(setRecordText, &syncpb.SetRecordRequest{Record: &syncpb.Record{Id: "a-b-c", Data: []byte{1}, Revision: 2, SchemaVersion: "1"}, RequestTime: 1732233604})},
+		{"an id beyond ASCII", "SetRecord", text(setRecordText, &syncpb.SetRecordRequest{Record: &syncpb.Record{Id: "fête 🎉", Data: []byte("é"), Revision: 2, SchemaVersion: "1"}, RequestTime: 1732233605})},
+		{"the largest revision", "SetRecord", text(setRecordText, &syncpb.SetRecordRequest{Record: &syncpb.Record{Id: id, Revision: 1<<64 - 1, SchemaVersion: "1"}, RequestTime: 1732233606})},
+		{"a client's name, which is not signed", "SetRecord", text(setRecordText, &syncpb.SetRecordRequest{Record: &syncpb.Record{Id: id, Data: []byte("hello"), Revision: 3, SchemaVersion: "1.0.0"}, RequestTime: 1732233600, ClientId: &id})},
+		{"changes from the beginning", "ListChanges", text(listChangesText, &syncpb.ListChangesRequest{RequestTime: 1732233600})},
+		{"changes since a revision", "ListChanges", text(listChangesText, &syncpb.ListChangesRequest{SinceRevision: 42, RequestTime: 1732233600})},
+		{"changes since the largest revision", "ListChanges", text(listChangesText, &syncpb.ListChangesRequest{SinceRevision: 1<<64 - 1, RequestTime: 1732233600})},
+		{"a subscription", "ListenChanges", text(listenChangesText, &syncpb.ListenChangesRequest{RequestTime: 1732233600})},
+		{"a subscription at the last second", "ListenChanges", text(listenChangesText, &syncpb.ListenChangesRequest{RequestTime: 1<<32 - 1})},
+		{"an exclusive lock", "SetLock", text(setLockText, &syncpb.SetLockRequest{LockName: "sync", InstanceId: "4f0ff2f8-5dd0-4ff4-9f8a-7a3e5c7e2e66", Acquire: true, Exclusive: true, RequestTime: 1732233600})},
+		{"a shared lock, its time not signed", "SetLock", text(setLockText, &syncpb.SetLockRequest{LockName: "sync", InstanceId: "4f0ff2f8-5dd0-4ff4-9f8a-7a3e5c7e2e66", Acquire: true, TtlSeconds: &ttl, RequestTime: 1732233600})},
+		{"a release", "SetLock", text(setLockText, &syncpb.SetLockRequest{LockName: "sync", InstanceId: "4f0ff2f8-5dd0-4ff4-9f8a-7a3e5c7e2e66", RequestTime: 1732233600})},
+		{"an instance in another form, signed as sent", "SetLock", text(setLockText, &syncpb.SetLockRequest{LockName: "sync", InstanceId: "{4F0FF2F8-5DD0-4FF4-9F8A-7A3E5C7E2E66}", Acquire: true, RequestTime: 1732233600})},
+		{"a lock with spaces", "SetLock", text(setLockText, &syncpb.SetLockRequest{LockName: "my lock", InstanceId: "4f0ff2f85dd04ff49f8a7a3e5c7e2e66", Acquire: true, RequestTime: 1732233600})},
+		{"a lock's state", "GetLock", text(getLockText, &syncpb.GetLockRequest{LockName: "sync", RequestTime: 1732233600})},
+		{"a lock whose name is a number: the text is one of ListChanges, too", "GetLock", text(getLockText, &syncpb.GetLockRequest{LockName: "42", RequestTime: 1732233600})},
 	}
 	for i, c := range calls {
 		made.Accepted = append(made.Accepted, sign(c.name, c.call, c.text, byte(i+1), false))
@@ -200,11 +200,22 @@ func makeVectors(t *testing.T) vectors {
 	return made
 }
 
+// text is what is signed of a call.
+func text[R signed](of func([]byte, R) []byte, r R) string { return string(of(nil, r)) }
+
+// plain is a text that is there already.
+type plain struct {
+	signed
+	text string
+}
+
+func written(b []byte, p plain) []byte { return append(b, p.text...) }
+
 // sign signs with the key whose last byte is n, as RFC 6979 says.
 func sign(name, call, text string, n byte, highS bool) vector {
 	secret := append(bytes.Repeat([]byte{0x42}, 31), n)
 	key := secp256k1.PrivKeyFromBytes(secret)
-	sum := digest(text)
+	sum := digestOf(written, plain{text: text})
 	compact := ecdsa.SignCompact(key, sum[:], true)
 	if highS {
 		var s secp256k1.ModNScalar
