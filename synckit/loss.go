@@ -15,11 +15,17 @@ import (
 // missing at the peer, as far as pulls have told; or it was pushed a second time.
 const seen Direction = "seen"
 
-// lost takes note of why the peer's log was not read from a cursor on. The error is nil if it
-// can be read from the beginning.
-func (m *Manager) lost(ctx context.Context, err error) error {
-	if errors.CodeOf(err) != errors.CursorLost {
-		return err
+// isLoss tells whether an error says that the peer's log cannot be read from a cursor on.
+func isLoss(err error) bool {
+	code := errors.CodeOf(err)
+	return code == errors.CursorLost || code == errors.Erased
+}
+
+// lost takes note of why the peer's log was not read from a cursor on. The error is nil if it is
+// to be read from the beginning.
+func (m *Manager) lost(ctx context.Context, r *SyncResult, err error) error {
+	if errors.CodeOf(err) == errors.Erased {
+		return m.beginErasure(ctx, r, err)
 	}
 	fresh := Commit{Cursors: []Cursor{m.at(Pulling, ""), m.at(pullingAgain.reached, ""), m.at(probing, "")}}
 	if errors.KeepsLog(err) {
@@ -39,7 +45,7 @@ const probing Direction = "probe"
 
 // probe finds out before a push without a pull whether the peer still has the log that it had.
 // What keeps this side from reading need not keep it from pushing.
-func (m *Manager) probe(ctx context.Context) error {
+func (m *Manager) probe(ctx context.Context, r *SyncResult) error {
 	paged, ok := m.transport.(PagedTransport)
 	if !ok {
 		return nil
@@ -57,16 +63,12 @@ func (m *Manager) probe(ctx context.Context) error {
 		page, err = paged.PullPage(ctx, at, 1)
 		return err
 	})
-	switch errors.CodeOf(err) {
-	case errors.CursorLost:
-		return m.lost(ctx, err)
-	case errors.Unavailable, errors.Timeout:
+	switch code := errors.CodeOf(err); {
+	case isLoss(err):
+		return m.lost(ctx, r, err)
+	case code == errors.Unavailable, code == errors.Timeout, isGivenUp(err):
 		return err
-	}
-	if isGivenUp(err) {
-		return err
-	}
-	if err == nil && at == "" {
+	case err == nil && at == "":
 		_, err = m.commit(ctx, Commit{Cursors: []Cursor{m.at(probing, page.Cursor)}})
 		return err
 	}
@@ -83,7 +85,7 @@ func (m *Manager) noticeMissing(ctx context.Context, pushed pushCursor) error {
 	if err != nil {
 		return err
 	}
-	from, keep := parsePosition(text), false
+	from, keep := max(parsePosition(text), pushed.erased), false
 	for m.seen = from; m.seen < pushed.position; {
 		entries, err := m.read(ctx, m.seen, m.options.BatchSize)
 		if err != nil {

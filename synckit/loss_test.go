@@ -193,3 +193,77 @@ func TestACursorThatIsTooOld(t *testing.T) {
 	check(t, "pushed", r.EventsPushed, 0)
 	check(t, "log", a.log(), "a1 h1 h2 h3 h4")
 }
+
+// The peer's log was erased, and is then restored from a backup: what is older than the erasure is
+// not pushed for that, and in no conflict with what comes.
+func TestARestoreAfterAnErasure(t *testing.T) {
+	t.Parallel()
+	hub := newHub(t)
+	line := newScripted(hub)
+	var sides []string
+	a := nodeOver(t, line, synckit.SyncOptions{
+		ConflictResolver: resolverFunc(func(local, remote []synckit.EventWithVersion) ([]synckit.EventWithVersion, error) {
+			sides = append(sides, idsOf(local)+" | "+idsOf(remote))
+			return append(local, remote...), nil
+		}),
+	})
+	a.write("x", "a1")
+	a.sync()
+	a.sync()
+	a.write("x", "a2")
+	line.pullPage = func(ctx context.Context, since string, _ int) (synckit.Page, error) {
+		return synckit.Page{}, errors.New(errors.Erased, "pull", nil)
+	}
+	r, err := a.Sync(t.Context())
+	checkCode(t, err, errors.Erased)
+	check(t, "erased", r.Erased, true)
+	line.pullPage = nil
+	empty := newHub(t)
+	line.overHub(t, empty)
+	a.write("x", "a3")
+	a.sync()
+	a.sync()
+	check(t, "at the peer", logOf(t, empty), "a3")
+	restored := newHub(t)
+	check(t, "put", restored.Store(t.Context(), newEvent("h", "x"), nil), nil)
+	line.overHub(t, restored)
+	line.pullPage = func(ctx context.Context, since string, limit int) (synckit.Page, error) {
+		if line.pullPage = nil; since == "" {
+			t.Error("it does not go on from where it was")
+		}
+		return synckit.Page{}, errors.New(errors.CursorLost, "pull", nil)
+	}
+	a.write("x", "a4")
+	_, err = a.Sync(t.Context())
+	check(t, "error", err, nil)
+	check(t, "conflicts", sides, []string{"a4 | h"})
+	check(t, "at the peer", logOf(t, restored), "h a3 a4")
+}
+
+// Where the disk is full, so that it cannot be kept that the peer's log was erased, nothing is
+// pushed either.
+func TestAnErasureThatCannotBeKept(t *testing.T) {
+	t.Parallel()
+	hub := newHub(t)
+	line := newScripted(hub)
+	log := &fullLog{Log: memory.New()}
+	m := synckit.NewSyncManager(log, line, nil)
+	t.Cleanup(func() { m.Close() })
+	if _, err := m.Sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	check(t, "store", log.Store(t.Context(), newEvent("a", "x"), nil), nil)
+	line.pullPage = func(context.Context, string, int) (synckit.Page, error) {
+		return synckit.Page{}, errors.New(errors.Erased, "pull", nil)
+	}
+	for _, full := range []bool{true, false} {
+		log.full = full
+		r, err := m.Sync(t.Context())
+		checkCode(t, err, errors.Erased)
+		check(t, "erased", r.Erased, !full)
+		check(t, "at the peer", logOf(t, hub), "")
+	}
+	stats, err := m.Stats(t.Context())
+	check(t, "error", err, nil)
+	check(t, "waits", stats, synckit.Stats{Reviews: 1})
+}

@@ -95,7 +95,7 @@ func (m *Manager) Sync(ctx context.Context) (*SyncResult, error) {
 // isOwnTrouble tells whether a pull failed though the peer was reached.
 func isOwnTrouble(err error) bool {
 	switch errors.CodeOf(err) {
-	case "", errors.Closed, errors.Unavailable, errors.Timeout, errors.Unauthenticated:
+	case "", errors.Erased, errors.Closed, errors.Unavailable, errors.Timeout, errors.Unauthenticated:
 		return false
 	default:
 		return true

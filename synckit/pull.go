@@ -24,7 +24,10 @@ func (m *Manager) pullAll(ctx context.Context, r *SyncResult) error {
 	if err := m.retryRejected(ctx); err != nil {
 		return err
 	}
-	at, err := m.beginPull(ctx)
+	if err := m.resumeErasure(ctx, r); err != nil {
+		return err
+	}
+	at, err := m.beginPull(ctx, r)
 	if err != nil {
 		return err
 	}
@@ -38,8 +41,8 @@ func (m *Manager) pullAll(ctx context.Context, r *SyncResult) error {
 	source := m.peer.begin()
 	for begun := false; ; {
 		page, err := m.pullPage(ctx, source, at)
-		if errors.CodeOf(err) == errors.CursorLost && at != "" && !begun {
-			if err := m.lost(ctx, err); err != nil {
+		if isLoss(err) && at != "" && !begun {
+			if err := m.lost(ctx, r, err); err != nil {
 				return err
 			}
 			if pushed, err = m.pushCursor(ctx); err != nil {
@@ -72,13 +75,13 @@ func (m *Manager) pullAll(ctx context.Context, r *SyncResult) error {
 
 // beginPull is the peer's cursor from which to pull: where the last pull ended, or in a walk
 // from the beginning.
-func (m *Manager) beginPull(ctx context.Context) (at string, err error) {
+func (m *Manager) beginPull(ctx context.Context, r *SyncResult) (at string, err error) {
 	d, err := m.due(ctx, pullingAgain)
 	if m.again = d.name; err != nil {
 		return "", err
 	}
 	if d.name != "" && d.cursor == "" { // the beginning does not tell whether the log is still the same
-		return "", m.probe(ctx)
+		return "", m.probe(ctx, r)
 	}
 	if d.name != "" {
 		return d.cursor, nil

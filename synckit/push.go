@@ -17,6 +17,7 @@ type pushCursor struct {
 	walk     string   // the name of the walk that pushes again; empty: this is an ordinary push
 	all      bool     // of a walk: push also what came from the peer, which has lost its log
 	second   Position // of a walk: what is at or below was pushed before
+	erased   Position // what is at or below is not pushed: the peer's log was erased after it
 }
 
 // allPrefix begins the ordinary cursor of a push of all, as an earlier release stored it.
@@ -35,6 +36,10 @@ func (m *Manager) pushCursor(ctx context.Context) (pushCursor, error) {
 	if err != nil {
 		return pushCursor{}, err
 	}
+	upTo, _, err := m.erasedUpTo(ctx)
+	if err != nil {
+		return pushCursor{}, err
+	}
 	var at pushCursor
 	if d.name != "" {
 		about := append(strings.Fields(d.about), "", "", "")
@@ -46,6 +51,8 @@ func (m *Manager) pushCursor(ctx context.Context) (pushCursor, error) {
 		text, at.all = strings.CutPrefix(text, allPrefix)
 		at.position = parsePosition(text)
 	}
+	at.erased = upTo
+	at.position = max(at.position, upTo)
 	u := m.unsaved.Load()
 	if u == nil || u.walk != at.walk || u.all != at.all || u.position <= at.position {
 		return at, nil
@@ -107,7 +114,10 @@ func (m *Manager) push(ctx context.Context, r *SyncResult) error {
 // pushAlone is push without a pull before it.
 func (m *Manager) pushAlone(ctx context.Context, r *SyncResult) error {
 	return m.step(ctx, Step{Name: StepPush}, r, func(ctx context.Context) error {
-		if err := m.probe(ctx); err != nil {
+		if err := m.resumeErasure(ctx, r); err != nil {
+			return err
+		}
+		if err := m.probe(ctx, r); err != nil {
 			return err
 		}
 		return m.pushAll(ctx, r)
@@ -115,6 +125,9 @@ func (m *Manager) pushAlone(ctx context.Context, r *SyncResult) error {
 }
 
 func (m *Manager) pushAll(ctx context.Context, r *SyncResult) error {
+	if err := m.resumeErasure(ctx, r); err != nil {
+		return err
+	}
 	at, err := m.pushCursor(ctx)
 	if err != nil {
 		return err

@@ -78,6 +78,7 @@ type SyncResult struct {
 	EventsPulled      int      // new here
 	ConflictsResolved int      // decided by the resolver
 	ReviewsAdded      int      // left to a person
+	Erased            bool     // the peer's log was found to be erased by its owner; the error has the code Erased
 	Aggregates        []string // in which something is new here, pulled or decided, each once
 	Errors            []error  // what went wrong without ending the sync, and what ended it
 	StartTime         time.Time

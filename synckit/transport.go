@@ -36,7 +36,9 @@ type PagedTransport interface {
 	// An error of code CursorLost says that the peer's log is another than the
 	// one the cursor was made for: the manager pulls from the beginning and
 	// pushes all that it has again. With errors.LogKept in its metadata it says that the
-	// cursor is too old, and the manager pulls from the beginning only.
+	// cursor is too old, and the manager pulls from the beginning only. An error of code Erased
+	// says that all that was before the cursor was erased on purpose: the manager returns
+	// it once, and what it was still to push waits in the reviews.
 	PullPage(ctx context.Context, since string, limit int) (Page, error)
 }
 

@@ -22,7 +22,8 @@ type watched struct {
 	// highest position of these. They matter until they are pushed to this one.
 	foreign  map[string]Position
 	pushedTo Position
-	pulledTo string // the peer's cursor after this manager's last page
+	erased   Position // what is at or below is in no conflict: the peer's log was erased after it
+	pulledTo string   // the peer's cursor after this manager's last page
 	// states are aggregates that were read, so that each page need not read them
 	// again. kept is how many IDs they have.
 	states map[string]*state
@@ -44,11 +45,11 @@ type state struct {
 	own     []string         // of pending: what was written here, in order
 }
 
-func (s *state) add(e Entry, peer string) {
+func (s *state) add(e Entry, peer string, erased Position) {
 	s.newest = e.Position
 	id := e.Event.ID()
 	s.known[id] = struct{}{}
-	if reserved(e.Event) || e.Origin == peer || e.Origin == "" && e.Confirmed {
+	if reserved(e.Event) || e.Origin == peer || e.Origin == "" && e.Confirmed || e.Position <= erased {
 		return
 	}
 	s.pending[id] = Entry{EventWithVersion: EventWithVersion{Version: e.Version}, Origin: e.Origin, Position: e.Position}
@@ -85,7 +86,7 @@ func (m *Manager) state(ctx context.Context, aggregateID string) (*state, error)
 	}
 	s := &state{known: make(idSet, len(entries)), pending: map[string]Entry{}}
 	for _, e := range entries {
-		s.add(e, m.options.Peer)
+		s.add(e, m.options.Peer, w.erased)
 	}
 	if w.kept += len(entries); w.kept > maxKept || w.states == nil {
 		w.states, w.kept = map[string]*state{}, len(entries)
@@ -109,7 +110,7 @@ func (w *watched) see(e Entry, peer string) {
 	aggregate := e.Event.AggregateID()
 	w.scanned = placeOf(e)
 	if s, there := w.states[aggregate]; there && e.Position > s.newest {
-		s.add(e, peer)
+		s.add(e, peer, w.erased)
 		w.kept++
 	}
 	switch {
@@ -181,7 +182,7 @@ func (m *Manager) noticeOthers(ctx context.Context, pulled string, pushed pushCu
 		w.states = nil
 	}
 	switch {
-	case pushed.position < w.pushedTo: // one has found that the peer lost something
+	case pushed.position < w.pushedTo, pushed.erased > w.erased: // one has found that the peer lost something
 		w.ready = false
 	case pushed.position > w.pushedTo:
 		w.pushed(pushed.position)
@@ -206,7 +207,7 @@ func (m *Manager) watch(ctx context.Context) error {
 			return err
 		}
 		*w = watched{
-			ready: true, scanned: scanned, pushedTo: pushed.position,
+			ready: true, scanned: scanned, pushedTo: pushed.position, erased: pushed.erased,
 			own: map[string]span{}, foreign: map[string]Position{},
 		}
 	}

@@ -18,6 +18,7 @@ const (
 	InvalidVersion  Code = "INVALID_VERSION" // a version or cursor that cannot be read
 	EventIDReused   Code = "EVENT_ID_REUSED" // the ID is taken by an event with other content
 	CursorLost      Code = "CURSOR_LOST"     // the peer's log is not the one that the cursor was made for
+	Erased          Code = "ERASED"          // the owner of the peer's log erased all that was in it
 	NotFound        Code = "NOT_FOUND"       // what was named is not there (any more)
 	Outdated        Code = "OUTDATED"        // something newer came in between; read again and retry
 	ConflictFailed  Code = "CONFLICT_FAILED" // the resolver failed, or gave events that it must not give

@@ -32,6 +32,9 @@ func failure(op string, err error) error {
 // codeOf is what a client's error means. A quota that is used up passes when the
 // owner makes room.
 func codeOf(err error) errors.Code {
+	if e, ok := stderrors.AsType[*client.Error](err); ok && e.Erased {
+		return errors.Erased
+	}
 	for code, causes := range map[errors.Code][]error{
 		errors.Unauthenticated: {client.ErrUnauthenticated, client.ErrSignatureExpired, client.ErrNonceReused, client.ErrForbidden},
 		errors.CursorLost:      {client.ErrCursorTooOld, client.ErrEpochMismatch},

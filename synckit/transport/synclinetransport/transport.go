@@ -171,10 +171,10 @@ func (t *Transport) Subscribe(ctx context.Context, handler func([]synckit.EventW
 	var pause live.Backoff
 	for {
 		err := t.follow(ctx, handler)
-		if code := errors.CodeOf(err); code != errors.CursorLost {
+		if code := errors.CodeOf(err); code != errors.CursorLost && code != errors.Erased {
 			return err
 		}
-		// The server's data was restored: go on from its new end.
+		// The server's data was restored or erased: go on from its new end.
 		if err := pause.Wait(ctx, err); err != nil {
 			return err
 		}

@@ -1,0 +1,139 @@
+package synckit
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+
+	"syncline/synckit/errors"
+)
+
+// The owner of a peer's log may erase all that is in it. Other nodes learn of it when they ask from
+// where they were. What they have written and not pushed was made of what is gone: it is not
+// pushed unasked, and waits in the reviews as what a peer refused does. The own log keeps what it
+// has, and nothing of it that is older than this is pending any more.
+
+// erased is the direction of a cursor of the manager's own: the position of the log's newest entry
+// when it was learned that the peer's log was erased; with erasing, until that is dealt with. A
+// process that is killed meanwhile goes on with it before it pushes anything.
+const erased Direction = "erased"
+
+const erasing = " begun"
+
+// erasedUpTo is the newest entry that is older than an erasure; 0: there was none.
+func (m *Manager) erasedUpTo(ctx context.Context) (upTo Position, begun bool, err error) {
+	text, err := m.cursor(ctx, erased)
+	text, begun = strings.CutSuffix(text, erasing)
+	return parsePosition(text), begun, err
+}
+
+// beginErasure takes in that the peer's log was erased, and gives that error.
+func (m *Manager) beginErasure(ctx context.Context, r *SyncResult, reason error) error {
+	m.options.Logger.Warn("the peer's log was erased: what is not pushed waits in the reviews", "peer", m.options.Peer)
+	newest, err := m.commit(ctx, Commit{})
+	if err == nil {
+		_, err = m.commit(ctx, Commit{Cursors: []Cursor{m.at(erased, newest.Latest.String()+erasing)}})
+	}
+	if err != nil {
+		return errors.New(errors.Erased, "sync", err) // by which code nothing is pushed, though it could not be kept
+	}
+	return m.endErasure(ctx, r, newest.Latest, reason)
+}
+
+// resumeErasure goes on where a process was ended in the middle.
+func (m *Manager) resumeErasure(ctx context.Context, r *SyncResult) error {
+	upTo, begun, err := m.erasedUpTo(ctx)
+	if err != nil || !begun {
+		return err
+	}
+	return m.endErasure(ctx, r, upTo, errors.New(errors.Erased, "sync", nil))
+}
+
+// endErasure gives the error that there was an erasure, for whatever reason it fails.
+func (m *Manager) endErasure(ctx context.Context, r *SyncResult, upTo Position, reason error) error {
+	err := m.keepUnsent(ctx, r, upTo, reason)
+	if err == nil {
+		err = m.dropReviews(ctx)
+	}
+	if err == nil {
+		err = m.beginAfter(ctx, upTo)
+	}
+	if err != nil {
+		return errors.New(errors.Erased, "sync", err)
+	}
+	r.Erased = true
+	return reason
+}
+
+// beginAfter has all begin with what is written from here on.
+func (m *Manager) beginAfter(ctx context.Context, upTo Position) error {
+	d, err := m.due(ctx, pushingAgain)
+	if err != nil {
+		return err
+	}
+	fresh := Commit{Cursors: []Cursor{
+		m.at(Pulling, ""), m.at(pullingAgain.reached, ""), m.at(probing, ""),
+		m.at(Pushing, upTo.String()), m.at(seen, upTo.String()), m.at(watching, upTo.String()), m.at(erased, upTo.String()),
+	}}
+	if d.name != "" {
+		fresh.Cursors = append(fresh.Cursors, m.done(pushingAgain, d.name))
+	}
+	_, err = m.commit(ctx, fresh)
+	m.watched = watched{}
+	return err
+}
+
+// keepUnsent has what the peer was still to get wait in the reviews, as far as it is older than the
+// erasure.
+func (m *Manager) keepUnsent(ctx context.Context, r *SyncResult, upTo Position, reason error) error {
+	text, err := m.cursor(ctx, Pushing)
+	if err != nil {
+		return err
+	}
+	for at := parsePosition(strings.TrimPrefix(text, allPrefix)); at < upTo; {
+		entries, err := m.read(ctx, at, m.options.BatchSize)
+		if err != nil {
+			return err
+		}
+		entries = slices.DeleteFunc(entries, func(e Entry) bool { return e.Position > upTo })
+		if len(entries) == 0 {
+			return nil
+		}
+		b, err := m.pick(pushCursor{}, entries)
+		if err != nil {
+			return err
+		}
+		for _, e := range b.send {
+			b.refused[e.Event.ID()] = reason
+		}
+		at = entries[len(entries)-1].Position
+		kept := Commit{Cursors: []Cursor{m.at(Pushing, at.String())}, AddReviews: m.refusals(b)}
+		if _, err := m.commit(ctx, kept); err != nil {
+			return err
+		}
+		r.ReviewsAdded += len(kept.AddReviews)
+	}
+	return nil
+}
+
+// dropReviews ends the reviews of what was pulled: none of it is at the peer any more.
+func (m *Manager) dropReviews(ctx context.Context) error {
+	for attempt := 1; ; attempt++ {
+		m.reviewed.ready = false
+		if err := m.learnReviews(ctx); err != nil {
+			return err
+		}
+		ids := slices.Concat(slices.Sorted(maps.Keys(m.reviewed.aggregate)), slices.Sorted(maps.Keys(m.reviewed.rejected)))
+		if len(ids) == 0 {
+			return nil
+		}
+		_, err := m.commit(ctx, Commit{EndReviews: ids[:min(len(ids), maxCommit)]})
+		switch {
+		case err == nil:
+			attempt = 0
+		case errors.CodeOf(err) != errors.NotFound || attempt == maxAttempts: // not one that somebody decided meanwhile
+			return err
+		}
+	}
+}
