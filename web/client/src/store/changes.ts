@@ -1,4 +1,5 @@
 import type { Change, Ledger, Reader } from './ledger.js';
+import type { Position } from './rows.js';
 
 /** Who is told of changes, in order and of each once, or is asked to read everything anew. */
 export interface Listener {
@@ -20,6 +21,8 @@ export class Changes {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #reloading: Promise<void> | undefined;
   #again = false;
+  /** The last transaction that this tab knows to be there. */
+  #seen = 0;
 
   constructor(
     private readonly ledger: Ledger,
@@ -68,25 +71,39 @@ export class Changes {
   }
 
   receive(change: Change): void {
-    if (change.life !== this.ledger.life) return void this.reload(); // one of the two databases is not there any more
-    if (change.version <= this.version) return;
-    this.#early.set(change.version, change);
+    if (change.life === this.ledger.life && change.version > this.version) this.#early.set(change.version, change);
+    this.see(change);
+  }
+
+  get position(): Position {
+    return { life: this.ledger.life, version: this.version };
+  }
+
+  /** Hears how far another tab is, or the database. What is missing here then comes, or its tab ended before it told of it. */
+  see({ life, version }: Position): void {
+    if (life !== this.ledger.life) return void this.reload(); // one of the two databases is not there any more
+    this.#seen = Math.max(this.#seen, version);
     this.#deliver();
   }
 
   #deliver(): void {
-    if (this.#reloading) return; // what it reads may be older than these
+    if (this.#reloading || this.#listeners.size === 0) return; // what it reads may be older than these
     for (let next; (next = this.#early.get(this.version + 1)); ) {
       this.#early.delete(++this.version);
       for (const listener of [...this.#listeners]) listener.change(next);
     }
+    if (this.#seen > this.version) this.#timer ??= setTimeout(() => void this.reload(), LONGEST_GAP);
+    else this.#stopWaiting();
+  }
+
+  #stopWaiting(): void {
     clearTimeout(this.#timer);
-    if (this.#early.size > 0) this.#timer = setTimeout(() => void this.reload(), LONGEST_GAP);
+    this.#timer = undefined;
   }
 
   /** There is another database, whose transactions are counted from the beginning. */
   restart(): void {
-    this.version = 0;
+    this.version = this.#seen = 0;
     this.#early.clear();
     this.#again = true;
     void this.reload();
@@ -103,6 +120,7 @@ export class Changes {
   }
 
   async #reload(): Promise<void> {
+    this.#stopWaiting();
     let version: number;
     do {
       this.#again = false;
@@ -116,7 +134,7 @@ export class Changes {
   }
 
   close(): void {
-    clearTimeout(this.#timer);
+    this.#stopWaiting();
     this.#listeners.clear();
   }
 }

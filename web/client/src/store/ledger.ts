@@ -135,6 +135,8 @@ export class Writer extends Reader {
 export interface Observer {
   /** A transaction of this tab is kept. */
   changed(change: Change): void;
+  /** A transaction found the database so. */
+  saw(meta: Meta): void;
   /** The browser removed the database, with all that was in it; this is another one. Told within the transaction that finds it. */
   lost(): void;
 }
@@ -180,6 +182,7 @@ export class Ledger {
     const isLost = this.life !== undefined && kept?.life !== this.life;
     this.life = kept?.life;
     if (isLost) this.observer.lost();
+    if (kept) this.observer.saw(kept);
     return { owner: this.owner, life: newNonce(), sealed: this.sealed, version: 0, seq: 0, cursor: null, complete: false, walks: 0, claims: [], pending: { count: 0, bytes: 0 }, refused: 0, endings: [], ...kept };
   }
 }

@@ -93,6 +93,12 @@ export interface Meta {
   endings: Ending[];
 }
 
+/** How far something is: after which transaction of which database. */
+export interface Position {
+  life: string | undefined;
+  version: number;
+}
+
 /** A record as the app sees it. */
 export interface View extends Content {
   id: string;

@@ -1,8 +1,6 @@
 import { SynclineError } from '../errors.js';
 import { callBack } from './call-back.js';
 import { isEqual } from './merge.js';
-import type { Listener } from './changes.js';
-import type { Reader } from './ledger.js';
 import type { Meta } from './rows.js';
 import type { Connection } from './sync.js';
 import type { Witness } from './witness.js';
@@ -37,7 +35,7 @@ type Known = Pick<Meta, 'pending' | 'refused' | 'complete' | 'evicted'>;
 type Seen = Pick<Status, keyof Known | 'uploaded'>;
 
 /** What is known of a store's status, and who is told. */
-export class StatusBoard implements Listener {
+export class StatusBoard {
   status: Status;
   readonly #listeners = new Set<(status: Status) => void>();
   /** Writes that were lost, as long as the database does not say so itself. */
@@ -102,10 +100,6 @@ export class StatusBoard implements Listener {
   #seen({ pending, refused, complete, evicted }: Known): Seen {
     const lost = evicted === undefined ? this.#lost : evicted?.pending;
     return { pending, refused, uploaded: pending.count === 0 && refused === 0 && !lost, complete, evicted: lost ? { pending: lost } : undefined };
-  }
-
-  async reload({ meta }: Reader): Promise<void> {
-    this.change(meta);
   }
 
   #set(changed: Partial<Status>): void {

@@ -12,7 +12,7 @@ import type { MergeOptions } from './merge.js';
 import { drop, enqueue, retry } from './queue.js';
 import { Remote } from './remote.js';
 import { viewOf } from './rows.js';
-import type { Content, Meta, View } from './rows.js';
+import type { Content, Meta, Position, View } from './rows.js';
 import { StatusBoard } from './status.js';
 import type { Status } from './status.js';
 import type { Storage } from './storage.js';
@@ -123,14 +123,15 @@ export class Store<T> {
     this.#changes = new Changes(ledger, meta.version, (error) => this.#board.failed(error));
     this.#endings = new Endings(ledger);
     const merger = new Merger(ledger, values, options) as unknown as Merger<unknown>;
-    this.#tabs = new Tabs(name, storage.shared ? (options.tabs ?? {}) : { locks: undefined, channel: undefined }, (content) => this.#hear(content as Told));
+    this.#tabs = new Tabs(name, storage.shared ? (options.tabs ?? {}) : { locks: undefined, channel: undefined }, this.#changes, (content) => this.#hear(content as Told));
     this.#syncer = new Syncer(ledger, remote, merger, options, (connection, error) => {
-      if (this.#board.connect(connection, error)) this.#tabs.tell({ connection: this.#board.told } satisfies Told);
+      if (!this.#over.signal.aborted && this.#board.connect(connection, error)) this.#tabs.tell({ connection: this.#board.told } satisfies Told);
     });
     observer.changed = (change) => {
       this.#tabs.tell({ change } satisfies Told);
-      this.#receive(change);
+      this.#changes.receive(change);
     };
+    observer.saw = (meta) => this.#changes.see(meta);
     observer.lost = () => this.#lost();
     storage.onClose = () => void this.#changes.reload();
     const leave = onAbort(tenure, () => this.#over.abort(tenure.reason));
@@ -147,7 +148,7 @@ export class Store<T> {
     const values = new Values(options.encryption ? { ...options, seal: (await import('../seal/seal-of.js')).sealOf(identity) } : options);
     const storage = options.storage ?? indexedDBStorage(name, onBlocked ? { onBlocked } : {});
     const witness = options.storage ? undefined : new Witness(name);
-    const observer: Observer = { changed() {}, lost() {} };
+    const observer: Observer = { changed() {}, saw() {}, lost() {} };
     const tables = (sealed: boolean) => new Ledger(storage, owner, sealed, observer);
     const ledger = tables(values.isSealed);
     const lost = witness?.pending ?? 0;
@@ -171,10 +172,20 @@ export class Store<T> {
   }
 
   async #start(): Promise<void> {
-    await this.#changes.join(this.#board);
-    await this.#changes.join(this.#endings);
+    await this.#changes.join({
+      change: (change) => {
+        this.#board.change(change);
+        this.#endings.change(change);
+        if (change.queued) this.#syncer.wake();
+      },
+      reload: async (reader) => {
+        this.#board.change(reader.meta);
+        await this.#endings.reload(reader);
+        this.#syncer.wake();
+      },
+    });
     if (this.#over.signal.aborted) return;
-    this.#tabs.tell({ asks: true } satisfies Told);
+    this.#tabs.tell({ asks: this.#changes.position } satisfies Told);
     this.#listen();
     void this.#tabs.lead((signal) => this.#syncer.run(signal), this.#over.signal).catch((error) => this.#board.failed(error));
   }
@@ -371,16 +382,14 @@ export class Store<T> {
     this.#changes.restart();
   }
 
-  #receive(change: Change): void {
-    this.#changes.receive(change);
-    if (change.queued) this.#syncer.wake();
-  }
-
   #hear(told: Told): void {
-    if (told.change) this.#receive(told.change);
+    if (told.change) this.#changes.receive(told.change);
     if (told.connection) this.#board.follow(told.connection);
     if (told.refresh) this.#syncer.online();
-    if (told.asks && this.#board.told) this.#tabs.tell({ connection: this.#board.told } satisfies Told);
+    if (!told.asks) return;
+    this.#changes.see(told.asks);
+    this.#syncer.wake(); // what that tab found may never have been told of
+    if (this.#board.told) this.#tabs.tell({ connection: this.#board.told } satisfies Told);
   }
 
   /** To what the platform tells: the network, and that a page was frozen. */
@@ -401,7 +410,8 @@ export class Store<T> {
 interface Told {
   change?: Change;
   connection?: StatusBoard['told'];
-  asks?: boolean;
+  /** A tab begins, and this is what it found. */
+  asks?: Position;
   refresh?: boolean;
 }
 

@@ -16,7 +16,7 @@ export type Connection = 'offline' | 'connecting' | 'syncing' | 'live';
 export interface SyncOptions {
   /** Tells of changes elsewhere; without it the server is asked every `pollSeconds`. */
   live?: Live;
-  /** How often the server is asked while nothing tells of changes; 15 by default. */
+  /** How often the server is asked while nothing tells of changes, and the database for what a tab wrote that was killed before it told; 15 by default. */
   pollSeconds?: number;
 }
 
@@ -60,13 +60,13 @@ export class Syncer {
     for (let failed = 0, reached = false; !signal.aborted; ) {
       const woken = new Promise<void>((resolve) => (this.#wake = resolve));
       try {
-        this.report(reached ? 'syncing' : 'connecting');
+        if (this.#pullWanted) this.report(reached ? 'syncing' : 'connecting');
         await this.#sync(signal);
         failed = 0;
         reached = true;
         this.#reportIdle();
-        const poll = this.options.live && this.#subscribed ? undefined : (this.options.pollSeconds ?? 15) * 1000;
-        await this.#wait(woken, poll, signal);
+        // While changes elsewhere are heard of, only what another tab may have queued before it ended.
+        if ((await this.#wait(woken, (this.options.pollSeconds ?? 15) * 1000, signal)) && !this.#subscribed) this.#pullWanted = true;
       } catch (cause) {
         if (signal.aborted) return;
         const error = cause instanceof SynclineError ? cause : new SynclineError('PROTOCOL', `syncing failed: ${(cause as Error).message}`, {}, { cause });
@@ -86,15 +86,16 @@ export class Syncer {
     this.pull();
   }
 
-  /** Until something happens, or for some time. */
-  async #wait(happens: Promise<void>, milliseconds: number | undefined, signal: AbortSignal): Promise<void> {
+  /** Until something happens, or for some time. Answers whether that has passed. */
+  async #wait(happens: Promise<void>, milliseconds: number, signal: AbortSignal): Promise<boolean> {
     const over = new AbortController();
     const forget = onAbort(signal, () => over.abort());
     if (signal.aborted) over.abort();
-    const passed = milliseconds === undefined ? new Promise<void>((resolve) => onAbort(over.signal, resolve)) : sleep(milliseconds, over.signal).then(() => void (this.#pullWanted = true), () => {});
-    if (!signal.aborted) await Promise.race([happens, passed]);
+    const passed = sleep(milliseconds, over.signal).then(() => true, () => false);
+    const hasPassed = await Promise.race([happens.then(() => false), passed]);
     forget();
     over.abort();
+    return hasPassed;
   }
 
   #reportIdle(): void {

@@ -1,4 +1,6 @@
 import { onAbort } from '../abort.js';
+import type { Changes } from './changes.js';
+import type { Position } from './rows.js';
 
 /** What of Web Locks is needed; `navigator.locks` has it. */
 export interface Locks {
@@ -27,10 +29,11 @@ const ASKS = 500;
 /** So many questions without an answer: the leader is frozen, or hangs. */
 const UNANSWERED = 3;
 
-type Message = { kind: 'ask' } | { kind: 'here'; hidden: boolean } | { kind: 'told'; content: unknown };
+type Message = { kind: 'ask'; at: Position } | { kind: 'here'; at: Position; hidden: boolean } | { kind: 'told'; content: unknown };
 
 /** The tabs of one store: they tell each other what happened, and one of them leads. */
 export class Tabs {
+  readonly #make: TabOptions['channel'];
   readonly #channel: Channel | undefined;
   readonly #locks: Locks | undefined;
   readonly #hidden: () => boolean;
@@ -42,18 +45,22 @@ export class Tabs {
   constructor(
     private readonly name: string,
     options: TabOptions,
+    /** Tabs tell with each question and answer how far they are. */
+    private readonly changes: Pick<Changes, 'position' | 'see'>,
     private readonly heard: (content: unknown) => void,
   ) {
     const page = globalThis as { document?: { visibilityState?: string }; navigator?: { locks?: Locks } };
     this.#locks = 'locks' in options ? options.locks : page.navigator?.locks;
     this.#hidden = options.hidden ?? (() => page.document?.visibilityState === 'hidden');
-    const make = 'channel' in options ? options.channel : typeof BroadcastChannel === 'undefined' ? undefined : broadcast;
-    this.#channel = make?.(name);
+    this.#make = 'channel' in options ? options.channel : typeof BroadcastChannel === 'undefined' ? undefined : broadcast;
+    this.#channel = this.#make?.(name);
     if (this.#channel) this.#channel.onmessage = ({ data }) => this.#hear(data as Message);
   }
 
   tell(content: unknown): void {
-    if (!this.#closed) this.#channel?.postMessage({ kind: 'told', content } satisfies Message);
+    const channel = this.#closed ? this.#make?.(this.name) : this.#channel; // a write may end after its tab was closed
+    channel?.postMessage({ kind: 'told', content } satisfies Message);
+    if (this.#closed) channel?.close();
   }
 
   /**
@@ -114,13 +121,14 @@ export class Tabs {
       this.#takeOver();
       return;
     }
-    this.#channel?.postMessage({ kind: 'ask' } satisfies Message);
+    this.#channel?.postMessage({ kind: 'ask', at: this.changes.position } satisfies Message);
   }
 
   #hear(message: Message): void {
-    if (message.kind === 'told') this.heard(message.content);
-    else if (message.kind === 'ask') {
-      if (this.#leading) this.#channel!.postMessage({ kind: 'here', hidden: this.#hidden() } satisfies Message);
+    if (message.kind === 'told') return this.heard(message.content);
+    this.changes.see(message.at);
+    if (message.kind === 'ask') {
+      if (this.#leading) this.#channel!.postMessage({ kind: 'here', at: this.changes.position, hidden: this.#hidden() } satisfies Message);
     } else {
       this.#unanswered = 0;
       if (message.hidden && !this.#leading && !this.#hidden()) this.#takeOver();

@@ -196,15 +196,19 @@ test('an app that throws when it is told something keeps nobody from being told,
   for (const each of [phone, desk]) each!.close();
 });
 
-test('what a killed tab wrote and did not tell is seen by the others', async () => {
+test('what a killed tab wrote and did not tell is seen by the others, and sent', async () => {
   const own = device();
   const silent = { locks: undefined, channel: undefined };
-  const [here, killed] = [await own.tab<number>(), await own.tab<number>({ tabs: silent })];
+  const [here, killed] = [await own.tab<number>(), await own.tab<number>({ tabs: silent, fetch: () => Promise.reject(new TypeError('no network')) })];
   const seen: number[] = [];
   here.watch('a', ([record]) => record && seen.push(record.value!));
+  await when(here, ({ connection }) => connection === 'live');
   await killed.put('a', 1);
-  await here.put('b', 2);
+  const third = await own.tab<number>(); // finds it
   await until(() => seen.at(-1) === 1);
+  await when(third, ({ uploaded }) => uploaded);
+  await when(here, ({ uploaded }) => uploaded);
+  assert.equal((await here.get('a'))?.pending, false);
   own.close();
 });
 

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
-import { Identity } from '@syncline/client';
+import { Identity, Session } from '@syncline/client';
+import { createSocket } from '@syncline/client/graphql-ws';
 import { memoryStorage } from '@syncline/client/store';
 import type { Locks, Store } from '@syncline/client/store';
 import { Server, until } from 'syncline-testing';
+import WebSocket from 'ws';
 
 import { Device, devices, when } from './devices.js';
 import { Network } from './network.js';
@@ -105,6 +107,29 @@ test('without Web Locks each tab syncs by itself, and nothing is stored twice', 
   assert.ok(networks.filter(({ sent }) => sent.length > 0).length === 3);
   const revisions = (await stores[0]!.list()).map(({ revision }) => revision).sort((a, b) => a - b);
   assert.deepEqual(revisions, Array.from({ length: 30 }, (_, i) => i + 1));
+  device.close();
+});
+
+test('a tab that leads looks for what a killed one wrote and did not tell, also while it hears of all changes elsewhere', async () => {
+  const device = new Device(Identity.create(), server.url);
+  const session = new Session({ url: server.url, identity: device.identity });
+  const live = createSocket(session, { webSocketImpl: WebSocket });
+  const leader = await device.tab<number>({ live, pollSeconds: 0.05 }, session);
+  await when(leader, ({ connection }) => connection === 'live');
+  const killed = await device.tab<number>({ tabs: { locks: undefined, channel: undefined }, fetch: () => Promise.reject(new TypeError('no network')) });
+  await killed.put('a', 1);
+  await until(async () => (await killed.get('a'))?.pending === false);
+  await when(leader, ({ uploaded }) => uploaded);
+  device.close();
+  await live.dispose();
+});
+
+test('what a tab writes as it is closed is sent by the one that leads', async () => {
+  const { device, stores: [leader, closing] } = await tabs(2);
+  const written = closing!.put('a', 1);
+  closing!.close();
+  await written;
+  await until(async () => (await leader!.get('a'))?.pending === false);
   device.close();
 });
 
