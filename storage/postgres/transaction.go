@@ -261,7 +261,7 @@ func queueReads(b *pgx.Batch, keys []commit.Key, found func(commit.Key, any)) {
 				}
 			}
 			args := columns(rows)
-			if at == &epochs || at == &clock {
+			if of == row.Epochs || of == row.Clock {
 				args = nil
 			}
 			b.Queue(at.read, args...).Query(each(of, found))
