@@ -17,6 +17,9 @@ const (
 	debounce = 50 * time.Millisecond
 	// minRetryDelay is the first delay after a failure; each next is twice as long.
 	minRetryDelay = time.Second
+	// steady is how long a subscription without events must have stood for its end to be the first
+	// failure again.
+	steady = 10 * time.Second
 )
 
 // autoSync is a run of auto sync.
@@ -139,9 +142,14 @@ func (m *Manager) listen(ctx context.Context, live chan<- struct{}) {
 	defer m.status.live(false)
 	var failures atomic.Int64 // the transport may call the handler from anywhere
 	for ctx.Err() == nil {
+		var stands atomic.Pointer[time.Time] // since when
 		err := guard("subscribe", errors.Unavailable, func() error {
-			return m.transport.Subscribe(ctx, func([]EventWithVersion) error {
-				failures.Store(0)
+			return m.transport.Subscribe(ctx, func(events []EventWithVersion) error {
+				now := time.Now()
+				stands.CompareAndSwap(nil, &now)
+				if len(events) > 0 {
+					failures.Store(0)
+				}
 				m.status.live(true)
 				wake(live)
 				return nil
@@ -155,6 +163,9 @@ func (m *Manager) listen(ctx context.Context, live chan<- struct{}) {
 		m.status.live(false)
 		if errors.CodeOf(err) == errors.Unsupported {
 			return // polling must do
+		}
+		if since := stands.Load(); since != nil && time.Since(*since) >= steady {
+			failures.Store(0)
 		}
 		sleep(ctx, m.retryDelay(int(failures.Add(1))))
 	}

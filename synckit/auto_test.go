@@ -278,6 +278,38 @@ func TestAutoSyncFollowsLiveEvents(t *testing.T) {
 	})
 }
 
+// A subscription that breaks right after it has begun is made again less and less often; one that
+// has stood for a while soon.
+func TestSubscriptionsThatBreakAtOnceAreMadeMoreSeldom(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := newAutoNode(t, synckit.SyncOptions{SyncInterval: time.Hour})
+		subscriptions, lives := 0, time.Duration(0)
+		n.fake.subscribe = func(ctx context.Context, handler func([]synckit.EventWithVersion) error) error {
+			subscriptions++
+			check(t, "handler", handler(nil), nil)
+			select {
+			case <-time.After(lives):
+			case <-ctx.Done():
+			}
+			return stderrors.New("broken")
+		}
+		n.start(t)
+		after(time.Hour)
+		if subscriptions > 50 {
+			t.Errorf("%d subscriptions in an hour", subscriptions)
+		}
+		lives = time.Minute
+		after(10 * time.Minute) // in which the first that lives begins
+		before := subscriptions
+		after(10 * time.Minute)
+		if made := subscriptions - before; made < 9 {
+			t.Errorf("%d subscriptions of a minute in ten", made)
+		}
+		n.stop(t)
+	})
+}
+
 // A transport's Subscribe may return and go on by itself.
 func TestSubscribeThatReturns(t *testing.T) {
 	t.Parallel()

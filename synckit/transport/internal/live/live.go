@@ -27,10 +27,12 @@ const MaxEvents = 100
 // It resumes from its cursor after a failure. Whenever it has begun to listen,
 // also after a failure, handler is called, without events if there are none:
 // something may have come just before. After a failure it asks for fewer events
-// at once: the line may have been too slow for that many.
+// at once: the line may have been too slow for that many. A connection that breaks soon after
+// it was made, without events, is a failure like others: the pauses go on growing.
 func Follow(ctx context.Context, source Source, handler func([]synckit.EventWithVersion) error) error {
 	var pause Backoff
 	at, fresh, limit := "", true, MaxEvents
+	var since time.Time // when the connection was made; zero: there is none
 	for {
 		page, err := next(ctx, source, at, limit)
 		switch {
@@ -40,7 +42,7 @@ func Follow(ctx context.Context, source Source, handler func([]synckit.EventWith
 			at = ""
 			fallthrough
 		case errors.IsRetryable(err):
-			fresh, limit = true, max(limit/2, 1)
+			fresh, limit, since = true, max(limit/2, 1), time.Time{}
 			if err := pause.Wait(ctx, err); err != nil {
 				return err
 			}
@@ -48,7 +50,12 @@ func Follow(ctx context.Context, source Source, handler func([]synckit.EventWith
 		case err != nil:
 			return err
 		}
-		pause = Backoff{}
+		if since.IsZero() {
+			since = time.Now()
+		}
+		if len(page.Events) > 0 || time.Since(since) >= maxPause {
+			pause = Backoff{}
+		}
 		if len(page.Events) >= limit {
 			limit = min(2*limit, MaxEvents)
 		}

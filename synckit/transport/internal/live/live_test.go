@@ -22,8 +22,9 @@ type script struct {
 }
 
 type step struct {
-	page synckit.Page
-	err  error
+	page  synckit.Page
+	err   error
+	takes time.Duration
 }
 
 func (s *script) next(asked string) (synckit.Page, error) {
@@ -33,6 +34,7 @@ func (s *script) next(asked string) (synckit.Page, error) {
 	}
 	one := s.steps[0]
 	s.steps = s.steps[1:]
+	<-time.After(one.takes)
 	return one.page, one.err
 }
 
@@ -106,7 +108,7 @@ func TestFailuresMakePagesSmaller(t *testing.T) {
 	})
 }
 
-func TestWhoeverComesBackIsTold(t *testing.T) {
+func TestAClientThatComesBackIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{steps: []step{{err: errGone}, page("1"), {err: errGone}, page("1")}}
 		if calls := follow(t, s); !slices.Equal(calls, []int{0, 0}) {
@@ -127,7 +129,7 @@ func TestALostCursorBeginsAtTheEnd(t *testing.T) {
 	})
 }
 
-func TestPausesGrowAndHeedThePeer(t *testing.T) {
+func TestPausesGrowAndAreAsLongAsThePeerAsks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		steps := slices.Repeat([]step{{err: errGone}}, 20)
 		s := &script{steps: append(steps, step{err: errBusy}, step{err: errBoundary})}
@@ -144,6 +146,24 @@ func TestPausesGrowAndHeedThePeer(t *testing.T) {
 		}
 		if longest := pause(21); longest > 90*time.Second {
 			t.Errorf("waited %v because the peer said so", longest)
+		}
+	})
+}
+
+// A connection that breaks right after its first message is not made again for ever at the
+// shortest interval; one that has stood for a while, or has brought events, is.
+func TestPausesGrowUntilAConnectionStands(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		short := []step{page("1"), {err: errGone}}
+		s := &script{steps: append(slices.Repeat(short, 20),
+			page("1"), step{page: synckit.Page{Cursor: "1"}, takes: time.Minute}, step{err: errGone}, page("1"))}
+		follow(t, s)
+		pause := func(i int) time.Duration { return s.times[i+1].Sub(s.times[i]) }
+		if last := pause(39); last < 5*time.Second {
+			t.Errorf("after the 20th short connection it waits %v", last)
+		}
+		if last := pause(42); last > 100*time.Millisecond {
+			t.Errorf("after a connection of a minute it waits %v", last)
 		}
 	})
 }
