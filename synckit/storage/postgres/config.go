@@ -32,6 +32,9 @@ type Config struct {
 	// ReconnectInterval is how long to wait after the connection of LISTEN broke before
 	// the next is made; 0: 1 second.
 	ReconnectInterval time.Duration
+	// PollInterval is how often a store that hears nothing looks whether it missed something, and
+	// how long that may take before it connects again; at least 1 ms; 0: 15 seconds.
+	PollInterval time.Duration
 	// Logger gets what somebody should know; nil: nothing.
 	Logger *log.Logger
 	// ParseVersion reads versions of the app's own kinds. What it cannot read, and
@@ -49,6 +52,7 @@ const (
 	defaultConnMaxLifetime   = time.Hour
 	defaultConnMaxIdleTime   = 15 * time.Minute
 	defaultReconnectInterval = time.Second
+	defaultPollInterval      = 15 * time.Second
 	defaultTableName         = "events"
 )
 
@@ -58,6 +62,7 @@ func (c Config) withDefaults() Config {
 	c.ConnMaxLifetime = cmp.Or(c.ConnMaxLifetime, defaultConnMaxLifetime)
 	c.ConnMaxIdleTime = cmp.Or(c.ConnMaxIdleTime, defaultConnMaxIdleTime)
 	c.ReconnectInterval = cmp.Or(c.ReconnectInterval, defaultReconnectInterval)
+	c.PollInterval = cmp.Or(c.PollInterval, defaultPollInterval)
 	if c.Logger == nil {
 		c.Logger = log.New(discard{}, "", 0)
 	}
@@ -81,6 +86,8 @@ func (c Config) pool() (*pgxpool.Config, error) {
 		return nil, contradiction("MaxOpenConns is at least 2: one listens")
 	case c.ConnMaxLifetime < 0 || c.ConnMaxIdleTime < 0 || c.ReconnectInterval < 0:
 		return nil, contradiction("a time is negative")
+	case c.PollInterval < time.Millisecond:
+		return nil, contradiction("PollInterval is at least 1 ms")
 	case !tableName.MatchString(c.TableName):
 		return nil, contradiction(fmt.Sprintf("%.80q is no name for a table: letters, digits and _, up to 40", c.TableName))
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"syncline/synckit"
 	"syncline/synckit/storage/internal/stored"
@@ -30,7 +31,9 @@ func (s *Store) listen(begun chan struct{}) {
 	}
 }
 
-// hear listens on one connection until it breaks.
+// hear listens on one connection until it breaks. A connection can be dead and not tell, and a
+// pooler can forget what was listened to: where nothing comes for a while it looks for itself, by
+// the same connection.
 func (s *Store) hear(begun func()) error {
 	conn, err := s.pool.Acquire(s.ctx)
 	if err != nil {
@@ -48,15 +51,46 @@ func (s *Store) hear(begun func()) error {
 	}
 	s.changed.Raise() // what was committed while nobody listened
 	begun()
+	var known int64
 	for {
-		told, err := own.WaitForNotification(s.ctx)
-		if err != nil {
+		told, err := s.told(own)
+		switch {
+		case err != nil:
 			return err
+		case told == nil:
+			latest, err := s.look(own)
+			if err != nil {
+				return err
+			}
+			if latest != known {
+				s.changed.Raise()
+			}
+			known = latest
+			continue
 		}
 		if told.Payload != s.name || s.unsure.Load() { // its own commits it has told of already
 			s.changed.Raise()
 		}
 	}
+}
+
+// told waits for a notification; nil: none came for a while.
+func (s *Store) told(conn *pgx.Conn) (*pgconn.Notification, error) {
+	ctx, cancel := context.WithTimeout(s.ctx, s.poll)
+	defer cancel()
+	told, err := conn.WaitForNotification(ctx)
+	if err != nil && ctx.Err() != nil && !conn.IsClosed() {
+		return nil, s.ctx.Err()
+	}
+	return told, err
+}
+
+// look gives the position of the newest entry.
+func (s *Store) look(conn *pgx.Conn) (latest int64, err error) {
+	ctx, cancel := context.WithTimeout(s.ctx, s.poll)
+	defer cancel()
+	err = conn.QueryRow(ctx, s.statements.latest).Scan(&latest)
+	return latest, err
 }
 
 // NotificationPayload tells of an event that was committed.

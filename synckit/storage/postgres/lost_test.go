@@ -2,11 +2,15 @@ package postgres_test
 
 import (
 	"bytes"
+	"fmt"
 	"net"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"syncline/synckit"
 	"syncline/synckit/errors"
@@ -20,6 +24,8 @@ type breaker struct {
 	target   string
 	set      atomic.Bool
 	letGo    chan struct{}
+	hush     atomic.Pointer[net.Conn] // of this connection nothing is passed on any more
+	newest   atomic.Pointer[net.Conn] // the newest that was told to listen
 	running  sync.WaitGroup
 }
 
@@ -60,6 +66,9 @@ func (b *breaker) pass(t *testing.T, client net.Conn) {
 		defer client.Close()
 		for part := make([]byte, 64<<10); ; {
 			n, err := server.Read(part)
+			if hush := b.hush.Load(); hush != nil && *hush == client && err == nil {
+				continue
+			}
 			if _, failed := client.Write(part[:n]); err != nil || failed != nil {
 				return
 			}
@@ -67,6 +76,12 @@ func (b *breaker) pass(t *testing.T, client net.Conn) {
 	})
 	for part := make([]byte, 64<<10); ; {
 		n, err := client.Read(part)
+		if bytes.Contains(part[:n], []byte("LISTEN")) {
+			b.newest.Store(&client)
+		}
+		if hush := b.hush.Load(); hush != nil && *hush == client && err == nil {
+			continue
+		}
 		broken := b.set.Load() && bytes.Contains(part[:n], []byte("commit"))
 		if broken {
 			client.Close()
@@ -108,4 +123,43 @@ func lostAnswer(t *testing.T, address, url string) {
 		t.Errorf("once it is carried out: %v, %v", entries, err)
 	}
 	put(t, store, "x", "b")
+}
+
+// A connection that is dead without a word, as behind a router that has forgotten it, is found out,
+// and another takes its place.
+func silent(t *testing.T, address, url string) {
+	b := newBreaker(t, address)
+	config := postgres.Config{TableName: "silent", PollInterval: 50 * time.Millisecond, ReconnectInterval: time.Millisecond}
+	config.ConnectionString = url
+	elsewhere := open(t, config)
+	config.ConnectionString = strings.Replace(url, address, b.listener.Addr().String(), 1)
+	store := open(t, config)
+	for i := range 3 { // after the first, the connection that took its place
+		b.hush.Store(b.newest.Load())
+		changed := store.Changed()
+		put(t, elsewhere, "x", fmt.Sprint("e", i))
+		<-changed
+	}
+}
+
+// What was committed shows after a while, though nobody is told.
+func forgetful(t *testing.T, url string) {
+	config := postgres.Config{ConnectionString: url, TableName: "forgetful", PollInterval: 50 * time.Millisecond, ReconnectInterval: time.Hour}
+	elsewhere, store := open(t, config), open(t, config)
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context())
+	for i := range 3 {
+		changed := store.Changed()
+		// A commit without the NOTIFY at its end, which is what a store sees that listens to nothing.
+		put(t, elsewhere, "other", fmt.Sprint("before", i))
+		<-changed
+		changed = store.Changed()
+		if _, err := conn.Exec(t.Context(), `UPDATE forgetful_head SET latest = latest + 1`); err != nil {
+			t.Fatal(err)
+		}
+		<-changed
+	}
 }

@@ -33,6 +33,7 @@ type Store struct {
 	parse      stored.ParseVersion
 	logger     *log.Logger
 	reconnect  time.Duration
+	poll       time.Duration
 	times      stored.Times
 	changed    signal.Signal
 	unsure     atomic.Bool // the answer to a commit was lost: it may go through at any time
@@ -86,7 +87,7 @@ func New(config *Config) (*Store, error) {
 	}
 	s := &Store{
 		pool: pool, statements: statementsFor(c.TableName), channel: c.TableName + "_changed", name: rand.Text(),
-		parse: c.ParseVersion, logger: c.Logger, reconnect: c.ReconnectInterval,
+		parse: c.ParseVersion, logger: c.Logger, reconnect: c.ReconnectInterval, poll: c.PollInterval,
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	if err := s.migrate(ctx, c.TableName); err != nil {

@@ -57,6 +57,8 @@ func TestOnOneServer(t *testing.T) {
 	t.Run("processes hear of one another", func(t *testing.T) { t.Parallel(); hear(t, url) })
 	t.Run("subscriptions", func(t *testing.T) { t.Parallel(); subscriptions(t, url) })
 	t.Run("a broken connection loses no event", func(t *testing.T) { t.Parallel(); reconnects(t, url) })
+	t.Run("a connection that is dead and does not tell", func(t *testing.T) { t.Parallel(); silent(t, server.Address, url) })
+	t.Run("a pooler that forgets what was listened to", func(t *testing.T) { t.Parallel(); forgetful(t, url) })
 	t.Run("a commit whose answer is lost", func(t *testing.T) { t.Parallel(); lostAnswer(t, server.Address, url) })
 	t.Run("a subscription that has ended", func(t *testing.T) { t.Parallel(); endedSubscriptions(t, url) })
 	t.Run("a shared time that cannot be true", func(t *testing.T) { t.Parallel(); wrongTime(t, url) })
