@@ -23,9 +23,11 @@ export function useDraft(id: string, record: StoredRecord<Note> | null): Draft {
   const [typed, setTyped] = useState<{ note: Note; upon: typeof record; saved: boolean }>();
   const [problem, setProblem] = useState<Error>();
   const writing = useRef(0);
+  const saved = useRef(EMPTY); // what of it the store has: where a write fails, less than was typed
   const isPast = typed?.saved && record !== typed.upon; // the record has it
   const note = (!isPast && typed?.note) || record?.value || EMPTY;
   const write = (mine: Note) => {
+    if (!typed || isPast) saved.current = note;
     setTyped({ note: mine, upon: record, saved: false });
     writing.current++;
     const ended = (error?: Error) => {
@@ -33,7 +35,10 @@ export function useDraft(id: string, record: StoredRecord<Note> | null): Draft {
       if (--writing.current === 0 && !error) setTyped((last) => last && { ...last, saved: true });
     };
     // Another device's change may have come since this was shown: then it is a conflict like any other.
-    store.update(id, (theirs) => (theirs ? merge({ id, base: note, mine, theirs }) : mine)).then(() => ended(), ended);
+    store.update(id, (theirs) => (theirs ? merge({ id, base: saved.current, mine, theirs }) : mine)).then(() => {
+      saved.current = mine;
+      ended();
+    }, ended);
   };
   return { note, write, problem };
 }

@@ -68,6 +68,13 @@ class Device {
     return device;
   }
 
+  /** Another tab of it. */
+  async tab(): Promise<Device> {
+    const other = new Device(await this.page.context().newPage());
+    await other.page.goto(origin);
+    return other;
+  }
+
   /** Two devices of one user. */
   static async two(): Promise<[Device, Device]> {
     const [first, second] = await Promise.all([Device.start(), Device.start()]);
@@ -226,6 +233,63 @@ test('the server has notes, and cannot read them', async () => {
   const kept = Buffer.concat(readdirSync(database).map((name) => readFileSync(join(database, name))));
   assert.ok(kept.includes('note/'), 'ids are no secret');
   for (const secret of ['secret title', 'secret text']) assert.ok(!kept.includes(secret), secret);
+  await device.end();
+});
+
+test('what another tab writes while a device is being linked is not lost', async () => {
+  const [first, second] = await Promise.all([Device.start(), Device.start()]);
+  await first.button('Link a device').click();
+  const link = await first.page.getByLabel('Link', { exact: true }).inputValue();
+  await second.write('Before', 'written before');
+  const other = await second.tab();
+  await other.note('written before').waitFor();
+  await second.page.goto(link);
+  await second.page.exposeFunction('meanwhile', () => other.write('Meanwhile', 'written meanwhile'));
+  await second.page.evaluate(`{
+    const encrypt = SubtleCrypto.prototype.encrypt; // of the key that takes the place of the other, when all notes were copied
+    let first = true;
+    SubtleCrypto.prototype.encrypt = async function (...args) {
+      if (first) await window.meanwhile();
+      first = false;
+      return encrypt.apply(this, args);
+    };
+  }`);
+  await second.button('Link this device').click();
+  await first.button('Done').click();
+  for (const device of [first, second, other]) for (const words of ['written before', 'written meanwhile']) await device.note(words).waitFor();
+  await Promise.all([first.end(), second.end()]);
+  assert.deepEqual(other.faults, []);
+});
+
+test('a change that could not be saved makes no conflict of the next one', async () => {
+  const device = await Device.start();
+  await device.write('Trip', 'by train');
+  await device.page.evaluate(`{
+    const { put } = IDBObjectStore.prototype;
+    window.mend = () => (IDBObjectStore.prototype.put = put);
+    IDBObjectStore.prototype.put = () => { throw new DOMException('full', 'QuotaExceededError'); };
+  }`);
+  await device.text.fill('by boat');
+  await device.page.getByText(/^Not saved/).waitFor();
+  await device.page.evaluate('void window.mend()');
+  await device.text.fill('by bicycle');
+  await device.note('by bicycle').waitFor();
+  assert.equal(await device.version('').count(), 0);
+  await device.uploaded();
+  await device.end();
+});
+
+test('a change that the server does not take is told, and is gone once it is discarded', async () => {
+  const device = await Device.start();
+  await device.write('Trip', 'by train');
+  await device.uploaded();
+  const refusal = { data: null, errors: [{ message: 'refused', extensions: { code: 'BAD_USER_INPUT' } }] };
+  await device.page.route('**/graphql', (route) => (route.request().postData()?.includes('writeRecords') ? route.fulfill({ json: refusal }) : route.continue()));
+  await device.text.fill('by boat');
+  await device.page.getByText('1 change not taken by the server.').waitFor();
+  await device.button('Discard').click();
+  await device.note('by train').waitFor();
+  await device.uploaded();
   await device.end();
 });
 
