@@ -30,6 +30,9 @@ const (
 // Shares are those that the request of a context has in what requests share: of
 // its owner and its address, or of its address and all that nobody signed.
 func Shares(ctx context.Context) []budget.Share {
+	if input := budget.FromContext(ctx); input != nil { // they are the same
+		return input.Shares()
+	}
 	p, signed := FromContext(ctx)
 	return sharesOf(ctx, p, signed)
 }
@@ -41,14 +44,15 @@ func sharesOf(ctx context.Context, p Principal, signed bool) []budget.Share {
 	} else {
 		shares = append(shares, budget.Share{Name: "unsigned", Part: 8})
 	}
-	network := clientaddr.Network(clientaddr.FromContext(ctx))
-	if !network.IsValid() {
+	network := clientaddr.NetworkFromContext(ctx)
+	switch {
+	case network == "":
 		return shares
+	case !signed:
+		return append(shares, budget.Share{Name: "unsigned " + network, Part: 32})
+	default:
+		return append(shares, budget.Share{Name: network, Part: 2})
 	}
-	if !signed {
-		return append(shares, budget.Share{Name: "unsigned " + network.String(), Part: 32})
-	}
-	return append(shares, budget.Share{Name: network.String(), Part: 2})
 }
 
 // ReadBody reads the body, of at most limit bytes, of a request whose signature, if
@@ -111,28 +115,44 @@ func (v *Verifier) readBody(w http.ResponseWriter, r *http.Request, limit int64,
 // receive reads a body, of which length bytes or fewer are expected, within its
 // time.
 func receive(w http.ResponseWriter, r *http.Request, limit, length int64, grant *budget.Grant) ([]byte, error) {
-	control := http.NewResponseController(w) // what wraps the writer may not know of deadlines
-	_ = control.SetReadDeadline(time.Now().Add(bodyGrace + time.Duration(length)*time.Second/minThroughput))
-	var client budget.Progress
-	var cut atomic.Bool
-	grant.Watch(&client, func() {
-		cut.Store(true)
-		_ = control.SetReadDeadline(time.Now())
-	})
-	var data bytes.Buffer
-	data.Grow(int(min(max(r.ContentLength, 0), maxHint)) + bytes.MinRead)
-	_, err := data.ReadFrom(client.Reader(http.MaxBytesReader(w, r.Body, limit)))
+	a := &arrival{control: http.NewResponseController(w), from: http.MaxBytesReader(w, r.Body, limit)}
+	_ = a.control.SetReadDeadline(time.Now().Add(bodyGrace + time.Duration(length)*time.Second/minThroughput)) // what wraps the writer may not know of deadlines
+	grant.Watch(&a.client, a.cut)
+	a.data.Grow(int(min(max(r.ContentLength, 0), maxHint)) + bytes.MinRead)
+	_, err := a.data.ReadFrom(a)
 	grant.Unwatch()
-	var tooLong *http.MaxBytesError
-	switch {
-	case cut.Load(): // also if all came just then: the connection's deadline has passed
+	if a.isCut.Load() { // also if all came just then: the connection's deadline has passed
 		return nil, busy(budget.ErrFull)
-	case errors.As(err, &tooLong):
+	}
+	if _, tooLong := errors.AsType[*http.MaxBytesError](err); tooLong {
 		return nil, tooLarge(limit)
-	case err != nil:
+	}
+	if err != nil {
 		return nil, badInput(http.StatusBadRequest, "the request's body could not be read to its end")
 	}
-	return data.Bytes(), nil
+	return a.data.Bytes(), nil
+}
+
+// arrival is a body on its way in.
+type arrival struct {
+	from    io.Reader
+	data    bytes.Buffer
+	control *http.ResponseController
+	client  budget.Progress
+	isCut   atomic.Bool
+}
+
+// Read notes what comes as progress.
+func (a *arrival) Read(p []byte) (int, error) {
+	n, err := a.from.Read(p)
+	a.client.Made()
+	return n, err
+}
+
+// cut ends a wait for more.
+func (a *arrival) cut() {
+	a.isCut.Store(true)
+	_ = a.control.SetReadDeadline(time.Now())
 }
 
 // body is a request's body that was read. It is let go of as it is read again,

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"syncline/internal/contextvalue"
 )
 
 // Outcome is how the verification of a request ended. It is safe for concurrent
@@ -33,19 +35,16 @@ func (o *Outcome) Took() (began, ended time.Time) {
 	return o.began, o.ended
 }
 
-type outcomeKey struct{}
-
 // WithOutcome makes a context in which an access log that stands outside the
 // Middleware learns the outcome: it is there when the handler has returned. For
 // a WebSocket connection it is that of its last VerifyInit.
 func WithOutcome(ctx context.Context) (context.Context, *Outcome) {
-	o := new(Outcome)
-	return context.WithValue(ctx, outcomeKey{}, o), o
+	return contextvalue.New[Outcome](ctx)
 }
 
 // observe notes the outcome of what began at a time, and returns err.
 func observe(ctx context.Context, began time.Time, p Principal, err error) error {
-	if o, ok := ctx.Value(outcomeKey{}).(*Outcome); ok {
+	if o := contextvalue.Of[Outcome](ctx); o != nil {
 		o.mu.Lock()
 		defer o.mu.Unlock()
 		o.principal, o.err, o.began, o.ended = p, nil, began, time.Now()

@@ -12,6 +12,7 @@ import (
 	"encoding/hex"
 
 	"syncline/auth/signing"
+	"syncline/internal/contextvalue"
 )
 
 // Principal is who a verified request acts for.
@@ -38,16 +39,18 @@ func (p Principal) CertificateHash() (hash string, ok bool) {
 // Certified tells whether the request was let in with a certificate.
 func (p Principal) Certified() bool { return p.certificate != nil }
 
-type contextKey struct{}
-
 // NewContext puts a verified principal into a context.
 func NewContext(ctx context.Context, p Principal) context.Context {
-	return context.WithValue(ctx, contextKey{}, p)
+	ctx, principal := contextvalue.New[Principal](ctx)
+	*principal = p
+	return ctx
 }
 
 // FromContext takes the verified principal out of a context; false if the
 // request was not signed.
 func FromContext(ctx context.Context) (Principal, bool) {
-	p, ok := ctx.Value(contextKey{}).(Principal)
-	return p, ok
+	if p := contextvalue.Of[Principal](ctx); p != nil {
+		return *p, true
+	}
+	return Principal{}, false
 }

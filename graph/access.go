@@ -8,6 +8,7 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"syncline/auth"
+	"syncline/internal/contextvalue"
 )
 
 // access decides, before any field runs, whether a document is served at all.
@@ -21,6 +22,10 @@ func (access) Validate(graphql.ExecutableSchema) error { return nil }
 
 func (a access) MutateOperationContext(ctx context.Context, op *graphql.OperationContext) *gqlerror.Error {
 	op.DisableIntrospection = !a.introspection
+	_, signed := auth.FromContext(ctx)
+	if signed && a.introspection {
+		return nil
+	}
 	fields := rootFields(op.Operation.SelectionSet, nil)
 	if !a.introspection {
 		for _, field := range fields {
@@ -31,7 +36,7 @@ func (a access) MutateOperationContext(ctx context.Context, op *graphql.Operatio
 			}
 		}
 	}
-	if _, signed := auth.FromContext(ctx); !signed {
+	if !signed {
 		return checkFields(op.Operation.Operation, fields)
 	}
 	return nil
@@ -45,7 +50,7 @@ func checkUnsigned(ctx context.Context, document *ast.QueryDocument, operationNa
 		return nil // the executor reports it
 	}
 	fields := rootFields(operation.SelectionSet, document.Fragments)
-	if r, ok := ctx.Value(reportKey{}).(*Report); ok {
+	if r := contextvalue.Of[Report](ctx); r != nil {
 		r.describe(fields)
 	}
 	return checkFields(operation.Operation, fields)

@@ -8,6 +8,7 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 
+	"syncline/internal/contextvalue"
 	"syncline/record"
 )
 
@@ -22,14 +23,6 @@ type allowance struct {
 	used     int
 }
 
-func newAllowance() *allowance {
-	a := new(allowance)
-	a.released.L = &a.mu
-	return a
-}
-
-type allowanceKey struct{}
-
 // allowances gives each query and mutation its own.
 type allowances struct{}
 
@@ -41,7 +34,9 @@ func (allowances) Validate(graphql.ExecutableSchema) error { return nil }
 
 func (allowances) InterceptOperation(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
 	if graphql.GetOperationContext(ctx).Operation.Operation != ast.Subscription {
-		ctx = context.WithValue(ctx, allowanceKey{}, newAllowance())
+		var a *allowance
+		ctx, a = contextvalue.New[allowance](ctx)
+		a.released.L = &a.mu
 	}
 	return next(ctx)
 }
@@ -56,9 +51,9 @@ type claim struct {
 
 // claimData waits for the turn of a field that may read a number of records. The
 // caller releases the claim.
-func claimData(ctx context.Context, records int) *claim {
+func claimData(ctx context.Context, records int) claim {
 	field := graphql.GetFieldContext(ctx).Field
-	c := &claim{allowance: ctx.Value(allowanceKey{}).(*allowance)}
+	c := claim{allowance: contextvalue.Of[allowance](ctx)}
 	c.copies = max(1, len(dataPaths(nil, "", field.Selections)))
 	c.reserved = max(records, 1) * c.copies * record.MaxDataBytes
 	c.mu.Lock()
@@ -72,7 +67,7 @@ func claimData(ctx context.Context, records int) *claim {
 }
 
 // release replaces what was reserved by the bytes of data that the answer gets.
-func (c *claim) release(bytes int) {
+func (c claim) release(bytes int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.allowance.reserved -= c.reserved
@@ -89,11 +84,13 @@ func dataPaths(paths []string, at string, set ast.SelectionSet) []string {
 	for _, selection := range set {
 		switch s := selection.(type) {
 		case *ast.Field:
-			path := at + "." + s.Alias
-			if s.ObjectDefinition.Name != "Record" {
-				paths = dataPaths(paths, path, s.SelectionSet)
-			} else if s.Name == "data" && !slices.Contains(paths, path) {
-				paths = append(paths, path)
+			switch {
+			case s.ObjectDefinition.Name == "Record" && s.Name == "data":
+				if path := at + "." + s.Alias; !slices.Contains(paths, path) {
+					paths = append(paths, path)
+				}
+			case len(s.SelectionSet) > 0:
+				paths = dataPaths(paths, at+"."+s.Alias, s.SelectionSet)
 			}
 		case *ast.InlineFragment:
 			paths = dataPaths(paths, at, s.SelectionSet)

@@ -194,17 +194,16 @@ func (m *meter) reads(rootField string) int {
 
 // readArguments notes how long the lists below a root field are.
 func (m *meter) readArguments(f *ast.Field) {
-	arguments := f.ArgumentMap(m.variables)
 	m.page, m.batch = 1, 1
 	switch f.Name {
 	case "changes":
 		m.pages = true
-		first, _ := scalar.UnmarshalInt(arguments["first"])
+		first, _ := scalar.UnmarshalInt(f.ArgumentMap(m.variables)["first"])
 		m.page = min(max(first, 1), record.MaxPage)
 	case "records":
-		m.batch = batchSize(arguments["ids"])
+		m.batch = batchSize(f.ArgumentMap(m.variables)["ids"])
 	case "writeRecords":
-		input, _ := arguments["input"].(map[string]any)
+		input, _ := f.ArgumentMap(m.variables)["input"].(map[string]any)
 		m.batch = batchSize(input["writes"])
 	}
 }

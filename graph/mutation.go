@@ -60,7 +60,7 @@ func (m mutation) writeOne(ctx context.Context, request record.Request) (*object
 	if err != nil {
 		return nil, err
 	}
-	return new(object.NewWriteRecordPayload(result.Results[0], result.Replayed)), nil
+	return new(object.NewWriteRecordPayload(&result.Results[0], result.Replayed)), nil
 }
 
 func (m mutation) write(ctx context.Context, request record.Request) (record.Result, error) {
@@ -158,8 +158,8 @@ func fromWrites(inputs []model.RecordWrite) ([]record.Write, error) {
 
 // inInput makes the field of an error begin at the mutation's argument.
 func inInput(err error) error {
-	var invalid *record.InvalidError
-	if !errors.As(err, &invalid) {
+	invalid, ok := errors.AsType[*record.InvalidError](err)
+	if !ok {
 		return err
 	}
 	return &record.InvalidError{Field: "input." + invalid.Field, Reason: invalid.Reason}

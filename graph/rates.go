@@ -37,8 +37,8 @@ func (a admission) MutateOperationParameters(ctx context.Context, _ *graphql.Raw
 
 // refusedBy is a refusal as the client sees it; nil if there is none.
 func refusedBy(err error, pos *ast.Position) *gqlerror.Error {
-	var refused *auth.Error
-	if !errors.As(err, &refused) {
+	refused, ok := errors.AsType[*auth.Error](err)
+	if !ok {
 		return nil
 	}
 	told := gqlerror.ErrorPosf(pos, "%s", refused.Message)

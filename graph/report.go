@@ -8,6 +8,8 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"syncline/internal/contextvalue"
 )
 
 // Bounds of what a client can have noted.
@@ -21,6 +23,7 @@ const (
 type Report struct {
 	mu     sync.Mutex
 	fields []Field
+	first  [1]Field // where fields are, unless there are more
 	codes  []string // of errors that are no single field's
 }
 
@@ -33,12 +36,9 @@ type Field struct {
 	key   string // in the answer
 }
 
-type reportKey struct{}
-
 // WithReport makes a context in which one operation reports what it is.
 func WithReport(ctx context.Context) (context.Context, *Report) {
-	r := new(Report)
-	return context.WithValue(ctx, reportKey{}, r), r
+	return contextvalue.New[Report](ctx)
 }
 
 // Fields are the operation's root fields as they stand in its answer, so that a name may be there
@@ -77,6 +77,9 @@ func (r *Report) describe(fields []*ast.Field) {
 	defer r.mu.Unlock()
 	for _, field := range fields {
 		known := func(other Field) bool { return other.key == field.Alias }
+		if r.fields == nil {
+			r.fields = r.first[:0]
+		}
 		if rootFieldNames[field.Name] && len(r.fields) < maxReportedFields && !slices.ContainsFunc(r.fields, known) {
 			r.fields = append(r.fields, Field{Name: field.Name, key: field.Alias})
 		}
@@ -105,9 +108,9 @@ func addOnce(list []string, s string) []string {
 // report notes the code of an error that goes to the client, at the root field that it
 // belongs to.
 func report(ctx context.Context, err *gqlerror.Error) {
-	r, ok := ctx.Value(reportKey{}).(*Report)
+	r := contextvalue.Of[Report](ctx)
 	code, hasCode := err.Extensions["code"].(string)
-	if !ok || !hasCode {
+	if r == nil || !hasCode {
 		return
 	}
 	r.mu.Lock()
@@ -133,7 +136,7 @@ func (reporter) ExtensionName() string { return "Report" }
 func (reporter) Validate(graphql.ExecutableSchema) error { return nil }
 
 func (reporter) MutateOperationContext(ctx context.Context, op *graphql.OperationContext) *gqlerror.Error {
-	if r, ok := ctx.Value(reportKey{}).(*Report); ok {
+	if r := contextvalue.Of[Report](ctx); r != nil {
 		r.describe(rootFields(op.Operation.SelectionSet, nil))
 	}
 	return nil

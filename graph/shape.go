@@ -3,6 +3,7 @@ package graph
 import (
 	"context"
 	"strconv"
+	"strings"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -43,6 +44,7 @@ func (s shape) MutateOperationParameters(ctx context.Context, params *graphql.Ra
 		graphql.GetOperationContext(ctx).Doc = s.choose(known, params)
 		return nil
 	}
+	params.Query = strings.Clone(params.Query) // documents are kept, and with them their text
 	document, err := parser.ParseQueryWithTokenLimit(&ast.Source{Input: params.Query}, maxTokens)
 	if err != nil {
 		return nil //nolint:nilerr // the executor comes upon it next, and reports it

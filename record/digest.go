@@ -3,7 +3,6 @@ package record
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"hash"
 )
 
 // Digest stands for the content of a request.
@@ -14,29 +13,27 @@ type Digest [sha256.Size]byte
 // preceded by its length, so that no two contents share an encoding.
 func (r Request) Digest() Digest {
 	h := sha256.New()
-	h.Write([]byte{byte(r.Kind)})
-	writeNumber(h, uint64(len(r.Writes)))
+	b := make([]byte, 0, 256) // what goes in next, but for data
+	b = append(b, byte(r.Kind))
+	b = binary.BigEndian.AppendUint64(b, uint64(len(r.Writes)))
 	for _, w := range r.Writes {
 		op := byte(KindSet)
 		if w.Delete {
 			op = byte(KindDelete)
 		}
-		h.Write([]byte{op})
-		writeNumber(h, uint64(w.Revision))
-		writeBytes(h, []byte(w.ID))
-		writeBytes(h, w.Data)
-		writeBytes(h, []byte(w.SchemaVersion))
+		b = append(b, op)
+		b = binary.BigEndian.AppendUint64(b, uint64(w.Revision))
+		b = appendText(b, w.ID)
+		b = binary.BigEndian.AppendUint64(b, uint64(len(w.Data)))
+		h.Write(b)
+		h.Write(w.Data)
+		b = appendText(b[:0], w.SchemaVersion)
 	}
-	return Digest(h.Sum(nil))
-}
-
-func writeNumber(h hash.Hash, n uint64) {
-	var b [8]byte
-	binary.BigEndian.PutUint64(b[:], n)
-	h.Write(b[:])
-}
-
-func writeBytes(h hash.Hash, b []byte) {
-	writeNumber(h, uint64(len(b)))
 	h.Write(b)
+	return Digest(h.Sum(b[:0]))
+}
+
+func appendText(b []byte, text string) []byte {
+	b = binary.BigEndian.AppendUint64(b, uint64(len(text)))
+	return append(b, text...)
 }

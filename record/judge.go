@@ -145,17 +145,26 @@ func checkFence(state State, fence *Fence) error {
 }
 
 func findConflicts(state State, request Request) (Result, bool) {
-	result := Result{Status: Success, Results: make([]WriteResult, len(request.Writes))}
+	result := Result{Status: Success}
 	for i, w := range request.Writes {
 		current := state.record(w.ID)
 		if w.matches(current) {
-			result.Results[i].Status = Skipped
 			continue
 		}
-		result.Status = Conflict
+		if result.Status != Conflict {
+			result.Status, result.Results = Conflict, skipAll(len(request.Writes))
+		}
 		result.Results[i] = WriteResult{Status: Conflict, Record: current}
 	}
 	return result, result.Status == Conflict
+}
+
+func skipAll(writes int) []WriteResult {
+	results := make([]WriteResult, writes)
+	for i := range results {
+		results[i].Status = Skipped
+	}
+	return results
 }
 
 // matches tells whether the write saw the present state.
@@ -186,9 +195,12 @@ func apply(state State, request Request, now time.Time) Verdict {
 		}
 		after := w.after(current, next, request.ClientID, now)
 		next++
+		if v.Changed == nil {
+			v.Changed = make([]Record, 0, len(request.Writes)) // which stay where they are
+		}
 		v.Changed = append(v.Changed, after)
 		v.Account.count(state.Records[w.ID], after)
-		v.Result.Results[i] = WriteResult{Status: Success, NewRevision: after.Revision, Record: &after}
+		v.Result.Results[i] = WriteResult{Status: Success, NewRevision: after.Revision, Record: &v.Changed[len(v.Changed)-1]}
 	}
 	if len(v.Changed) > 0 {
 		v.Result.Head, v.Result.Changed, v.Result.Epoch = v.Account.Head, v.Changed, v.Account.Epoch
@@ -239,10 +251,11 @@ func (a *Account) count(before Stored, after Record) {
 }
 
 func (s State) record(id string) *Record {
-	if r, ok := s.Records[id]; ok {
-		return &r.Record
+	r, ok := s.Records[id]
+	if !ok {
+		return nil
 	}
-	return nil
+	return new(r.Record)
 }
 
 func (r Request) remember(result Result) *Mutation {

@@ -39,10 +39,13 @@ func parseKeyID(s string) (PublicKey, bool) {
 }
 
 // String is the key in lower-case hexadecimal, 66 characters.
-func (k PublicKey) String() string { return hex.EncodeToString(k[:]) }
+func (k PublicKey) String() string {
+	var b [2 * len(k)]byte
+	return string(hex.AppendEncode(b[:0], k[:]))
+}
 
 // Short is a prefix that tells keys apart in logs.
-func (k PublicKey) Short() string { return hex.EncodeToString(k[:6]) }
+func (k PublicKey) Short() string { return k.String()[:12] }
 
 // PrivateKey signs for its owner. Its zero value is no key. Printing it shows
 // nothing secret.

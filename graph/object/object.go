@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"strconv"
 	"time"
 
@@ -104,17 +105,42 @@ type field struct {
 }
 
 func fieldsOf(op *graphql.OperationContext, set ast.SelectionSet, object string) fields {
-	collected := graphql.CollectFields(op, set, []string{object})
-	list := make(fields, 0, len(collected))
+	collected := collect(op, set, object)
+	list := make(fields, len(collected))
+	size := 0
+	for i := range collected {
+		size += len(collected[i].Alias) + len(`,"":`)
+	}
+	keys := make([]byte, 0, size) // of all, which a longer one leaves for its own
 	separator := byte('{')
 	for i := range collected {
-		f := field{name: collected[i].Name, set: collected[i].Selections}
-		f.key = append(appendText([]byte{separator}, collected[i].Alias), ':')
-		list = append(list, f)
+		begin := len(keys)
+		keys = append(appendText(append(keys, separator), collected[i].Alias), ':')
+		list[i] = field{name: collected[i].Name, key: keys[begin:], set: collected[i].Selections}
 		separator = ','
 	}
 	return list
 }
+
+// collect is gqlgen's collection of a selection, which it makes for the general case,
+// and keeps: both are not needed where each field stands there once, and unconditionally.
+func collect(op *graphql.OperationContext, set ast.SelectionSet, object string) []graphql.CollectedField {
+	if len(set) > maxPlain {
+		return graphql.CollectFields(op, set, []string{object})
+	}
+	plain := make([]graphql.CollectedField, 0, len(set))
+	for _, selection := range set {
+		f, ok := selection.(*ast.Field)
+		if !ok || len(f.Directives) > 0 || slices.ContainsFunc(plain, func(other graphql.CollectedField) bool { return other.Alias == f.Alias }) {
+			return graphql.CollectFields(op, set, []string{object})
+		}
+		plain = append(plain, graphql.CollectedField{Field: f, Selections: f.SelectionSet})
+	}
+	return plain
+}
+
+// maxPlain bounds what each field is compared with.
+const maxPlain = 16
 
 // appendObject writes each selected field's value by value.
 func (f fields) appendObject(b []byte, object string, value func(b []byte, f *field) []byte) []byte {

@@ -25,8 +25,8 @@ type WriteRecordsPayload struct {
 	Replayed bool
 }
 
-// NewWriteRecordPayload makes the answer to one write.
-func NewWriteRecordPayload(result record.WriteResult, replayed bool) WriteRecordPayload {
+// NewWriteRecordPayload makes the answer to one write, of the same result.
+func NewWriteRecordPayload(result *record.WriteResult, replayed bool) WriteRecordPayload {
 	payload := WriteRecordPayload{Status: result.Status, Record: (*Record)(result.Record), Replayed: replayed}
 	if result.Status == record.Success {
 		payload.NewRevision = &result.NewRevision
@@ -37,8 +37,8 @@ func NewWriteRecordPayload(result record.WriteResult, replayed bool) WriteRecord
 // NewWriteRecordsPayload makes the answer to a batch.
 func NewWriteRecordsPayload(result record.Result) *WriteRecordsPayload {
 	results := make([]WriteRecordPayload, len(result.Results))
-	for i, r := range result.Results {
-		results[i] = NewWriteRecordPayload(r, result.Replayed)
+	for i := range result.Results {
+		results[i] = NewWriteRecordPayload(&result.Results[i], result.Replayed)
 	}
 	return &WriteRecordsPayload{Status: result.Status, Results: results, Replayed: result.Replayed}
 }

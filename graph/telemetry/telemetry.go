@@ -4,6 +4,7 @@
 package telemetry
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -14,12 +15,13 @@ import (
 	"strings"
 	"time"
 
-	"github.com/felixge/httpsnoop"
 	"github.com/gorilla/websocket"
 
 	"syncline/auth"
 	"syncline/graph"
 	"syncline/internal/clientaddr"
+	"syncline/internal/contextvalue"
+	"syncline/internal/responsewriter"
 )
 
 // RequestID is the header that names a request in the log and to the client.
@@ -82,36 +84,59 @@ type entry struct {
 	verified *auth.Outcome
 }
 
-type entryKey struct{}
+// answer is what a request is answered through.
+type answer struct {
+	responsewriter.Wrapper
+	status int // of its header; 0 before that
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (a *answer) WriteHeader(status int) {
+	if a.status == 0 && status >= http.StatusOK {
+		a.status = status
+	}
+	a.Wrapper.WriteHeader(status)
+}
+
+// Write implements io.Writer.
+func (a *answer) Write(b []byte) (int, error) {
+	if a.status == 0 {
+		a.status = http.StatusOK
+	}
+	return a.Wrapper.Write(b)
+}
 
 // Middleware logs each request to next when it has been answered, and gives it
 // an id: the one that a proxy gave it, if that is of the usual form.
 func (t *Recorder) Middleware(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		e := entry{id: requestID(r)}
+		began := time.Now()
+		ctx, e := contextvalue.New[entry](r.Context())
+		e.id = requestID(r)
 		w.Header().Set(RequestID, e.id)
-		var report *graph.Report
-		ctx, verified := auth.WithOutcome(r.Context())
-		e.verified = verified
-		ctx, report = graph.WithReport(context.WithValue(ctx, entryKey{}, e))
+		ctx, e.verified = auth.WithOutcome(ctx)
+		ctx, report := graph.WithReport(ctx)
 		if t.tracer != nil {
 			ctx = t.tracer.Begin(ctx, "request", r.Header.Get(traceparent), false)
 		}
-		answer := httpsnoop.CaptureMetrics(next, w, r.WithContext(ctx))
+		a := &answer{Wrapper: responsewriter.Wrapper{ResponseWriter: w}}
+		next.ServeHTTP(a, r.WithContext(ctx))
+		took := time.Since(began)
 		if t.tracer != nil && !websocket.IsWebSocketUpgrade(r) { // which is signed by connection_init
 			t.drawVerification(ctx, e)
 		}
-		code := status(r, answer.Code)
-		t.write(ctx, e, line{"request", report, refusalOf(code), answer.Duration}, slog.String("method", r.Method), slog.Int("status", code))
+		code := status(r, a)
+		t.write(ctx, e, line{"request", report, refusalOf(code), took}, slog.String("method", r.Method), slog.Int("status", code))
 	})
 }
 
 // status is the one that went out: that of an upgrade goes past net/http.
-func status(r *http.Request, code int) int {
-	if code == http.StatusOK && websocket.IsWebSocketUpgrade(r) {
+func status(r *http.Request, a *answer) int {
+	status := cmp.Or(a.status, http.StatusOK)
+	if status == http.StatusOK && websocket.IsWebSocketUpgrade(r) {
 		return http.StatusSwitchingProtocols
 	}
-	return code
+	return status
 }
 
 // refusalOf is how a request is said to have ended whose error nobody reported;
@@ -132,7 +157,7 @@ func refusalOf(status int) string {
 // the span that the operation belongs to in its extensions, or in connection_init, as traceparent.
 func (t *Recorder) Operation(ctx context.Context, extensions map[string]any) (inner context.Context, done func()) {
 	began := time.Now()
-	e, _ := ctx.Value(entryKey{}).(entry)
+	e := contextvalue.Of[entry](ctx)
 	if t.tracer != nil {
 		parent, ok := extensions[traceparent].(string)
 		if !ok {
@@ -150,7 +175,7 @@ func (t *Recorder) Operation(ctx context.Context, extensions map[string]any) (in
 // connection's operations run in inner.
 func (t *Recorder) Initialisation(ctx context.Context, payload map[string]any) (inner context.Context, done func(refused error)) {
 	began := time.Now()
-	e, _ := ctx.Value(entryKey{}).(entry)
+	e := contextvalue.Of[entry](ctx)
 	drawn := ctx
 	if t.tracer != nil {
 		parent, ok := payload[traceparent].(string)
@@ -185,7 +210,7 @@ const maxTraceparent = 64
 
 type connectionTraceKey struct{}
 
-func (t *Recorder) drawVerification(ctx context.Context, e entry) {
+func (t *Recorder) drawVerification(ctx context.Context, e *entry) {
 	_, refusal := e.verified.Get()
 	outcome := "ok"
 	if refusal != nil {
@@ -204,10 +229,11 @@ type line struct {
 	took    time.Duration
 }
 
-func (t *Recorder) write(ctx context.Context, e entry, n line, extra ...slog.Attr) {
+func (t *Recorder) write(ctx context.Context, e *entry, n line, extra ...slog.Attr) {
 	principal, refusal := e.verified.Get()
 	codes := n.codes(refusal)
-	var names []string
+	var room [maxNames]string
+	names := room[:0]
 	for _, field := range n.report.Fields() {
 		if len(names) < maxNames && !slices.Contains(names, field.Name) {
 			names = append(names, field.Name)
@@ -224,7 +250,8 @@ func (t *Recorder) write(ctx context.Context, e entry, n line, extra ...slog.Att
 	for _, code := range codes {
 		t.metrics.Refused(n.message, code)
 	}
-	attrs := append([]slog.Attr{slog.String("id", e.id)}, extra...)
+	attrs := make([]slog.Attr, 0, maxAttrs)
+	attrs = append(append(attrs, slog.String("id", e.id)), extra...)
 	if principal != (auth.Principal{}) {
 		attrs = append(attrs, slog.String("owner", principal.Key.Short()))
 	}
@@ -247,6 +274,9 @@ func (t *Recorder) write(ctx context.Context, e entry, n line, extra ...slog.Att
 	}
 	t.log.LogAttrs(ctx, slog.LevelInfo, n.message, attrs...)
 }
+
+// maxAttrs is how much a line has to say.
+const maxAttrs = 9
 
 // maxNames bounds the root fields in a line.
 const maxNames = 10

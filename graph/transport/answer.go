@@ -40,6 +40,16 @@ var statuses = map[string]int{
 	"PERSISTED_QUERY_NOT_FOUND": http.StatusOK,
 }
 
+// Values of headers that all answers share: whoever sets another puts it in their
+// place, and nobody writes into them.
+var (
+	contentTypes = map[string][]string{
+		mediaJSON:    {mediaJSON + "; charset=utf-8"},
+		mediaGraphQL: {mediaGraphQL + "; charset=utf-8"},
+	}
+	notStored = []string{"no-store"}
+)
+
 func coded(code, message string) *gqlerror.Error {
 	return &gqlerror.Error{Message: message, Extensions: map[string]any{"code": code}}
 }
@@ -148,6 +158,9 @@ func encode(value any) []byte {
 // two gets application/json.
 func negotiate(accept []string) string {
 	best, bestQuality := mediaJSON, 0.0
+	if len(accept) == 1 && (accept[0] == mediaJSON || accept[0] == mediaGraphQL) {
+		return accept[0]
+	}
 	for part := range strings.SplitSeq(strings.Join(accept, ","), ",") {
 		mediaType, attributes, err := mime.ParseMediaType(part)
 		if err != nil || (mediaType != mediaJSON && mediaType != mediaGraphQL) {
@@ -186,7 +199,7 @@ func (t *Transports) send(w http.ResponseWriter, status int, mediaType string, r
 		mediaType = mediaGraphQL
 	}
 	header := w.Header()
-	header.Set("Content-Type", mediaType+"; charset=utf-8")
+	header["Content-Type"] = contentTypes[mediaType]
 	if status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests {
 		header.Set("Retry-After", strconv.Itoa(retryAfter(resp.Errors)))
 	}
@@ -205,8 +218,7 @@ func (t *Transports) send(w http.ResponseWriter, status int, mediaType string, r
 }
 
 func (t *Transports) newPace(w http.ResponseWriter) *pace {
-	control := http.NewResponseController(w)
-	return &pace{to: w, timeout: t.config.WriteTimeout, deadline: control.SetWriteDeadline, reader: new(budget.Progress)}
+	return &pace{to: w, timeout: t.config.WriteTimeout, deadline: http.NewResponseController(w), reader: new(budget.Progress)}
 }
 
 var closingBracket = []byte{'}'}
@@ -237,6 +249,6 @@ func retryAfter(errs gqlerror.List) int {
 // noStore keeps answers out of caches. It is set before anything can go wrong,
 // together with the type of what gqlgen sends by itself after a panic.
 func noStore(w http.ResponseWriter) {
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("Content-Type", mediaGraphQL+"; charset=utf-8")
+	header := w.Header()
+	header["Cache-Control"], header["Content-Type"] = notStored, contentTypes[mediaGraphQL]
 }

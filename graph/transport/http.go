@@ -53,7 +53,8 @@ func (t others) Do(w http.ResponseWriter, _ *http.Request, _ graphql.GraphExecut
 
 func (t *Transports) serve(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor, params *graphql.RawParams, size int) {
 	mediaType := negotiate(r.Header.Values("Accept"))
-	ctx := withOperation(r.Context(), &operationState{size: size})
+	ctx, state := withOperation(r.Context())
+	state.size = size
 	op, errs := t.parse(ctx, exec, params)
 	if len(errs) > 0 {
 		resp := refuse(ctx, exec, op, errs)

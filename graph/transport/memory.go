@@ -18,7 +18,7 @@ import (
 // executed and until its answer is sent. Whoever measures documents calls it with
 // the context in which the operation is made.
 func Expect(ctx context.Context, bytes int) {
-	if state, ok := ctx.Value(operationKey{}).(*operationState); ok {
+	if state := stateOf(ctx); state != nil {
 		state.expected = bytes
 	}
 }

@@ -37,7 +37,8 @@ func TestFollowersHaveASecondForAnEvent(t *testing.T) {
 				gone, cut := make(chan struct{}), false
 				time.AfterFunc(test.takes, func() { close(gone) })
 				transports := New(Config{Output: pool})
-				transports.attend(withOperation(t.Context(), &operationState{}), 1000, true, gone, &reader, func() { cut = true })
+				ctx, _ := withOperation(t.Context())
+				transports.attend(ctx, 1000, true, gone, &reader, func() { cut = true })
 				if cut != test.cut {
 					t.Errorf("cut off: %v", cut)
 				}

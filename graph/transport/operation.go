@@ -16,9 +16,8 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"syncline/graph/body"
+	"syncline/internal/contextvalue"
 )
-
-type operationKey struct{}
 
 // operationState is what a transport and a resolver tell each other.
 type operationState struct {
@@ -152,12 +151,13 @@ func endStream(ctx context.Context) {
 // stateOf is that of the operation, which every context that a transport hands
 // to the executor has.
 func stateOf(ctx context.Context) *operationState {
-	return ctx.Value(operationKey{}).(*operationState)
+	return contextvalue.Of[operationState](ctx)
 }
 
-func withOperation(ctx context.Context, state *operationState) context.Context {
-	ctx = context.WithValue(graphql.StartOperationTrace(ctx), operationKey{}, state)
-	return body.NewContext(ctx, &state.blobs)
+// withOperation makes the context of an operation whose time gqlgen has begun to take.
+func withOperation(ctx context.Context) (context.Context, *operationState) {
+	ctx, state := contextvalue.New[operationState](ctx)
+	return body.NewContext(ctx, &state.blobs), state
 }
 
 // ResumeFrom is the cursor that the client sent beside its document: in
@@ -165,8 +165,8 @@ func withOperation(ctx context.Context, state *operationState) context.Context {
 // stream. It overrides the cursor among the subscription's arguments, which
 // clients resend unchanged when they reconnect. False if there is none.
 func ResumeFrom(ctx context.Context) (cursor string, ok bool) {
-	state, ok := ctx.Value(operationKey{}).(*operationState)
-	if !ok {
+	state := stateOf(ctx)
+	if state == nil {
 		return "", false
 	}
 	return state.resume, state.resumes
@@ -177,8 +177,8 @@ func ResumeFrom(ctx context.Context) (cursor string, ok bool) {
 // error presenter shows it. The first error counts. Without one, the client is
 // told that the subscription is complete.
 func FailSubscription(ctx context.Context, err error) {
-	state, ok := ctx.Value(operationKey{}).(*operationState)
-	if !ok {
+	state := stateOf(ctx)
+	if state == nil {
 		return
 	}
 	state.mu.Lock()
@@ -271,6 +271,10 @@ func detach(value any) any {
 // called already, as is so with a subscription that was not refused: then the
 // responses come whenever they come. Otherwise the first one is there for the asking.
 func run(ctx context.Context, exec graphql.GraphExecutor, op *graphql.OperationContext) (responses graphql.ResponseHandler, inner context.Context, pending bool) {
+	if !isSubscription(op) { // what it asks for is resolved when its response is
+		responses, inner = exec.DispatchOperation(ctx, op)
+		return responses, inner, false
+	}
 	var called atomic.Bool
 	next := op.ResolverMiddleware
 	op.ResolverMiddleware = func(ctx context.Context, resolve graphql.Resolver) (any, error) {

@@ -23,8 +23,8 @@ const (
 // minThroughput after that; one that is slow gets all of it.
 type pace struct {
 	to       io.Writer
-	timeout  time.Duration         // of one piece
-	deadline func(time.Time) error // sets that of writes
+	timeout  time.Duration // of one piece
+	deadline deadline
 	reader   *budget.Progress
 
 	began   time.Time
@@ -50,6 +50,11 @@ func (p *pace) Write(data []byte) (written int, err error) {
 	return written, err
 }
 
+// deadline is where that of writes is set.
+type deadline interface {
+	SetWriteDeadline(until time.Time) error
+}
+
 // allow sets the deadline of a piece.
 func (p *pace) allow(size int) {
 	until := time.Now().Add(p.timeout)
@@ -60,9 +65,9 @@ func (p *pace) allow(size int) {
 		}
 	}
 	// What wraps a writer may not know of deadlines; the answer counts more.
-	_ = p.deadline(until)
+	_ = p.deadline.SetWriteDeadline(until)
 	if p.isCut.Load() {
-		_ = p.deadline(time.Now())
+		_ = p.deadline.SetWriteDeadline(time.Now())
 	}
 }
 
@@ -70,5 +75,5 @@ func (p *pace) allow(size int) {
 // another goroutine.
 func (p *pace) cut() {
 	p.isCut.Store(true)
-	_ = p.deadline(time.Now())
+	_ = p.deadline.SetWriteDeadline(time.Now())
 }

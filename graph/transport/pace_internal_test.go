@@ -30,6 +30,11 @@ func (r *reader) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+func (r *reader) SetWriteDeadline(until time.Time) error {
+	r.deadline = until
+	return nil
+}
+
 // 4 MiB of data are 5.6 MB as base64.
 const largestAnswer = 5_600_000
 
@@ -50,7 +55,7 @@ func TestPace(t *testing.T) {
 			r := &reader{speed: test.speed, most: test.most}
 			p := &pace{
 				to: r, timeout: 10 * time.Second, reader: new(budget.Progress),
-				deadline: func(until time.Time) error { r.deadline = until; return nil },
+				deadline: r,
 			}
 			began := time.Now()
 			n, err := p.Write(make([]byte, largestAnswer))

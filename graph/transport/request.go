@@ -34,7 +34,7 @@ func (t *Transports) readBody(w http.ResponseWriter, r *http.Request) (_ *graphq
 	params := &graphql.RawParams{Headers: r.Header}
 	params.ReadTime.Start = graphql.Now()
 	data, err := readAll(w, r, t.config.MaxRequestBytes)
-	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		return nil, 0, &requestError{http.StatusRequestEntityTooLarge, "the request body is too large"}
 	}
 	if err != nil {
@@ -79,9 +79,14 @@ const maxHint = 64 << 10
 
 // checkContentType lets plain UTF-8 JSON pass.
 func checkContentType(h http.Header) *requestError {
-	mediaType, attributes, err := mime.ParseMediaType(h.Get("Content-Type"))
-	if err != nil || mediaType != "application/json" {
-		return &requestError{http.StatusUnsupportedMediaType, "Content-Type must be application/json"}
+	var attributes map[string]string
+	if given := h.Get("Content-Type"); given != mediaJSON {
+		var mediaType string
+		var err error
+		mediaType, attributes, err = mime.ParseMediaType(given)
+		if err != nil || mediaType != mediaJSON {
+			return &requestError{http.StatusUnsupportedMediaType, "Content-Type must be application/json"}
+		}
 	}
 	if charset, ok := attributes["charset"]; ok && !strings.EqualFold(charset, "utf-8") {
 		return &requestError{http.StatusUnsupportedMediaType, "the charset must be utf-8"}
@@ -106,7 +111,7 @@ func fill(params *graphql.RawParams, fields map[string]any) *requestError {
 	if !ok && !persisted {
 		return malformed("query must be a string")
 	}
-	params.Query = strings.Clone(query) // documents are kept, and with them their text
+	params.Query = query
 	if params.OperationName, ok = optional[string](fields["operationName"]); !ok {
 		return malformed("operationName must be a string")
 	}

@@ -33,7 +33,8 @@ func (t eventStream) Do(w http.ResponseWriter, r *http.Request, exec graphql.Gra
 		t.reject(w, err)
 		return
 	}
-	state := &operationState{size: size}
+	ctx, state := withOperation(r.Context())
+	state.size = size
 	if resume, ok := params.Extensions["resume"]; ok {
 		if state.resume, state.resumes = resume.(string); !state.resumes || len(state.resume) > maxCursor {
 			t.reject(w, malformed(fmt.Sprintf("extensions.resume must be a cursor, of at most %d bytes", maxCursor)))
@@ -41,7 +42,7 @@ func (t eventStream) Do(w http.ResponseWriter, r *http.Request, exec graphql.Gra
 		}
 		state.resume = strings.Clone(state.resume)
 	}
-	ctx, cancel := context.WithCancel(withOperation(r.Context(), state))
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer endStream(ctx)
 	s := &stream{config: t.config, w: w, control: http.NewResponseController(w), cancel: cancel, reader: new(budget.Progress)}
@@ -178,8 +179,8 @@ func (s *stream) abort() {
 	_ = s.control.SetWriteDeadline(time.Now())
 }
 
-// setDeadline keeps a write from waiting that begins after abort.
-func (s *stream) setDeadline(until time.Time) error {
+// SetWriteDeadline keeps a write from waiting that begins after abort.
+func (s *stream) SetWriteDeadline(until time.Time) error {
 	err := s.control.SetWriteDeadline(until)
 	if s.aborted.Load() {
 		err = s.control.SetWriteDeadline(time.Now())
@@ -246,13 +247,13 @@ func (s *stream) send(before, json []byte, blobs *body.Blobs, after []byte) {
 		return
 	}
 	s.reader.Made() // it could take nothing before
-	p := &pace{to: s.w, timeout: s.config.WriteTimeout, deadline: s.setDeadline, reader: s.reader}
+	p := &pace{to: s.w, timeout: s.config.WriteTimeout, deadline: s, reader: s.reader}
 	err := blobs.Send(p, before, json, after)
 	if err == nil {
 		err = s.control.Flush()
 	}
 	if err == nil { // HTTP/2 ends a stream whose deadline passes, also if there is nothing to write
-		_ = s.setDeadline(time.Time{})
+		_ = s.SetWriteDeadline(time.Time{})
 	}
 	if err != nil {
 		if !s.aborted.Load() { // which was counted, if it was slow

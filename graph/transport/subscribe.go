@@ -39,14 +39,15 @@ func (s *socket) subscribe(ctx context.Context, m message) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	op := &operation{id: m.id, cancel: cancel, memory: memory{input: m.input}}
-	state := &operationState{size: m.size}
+	ctx, state := withOperation(graphql.StartOperationTrace(ctx))
+	state.size = m.size
 	if !s.admit(op, state) {
 		cancel()
 		m.input.Release()
 		return
 	}
 	s.running.Add(1)
-	go s.operate(withOperation(ctx, state), op, params, m.refused)
+	go s.operate(ctx, op, params, m.refused)
 }
 
 // admit finds an operation its place, or tells the client why not.

@@ -82,12 +82,7 @@ func (s *socket) pop() (outgoing, bool) {
 // writeFrame writes a message, a large one in pieces. A client that takes nothing
 // of it loses the connection.
 func (s *socket) writeFrame(f frame) {
-	p := &pace{timeout: s.config.WriteTimeout, reader: &s.reader, deadline: func(until time.Time) error {
-		if !s.heard(time.Until(until)) {
-			return net.ErrClosed
-		}
-		return s.ws.SetWriteDeadline(until)
-	}}
+	p := &pace{timeout: s.config.WriteTimeout, reader: &s.reader, deadline: s}
 	var err error
 	if size := f.size(); size <= maxPiece {
 		p.began = time.Now()
@@ -103,6 +98,14 @@ func (s *socket) writeFrame(f frame) {
 		return
 	}
 	s.heard(0)
+}
+
+// SetWriteDeadline fails once the socket is aborted.
+func (s *socket) SetWriteDeadline(until time.Time) error {
+	if !s.heard(time.Until(until)) {
+		return net.ErrClosed
+	}
+	return s.ws.SetWriteDeadline(until)
 }
 
 func (s *socket) writePieces(p *pace, f frame) error {

@@ -82,6 +82,9 @@ type Grant struct {
 	cutting sync.Mutex // held while cut runs; taken before the pool's
 }
 
+// Shares are those that it was acquired with.
+func (g *Grant) Shares() []Share { return g.shares }
+
 type waiter struct {
 	grant *Grant
 	done  chan struct{}

@@ -18,6 +18,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"syncline/internal/contextvalue"
 )
 
 // Proxies are the networks of the proxies that are trusted to tell whom they
@@ -90,7 +92,7 @@ func (p Proxies) trust(address netip.Addr) bool {
 // sent it. The zero Addr means that not even the connection's address is known:
 // it came by a Unix socket that is not trusted to tell.
 func (p Proxies) Of(r *http.Request) netip.Addr {
-	peer, _ := parseNode(r.RemoteAddr)
+	peer := peerOf(r)
 	if !p.trust(peer) {
 		return peer
 	}
@@ -161,6 +163,15 @@ func parseForwarded(element string) (address netip.Addr, ok bool) {
 	return address, ok
 }
 
+// peerOf is who opened the request's connection.
+func peerOf(r *http.Request) netip.Addr {
+	if withPort, err := netip.ParseAddrPort(r.RemoteAddr); err == nil { // as net/http has it
+		return withPort.Addr().Unmap().WithZone("")
+	}
+	peer, _ := parseNode(r.RemoteAddr)
+	return peer
+}
+
 // parseNode reads an address with or without a port: 192.0.2.1, 192.0.2.1:80,
 // 2001:db8::1, [2001:db8::1], [2001:db8::1]:80.
 func parseNode(node string) (netip.Addr, bool) {
@@ -187,7 +198,11 @@ func Network(address netip.Addr) netip.Prefix {
 	return network
 }
 
-type contextKey struct{}
+// client is where a request comes from.
+type client struct {
+	address netip.Addr
+	network string // empty if it is not known
+}
 
 // Middleware puts the address that each request comes from into its context.
 func (p Proxies) Middleware(next http.Handler) http.Handler {
@@ -198,12 +213,28 @@ func (p Proxies) Middleware(next http.Handler) http.Handler {
 
 // NewContext puts a client's address into a context.
 func NewContext(ctx context.Context, address netip.Addr) context.Context {
-	return context.WithValue(ctx, contextKey{}, address)
+	ctx, c := contextvalue.New[client](ctx)
+	c.address = address
+	if network := Network(address); network.IsValid() {
+		c.network = network.String()
+	}
+	return ctx
 }
 
 // FromContext is the address that a context's request came from; the zero Addr
 // where it is not known.
 func FromContext(ctx context.Context) netip.Addr {
-	address, _ := ctx.Value(contextKey{}).(netip.Addr)
-	return address
+	if c := contextvalue.Of[client](ctx); c != nil {
+		return c.address
+	}
+	return netip.Addr{}
+}
+
+// NetworkFromContext is the text of the Network that a context's request came from;
+// empty where it is not known.
+func NetworkFromContext(ctx context.Context) string {
+	if c := contextvalue.Of[client](ctx); c != nil {
+		return c.network
+	}
+	return ""
 }

@@ -7,52 +7,43 @@ import (
 	"net/http"
 	"sync"
 
-	"github.com/felixge/httpsnoop"
+	"syncline/internal/responsewriter"
 )
 
 // counter counts what a request takes in and gives out. What is taken over as a
 // WebSocket is counted as it comes and goes, headers of its frames included.
 type counter struct {
+	responsewriter.Wrapper
 	visit    *visit
-	writer   http.ResponseWriter
-	body     *countedBody
+	body     countedBody
 	out      int
 	upgraded bool
 }
 
 func count(w http.ResponseWriter, r *http.Request, v *visit) *counter {
-	c := &counter{visit: v}
+	c := &counter{Wrapper: responsewriter.Wrapper{ResponseWriter: w}, visit: v}
 	if r.Body != nil && r.Body != http.NoBody {
-		c.body = &countedBody{ReadCloser: r.Body}
-		r.Body = c.body
+		c.body.ReadCloser = r.Body
+		r.Body = &c.body
 	}
-	c.writer = httpsnoop.Wrap(w, httpsnoop.Hooks{
-		Write: func(write httpsnoop.WriteFunc) httpsnoop.WriteFunc {
-			return func(b []byte) (int, error) {
-				n, err := write(b)
-				c.send(n)
-				return n, err
-			}
-		},
-		ReadFrom: func(readFrom httpsnoop.ReadFromFunc) httpsnoop.ReadFromFunc {
-			return func(src io.Reader) (int64, error) {
-				n, err := readFrom(src)
-				c.send(int(n))
-				return n, err
-			}
-		},
-		Hijack: func(hijack httpsnoop.HijackFunc) httpsnoop.HijackFunc {
-			return func() (net.Conn, *bufio.ReadWriter, error) {
-				conn, buffered, err := hijack()
-				if err == nil {
-					c.upgraded = true
-					conn = &countedConn{Conn: conn, visit: v}
-				}
-				return conn, buffered, err
-			}
-		},
-	})
 	return c
+}
+
+// Write implements io.Writer.
+func (c *counter) Write(b []byte) (int, error) {
+	n, err := c.Wrapper.Write(b)
+	c.send(n)
+	return n, err
+}
+
+// Hijack implements http.Hijacker.
+func (c *counter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, buffered, err := c.Wrapper.Hijack()
+	if err != nil {
+		return nil, nil, err
+	}
+	c.upgraded = true
+	return &countedConn{Conn: conn, visit: c.visit}, buffered, nil
 }
 
 // send counts bytes of an answer. Those of a stream are charged as they go.
@@ -69,9 +60,7 @@ func (c *counter) end() {
 	if c.upgraded {
 		return
 	}
-	if c.body != nil {
-		c.visit.charge(bytesIn, c.body.read)
-	}
+	c.visit.charge(bytesIn, c.body.read)
 	c.visit.charge(bytesOut, c.out)
 	c.visit.end()
 }

@@ -14,6 +14,7 @@ import (
 
 	"syncline/auth"
 	"syncline/internal/clientaddr"
+	"syncline/internal/contextvalue"
 )
 
 const (
@@ -96,12 +97,7 @@ type visit struct {
 	over     bool
 }
 
-type visitKey struct{}
-
-func visitOf(ctx context.Context) *visit {
-	v, _ := ctx.Value(visitKey{}).(*visit)
-	return v
-}
+func visitOf(ctx context.Context) *visit { return contextvalue.Of[visit](ctx) }
 
 // Middleware keeps the limits of addresses, as the context has them
 // (clientaddr.NewContext), and counts what goes in and out. It stands before any
@@ -111,10 +107,8 @@ func (g *Gate) Middleware(next http.Handler) http.Handler {
 		return next
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		v := &visit{gate: g, stream: mayStay(r) || g.options.Stays(r)}
-		if address := clientaddr.FromContext(r.Context()); address.IsValid() {
-			v.address = clientaddr.Network(address).String()
-		}
+		ctx, v := contextvalue.New[visit](r.Context())
+		v.gate, v.stream, v.address = g, mayStay(r) || g.options.Stays(r), clientaddr.NetworkFromContext(ctx)
 		if err := v.enter(); err != nil {
 			g.hintAtProxy(r)
 			g.options.Refuse(w, r, err)
@@ -122,7 +116,7 @@ func (g *Gate) Middleware(next http.Handler) http.Handler {
 		}
 		c := count(w, r, v)
 		defer c.end()
-		next.ServeHTTP(c.writer, r.WithContext(context.WithValue(r.Context(), visitKey{}, v)))
+		next.ServeHTTP(c, r.WithContext(ctx))
 	})
 }
 
