@@ -25,7 +25,10 @@ export function toBase64(bytes: Uint8Array): string {
 /** The bytes of a scalar `Bytes`. Throws a `RangeError` for anything else. */
 export function fromBase64(text: string): Bytes {
   if (!BASE64.test(text)) throw new RangeError('not standard base64 with padding');
-  return Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+  const binary = atob(text);
+  const bytes = new Uint8Array(binary.length);
+  for (let i = 0; i < binary.length; i++) bytes[i] = binary.charCodeAt(i);
+  return bytes;
 }
 
 /** Text as UTF-8 in the scalar `Bytes`. Throws a `RangeError` for half a surrogate pair, which UTF-8 does not have. */

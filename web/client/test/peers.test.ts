@@ -38,6 +38,7 @@ test('without optional packages, only what builds on one of them fails, and name
     ['./graphql-sse', 'graphql-sse'],
     ['./react', 'react'],
     ['./vue', 'vue'],
+    ['./rxdb', 'rxdb'],
   ]);
 });
 

@@ -12,6 +12,7 @@ const LIMITS: [what: string, exports: string, limit: number, from?: string][] = 
   ['Vue\'s composables are', 'useRecord, useRecords, useSyncStatus', 600, '@syncline/client/vue'],
   ['Svelte\'s stores are', 'record, records, syncStatus', 600, '@syncline/client/svelte'],
   ['the collection of TanStack DB is', 'synclineCollectionOptions', 1_000, '@syncline/client/tanstack-db'],
+  ['the replication of RxDB is, with what it needs of the core,', 'replicateSyncline', 12_000, '@syncline/client/rxdb'],
   ['encryption is, with what it needs,', 'SealingKey, shareKey, openKey', 12_500, '@syncline/client/seal'],
 ];
 
@@ -20,7 +21,7 @@ for (const [what, exports, limit, from = '@syncline/client'] of LIMITS) {
     const { outputFiles } = await build({
       stdin: { contents: `export { ${exports} } from '${from}'`, resolveDir: import.meta.dirname },
       bundle: true,
-      external: ['react', 'vue', '*/seal-of.js', '*/file.js', '*/reseal.js'], // the latter are loaded by the store when they are asked for
+      external: ['react', 'rxdb', 'rxdb/*', 'rxjs', 'vue', '*/seal-of.js', '*/file.js', '*/reseal.js'], // the latter are loaded by the store when they are asked for
       minify: true,
       format: 'esm',
       target: 'es2022',

@@ -25,6 +25,8 @@ import { createEventSource } from '@syncline/client/graphql-sse';
 import { createSocket } from '@syncline/client/graphql-ws';
 import { SyncProvider, useRecord, useRecords, useStore, useSyncStatus } from '@syncline/client/react';
 import type { SyncProviderProps } from '@syncline/client/react';
+import { replicateSyncline } from '@syncline/client/rxdb';
+import type { SynclineReplicationOptions } from '@syncline/client/rxdb';
 import { memoryStorage, openStore } from '@syncline/client/store';
 import type { Status, Store, StoredRecord } from '@syncline/client/store';
 import { openKey, SealingKey, shareKey } from '@syncline/client/seal';
@@ -57,6 +59,8 @@ export async function use(): Promise<FeedRecord | null> {
   const { onInsert, getKey } = synclineCollectionOptions(items);
   const itemKey: string = getKey({ id: 'a' });
   void [onInsert, itemKey];
+  const replicated: Omit<SynclineReplicationOptions<{ id: string }>, 'collection'> = { session, live: socket, prefix: 'a', batchSize: 10 };
+  void [replicateSyncline, replicated];
   void [synclineLink(session, socket), typePolicies, resetOnSwitch, scalars, clientPerIdentity, keys, liveExchange(socket), resolvers, signedOptions(session), signedFetch(session)];
   return null;
 }
