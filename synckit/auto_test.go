@@ -481,7 +481,7 @@ func TestAutoSyncDoesNotOutliveTheManager(t *testing.T) {
 	}
 }
 
-// heldUp is a context that holds up whoever first asks when it ends.
+// heldUp is a context that holds up the first that asks when it ends.
 type heldUp struct {
 	context.Context
 	reached, goOn chan struct{}

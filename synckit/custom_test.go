@@ -75,7 +75,7 @@ func (s *customStore) Close() error { return nil }
 type customTransport struct {
 	peer    *customStore
 	bounded int // how many events a Pull brings; 0: all
-	heedless,
+	ignorant,
 	unversioned bool
 }
 
@@ -89,7 +89,7 @@ func (c *customTransport) Push(ctx context.Context, events []synckit.EventWithVe
 }
 
 func (c *customTransport) Pull(ctx context.Context, since synckit.Version) ([]synckit.EventWithVersion, error) {
-	if c.heedless {
+	if c.ignorant {
 		since = number(0)
 	}
 	events, err := c.peer.Load(ctx, since)
@@ -127,7 +127,7 @@ func TestStoreAndTransportWrittenAfterTheDocumentation(t *testing.T) {
 	for name, transport := range map[string]customTransport{
 		"plain":        {},
 		"bounded":      {bounded: 2},
-		"heedless":     {heedless: true},
+		"ignorant":     {ignorant: true},
 		"without text": {unversioned: true},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -38,7 +38,7 @@ func TestAConflictWaitsForAPersonWhileOtherAggregatesSync(t *testing.T) {
 }
 
 // What comes for an aggregate that waits may build on what waits: it waits too.
-// Whoever decides must have seen it, so the review's ID changes.
+// A person who decides must have seen it, so the review's ID changes.
 func TestLaterEventsJoinAReview(t *testing.T) {
 	t.Parallel()
 	hub := newHub(t)

@@ -15,7 +15,7 @@ import (
 )
 
 // What another manager of the store has seen the peer hold is in no conflict with what was
-// written by whoever knew of it.
+// written by a node that knew of it.
 func TestWhatAnotherManagerSawConfirmed(t *testing.T) {
 	t.Parallel()
 	hub := newHub(t)
@@ -33,7 +33,7 @@ func TestWhatAnotherManagerSawConfirmed(t *testing.T) {
 	check(t, "b", b.counts("x"), "b1 a2")
 }
 
-// What another manager of the store has pushed the peer holds, and so does whoever writes
+// What another manager of the store has pushed the peer holds, and so does a node that writes
 // after it.
 func TestWhatAnotherManagerPushed(t *testing.T) {
 	t.Parallel()

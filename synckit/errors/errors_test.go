@@ -38,7 +38,7 @@ func TestWhichErrorsMayPass(t *testing.T) {
 	t.Parallel()
 	retryable := map[errors.Code]bool{
 		errors.InvalidEvent: false, errors.InvalidOptions: false, errors.InvalidVersion: false,
-		errors.EventIDReused: false, errors.CursorLost: false, errors.NotFound: false, errors.ConflictFailed: false,
+		errors.EventIDReused: false, errors.CursorLost: false, errors.Erased: false, errors.NotFound: false, errors.ConflictFailed: false,
 		errors.TooLarge: false, errors.Refused: false, errors.Unauthenticated: false, errors.Unsupported: false,
 		errors.Closed: false, errors.Outdated: true, errors.StorageFailed: true, errors.Unavailable: true,
 		errors.Timeout: true, errors.Internal: true,

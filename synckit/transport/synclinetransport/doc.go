@@ -1,6 +1,6 @@
 // Package synclinetransport syncs through a Syncline server: the log of an
 // owner's nodes, kept by the server, pushed live to all of them. Nothing has to
-// run but the server, and nobody has to log in: whoever has the key is the owner.
+// run but the server, and nobody has to log in: the owner is who has the key.
 //
 // Each event is a record of its own that is written once. Its id in the service
 // follows from the event's, so that two nodes that push one event write one

@@ -8,7 +8,7 @@ import (
 	"syncline/synckit/transport/synclinetransport"
 )
 
-// Whoever has the key is the owner: keep it where the app keeps its secrets.
+// The owner is who has the key: keep it where the app keeps its secrets.
 func Example() {
 	key, err := signing.GenerateKey()
 	if err != nil {
