@@ -284,26 +284,26 @@ func TestSubscriptionsThatBreakAtOnceAreMadeMoreSeldom(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n := newAutoNode(t, synckit.SyncOptions{SyncInterval: time.Hour})
-		subscriptions, lives := 0, time.Duration(0)
+		var subscriptions, lives atomic.Int64 // lives in nanoseconds
 		n.fake.subscribe = func(ctx context.Context, handler func([]synckit.EventWithVersion) error) error {
-			subscriptions++
+			subscriptions.Add(1)
 			check(t, "handler", handler(nil), nil)
 			select {
-			case <-time.After(lives):
+			case <-time.After(time.Duration(lives.Load())):
 			case <-ctx.Done():
 			}
 			return stderrors.New("broken")
 		}
 		n.start(t)
 		after(time.Hour)
-		if subscriptions > 50 {
-			t.Errorf("%d subscriptions in an hour", subscriptions)
+		if made := subscriptions.Load(); made > 50 {
+			t.Errorf("%d subscriptions in an hour", made)
 		}
-		lives = time.Minute
+		lives.Store(int64(time.Minute))
 		after(10 * time.Minute) // in which the first that lives begins
-		before := subscriptions
+		before := subscriptions.Load()
 		after(10 * time.Minute)
-		if made := subscriptions - before; made < 9 {
+		if made := subscriptions.Load() - before; made < 9 {
 			t.Errorf("%d subscriptions of a minute in ten", made)
 		}
 		n.stop(t)

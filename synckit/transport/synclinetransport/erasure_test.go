@@ -23,10 +23,11 @@ type device struct {
 	t     *testing.T
 }
 
-func newDevice(t *testing.T, c *client.Client) device {
+func newDevice(t *testing.T, c *client.Client, options synckit.SyncOptions) device {
 	t.Helper()
 	store, transport := memory.New(), synclinetransport.New(c, nil)
-	m := synckit.NewSyncManager(store, transport, &synckit.SyncOptions{BatchSize: 2})
+	options.BatchSize = 2
+	m := synckit.NewSyncManager(store, transport, &options)
 	t.Cleanup(func() { m.Close(); transport.Close(); store.Close() })
 	return device{m, store, t}
 }
@@ -86,26 +87,32 @@ func erase(t *testing.T, c *client.Client) {
 func TestAnErasedAccount(t *testing.T) {
 	t.Parallel()
 	server := testservers.StartSyncline(t)
-	begin := func(t *testing.T) (c *client.Client, b device, key signing.PrivateKey) {
+	begin := func(t *testing.T, options synckit.SyncOptions) (c *client.Client, b device, key signing.PrivateKey) {
 		key = newKey(t)
 		c = newClient(t, server.URL(), key)
-		a := newDevice(t, c)
-		b = newDevice(t, newClient(t, server.URL(), key))
+		a := newDevice(t, c, synckit.SyncOptions{})
+		b = newDevice(t, newClient(t, server.URL(), key), options)
 		a.write("a1")
 		a.sync()
 		b.sync()
 		return c, b, key
 	}
-	for name, learn := range map[string]func(device) (*synckit.SyncResult, error){
-		"by a sync": func(d device) (*synckit.SyncResult, error) { return d.Sync(testContext(d.t)) },
-		"by a push": func(d device) (*synckit.SyncResult, error) { return d.Push(testContext(d.t)) },
+	bySync := func(d device) (*synckit.SyncResult, error) { return d.Sync(testContext(d.t)) }
+	byPush := func(d device) (*synckit.SyncResult, error) { return d.Push(testContext(d.t)) }
+	for name, test := range map[string]struct {
+		options synckit.SyncOptions
+		learn   func(device) (*synckit.SyncResult, error)
+	}{
+		"by a sync":                     {learn: bySync},
+		"by a push":                     {learn: byPush},
+		"by a manager that only pushes": {synckit.SyncOptions{PushOnly: true}, bySync},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c, b, key := begin(t)
+			c, b, key := begin(t, test.options)
 			b.write("b1", "b2", "b3")
 			erase(t, c)
-			r, err := learn(b)
+			r, err := test.learn(b)
 			if errors.CodeOf(err) != errors.Erased || errors.IsRetryable(err) || !r.Erased || r.ReviewsAdded != 3 || r.EventsPushed != 0 {
 				t.Errorf("%+v, %v", r, err)
 			}
@@ -123,7 +130,7 @@ func TestAnErasedAccount(t *testing.T) {
 	}
 	t.Run("sent all the same", func(t *testing.T) {
 		t.Parallel()
-		c, b, key := begin(t)
+		c, b, key := begin(t, synckit.SyncOptions{})
 		b.write("b1", "b2")
 		erase(t, c)
 		if _, err := b.Sync(testContext(t)); errors.CodeOf(err) != errors.Erased {
@@ -147,7 +154,7 @@ func TestAnErasedAccount(t *testing.T) {
 	})
 	t.Run("a process that is killed on the way", func(t *testing.T) {
 		t.Parallel()
-		c, b, key := begin(t)
+		c, b, key := begin(t, synckit.SyncOptions{})
 		b.write("b1", "b2", "b3", "b4", "b5")
 		erase(t, c)
 		dying := &dyingLog{memoryLog: b.store, left: 3} // the mark, and one page of what waits
@@ -171,7 +178,7 @@ func TestAnErasedAccount(t *testing.T) {
 	})
 	t.Run("a device that is live", func(t *testing.T) {
 		t.Parallel()
-		c, b, _ := begin(t)
+		c, b, _ := begin(t, synckit.SyncOptions{})
 		told := make(chan *synckit.SyncResult, 100)
 		if err := b.Subscribe(func(r *synckit.SyncResult) { told <- r }); err != nil {
 			t.Fatal(err)
