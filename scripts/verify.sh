@@ -30,6 +30,8 @@ SYNCLINE_VERIFY=1 scripts/check-coverage.sh 90 -race -p "$at_once"
 step 'at full length without it, what the race detector finds no more in: groups of writes, churn, kills at each step'
 SYNCLINE_VERIFY=1 go test -p "$at_once" -timeout 40m -run 'Groups|Churn|^TestOn(SQLite|Postgres)$|^TestKilled|[a-z]Killed$' \
   ./internal/command ./storage/retention ./storage/records
+step 'offline stores of the JavaScript client that are killed at any step, and what they end with'
+npm run verify --prefix web --workspace client
 step 'hostile clients'
 SYNCLINE_VERIFY=1 go test -timeout 60m ./internal/hostile
 step 'benchmarks have tests, too'

@@ -25,14 +25,14 @@ class Life {
   #left = Infinity;
   dead = false;
   down = false;
-  /** How often another tab of the device was sending at the same time. */
-  rivals = 0;
 
   constructor(
     private readonly storage: Storage,
     private readonly roll: (below: number) => number,
     private readonly bend: Bend,
     private readonly sending: Set<Life>,
+    /** Another tab of the device was sending at the same time. */
+    private readonly rival: () => void,
   ) {}
 
   /** Ends after so many more steps. */
@@ -65,7 +65,7 @@ class Life {
     this.#step();
     if (this.down) throw new TypeError('no network');
     this.sending.add(this);
-    if ([...this.sending].filter(({ dead }) => !dead).length > 1) this.rivals++;
+    if ([...this.sending].filter(({ dead }) => !dead).length > 1) this.rival();
     try {
       const response = await fetch(...args);
       const body = await response.arrayBuffer();
@@ -110,6 +110,7 @@ export async function converge(server: Server, seed: number, steps: number, { be
   const wrong: string[] = [];
   let operations = 0;
   let killed = 0;
+  let lives = 0;
   /** By field: the highest count that was kept on disk. Only who has the field writes it. */
   const kept = new Map<string, number>();
   const ids = ['a', 'b', 'c', 'd'];
@@ -118,7 +119,8 @@ export async function converge(server: Server, seed: number, steps: number, { be
   const tabs: { device: Device; number: number; life: Life; store: Store<Value> }[] = [];
   const sending = new Map(devices.map((device) => [device, new Set<Life>()]));
   const open = async (device: Device, number: number) => {
-    const life = new Life(device.storage, roll, bend, sending.get(device)!);
+    // Numbers of its own: which request fails does not depend on how fast the others are.
+    const life = new Life(device.storage, random(seed * 1000 + lives++), bend, sending.get(device)!, () => wrong.push(`tab ${number} was sending while another of its device was`));
     const options = { channel: (name: string) => mortal(device, name, life), ...(locks && { locks }) };
     const store = await device.tab<Value>({ storage: life.tables, fetch: life.fetch, pollSeconds: 0.01, tabs: options });
     return { device, number, life, store };
@@ -152,8 +154,6 @@ export async function converge(server: Server, seed: number, steps: number, { be
     else if (dice < 15) tab.store.refresh();
     else if (dice < 19) tab.life.endAfter(roll(12));
     else await new Promise((resolve) => setTimeout(resolve, roll(8)));
-    if (tab.life.rivals > 0) wrong.push(`tab ${tab.number} was sending while another of its device was`);
-    tab.life.rivals = 0;
     if (tab.life.dead) {
       killed++;
       tab.store.close();
