@@ -74,6 +74,7 @@ func (m *Manager) beginAfter(ctx context.Context, upTo Position) error {
 	}
 	fresh := Commit{Cursors: []Cursor{
 		m.at(Pulling, ""), m.at(pullingAgain.reached, ""), m.at(probing, ""),
+		m.at(pushingMissed.asked, ""),
 		m.at(Pushing, upTo.String()), m.at(seen, upTo.String()), m.at(watching, upTo.String()), m.at(erased, upTo.String()),
 	}}
 	if d.name != "" {
@@ -100,12 +101,15 @@ func (m *Manager) keepUnsent(ctx context.Context, r *SyncResult, upTo Position, 
 		if len(entries) == 0 {
 			return nil
 		}
-		b, err := m.pick(pushCursor{}, entries)
+		b, err := m.pick(ctx, pushCursor{}, entries)
 		if err != nil {
 			return err
 		}
 		for _, e := range b.send {
 			b.refused[e.Event.ID()] = reason
+		}
+		if err := m.leaveDecided(ctx, b); err != nil {
+			return err
 		}
 		at = entries[len(entries)-1].Position
 		kept := Commit{Cursors: []Cursor{m.at(Pushing, at.String())}, AddReviews: m.refusals(b)}

@@ -2,6 +2,7 @@ package synckit
 
 import (
 	"context"
+	"slices"
 
 	"syncline/synckit/errors"
 )
@@ -32,7 +33,7 @@ func (m *Manager) lost(ctx context.Context, r *SyncResult, err error) error {
 		m.options.Logger.Info("the peer's log is read from the beginning", "peer", m.options.Peer, "reason", err)
 	} else {
 		m.options.Logger.Warn("the peer's log is another: syncing from the beginning", "peer", m.options.Peer, "error", err)
-		fresh.Cursors = append(fresh.Cursors, m.ask(pushingAgain, everything+" 0"), m.at(watching, ""))
+		fresh.Cursors = append(fresh.Cursors, m.ask(pushingAgain, everything+" 0"), m.at(pushingMissed.asked, ""), m.at(watching, ""))
 		m.watched = watched{}
 	}
 	_, err = m.commit(ctx, fresh)
@@ -82,7 +83,7 @@ func (m *Manager) noticeMissing(ctx context.Context, pushed pushCursor) error {
 		return nil
 	}
 	text, err := m.cursor(ctx, seen)
-	if err != nil {
+	if err != nil || text == "" { // nothing was pushed since this is kept
 		return err
 	}
 	from, keep := max(parsePosition(text), pushed.erased), false
@@ -91,17 +92,15 @@ func (m *Manager) noticeMissing(ctx context.Context, pushed pushCursor) error {
 		if err != nil {
 			return err
 		}
+		entries = slices.DeleteFunc(entries, func(e Entry) bool { return e.Position > pushed.position })
 		for _, e := range entries {
-			if e.Position > pushed.position {
-				break
-			}
-			missing, err := m.isMissing(e)
+			missing, err := m.isMissing(ctx, e)
 			if err != nil {
 				return err
 			}
 			if missing {
 				m.options.Logger.Warn("the peer does not have what was pushed: pushing it again", "peer", m.options.Peer, "event", e.Event.ID())
-				_, err := m.commit(ctx, Commit{Cursors: []Cursor{m.ask(pushingAgain, missed+" "+(e.Position-1).String()+" "+pushed.position.String())}})
+				_, err := m.commit(ctx, Commit{Cursors: []Cursor{m.ask(pushingMissed, missed+" "+(e.Position-1).String()+" "+pushed.position.String())}})
 				return err
 			}
 			m.seen = e.Position
@@ -119,14 +118,18 @@ func (m *Manager) noticeMissing(ctx context.Context, pushed pushCursor) error {
 }
 
 // isMissing tells whether an entry that was pushed should have come back and has not. What the
-// filter leaves out comes back unseen; what was refused or rejected waits in a review.
-func (m *Manager) isMissing(e Entry) (bool, error) {
+// filter leaves out comes back unseen; what was refused or rejected waits in a review, or somebody
+// has decided it.
+func (m *Manager) isMissing(ctx context.Context, e Entry) (bool, error) {
 	if sent := m.admissible(e.Event) == nil; !sent || e.Origin != "" || e.Confirmed {
 		return false, nil
 	}
 	id := e.Event.ID()
 	if m.reviewed.refused.has(m.refusalID(id)) || m.reviewed.rejects(m.rejectionID(id)) {
 		return false, nil
+	}
+	if decided, err := m.isDecided(ctx, e); decided || err != nil {
+		return false, err
 	}
 	return m.passes(e.Event)
 }

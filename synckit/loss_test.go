@@ -3,6 +3,7 @@ package synckit_test
 import (
 	"context"
 	stderrors "errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -103,15 +104,16 @@ func TestWhatNeverComesBackIsPushedTwice(t *testing.T) {
 	check(t, "pushed", pushed, 2*4)
 }
 
-// What the peer refused does not come back either. It is not pushed again for that, nor is it
-// brought up again after somebody has decided.
-func TestWhatWasRefusedIsNotMissing(t *testing.T) {
-	t.Parallel()
-	line := newScripted(newHub(t))
+// refusing gives a node whose peer takes all but a2, and tells how often it was asked for that.
+func refusing(t *testing.T) (a node, peer *memory.Store, line *scripted, asked *int) {
+	t.Helper()
+	peer, asked = newHub(t), new(int)
+	line = newScripted(peer)
 	line.push = func(ctx context.Context, events []synckit.EventWithVersion) error {
 		outcome := &synckit.PushError{Refused: map[string]error{}}
 		for _, e := range events {
 			if e.Event.ID() == "a2" {
+				*asked++
 				outcome.Refused["a2"] = stderrors.New("no")
 				continue
 			}
@@ -125,18 +127,142 @@ func TestWhatWasRefusedIsNotMissing(t *testing.T) {
 		}
 		return outcome
 	}
-	a := nodeOver(t, line, synckit.SyncOptions{})
+	a = nodeOver(t, line, synckit.SyncOptions{})
 	a.write("x", "a1", "a2", "a3")
 	if _, err := a.Sync(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	review := a.onlyReview()
-	check(t, "pushed again", a.sync().EventsPushed, 0)
-	check(t, "decided", a.Decide(t.Context(), review.ID, review.Local), nil)
-	for range 3 {
-		check(t, "pushed again", a.sync().EventsPushed, 0)
+	return a, peer, line, asked
+}
+
+// What the peer refused does not come back either. It is not pushed again for that, nor is it
+// brought up again after somebody has decided: at once, or after the next sync.
+func TestWhatWasRefusedIsNotMissing(t *testing.T) {
+	t.Parallel()
+	for _, before := range []int{0, 1} {
+		a, _, line, asked := refusing(t)
+		review := a.onlyReview()
+		for range before {
+			check(t, "pushed again", a.sync().EventsPushed, 0)
+		}
+		check(t, "decided", a.Decide(t.Context(), review.ID, review.Local), nil)
+		for range 3 {
+			check(t, "pushed again", a.sync().EventsPushed, 0)
+		}
+		check(t, "reviews", a.stats().Reviews, 0)
+		empty := newHub(t)
+		line.overHub(t, empty)
+		check(t, "pushed to another log", a.sync().EventsPushed, 2)
+		check(t, "there", logOf(t, empty), "a1 a3")
+		check(t, "asked", *asked, 1)
+		check(t, "reviews", a.stats().Reviews, 0)
 	}
+}
+
+// An earlier release kept neither what was decided nor what was seen. What it had pushed is not
+// looked for.
+func TestWhatAnEarlierReleasePushedIsNotMissing(t *testing.T) {
+	t.Parallel()
+	a, peer, line, asked := refusing(t)
+	review := a.onlyReview()
+	check(t, "decided", a.Decide(t.Context(), review.ID, review.Local), nil)
+	_, err := a.store.Commit(t.Context(), synckit.Commit{Cursors: []synckit.Cursor{
+		{Peer: "hub", Direction: "seen"}, {Peer: "hub", Direction: synckit.Direction("decided " + review.ID)},
+	}})
+	check(t, "error", err, nil)
+	m := synckit.NewSyncManager(a.store, line, nil)
+	t.Cleanup(func() { m.Close() })
+	a.Manager = m
+	check(t, "pushed again", a.sync().EventsPushed, 0)
+	a.write("x", "a4")
+	check(t, "pushed", a.sync().EventsPushed, 1)
+	check(t, "pushed again", a.sync().EventsPushed, 0)
+	check(t, "asked", *asked, 1)
 	check(t, "reviews", a.stats().Reviews, 0)
+	a.write("x", "a5") // from here on it is looked for
+	a.sync()
+	hub := shortened(t, peer, 3)
+	line.overHub(t, hub)
+	check(t, "pushed again", a.sync().EventsPushed, 1)
+	check(t, "at the peer", logOf(t, hub), "a1 a3 a4 a5")
+}
+
+// gappedLog leaves an entry out, as a log that was restored may.
+type gappedLog struct {
+	memoryLog
+	hidden synckit.Position
+	read   int
+}
+
+func (l *gappedLog) Read(ctx context.Context, after synckit.Position, limit int) ([]synckit.Entry, error) {
+	if l.read++; l.read > 1000 {
+		return nil, stderrors.New("it is read again and again")
+	}
+	entries, err := l.memoryLog.Read(ctx, after, limit+1)
+	entries = slices.DeleteFunc(entries, func(e synckit.Entry) bool { return e.Position == l.hidden })
+	return entries[:min(len(entries), limit)], err
+}
+
+// A log that has nothing any more where it was pushed to, and more behind that than a batch, is
+// gone through once.
+func TestALogThatHasNothingWhereItWasPushedTo(t *testing.T) {
+	t.Parallel()
+	hub, log := newHub(t), &gappedLog{memoryLog: memory.New()}
+	line := newScripted(hub)
+	m := synckit.NewSyncManager(log, line, &synckit.SyncOptions{BatchSize: 1})
+	t.Cleanup(func() { m.Close(); line.Close(); log.Close() })
+	sync := func() {
+		if r, err := m.Sync(t.Context()); err != nil || len(r.Errors) > 0 {
+			t.Fatalf("sync: %v, %v", err, r.Errors)
+		}
+	}
+	write := func(id string) { check(t, "store", log.Store(t.Context(), newEvent(id, "x"), nil), nil) }
+	write("a1")
+	sync()
+	sync()
+	write("a2")
+	sync()
+	log.hidden = 2
+	write("a3")
+	sync()
+	check(t, "at the peer", logOf(t, hub), "a1 a2 a3")
+}
+
+// One process finds that the peer has lost the end of its log, while another finds that it has
+// lost all: all is pushed again.
+func TestALossOfTheEndDoesNotHideOneOfAll(t *testing.T) {
+	t.Parallel()
+	hub := newHub(t)
+	lines := [2]*scripted{newScripted(hub), newScripted(hub)}
+	a := nodeOver(t, lines[0], synckit.SyncOptions{})
+	other := synckit.NewSyncManager(a.store, lines[1], nil)
+	t.Cleanup(func() { other.Close() })
+	a.write("x", "a1", "a2", "a3")
+	a.sync()
+	a.sync()
+	a.write("x", "a4")
+	a.push()
+	short, empty := shortened(t, hub, 3), newHub(t)
+	lines[0].overHub(t, short)
+	lines[0].pullPage = func(ctx context.Context, since string, limit int) (synckit.Page, error) {
+		page, err := lines[0].PagedTransport.PullPage(ctx, since, limit)
+		lines[0].pullPage = nil
+		lines[1].overHub(t, empty)
+		lines[1].push = func(context.Context, []synckit.EventWithVersion) error { return stderrors.New("the line is cut") }
+		if _, err := other.Sync(ctx); err == nil {
+			t.Error("a line that is cut carries events")
+		}
+		return page, err
+	}
+	if _, err := a.Pull(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	lines[0].overHub(t, empty)
+	a.sync()
+	check(t, "at the peer", logOf(t, empty), "a1 a2 a3 a4")
+	a.sync()
+	a.sync()
+	check(t, "pushed later", a.sync().EventsPushed, 0)
 }
 
 // A push without a pull notices as well that the peer has another log.

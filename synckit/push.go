@@ -15,9 +15,11 @@ import (
 type pushCursor struct {
 	position Position
 	walk     string   // the name of the walk that pushes again; empty: this is an ordinary push
+	kind     walk     // of a walk: which one it is
 	all      bool     // of a walk: push also what came from the peer, which has lost its log
 	second   Position // of a walk: what is at or below was pushed before
 	erased   Position // what is at or below is not pushed: the peer's log was erased after it
+	unseen   bool     // it was never kept up to where nothing is missing: what was pushed until now counts as that
 }
 
 // allPrefix begins the ordinary cursor of a push of all, as an earlier release stored it.
@@ -32,7 +34,12 @@ func (m *Manager) pushCursor(ctx context.Context) (pushCursor, error) {
 	if err != nil {
 		return pushCursor{}, err
 	}
-	d, err := m.due(ctx, pushingAgain)
+	kind := pushingAgain
+	d, err := m.due(ctx, kind)
+	if err == nil && d.name == "" {
+		kind = pushingMissed
+		d, err = m.due(ctx, kind)
+	}
 	if err != nil {
 		return pushCursor{}, err
 	}
@@ -45,7 +52,7 @@ func (m *Manager) pushCursor(ctx context.Context) (pushCursor, error) {
 		about := append(strings.Fields(d.about), "", "", "")
 		at = pushCursor{
 			position: max(parsePosition(about[1]), parsePosition(d.cursor)),
-			walk:     d.name, all: about[0] == everything, second: parsePosition(about[2]),
+			walk:     d.name, kind: kind, all: about[0] == everything, second: parsePosition(about[2]),
 		}
 	} else {
 		text, at.all = strings.CutPrefix(text, allPrefix)
@@ -68,7 +75,7 @@ func (m *Manager) pushCursor(ctx context.Context) (pushCursor, error) {
 func (m *Manager) pushed(at pushCursor) Cursor {
 	switch {
 	case at.walk != "":
-		return m.moved(pushingAgain, at.walk, at.position.String())
+		return m.moved(at.kind, at.walk, at.position.String())
 	case at.all:
 		return m.at(Pushing, allPrefix+at.position.String())
 	default:
@@ -137,6 +144,9 @@ func (m *Manager) pushAll(ctx context.Context, r *SyncResult) error {
 		return err
 	}
 	m.seen = max(m.seen, parsePosition(kept))
+	if at.walk == "" && !at.all && kept == "" {
+		m.seen, at.unseen = at.position, true
+	}
 	if err := m.beginSkip(ctx); err != nil {
 		return err
 	}
@@ -155,7 +165,7 @@ func (m *Manager) pushAll(ctx context.Context, r *SyncResult) error {
 		if len(entries) < most {
 			return m.endPush(ctx, next)
 		}
-		at = next
+		at, at.unseen = next, false
 	}
 }
 
@@ -166,7 +176,7 @@ func (m *Manager) endPush(ctx context.Context, at pushCursor) error {
 	}
 	ended := Commit{Cursors: []Cursor{m.at(Pushing, at.position.String())}}
 	if at.walk != "" {
-		ended.Cursors = append(ended.Cursors, m.done(pushingAgain, at.walk))
+		ended.Cursors = append(ended.Cursors, m.done(at.kind, at.walk))
 		if at.second > m.seen {
 			ended.Cursors = append(ended.Cursors, m.at(seen, at.second.String()))
 		}
@@ -189,13 +199,16 @@ type batch struct {
 
 // pushBatch sends entries and gives the position up to which that is done.
 func (m *Manager) pushBatch(ctx context.Context, at pushCursor, entries []Entry, r *SyncResult) (Position, error) {
-	b, err := m.pick(at, entries)
+	b, err := m.pick(ctx, at, entries)
 	if err != nil {
 		return at.position, err
 	}
 	var failed error
 	if len(b.send) > 0 {
 		failed = b.record(m.sendBatch(ctx, b))
+	}
+	if err := m.leaveDecided(ctx, b); err != nil {
+		return at.position, err
 	}
 	done := b.done(place{position: at.position})
 	next := at
@@ -207,6 +220,8 @@ func (m *Manager) pushBatch(ctx context.Context, at pushCursor, entries []Entry,
 		looked := m.seen
 		if at.walk == "" && !at.all && at.position <= looked && !b.awaits(next.position) {
 			looked = max(looked, next.position)
+		}
+		if looked > m.seen || at.unseen {
 			commit.Cursors = append(commit.Cursors, m.at(seen, looked.String()))
 		}
 		_, err := m.commit(ctx, commit)
@@ -243,7 +258,7 @@ func (m *Manager) sendBatch(ctx context.Context, b *batch) error {
 	return err
 }
 
-func (m *Manager) pick(at pushCursor, entries []Entry) (*batch, error) {
+func (m *Manager) pick(ctx context.Context, at pushCursor, entries []Entry) (*batch, error) {
 	b := &batch{entries: entries, refused: map[string]error{}, waiting: map[string]bool{}}
 	for _, e := range entries {
 		if !m.concerns(at, e) {
@@ -255,6 +270,15 @@ func (m *Manager) pick(at pushCursor, entries []Entry) (*batch, error) {
 		}
 		if !passes {
 			continue
+		}
+		if (at.all || e.Position <= at.second) && e.Origin == "" && !e.Confirmed {
+			decided, err := m.isDecided(ctx, e)
+			if err != nil {
+				return nil, err
+			}
+			if decided {
+				continue
+			}
 		}
 		if err := m.admissible(e.Event); err != nil {
 			b.refused[e.Event.ID()] = err
@@ -348,6 +372,34 @@ func (b *batch) refusedBeforeWaiting() []Entry {
 
 func (m *Manager) refusalID(eventID string) string {
 	return refusedPrefix + digest(m.options.Peer, eventID)
+}
+
+// decidedRefusal is a cursor of the manager's own, which notes that somebody has ended the review of
+// an event that a peer refused. The peer is not asked again.
+func decidedRefusal(peer, reviewID string) Cursor {
+	return Cursor{Peer: peer, Direction: Direction("decided " + reviewID), Value: "refused"}
+}
+
+// isDecided tells whether the peer refused an entry and somebody has decided that.
+func (m *Manager) isDecided(ctx context.Context, e Entry) (bool, error) {
+	value, err := m.cursor(ctx, decidedRefusal(m.options.Peer, m.refusalID(e.Event.ID())).Direction)
+	return value != "", err
+}
+
+// leaveDecided leaves out of what was refused what somebody has decided already, since another
+// process had asked the peer as well.
+func (m *Manager) leaveDecided(ctx context.Context, b *batch) error {
+	for _, e := range b.refusedBeforeWaiting() {
+		decided, err := m.isDecided(ctx, e)
+		if err != nil {
+			return err
+		}
+		if id := e.Event.ID(); decided {
+			delete(b.refused, id)
+			b.send = slices.DeleteFunc(b.send, func(s EventWithVersion) bool { return s.Event.ID() == id })
+		}
+	}
+	return nil
 }
 
 // refusals keep what the peer will never take for somebody to look at.

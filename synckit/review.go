@@ -104,6 +104,9 @@ func (m *Manager) answer(ctx context.Context, op string, review Review, kept []E
 		local:       review.Local,
 	}
 	commit := Commit{EndReviews: []string{review.ID}}
+	if strings.HasPrefix(review.ID, refusedPrefix) {
+		commit.Cursors = append(commit.Cursors, decidedRefusal(review.Peer, review.ID))
+	}
 	for _, e := range review.takes(kept) {
 		commit.Append = append(commit.Append, Entry{EventWithVersion: e, Origin: review.Peer})
 	}

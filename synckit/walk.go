@@ -25,6 +25,9 @@ const (
 var (
 	pullingAgain = walk{asked: "pull again", reached: "pulled again"}
 	pushingAgain = walk{asked: "push again", reached: "pushed again"}
+	// pushingMissed is a walk of its own, so that it does not take the place of one that pushes
+	// everything, which another process may ask for at the same time. That one goes first.
+	pushingMissed = walk{asked: "push missed", reached: "pushed missed"}
 )
 
 // due is a walk that was asked for and has not ended.
