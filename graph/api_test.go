@@ -50,6 +50,7 @@ type options struct {
 	tombstones      time.Duration                   // are remembered; 0: for ever
 	middleware      func(http.Handler) http.Handler // nil: none
 	input, output   *budget.Pool                    // nil: no bound
+	limiter         graph.Limiter                   // nil: none
 }
 
 const ownerHeader = "Test-Owner"
@@ -81,6 +82,7 @@ func newAPI(t testing.TB, opts options) *api {
 		Locks:         lockService,
 		Log:           log,
 		Introspection: !opts.noIntrospection,
+		Limiter:       opts.limiter,
 
 		TombstoneRetention: opts.tombstones,
 		Quota:              opts.quota,

@@ -29,6 +29,8 @@ func FuzzDocument(f *testing.F) {
 		{`{ a: limits @include(if: $x) { maxPage } limits @skip(if: true) { maxPage } }`, `{"x":null}`},
 		{`{ records(ids: ["a", "b"]) { revision } record(id: 18446744073709551616) { id } }`, `{}`},
 		{`query A { __typename } query B { __type(name: "Record") { fields { name } } }`, `{}`},
+		{`mutation($i: SetRecordInput = {id: "a", data: ""}) { setRecord(input: $i) { status } }`, `{"i":null}`},
+		{`mutation($w: RecordWrite = {delete: {id: "a", revision: 1}}) { writeRecords(input: {writes: [$w]}) { status } }`, `{"w":null}`},
 		{`{ limits { nope @nope(a: [1 2 {b: 3.5e9}]) } }`, `{}`},
 		{"{ \"\"\"block\"\"\" # comment\n }", `[]`},
 		{`subscription { recordChanged { kind } }`, `{}`},

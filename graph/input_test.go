@@ -329,6 +329,25 @@ func TestVariablesThatDoNotFitAreNamed(t *testing.T) {
 	}
 }
 
+// A variable that has a default, or stands where there is one, may be null by GraphQL's rules
+// of variables. What must not be null is refused all the same.
+func TestNullVariables(t *testing.T) {
+	t.Parallel()
+	c := newAPI(t, options{}).as("alice")
+	lock := `setLock(input: {name: "x", instanceId: "7d444840-9dc0-11d1-b245-5ffdce74fad2", %s: $v}) {status}`
+	for _, test := range []struct{ query, field string }{
+		{`mutation($v: Boolean) {` + fmt.Sprintf(lock, "acquire") + `}`, "input.acquire"},
+		{`mutation($v: Boolean) {` + fmt.Sprintf(lock, "exclusive") + `}`, "input.exclusive"},
+		{`mutation($v: Int) {` + fmt.Sprintf(lock, "ttlSeconds") + `}`, "input.ttlSeconds"},
+		{`mutation($v: SetRecordInput = {id: "a", data: ""}) { setRecord(input: $v) {status} }`, "input"},
+		{`mutation($v: RecordWrite = {delete: {id: "a", revision: 1}}) { writeRecords(input: {writes: [$v]}) {status} }`, "input.writes.0"},
+	} {
+		if got := c.do(t, test.query, vars{"v": nil}); got.refusal(t) != bad(test.field) {
+			t.Errorf("%s: got %s, want BAD_USER_INPUT of %s", test.query, got.body, test.field)
+		}
+	}
+}
+
 func check(t *testing.T, how string, test inputCase, a answer, want refusal) {
 	t.Helper()
 	got := refusal{status: a.status}

@@ -86,6 +86,7 @@ func (l limit) MutateOperationContext(ctx context.Context, op *graphql.Operation
 			return err
 		}
 	}
+	transport.Parsed(ctx) // it may ask the store whether the owner is new
 	return refusedBy(l.limiter.Charge(ctx, op.Operation.Operation, total.sum()), op.Operation.Position)
 }
 

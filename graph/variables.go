@@ -108,8 +108,8 @@ func hasFieldsOf(schema *ast.Schema, definition *ast.Definition, object map[stri
 	return true
 }
 
-// isScalar judges GraphQL's own scalars. Those of the schema are left to whoever
-// reads them.
+// isScalar judges GraphQL's own scalars. Those of the schema are judged
+// where they are read.
 func isScalar(name string, value any) bool {
 	_, isText := value.(string)
 	number, isNumber := value.(json.Number)

@@ -8,6 +8,7 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 
 	"syncline/graph/scalar"
+	"syncline/record"
 )
 
 // What gqlgen generates to read an input object copies it first, and makes a
@@ -41,7 +42,15 @@ type fields struct {
 	err    error
 }
 
-func open(object any) fields { return fields{values: object.(map[string]any)} }
+// open begins to read. A variable that is null may stand where an object must be, if
+// it has a default: validation lets that pass.
+func open(object any) fields {
+	values, ok := object.(map[string]any)
+	if !ok {
+		return fields{err: &record.InvalidError{Reason: "must be an object"}}
+	}
+	return fields{values: values}
+}
 
 // read reads a field that has a default, or must be there.
 func read[T any](f *fields, name string, unmarshal func(any) (T, error), byDefault T) T {
@@ -164,8 +173,8 @@ func (in *SetLockInput) UnmarshalGQL(object any) error {
 	f := open(object)
 	in.Name = read(&f, "name", scalar.UnmarshalString, "")
 	in.InstanceID = read(&f, "instanceId", scalar.UnmarshalID, "")
-	in.Acquire = read(&f, "acquire", graphql.UnmarshalBoolean, true)
-	in.Exclusive = read(&f, "exclusive", graphql.UnmarshalBoolean, true)
+	in.Acquire = read(&f, "acquire", scalar.UnmarshalBoolean, true)
+	in.Exclusive = read(&f, "exclusive", scalar.UnmarshalBoolean, true)
 	in.TTLSeconds = read(&f, "ttlSeconds", scalar.UnmarshalInt, 30)
 	in.Token = readOptional(&f, "token", scalar.UnmarshalFenceToken)
 	return f.err

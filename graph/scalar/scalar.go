@@ -112,6 +112,15 @@ func UnmarshalString(v any) (string, error) {
 	return s, nil
 }
 
+// UnmarshalBoolean reads true or false; null is neither, nor is a number or text.
+func UnmarshalBoolean(v any) (bool, error) {
+	b, ok := v.(bool)
+	if !ok {
+		return false, invalid("must be true or false")
+	}
+	return b, nil
+}
+
 // MarshalCursor writes a position in a feed.
 func MarshalCursor(c record.Cursor) graphql.Marshaler { return graphql.MarshalString(c.String()) }
 

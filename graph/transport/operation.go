@@ -25,6 +25,7 @@ type operationState struct {
 	resumes bool
 
 	size     int        // bytes of the message or body that it came in
+	endTurn  func()     // of a large one, see turns; nil if there is none
 	expected int        // bytes that it may come to hold, see Expect
 	blobs    body.Blobs // that the response being made leaves out
 
@@ -206,16 +207,27 @@ const maxErrors = 20
 
 // parse reads and validates a document. The errors are not presented yet.
 func (t *Transports) parse(ctx context.Context, exec graphql.GraphExecutor, params *graphql.RawParams) (op *graphql.OperationContext, errs gqlerror.List) {
-	size := stateOf(ctx).size
+	state := stateOf(ctx)
+	size := state.size
 	if len(params.Query) > maxSharedDocument {
 		size = max(size, smallMessage+1)
 	}
-	end, err := t.turns.take(ctx, size)
-	if err != nil {
+	var err error
+	if state.endTurn, err = t.turns.take(ctx, size); err != nil {
 		return &graphql.OperationContext{RawQuery: params.Query, OperationName: params.OperationName}, gqlerror.List{tooBusy(err)}
 	}
-	defer end()
+	defer Parsed(ctx)
 	return parseDocument(ctx, exec, params)
+}
+
+// Parsed tells that an operation's document and variables have been read and checked: what
+// follows may wait for others. A middleware that waits before the operation is run calls
+// it with the context in which the operation is made.
+func Parsed(ctx context.Context) {
+	if state := stateOf(ctx); state != nil && state.endTurn != nil {
+		state.endTurn()
+		state.endTurn = nil
+	}
 }
 
 func parseDocument(ctx context.Context, exec graphql.GraphExecutor, params *graphql.RawParams) (op *graphql.OperationContext, errs gqlerror.List) {

@@ -69,7 +69,11 @@ func (t webSocket) Do(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 		t.unacknowledged.leave(from)
 		return // refuseUpgrade has answered
 	}
-	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
+	ctx := context.WithoutCancel(r.Context())
+	if budget.FromContext(ctx) != nil { // of a body that came with the upgrade, and is no socket's
+		ctx = budget.NewContext(ctx, nil)
+	}
+	ctx, cancel := context.WithCancel(ctx)
 	c := newSocket(t.Transports, exec, ws, cancel)
 	c.from = from
 	if !t.live.add(c) {
