@@ -166,7 +166,7 @@ func Serves(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, Prefix)
 // What is read at most of a message that is refused, and for how long.
 const (
 	maxUnwanted  = 2 * maxMessageBytes
-	unwantedTime = 5 * time.Second
+	unwantedTime = 10 * time.Second
 )
 
 var refusals = connect.NewErrorWriter(connect.WithRequireConnectProtocolHeader())

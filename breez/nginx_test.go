@@ -56,8 +56,8 @@ func TestAddressesThroughNginx(t *testing.T) {
 			p.shared.DialContext = (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, byte(i+1), byte(last))}}).DialContext
 			return device{t, newUser(t), p.client(t, way.address), ""}
 		}
-		from(7).set("a", nil, 0) // which takes what a minute has, and more
-		_, err := from(7).trySet(t.Context(), &syncpb.Record{Id: "a"})
+		from(7).set("a", nil, 0) // takes what a minute has, and more
+		_, err := from(7).trySet(t.Context(), &syncpb.Record{Id: "a", Data: make([]byte, 200_000)})
 		mustFail(t, err, connect.CodeResourceExhausted, "from this address")
 		from(8).set("a", nil, 0)
 	}

@@ -2,7 +2,10 @@ package breez_test
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
+	"io"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -99,7 +102,7 @@ func TestNotificationsAreHeldBack(t *testing.T) {
 	t.Parallel()
 	database := "DATABASE_URL=" + testservers.StartPostgres(t).NewURL(t)
 	redis := "REDIS_URL=" + testservers.StartRedis(t).URL()
-	limited := testservers.StartSyncline(t, switchedOn, database, redis, "RATE_LIMITS=on", "RATE_ADDRESS_FACTOR=0", "RATE_BYTES_OUT=100")
+	limited := testservers.StartSyncline(t, switchedOn, database, redis, "RATE_LIMITS=on", "RATE_ADDRESS_FACTOR=0", "RATE_BYTES_OUT=100", "SHUTDOWN_TIMEOUT=10m")
 	writes := testservers.StartSyncline(t, switchedOn, database, redis)
 	u := newUser(t)
 	c := protocols[0].client(t, writes.Address)
@@ -116,11 +119,55 @@ func TestNotificationsAreHeldBack(t *testing.T) {
 	if took := time.Since(began); took < least {
 		t.Errorf("%d bytes within %v, want %v at least", changes*notified, took, least)
 	}
-	device{t, u, c, names[0]}.set("last", make([]byte, 1), 0)
+	large := make([]byte, 60_000)
+	if _, err := rand.Read(large); err != nil { // or it is compressed
+		t.Fatal(err)
+	}
+	device{t, u, c, names[0]}.set("large", large, 0)
+	heard.next(names[0])
+	reader := protocols[0].client(t, limited.Address)
+	testservers.Await(t, "what was owed is paid", func(ctx context.Context) bool {
+		_, err := reader.ListChanges(ctx, connect.NewRequest(listRequest(u, 0, uint32(time.Now().Unix()))))
+		return err == nil // and ten minutes are owed
+	})
+	device{t, u, c, names[1]}.set("last", nil, 0)
+	heard.next(names[1]) // after which it waits
 	if err := limited.Stop(); err != nil {
 		t.Error(err)
 	}
 	for heard.Receive() {
 	}
 	mustFail(t, heard.Err(), connect.CodeUnavailable, "going away")
+}
+
+// A call that is refused before it is read is read to its end all the same, for proxies take an answer for broken
+// that comes before.
+func TestRefusedCallsAreTaken(t *testing.T) {
+	t.Parallel()
+	server := testservers.StartSyncline(t, switchedOn, "RATE_LIMITS=on", "RATE_COST=1", "RATE_ADDRESS_FACTOR=1")
+	device{t, newUser(t), protocols[0].client(t, server.Address), ""}.set("a", nil, 0) // which takes what a minute has, and more
+	message := enveloped(0, mustMarshal(t, setRequestOf(t, newUser(t), 200_000, 0)))
+	body, rest := io.Pipe()
+	written := make(chan error, 1)
+	go func() {
+		_, err := rest.Write(message)
+		written <- err
+		rest.Close()
+	}()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+server.Address+"/sync.Syncer/SetRecord", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Content-Type", "application/grpc")
+	response, err := protocols[0].transport(t).RoundTrip(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if _, err := io.Copy(io.Discard, response.Body); err != nil || response.Trailer.Get("Grpc-Status") != "8" {
+		t.Errorf("%v, %v", response.Trailer, err)
+	}
+	if err := <-written; err != nil {
+		t.Errorf("it was not taken whole: %v", err)
+	}
 }
