@@ -15,17 +15,25 @@ import (
 // has, and nothing of it that is older than this is pending any more.
 
 // erased is the direction of a cursor of the manager's own: the position of the log's newest entry
-// when it was learned that the peer's log was erased; with erasing, until that is dealt with. A
+// when it was learned that the peer's log was erased, and what of that is still to be dealt with. A
 // process that is killed meanwhile goes on with it before it pushes anything.
 const erased Direction = "erased"
 
-const erasing = " begun"
+// What is still to be dealt with.
+const (
+	erasing   = "begun"  // all
+	notPushed = "unsent" // what is not pushed: this was learned by a manager that never pushes
+)
 
 // erasedUpTo is the newest entry that is older than an erasure; 0: there was none.
-func (m *Manager) erasedUpTo(ctx context.Context) (upTo Position, begun bool, err error) {
+func (m *Manager) erasedUpTo(ctx context.Context) (upTo Position, left string, err error) {
 	text, err := m.cursor(ctx, erased)
-	text, begun = strings.CutSuffix(text, erasing)
-	return parsePosition(text), begun, err
+	text, left, _ = strings.Cut(text, " ")
+	return parsePosition(text), left, err
+}
+
+func (m *Manager) erasedAt(upTo Position, left string) Cursor {
+	return m.at(erased, strings.TrimSpace(upTo.String()+" "+left))
 }
 
 // beginErasure takes in that the peer's log was erased, and gives that error.
@@ -33,31 +41,42 @@ func (m *Manager) beginErasure(ctx context.Context, r *SyncResult, reason error)
 	m.options.Logger.Warn("the peer's log was erased: what is not pushed waits in the reviews", "peer", m.options.Peer)
 	newest, err := m.commit(ctx, Commit{})
 	if err == nil {
-		_, err = m.commit(ctx, Commit{Cursors: []Cursor{m.at(erased, newest.Latest.String()+erasing)}})
+		_, err = m.commit(ctx, Commit{Cursors: []Cursor{m.erasedAt(newest.Latest, erasing)}})
 	}
 	if err != nil {
 		return errors.New(errors.Erased, "sync", err) // by which code nothing is pushed, though it could not be kept
 	}
-	return m.endErasure(ctx, r, newest.Latest, reason)
+	return m.endErasure(ctx, r, erasure{newest.Latest, erasing, !m.options.PullOnly}, reason)
 }
 
-// resumeErasure goes on where a process was ended in the middle.
-func (m *Manager) resumeErasure(ctx context.Context, r *SyncResult) error {
-	upTo, begun, err := m.erasedUpTo(ctx)
-	if err != nil || !begun {
+// resumeErasure goes on where a process was ended in the middle, or with what one that never pushes
+// has left.
+func (m *Manager) resumeErasure(ctx context.Context, r *SyncResult, pushes bool) error {
+	upTo, left, err := m.erasedUpTo(ctx)
+	if err != nil || left == "" || left == notPushed && !pushes {
 		return err
 	}
-	return m.endErasure(ctx, r, upTo, errors.New(errors.Erased, "sync", nil))
+	return m.endErasure(ctx, r, erasure{upTo, left, pushes}, errors.New(errors.Erased, "sync", nil))
+}
+
+// erasure is one that is to be dealt with.
+type erasure struct {
+	upTo   Position
+	left   string
+	pushes bool // whoever deals with it pushes: what is not pushed is its concern
 }
 
 // endErasure gives the error that there was an erasure, for whatever reason it fails.
-func (m *Manager) endErasure(ctx context.Context, r *SyncResult, upTo Position, reason error) error {
-	err := m.keepUnsent(ctx, r, upTo, reason)
-	if err == nil {
+func (m *Manager) endErasure(ctx context.Context, r *SyncResult, e erasure, reason error) error {
+	var err error
+	if e.pushes {
+		err = m.keepUnsent(ctx, r, e.upTo, reason)
+	}
+	if err == nil && e.left == erasing {
 		err = m.dropReviews(ctx)
 	}
 	if err == nil {
-		err = m.beginAfter(ctx, upTo)
+		err = m.beginAfter(ctx, e)
 	}
 	if err != nil {
 		return errors.New(errors.Erased, "sync", err)
@@ -67,18 +86,23 @@ func (m *Manager) endErasure(ctx context.Context, r *SyncResult, upTo Position, 
 }
 
 // beginAfter has all begin with what is written from here on.
-func (m *Manager) beginAfter(ctx context.Context, upTo Position) error {
+func (m *Manager) beginAfter(ctx context.Context, e erasure) error {
 	d, err := m.due(ctx, pushingAgain)
 	if err != nil {
 		return err
 	}
-	fresh := Commit{Cursors: []Cursor{
-		m.at(Pulling, ""), m.at(pullingAgain.reached, ""), m.at(probing, ""),
-		m.at(pushingMissed.asked, ""),
-		m.at(Pushing, upTo.String()), m.at(seen, upTo.String()), m.at(watching, upTo.String()), m.at(erased, upTo.String()),
-	}}
-	if d.name != "" {
-		fresh.Cursors = append(fresh.Cursors, m.done(pushingAgain, d.name))
+	fresh := Commit{Cursors: []Cursor{m.erasedAt(e.upTo, notPushed)}}
+	if e.pushes {
+		fresh.Cursors = []Cursor{
+			m.at(Pushing, e.upTo.String()), m.at(seen, e.upTo.String()), m.at(pushingMissed.asked, ""), m.erasedAt(e.upTo, ""),
+		}
+		if d.name != "" {
+			fresh.Cursors = append(fresh.Cursors, m.done(pushingAgain, d.name))
+		}
+	}
+	if e.left == erasing {
+		fresh.Cursors = append(fresh.Cursors,
+			m.at(Pulling, ""), m.at(pullingAgain.reached, ""), m.at(probing, ""), m.at(watching, e.upTo.String()))
 	}
 	_, err = m.commit(ctx, fresh)
 	m.watched = watched{}

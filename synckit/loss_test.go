@@ -393,3 +393,66 @@ func TestAnErasureThatCannotBeKept(t *testing.T) {
 	check(t, "error", err, nil)
 	check(t, "waits", stats, synckit.Stats{Reviews: 1})
 }
+
+// A manager that never pushes leaves what is not pushed alone. One that does finds it, with what
+// was written until then.
+func TestAnErasureThatAManagerFindsWhichNeverPushes(t *testing.T) {
+	t.Parallel()
+	hub := newHub(t)
+	line := newScripted(hub)
+	a := nodeOver(t, line, synckit.SyncOptions{PullOnly: true})
+	check(t, "put", hub.Store(t.Context(), newEvent("h1", "x"), nil), nil)
+	a.sync()
+	a.write("x", "a1", "a2")
+	line.pullPage = func(context.Context, string, int) (synckit.Page, error) {
+		return synckit.Page{}, errors.New(errors.Erased, "pull", nil)
+	}
+	r, err := a.Sync(t.Context())
+	checkCode(t, err, errors.Erased)
+	check(t, "erased", r.Erased, true)
+	check(t, "waits", a.stats().Reviews, 0)
+	line.pullPage = nil
+	empty := newHub(t)
+	line.overHub(t, empty)
+	check(t, "put", empty.Store(t.Context(), newEvent("h2", "x"), nil), nil)
+	check(t, "pulled", a.sync().EventsPulled, 1)
+	a.write("x", "a3")
+	m := synckit.NewSyncManager(a.store, line, nil)
+	t.Cleanup(func() { m.Close() })
+	r, err = m.Sync(t.Context())
+	checkCode(t, err, errors.Erased)
+	check(t, "reviews", r.ReviewsAdded, 2)
+	a.Manager = m
+	a.sync()
+	a.sync()
+	check(t, "at the peer", logOf(t, empty), "h2 a3")
+	check(t, "waits", a.stats(), synckit.Stats{Reviews: 2})
+}
+
+// One process is in the middle of a push when another finds that the peer's log was erased. The
+// batch that is on its way arrives, what is older and was to follow does not, and what is written
+// afterwards does.
+func TestAPushThatGoesOnStopsAtAnErasure(t *testing.T) {
+	t.Parallel()
+	hub := newHub(t)
+	lines := [2]*scripted{newScripted(hub), newScripted(hub)}
+	a := nodeOver(t, lines[0], synckit.SyncOptions{BatchSize: 2})
+	other := synckit.NewSyncManager(a.store, lines[1], nil)
+	t.Cleanup(func() { other.Close() })
+	check(t, "put", hub.Store(t.Context(), newEvent("h", "x"), nil), nil)
+	a.sync()
+	a.write("x", numberedIDs("a", 1, 6)...)
+	lines[1].pullPage = func(context.Context, string, int) (synckit.Page, error) {
+		return synckit.Page{}, errors.New(errors.Erased, "pull", nil)
+	}
+	lines[0].push = func(ctx context.Context, events []synckit.EventWithVersion) error {
+		lines[0].push = nil
+		_, err := other.Sync(ctx)
+		checkCode(t, err, errors.Erased)
+		a.write("x", "later")
+		return lines[0].PagedTransport.Push(ctx, events)
+	}
+	a.push()
+	check(t, "at the peer", logOf(t, hub), "h a01 a02 later")
+	check(t, "waits", a.stats(), synckit.Stats{Reviews: 6})
+}

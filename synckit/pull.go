@@ -24,7 +24,7 @@ func (m *Manager) pullAll(ctx context.Context, r *SyncResult) error {
 	if err := m.retryRejected(ctx); err != nil {
 		return err
 	}
-	if err := m.resumeErasure(ctx, r); err != nil {
+	if err := m.resumeErasure(ctx, r, !m.options.PullOnly); err != nil {
 		return err
 	}
 	at, err := m.beginPull(ctx, r)

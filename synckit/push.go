@@ -121,7 +121,7 @@ func (m *Manager) push(ctx context.Context, r *SyncResult) error {
 // pushAlone is push without a pull before it.
 func (m *Manager) pushAlone(ctx context.Context, r *SyncResult) error {
 	return m.step(ctx, Step{Name: StepPush}, r, func(ctx context.Context) error {
-		if err := m.resumeErasure(ctx, r); err != nil {
+		if err := m.resumeErasure(ctx, r, true); err != nil {
 			return err
 		}
 		if err := m.probe(ctx, r); err != nil {
@@ -132,7 +132,7 @@ func (m *Manager) pushAlone(ctx context.Context, r *SyncResult) error {
 }
 
 func (m *Manager) pushAll(ctx context.Context, r *SyncResult) error {
-	if err := m.resumeErasure(ctx, r); err != nil {
+	if err := m.resumeErasure(ctx, r, true); err != nil {
 		return err
 	}
 	at, err := m.pushCursor(ctx)
@@ -151,6 +151,13 @@ func (m *Manager) pushAll(ctx context.Context, r *SyncResult) error {
 		return err
 	}
 	for {
+		upTo, left, err := m.erasedUpTo(ctx)
+		if err != nil {
+			return err
+		}
+		if left != "" || upTo > at.erased { // another process has found meanwhile that the peer's log was erased
+			return m.pushAll(ctx, r)
+		}
 		most := m.pushing.now
 		entries, err := m.read(ctx, at.position, most)
 		if err != nil {
