@@ -86,18 +86,57 @@ func TestWhatThePeerLosesBehindWhatWasReadIsPushedAgain(t *testing.T) {
 	}
 }
 
-// A peer that never gives own events back has each pushed twice, and not again and again.
+// What a node had passed on from another peer is not looked for where the log only ends earlier. It is
+// pushed again where the peer has lost its whole log.
+func TestWhatWasPassedOnIsPushedAgainWithTheWholeLog(t *testing.T) {
+	t.Parallel()
+	hub, elsewhere := newHub(t), newHub(t)
+	line := newScripted(hub)
+	a := nodeOver(t, line, synckit.SyncOptions{})
+	from := synckit.NewSyncManager(a.store, memtransport.New("elsewhere", elsewhere), nil)
+	t.Cleanup(func() { from.Close() })
+	a.write("x", "a1")
+	a.sync()
+	a.sync()
+	check(t, "put", elsewhere.Store(t.Context(), newEvent("f", "x"), nil), nil)
+	if _, err := from.Pull(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	a.push()
+	check(t, "at the peer", logOf(t, hub), "a1 f")
+	line.overHub(t, shortened(t, hub, 1))
+	check(t, "pushed", a.sync().EventsPushed, 0)
+	empty := newHub(t)
+	line.overHub(t, empty)
+	check(t, "pushed", a.sync().EventsPushed, 2)
+	check(t, "at the peer", logOf(t, empty), "a1 f")
+}
+
+// A peer that never gives own events back has each pushed twice, and not again and again, by one
+// process or by one after the other.
 func TestWhatNeverComesBackIsPushedTwice(t *testing.T) {
 	t.Parallel()
+	for _, restarted := range []bool{false, true} {
+		neverComesBack(t, restarted)
+	}
+}
+
+func neverComesBack(t *testing.T, restarted bool) {
+	t.Helper()
 	line := newScripted(newHub(t))
 	line.pullPage = func(ctx context.Context, since string, limit int) (synckit.Page, error) {
 		page, err := line.PagedTransport.PullPage(ctx, since, limit)
 		page.Events = nil
 		return page, err
 	}
-	a := nodeOver(t, line, synckit.SyncOptions{BatchSize: 2})
+	options := synckit.SyncOptions{BatchSize: 2}
+	a := nodeOver(t, line, options)
 	pushed := 0
-	for _, ids := range []string{"a1 a2 a3", "", "", "a4", "", ""} {
+	for _, ids := range []string{"a1 a2 a3", "", "", "a4", "", "", ""} {
+		if restarted {
+			a.Manager = synckit.NewSyncManager(a.store, line, &options)
+			t.Cleanup(func() { a.Close() })
+		}
 		a.write("x", strings.Fields(ids)...)
 		pushed += a.sync().EventsPushed
 	}
@@ -157,6 +196,34 @@ func TestWhatWasRefusedIsNotMissing(t *testing.T) {
 		check(t, "asked", *asked, 1)
 		check(t, "reviews", a.stats().Reviews, 0)
 	}
+}
+
+// Two processes push the same event at once, and somebody decides that the peer refused it before the
+// second has its answer.
+func TestARefusalThatWasDecidedMeanwhile(t *testing.T) {
+	t.Parallel()
+	refuse := func(context.Context, []synckit.EventWithVersion) error {
+		return &synckit.PushError{Refused: map[string]error{"a1": stderrors.New("no")}}
+	}
+	hub := newHub(t)
+	lines := [2]*scripted{newScripted(hub), newScripted(hub)}
+	a := nodeOver(t, lines[0], synckit.SyncOptions{})
+	other := synckit.NewSyncManager(a.store, lines[1], nil)
+	t.Cleanup(func() { other.Close() })
+	a.write("x", "a1")
+	lines[1].push = refuse
+	lines[0].push = func(ctx context.Context, events []synckit.EventWithVersion) error {
+		if _, err := other.Sync(ctx); err != nil {
+			t.Error(err)
+		}
+		review := a.onlyReview()
+		check(t, "decided", other.Decide(ctx, review.ID, review.Local), nil)
+		return refuse(ctx, events)
+	}
+	r := a.sync()
+	check(t, "pushed", r.EventsPushed, 0)
+	check(t, "reviews of the result", r.ReviewsAdded, 0)
+	check(t, "reviews", a.stats(), synckit.Stats{})
 }
 
 // An earlier release kept neither what was decided nor what was seen. What it had pushed is not
