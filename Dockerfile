@@ -8,7 +8,7 @@ COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
 ARG TARGETOS TARGETARCH VERSION=development
-RUN CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH go build -trimpath -buildvcs=false -ldflags="-s -w -X syncline/internal/commandline.version=$VERSION" -o /out/syncline .
+RUN CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH go build -pgo=auto -trimpath -buildvcs=false -ldflags="-s -w -X syncline/internal/commandline.version=$VERSION" -o /out/syncline .
 RUN mkdir /out/db
 
 # CA certificates, time zones and a user, nothing else.

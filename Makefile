@@ -11,6 +11,9 @@ REST        ?= 0s
 # package more at a time than there are processors, and first the one that takes longest.
 GOTEST      := go test -vet=off -timeout 40m
 AT_ONCE     := $(shell n=$$(nproc); expr $$((n < 8 ? n : 8)) + 1)
+# go build compiles the server, and all that it imports, by default.pgo. Tests do without: what the
+# server imports would be compiled twice. Targets that make programs for users ask for it.
+export GOFLAGS := $(shell go env GOFLAGS) -pgo=off
 FUZZTIME    ?= $(if $(SYNCLINE_LONG),10m,10s)
 
 .DEFAULT_GOAL := help
@@ -25,7 +28,8 @@ setup: ## install what the tests need: Debian packages, Go modules, npm packages
 
 .PHONY: build
 build: ## build the server and syncctl into bin/
-	CGO_ENABLED=0 go build -ldflags="-s -w" -o bin/ . ./cmd/syncctl
+	@echo "the server is compiled by its profile, $$(go tool pprof -comments default.pgo)"
+	CGO_ENABLED=0 go build -pgo=auto -ldflags="-s -w" -o bin/ . ./cmd/syncctl
 
 .PHONY: image
 image: ## make the container image without a container engine, into bin/image: an OCI layout, and archives for docker load
@@ -46,6 +50,10 @@ verify: setup ## run all tests under the race detector and at full length, hosti
 .PHONY: bench
 bench: ## measure this machine; BENCH='-quick' for an impression
 	cd bench && go run . $(BENCH)
+
+.PHONY: profile
+profile: setup ## take anew the profile that the server is compiled by, default.pgo: a quarter of an hour
+	@scripts/profile.sh
 
 .PHONY: soak
 soak: setup ## run under mixed load and look for growth; SOAK=1h for longer, REST=50ms for less load; charts in .cache/soak

@@ -113,7 +113,7 @@ func (b *Builder) buildBefore(ctx context.Context, target string) error {
 }
 
 func goBuild(ctx context.Context, dir, target, pkg string, flags ...string) error {
-	args := append([]string{"build", "-trimpath", "-o", target}, flags...)
+	args := append([]string{"build", "-pgo=auto", "-trimpath", "-o", target}, flags...)
 	_, err := run(ctx, dir, "go", append(args, pkg)...)
 	return err
 }

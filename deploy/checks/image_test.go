@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -258,6 +259,9 @@ func requireLean(t *testing.T, path string) {
 	info, err := buildinfo.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if !slices.Contains(info.Settings, debug.BuildSetting{Key: "-pgo", Value: "default.pgo"}) {
+		t.Error("it is not compiled by default.pgo")
 	}
 	list := exec.Command("go", "list", "-deps", "-f", "{{with .Module}}{{if not .Main}}{{.Path}}@{{.Version}}{{end}}{{end}}", ".")
 	list.Dir, list.Env, list.Stderr = "../..", append(list.Environ(), "CGO_ENABLED=0"), os.Stderr

@@ -53,7 +53,7 @@ func compile(ctx context.Context, root, arch, version string) (v1.Layer, error) 
 	defer os.RemoveAll(dir) //nolint:errcheck // the system's business from here on
 	program := filepath.Join(dir, "syncline")
 	_, err = output(ctx, root, []string{"CGO_ENABLED=0", "GOOS=linux", "GOARCH=" + arch},
-		"go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -X syncline/internal/commandline.version="+version, "-o", program, ".")
+		"go", "build", "-pgo=auto", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -X syncline/internal/commandline.version="+version, "-o", program, ".")
 	if err != nil {
 		return nil, err
 	}

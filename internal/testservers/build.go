@@ -30,7 +30,7 @@ func kept(kind string) (dir string, err error) {
 // next package if nothing has changed, which go sees to. Where nothing can be kept, as
 // in a tree that is another user's, it is linked each time.
 func build(target string) error {
-	kind, args := "syncline", []string{"build", "-ldflags=-w"} // without the tables of debuggers
+	kind, args := "syncline", []string{"build", "-pgo=off", "-ldflags=-w"} // without the tables of debuggers, and not compiled for itself
 	if RaceDetector {
 		kind, args = "syncline-race", append(args, "-race")
 	}
