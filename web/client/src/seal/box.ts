@@ -116,10 +116,15 @@ export function openBox(key: BoxKey, stored: StoredRecord): OpenedRecord {
   return opened;
 }
 
+/** Whether some bytes are a box, or a part of one: no text begins so. */
+export function isBox(bytes: Uint8Array): boolean {
+  return MARK.every((byte, i) => bytes[i] === byte);
+}
+
 /** Checks what can be checked without a key. */
 function checkForm(box: Uint8Array): void {
   const truncated = () => new SynclineError('TRUNCATED', 'the encrypted data lacks its end');
-  if (!MARK.every((byte, i) => box[i] === byte)) throw new SynclineError('NOT_ENCRYPTED', 'the data is not encrypted');
+  if (!isBox(box)) throw new SynclineError('NOT_ENCRYPTED', 'the data is not encrypted');
   if (box.length <= MARK.length) throw truncated();
   if (box[MARK.length] !== VERSION) throw new SynclineError('ENCRYPTION_VERSION', 'the data is encrypted in a format that this release does not know');
   if (box.length < KEY_ID_AT) throw truncated();

@@ -8,7 +8,7 @@ export interface Listener {
   reload(reader: Reader): Promise<void>;
 }
 
-/** How long a change may be overtaken by later ones. Its tab may have ended before it told of it. */
+/** How long a change may be overtaken by later ones, in milliseconds. Its tab may have ended before it told of it. Up to 32 times as long after reading failed. */
 const LONGEST_GAP = 250;
 
 /**
@@ -21,6 +21,8 @@ export class Changes {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #reloading: Promise<void> | undefined;
   #again = false;
+  /** How often reading failed since it worked. */
+  #failed = 0;
   /** The last transaction that this tab knows to be there. */
   #seen = 0;
 
@@ -92,7 +94,7 @@ export class Changes {
       this.#early.delete(++this.version);
       for (const listener of [...this.#listeners]) listener.change(next);
     }
-    if (this.#seen > this.version) this.#timer ??= setTimeout(() => void this.reload(), LONGEST_GAP);
+    if (this.#seen > this.version) this.#timer ??= setTimeout(() => void this.reload(), LONGEST_GAP * 2 ** Math.min(this.#failed, 5));
     else this.#stopWaiting();
   }
 
@@ -112,7 +114,10 @@ export class Changes {
   /** Has everybody read anew, such as after a tab was frozen. */
   reload(): Promise<void> {
     return (this.#reloading ??= this.#reload()
-      .catch((error) => this.failed(error))
+      .catch((error) => {
+        this.#failed++;
+        this.failed(error);
+      })
       .finally(() => {
         this.#reloading = undefined;
         this.#deliver();
@@ -131,6 +136,7 @@ export class Changes {
     } while (this.#again);
     for (const early of this.#early.keys()) if (early <= version) this.#early.delete(early);
     this.version = Math.max(this.version, version);
+    this.#failed = 0;
   }
 
   close(): void {

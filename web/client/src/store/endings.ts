@@ -64,5 +64,5 @@ export class Endings implements Listener {
 }
 
 function evicted(): SynclineError {
-  return new SynclineError('STORAGE_EVICTED', 'this browser removed the data of this page, also writes that the server may not have');
+  return new SynclineError('STORAGE_EVICTED', 'this browser removed the data of this page, with writes that the server may lack');
 }

@@ -2,8 +2,8 @@ import { SynclineError } from '../errors.js';
 import { TABLES } from './storage.js';
 import type { Key, Mode, Range, Storage, Transaction } from './storage.js';
 
-/** Of the tables. A tab with older code closes its connection when a newer one raises it. */
-const VERSION = 1;
+/** Of the tables. A tab with older code closes its connection when a newer one raises it. 2: what waits may be sealed, which older code does not ask. */
+const VERSION = 2;
 
 export interface IndexedDBOptions {
   /** Hears that an older tab holds the database open, so that it cannot be brought up to date yet: ask for it to be closed. */
@@ -65,7 +65,7 @@ export function indexedDBStorage(name: string, options: IndexedDBOptions = {}): 
       const transaction = await begin(mode).catch(fail);
       const done = new Promise<void>((resolve, reject) => {
         transaction.oncomplete = () => resolve();
-        transaction.onabort = () => reject(transaction.error ?? new Error('the transaction was aborted'));
+        transaction.onabort = () => reject(transaction.error ?? new Error('aborted'));
       });
       done.catch(() => {}); // told below
       let result;
@@ -119,7 +119,7 @@ function keys({ from, above, below }: Range): IDBKeyRange | null {
 function open(name: string, { indexedDB, version = VERSION, onBlocked }: IndexedDBOptions): Promise<IDBDatabase> {
   return new Promise((resolve, reject) => {
     const factory = indexedDB ?? globalThis.indexedDB; // asking for it throws where site data are blocked
-    if (!factory) return reject(new Error('there is no IndexedDB here'));
+    if (!factory) return reject(new Error('no IndexedDB'));
     const request = factory.open(name, version);
     request.onupgradeneeded = () => {
       const there = request.result.objectStoreNames;
@@ -139,9 +139,9 @@ function storageError(cause: unknown): SynclineError {
   const name = (cause as { name?: string } | null)?.name;
   const [code, message] =
     name === 'QuotaExceededError'
-      ? ['STORAGE_FULL', 'this browser has no room left, and nothing of this was kept: free some disk space or site data']
+      ? ['STORAGE_FULL', 'this browser has no room left, and nothing was kept: free disk space']
       : name === 'VersionError'
-        ? ['STORAGE_OUTDATED', 'another tab runs a newer version of this app: reload this one']
-        : ['STORAGE_BLOCKED', 'this browser does not let the page keep data: allow site data for this page, or leave private browsing'];
+        ? ['STORAGE_OUTDATED', 'another tab runs a newer version of this app: reload this page']
+        : ['STORAGE_BLOCKED', 'this browser does not let the page keep data: allow site data, or leave private browsing'];
   return new SynclineError(code!, message!, {}, { cause });
 }

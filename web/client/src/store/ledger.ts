@@ -149,7 +149,8 @@ export class Ledger {
   constructor(
     private readonly storage: Storage,
     private readonly owner: string,
-    private readonly sealed: boolean,
+    /** Whether what waits is to be sealed; undefined: it is taken as it is. */
+    private readonly sealed: boolean | undefined,
     private readonly observer: Observer,
   ) {}
 
@@ -177,13 +178,15 @@ export class Ledger {
 
   async #meta(transaction: Transaction): Promise<Meta> {
     const kept = (await transaction.get('meta', 'meta')) as Meta | undefined;
-    if (kept && kept.owner !== this.owner) throw new SynclineError('STORAGE_CORRUPT', 'this storage is of another user: open it with a name of its own');
-    if (kept && (kept.sealed ?? this.sealed) !== this.sealed) throw new SynclineError('OTHER_ENCRYPTION', `this storage was opened ${this.sealed ? 'without' : 'with'} encryption since: reload this page`);
+    if (kept && kept.owner !== this.owner) throw new SynclineError('STORAGE_CORRUPT', 'this storage is of another user: use another name');
+    const isOther = kept && (kept.sealed === undefined ? kept.pending.count || kept.refused : kept.sealed !== this.sealed);
+    if (isOther && this.sealed !== undefined) throw new SynclineError('OTHER_ENCRYPTION', `this storage was opened ${this.sealed ? 'without' : 'with'} encryption since: reload this page`);
     const isLost = this.life !== undefined && kept?.life !== this.life;
     this.life = kept?.life;
     if (isLost) this.observer.lost();
     if (kept) this.observer.saw(kept);
-    return { owner: this.owner, life: newNonce(), sealed: this.sealed, version: 0, seq: 0, cursor: null, complete: false, walks: 0, claims: [], pending: { count: 0, bytes: 0 }, refused: 0, endings: [], ...kept };
+    // Units are counted from some number, so that one of a database that was removed names nothing in the next.
+    return { owner: this.owner, life: newNonce(), sealed: this.sealed, version: 0, seq: Math.floor(Math.random() * 2 ** 40), cursor: null, complete: false, walks: 0, claims: [], pending: { count: 0, bytes: 0 }, refused: 0, endings: [], ...kept };
   }
 }
 

@@ -23,7 +23,7 @@ export const ERASED = { code: 'ERASED', message: 'the data of this user were era
 
 const TOO_OLD = {
   code: 'TOO_OLD_TO_RETRY',
-  message: 'this was sent or exported a day ago, and may have been stored and changed elsewhere since: write it again if what the server has does not show it',
+  message: 'this was sent or exported a day ago, and may have been stored and changed since: write it again if the server lacks it',
 };
 
 /**

@@ -1,39 +1,68 @@
 import { fromBase64, toBase64 } from '../bytes.js';
 import { SynclineError } from '../errors.js';
 import type { Identity } from '../identity.js';
+import { isBox } from '../seal/box.js';
 import { sealOf } from '../seal/seal-of.js';
 import type { Ledger } from './ledger.js';
-import { bytesOf } from './rows.js';
-import type { Values } from './values.js';
+import { bytesOf, isClaimed } from './rows.js';
+import type { Meta, Pending } from './rows.js';
+import type { Seal, Values } from './values.js';
 
 /**
- * Seals what waits in a store that had no encryption, or opens what a store with encryption sealed, so that the server
- * gets it as the app has it from now on. Rejects with `OTHER_ENCRYPTION`, and leaves all as it was, if something may have been
- * sent as it is: its mutation id stands for that content.
+ * Opens a store after what waits in it was brought into the form that the app has it in from now on. Rejects with
+ * `OTHER_ENCRYPTION`, and leaves all as it was, if something may have been sent in another form: its mutation id stands
+ * for that content.
  */
-export async function reseal(ledger: Ledger, identity: Identity, values: Pick<Values<unknown>, 'isSealed' | 'seal'>): Promise<void> {
-  const { isSealed, seal = sealOf(identity) } = values;
-  const turn = isSealed ? seal.seal : seal.open;
+export async function reseal(ledger: Ledger, identity: Identity, values: Pick<Values<unknown>, 'isSealed' | 'seal'>, open: () => Promise<Meta>): Promise<Meta> {
+  let refused: unknown;
+  await turn(ledger, values.isSealed, values.seal ?? sealOf(identity)).catch((cause: unknown) => (refused = cause)); // unless another tab has done so
+  return open().catch((error: unknown) => {
+    throw refused ?? error;
+  });
+}
+
+async function turn(ledger: Ledger, isSealed: boolean, seal: Seal): Promise<void> {
   await ledger.write('durable', async (writer) => {
-    if (writer.meta.claims.length > 0) {
-      throw new SynclineError('OTHER_ENCRYPTION', `writes are on their way that were made ${isSealed ? 'without' : 'with'} encryption: open the store so until everything is uploaded`);
-    }
-    const sizes = new Map<number, number>();
+    const added = new Map<number, number>();
     for await (const row of writer.rows()) {
-      if (row.writes.length === 0) continue;
-      const writes = row.writes.map((write) => {
-        const { seq, data, schemaVersion } = write;
-        const turned = data === null ? null : toBase64(turn(row.id, schemaVersion, fromBase64(data)));
-        sizes.set(seq, (sizes.get(seq) ?? 0) + bytesOf(turned));
-        return { ...write, data: turned };
-      });
-      writer.putRow({ ...row, writes });
+      const writes = row.writes.map((write) => turned(row.id, write, isSealed, seal));
+      for (const [i, { seq, data }] of writes.entries()) {
+        const before = row.writes[i]!.data;
+        if (data === before) continue;
+        if (isClaimed(writer.meta, seq)) throw onTheirWay(isSealed);
+        added.set(seq, (added.get(seq) ?? 0) + bytesOf(data) - bytesOf(before));
+      }
+      if (writes.some(({ seq }) => added.has(seq))) writer.putRow({ ...row, writes });
     }
-    for await (const unit of writer.units()) writer.renew(unit, sizes.get(unit.seq)! - unit.bytes);
+    for await (const unit of writer.units()) if (added.has(unit.seq)) writer.renew(unit, added.get(unit.seq));
     for (const refused of await writer.allRefused()) {
+      if (!added.has(refused.seq)) continue;
       writer.removeRefused(refused);
-      writer.putRefused({ ...refused, bytes: sizes.get(refused.seq)! });
+      writer.putRefused({ ...refused, bytes: refused.bytes + added.get(refused.seq)! });
     }
     writer.meta.sealed = isSealed;
   });
+}
+
+/** A write in the form that is wanted. It may have that already, as one that a restored server made wait: that is as the server had it. */
+function turned(id: string, write: Pending, isSealed: boolean, seal: Seal): Pending {
+  if (write.data === null) return write;
+  const { schemaVersion } = write;
+  const data = fromBase64(write.data);
+  if (!isSealed) return isBox(data) ? { ...write, data: toBase64(seal.open(id, schemaVersion, data)) } : write;
+  return isBox(data) || opens(id, schemaVersion, data, seal) ? write : { ...write, data: toBase64(seal.seal(id, schemaVersion, data)) };
+}
+
+/** Whether a seal of the app's own made it. */
+function opens(id: string, schemaVersion: string, data: Uint8Array, seal: Seal): boolean {
+  try {
+    seal.open(id, schemaVersion, data);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function onTheirWay(isSealed: boolean): SynclineError {
+  return new SynclineError('OTHER_ENCRYPTION', `writes are on their way that were made ${isSealed ? 'without' : 'with'} encryption: open the store so until everything is uploaded`);
 }

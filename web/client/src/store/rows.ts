@@ -68,8 +68,8 @@ export interface Meta {
   owner: string;
   /** Of this database, random: another one has another, also under the same name, as after the browser removed it. */
   life: string;
-  /** Whether what waits is sealed: only stores that seal alike open it. */
-  sealed: boolean;
+  /** Whether what waits is sealed: only stores that seal alike open it. Undefined: written by a release that did not note it. */
+  sealed: boolean | undefined;
   /** Counts transactions that changed something. */
   version: number;
   /** The last unit's. */

@@ -5,6 +5,11 @@ import type { Meta } from './rows.js';
 import type { Connection } from './sync.js';
 import type { Witness } from './witness.js';
 
+/** Whether a store does not work again: it is another user's turn, or this tab has to be reloaded. */
+export function isFinal(error: unknown): boolean {
+  return ['IDENTITY_CHANGED', 'OTHER_ENCRYPTION', 'STORAGE_OUTDATED'].includes((error as SynclineError).code);
+}
+
 /** How a store is. A new object whenever something is different. */
 export interface Status {
   /** Of the tab that syncs. */
@@ -17,7 +22,7 @@ export interface Status {
   readonly uploaded: boolean;
   /** Everything was fetched at least once. */
   readonly complete: boolean;
-  /** What went wrong last; absent again once syncing works. */
+  /** What went wrong last; absent again once syncing works. If this tab has to be reloaded, that, from then on. */
   readonly error?: SynclineError | undefined;
   /** The browser removed the database, with so many writes in it that the server may not have. All tabs are told, until one of them says that the app knows. */
   readonly evicted?: { readonly pending: number } | undefined;
@@ -54,6 +59,9 @@ export class StatusBoard {
   /** What this tab, syncing, has to tell; undefined in one that does not sync. */
   told: Told | undefined;
 
+  /** Stays, whatever other tabs tell. */
+  #final: SynclineError | undefined;
+
   /** This tab syncs, and this is how it goes. Answers whether that is new. */
   connect(connection: Connection, error?: SynclineError): boolean {
     const { told } = this;
@@ -68,11 +76,13 @@ export class StatusBoard {
   /** Another tab syncs. */
   follow({ connection, error }: Told): void {
     this.told = undefined;
-    this.#set({ connection, error: error && new SynclineError(error.code, error.message) });
+    this.#set({ connection, error: this.#final ?? (error && new SynclineError(error.code, error.message)) });
   }
 
-  failed(error: unknown): void {
-    this.#set({ error: error instanceof SynclineError ? error : new SynclineError('PROTOCOL', String(error), {}, { cause: error }) });
+  failed(cause: unknown): void {
+    const error = cause instanceof SynclineError ? cause : new SynclineError('PROTOCOL', String(cause), {}, { cause });
+    if (isFinal(error)) this.#final = error;
+    this.#set({ error: this.#final ?? error });
   }
 
   listen(listener: (status: Status) => void): () => void {

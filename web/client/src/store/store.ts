@@ -149,17 +149,13 @@ export class Store<T> {
     const storage = options.storage ?? indexedDBStorage(name, onBlocked ? { onBlocked } : {});
     const witness = options.storage ? undefined : new Witness(name);
     const observer: Observer = { changed() {}, saw() {}, lost() {} };
-    const tables = (sealed: boolean) => new Ledger(storage, owner, sealed, observer);
+    const tables = (sealed?: boolean) => new Ledger(storage, owner, sealed, observer);
     const ledger = tables(values.isSealed);
     const lost = witness?.pending ?? 0;
     const meta = await ledger.open(lost).catch(async (error: unknown) => {
       if ((error as SynclineError).code !== 'OTHER_ENCRYPTION') throw error;
       const { reseal } = await import('./reseal.js');
-      let refused = error;
-      await reseal(tables(!values.isSealed), identity, values as Values<unknown>).catch((cause: unknown) => (refused = cause)); // unless another tab has done so
-      return ledger.open(lost).catch(() => {
-        throw refused;
-      });
+      return reseal(tables(), identity, values as Values<unknown>, () => ledger.open(lost));
     });
     if (!signal.aborted) {
       const store = new Store(identity, remote, signal, storage, name, options, witness, values, ledger, meta, observer);
@@ -261,9 +257,9 @@ export class Store<T> {
     return this.#ledger.read(async ({ meta }) => this.#board.isUploaded(meta));
   }
 
-  /** Takes `evicted` off the status, in all tabs: the app knows what was lost, or the person does. */
+  /** Takes `evicted`, if it is in the status, off it, in all tabs: the app knows what was lost, or the person does. */
   async acknowledge(): Promise<void> {
-    await this.#ledger.write('durable', async ({ meta }) => void (meta.evicted = null));
+    if (this.status.evicted) await this.#ledger.write('durable', async ({ meta }) => void (meta.evicted = null));
   }
 
   /** What is set aside, oldest first. To edit one, write its record again. */
@@ -380,6 +376,7 @@ export class Store<T> {
     this.#endings.lost();
     if (pending > 0) this.#ledger.write('durable', async ({ meta }) => void (meta.evicted === undefined && (meta.evicted = { pending }))).catch((error) => this.#board.failed(error));
     this.#changes.restart();
+    this.refresh(); // of what the server has, nothing is here any more
   }
 
   #hear(told: Told): void {

@@ -9,6 +9,7 @@ import { apply, positionOf, walkAgain, writeAgain } from './mirror.js';
 import { clashed, claim, refused, renamed, stored } from './queue.js';
 import type { Turn } from './queue.js';
 import type { Remote } from './remote.js';
+import { isFinal } from './status.js';
 
 /** `offline`: the server cannot be reached. `connecting`: not heard of yet. `live`: changes elsewhere are heard of at once. */
 export type Connection = 'offline' | 'connecting' | 'syncing' | 'live';
@@ -54,6 +55,7 @@ export class Syncer {
     this.#wake();
   }
 
+  /** Until the signal is aborted. Rejects if it never works again here. */
   async run(signal: AbortSignal): Promise<void> {
     void this.#subscribe(signal);
     this.#pullWanted = true;
@@ -72,8 +74,8 @@ export class Syncer {
         const error = cause instanceof SynclineError ? cause : new SynclineError('PROTOCOL', `syncing failed: ${(cause as Error).message}`, {}, { cause });
         reached = false;
         this.#pullWanted = true;
+        if (isFinal(error)) throw error; // it is another store's turn, or another tab's
         this.report(error.code === 'UNREACHABLE' ? 'offline' : 'connecting', error);
-        if (error.code === 'IDENTITY_CHANGED') return; // it is another store's turn
         const again = new Promise<void>((resolve) => (this.#retry = resolve));
         await this.#wait(again, pause(failed++, error.extensions['retryAfterMs']), signal);
       }

@@ -1,6 +1,7 @@
 import { onAbort } from '../abort.js';
 import type { Changes } from './changes.js';
 import type { Position } from './rows.js';
+import { isFinal } from './status.js';
 
 /** What of Web Locks is needed; `navigator.locks` has it. */
 export interface Locks {
@@ -29,7 +30,7 @@ const ASKS = 500;
 /** So many questions without an answer: the leader is frozen, or hangs. */
 const UNANSWERED = 3;
 
-type Message = { kind: 'ask'; at: Position } | { kind: 'here'; at: Position; hidden: boolean } | { kind: 'told'; content: unknown };
+type Message = { kind: 'ask'; at?: Position } | { kind: 'here'; at?: Position; hidden: boolean } | { kind: 'told'; content: unknown };
 
 /** The tabs of one store: they tell each other what happened, and one of them leads. */
 export class Tabs {
@@ -66,7 +67,7 @@ export class Tabs {
   /**
    * Does the work whenever this tab leads, until it is over. The work's signal is aborted then, and when another tab
    * takes over, because this one did not answer, or was hidden while the other is seen. Where the browser refuses locks, it
-   * rejects, and the work is done all the same.
+   * rejects, and the work is done all the same. Rejects with the work's error if that is final: then other tabs lead.
    */
   async lead(work: (signal: AbortSignal) => Promise<void>, over: AbortSignal): Promise<void> {
     if (!this.#locks) return work(over);
@@ -77,7 +78,7 @@ export class Tabs {
       for (let steal = false; !over.aborted; ) steal = await this.#turn(steal, work, over);
     } catch (error) {
       clearInterval(timer);
-      void work(over); // as where there are no locks
+      if (!isFinal(error)) void work(over).catch(() => {}); // as where there are no locks
       throw error;
     }
   }
@@ -103,11 +104,12 @@ export class Tabs {
     };
     // Rejects as soon as another tab takes over, or the waiting is given up.
     await this.#locks!.request(this.name, steal ? { steal } : { signal: waiting.signal }, hold).catch((error: unknown) => {
-      if (!this.#leading && !waiting.signal.aborted) throw error;
+      if (isFinal(error) || (!this.#leading && !waiting.signal.aborted)) throw error;
+    }).finally(() => {
+      this.#leading = false;
+      end(new DOMException('another tab leads', 'AbortError'));
+      forget();
     });
-    this.#leading = false;
-    end(new DOMException('another tab leads now', 'AbortError'));
-    forget();
     return takesOver;
   }
 
@@ -126,7 +128,7 @@ export class Tabs {
 
   #hear(message: Message): void {
     if (message.kind === 'told') return this.heard(message.content);
-    this.changes.see(message.at);
+    if (message.at) this.changes.see(message.at); // tabs of older releases do not say
     if (message.kind === 'ask') {
       if (this.#leading) this.#channel!.postMessage({ kind: 'here', at: this.changes.position, hidden: this.#hidden() } satisfies Message);
     } else {

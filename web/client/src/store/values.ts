@@ -83,7 +83,7 @@ export class Values<T> {
   /** Throws `SCHEMA_NEWER` for content of a version that this app does not know, and so must not overwrite. */
   checkNewer(id: string, { schemaVersion }: Pick<Content, 'schemaVersion'>): void {
     if (schemaVersion === this.schemaVersion || this.#migrations.some(([version]) => version === schemaVersion)) return;
-    throw new SynclineError('SCHEMA_NEWER', `${id} was written by a newer version of this app (${schemaVersion}): update it to see and change this`, { schemaVersion });
+    throw new SynclineError('SCHEMA_NEWER', `${id} was written by a newer version of this app (${schemaVersion}): update it`, { schemaVersion });
   }
 
   /** The value in some content. Throws `SCHEMA_NEWER`, `UNREADABLE`, or what the seal throws. */
@@ -118,7 +118,7 @@ function inOrder(migrations: Migrations): readonly (readonly [string, unknown])[
   const all = Object.entries(migrations);
   const others = all.filter(([version]) => String(Number(version) >>> 0) !== version);
   if (others.length === 0 || others.length === all.length) return all;
-  if (others.length > 1 || others[0]![0] !== '') throw new TypeError('the order of these migrations is not known: give them as a list of [version, function]');
+  if (others.length > 1 || others[0]![0] !== '') throw new TypeError('their order is unknown: list migrations as [version, function]');
   return [...others, ...all.slice(0, -1)];
 }
 
@@ -127,6 +127,6 @@ const CONTROL = /[\p{Cc}\p{Surrogate}]/u;
 /** Throws `BAD_USER_INPUT` for what no record can be called. */
 export function checkId(id: string): string {
   const { length } = new TextEncoder().encode(id);
-  if (length < 1 || length > 64 || CONTROL.test(id)) throw new SynclineError('BAD_USER_INPUT', 'an id is 1 to 64 bytes of text, without control characters', { field: 'id' });
+  if (length < 1 || length > 64 || CONTROL.test(id)) throw new SynclineError('BAD_USER_INPUT', 'an id is 1 to 64 bytes without control characters', { field: 'id' });
   return id;
 }

@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
-import { Identity } from '@syncline/client';
+import { Identity, Session } from '@syncline/client';
+import { createSocket } from '@syncline/client/graphql-ws';
 import { indexedDBStorage } from '@syncline/client/store';
+import type { StoreOptions } from '@syncline/client/store';
 import 'fake-indexeddb/auto'; // for IDBKeyRange
 import { IDBFactory } from 'fake-indexeddb';
 import { Server, until } from 'syncline-testing';
+import WebSocket from 'ws';
 
 import { Device, when } from './devices.js';
 import { Network } from './network.js';
@@ -32,7 +35,8 @@ function browser() {
   const network = new Network();
   return {
     network,
-    tab: () => device.tab<number>({ storage: indexedDBStorage('one', { indexedDB: noting }), fetch: network.fetch }),
+    tab: (live?: StoreOptions<number>['live']) => device.tab<number>({ storage: indexedDBStorage('one', { indexedDB: noting }), fetch: network.fetch, ...(live && { live }) }),
+    session: () => new Session({ url: server.url, identity: device.identity }),
     remove: () =>
       new Promise<void>((resolve) => {
         indexedDB.deleteDatabase('one').onsuccess = () => resolve();
@@ -112,19 +116,44 @@ test('a database that is gone without a word to its tabs is noticed by the next 
   close();
 });
 
-test('a database that had nothing the server lacks is filled again, and nobody is asked', async () => {
-  const { tab, remove, close } = browser();
-  const store = await tab();
+test('a database that had nothing the server lacks is filled again by itself, also while changes are told of, and nobody is asked', async () => {
+  const { tab, session, remove, close } = browser();
+  const live = createSocket(session(), { webSocketImpl: WebSocket });
+  const store = await tab(live);
   await store.put('a', 1).synced;
   await when(store, ({ uploaded }) => uploaded);
   const seen: string[][] = [];
   store.watch({}, (records) => seen.push(records.map(({ id }) => id)));
   await until(() => seen.at(-1)?.length === 1);
+  await when(store, ({ connection }) => connection === 'live');
   await remove();
-  await until(() => seen.at(-1)?.length === 0);
-  store.refresh();
+  await until(() => seen.some((ids) => ids.length === 0));
   await until(() => seen.at(-1)?.length === 1);
   const { evicted, uploaded } = await when(store, ({ connection }) => connection === 'live');
   assert.deepEqual([evicted, uploaded], [undefined, true]);
+  close();
+  await live.dispose();
+});
+
+test('a number of a write that was lost with the database names none of the next, and a loss that nobody was told of is not acknowledged', async () => {
+  const { network, tab, remove, crash, close } = browser();
+  const store = await tab();
+  await when(store, ({ connection }) => connection === 'live');
+  const refuse = async (id: string) => {
+    network.refusal = { code: 'BAD_USER_INPUT', field: 'input.writes.0.set.data' };
+    await assert.rejects(store.put(id, 1).synced, { code: 'BAD_USER_INPUT' });
+    return (await store.refused())[0]!.seq;
+  };
+  const lost = await refuse('a');
+  crash();
+  await remove();
+  await store.acknowledge();
+  await store.list();
+  await when(store, ({ evicted }) => evicted?.pending === 1);
+  await when(store, ({ connection }) => connection === 'live');
+  const seq = await refuse('b');
+  assert.notEqual(seq, lost);
+  await store.drop(lost);
+  assert.deepEqual((await store.refused()).map((each) => each.seq), [seq]);
   close();
 });

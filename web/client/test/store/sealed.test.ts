@@ -3,8 +3,10 @@ import { test } from 'node:test';
 
 import { Identity, Session, signedFetch } from '@syncline/client';
 import { sealOf } from '@syncline/client/seal';
-import { memoryStorage } from '@syncline/client/store';
+import { indexedDBStorage, memoryStorage } from '@syncline/client/store';
 import type { LeftOut } from '@syncline/client/store';
+import 'fake-indexeddb/auto'; // for IDBKeyRange
+import { IDBFactory } from 'fake-indexeddb';
 import { Server } from 'syncline-testing';
 
 import { call } from '../call.js';
@@ -110,3 +112,74 @@ test('with encryption neither storage nor server sees a value, and merges are th
   stranger.close();
   for (const each of [one, other]) each.close();
 });
+
+test('a tab that lacks the encryption of the others lets them sync, and goes on saying what is wrong', async (t) => {
+  const server = await Server.start();
+  t.after(() => server.stop());
+  const device = new Device(Identity.create(), server.url);
+  const plain = await device.tab<number>();
+  await when(plain, ({ connection }) => connection === 'live');
+  const sealed = await device.tab<number>({ encryption: true });
+  await sealed.put('a', 1).synced;
+  const { error } = await when(sealed, ({ connection, uploaded }) => connection === 'live' && uploaded);
+  assert.equal(error, undefined);
+  await when(plain, ({ connection }) => connection === 'live');
+  assert.equal(plain.status.error?.code, 'OTHER_ENCRYPTION');
+  await sealed.put('b', 2).synced;
+  assert.equal(plain.status.error?.code, 'OTHER_ENCRYPTION');
+  sealed.close();
+  const again = await device.tab<number>({ encryption: true });
+  await again.put('c', 3).synced;
+  device.close();
+});
+
+test('a tab of an older release lets those of a newer one sync', async (t) => {
+  const server = await Server.start();
+  t.after(() => server.stop());
+  const device = new Device(Identity.create(), server.url);
+  const indexedDB = new IDBFactory();
+  const older = await device.tab<number>({ storage: indexedDBStorage('one', { indexedDB }) });
+  await when(older, ({ connection }) => connection === 'live');
+  const newer = await device.tab<number>({ storage: indexedDBStorage('one', { indexedDB, version: 1000 }) });
+  await newer.put('a', 1).synced;
+  await when(older, ({ connection, error }) => connection === 'live' && error?.code === 'STORAGE_OUTDATED');
+  device.close();
+});
+
+/** Has a device's database be as an older release, or a restored server, leaves it. */
+async function note(device: Device, sealed: boolean | undefined) {
+  await device.storage.transact('durable', async (t) => {
+    const { sealed: _, ...meta } = (await t.get('meta', 'meta')) as Record<string, unknown>;
+    t.put('meta', 'meta', sealed === undefined ? meta : { ...meta, sealed });
+  });
+}
+
+for (const [name, sealed] of [['a release that did not note whether it was encrypted', undefined], ['another form than the rest', true]] as const) {
+  test(`what waits of ${name} is sent as the app has it`, async (t) => {
+    const server = await Server.start();
+    t.after(() => server.stop());
+    const device = new Device(Identity.create(), server.url);
+    const network = new Network();
+    network.down = true;
+    const first = await device.tab<string>({ fetch: network.fetch });
+    await first.put('a', 'a secret');
+    first.close();
+    await note(device, sealed);
+    const plain = await device.tab<string>({ fetch: network.fetch });
+    assert.equal((await plain.get('a'))?.value, 'a secret');
+    plain.close();
+    await note(device, sealed === undefined ? undefined : false);
+    const encrypted = await device.tab<string>({ fetch: network.fetch, encryption: true });
+    await encrypted.put('b', 'a secret');
+    encrypted.close();
+    await note(device, sealed === undefined ? undefined : false);
+    const again = await device.tab<string>({ fetch: network.fetch, encryption: true });
+    assert.deepEqual((await again.list()).map(({ value }) => value), ['a secret', 'a secret']);
+    network.down = false;
+    again.refresh();
+    await when(again, ({ uploaded, connection }) => uploaded && connection === 'live');
+    assert.deepEqual(network.batches.flat().sort(), ['a', 'b']);
+    assert.doesNotMatch(textOf(network), /secret/);
+    device.close();
+  });
+}

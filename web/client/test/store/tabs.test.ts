@@ -4,7 +4,7 @@ import { after, before, test } from 'node:test';
 import { Identity, Session } from '@syncline/client';
 import { createSocket } from '@syncline/client/graphql-ws';
 import { memoryStorage } from '@syncline/client/store';
-import type { Locks, Store } from '@syncline/client/store';
+import type { Locks, Storage, Store } from '@syncline/client/store';
 import { Server, until } from 'syncline-testing';
 import WebSocket from 'ws';
 
@@ -176,4 +176,52 @@ test('without a channel a tab still finds what others wrote, when it is asked to
   await one.put('a', 1);
   assert.equal((await other.get('a'))?.value, 1);
   own!.close();
+});
+
+test('tabs of a release that did not say how far they are get their answers', async () => {
+  const device = new Device(Identity.create(), server.url);
+  const names: string[] = [];
+  const store = await device.tab<number>({ tabs: { channel: (name) => (names.push(name), device.channel(name)) } });
+  await when(store, ({ connection }) => connection === 'live');
+  const older = device.channel(names[0]!);
+  const answers: unknown[] = [];
+  older.onmessage = ({ data }) => void answers.push((data as { kind: string }).kind);
+  older.postMessage({ kind: 'here', hidden: false });
+  older.postMessage({ kind: 'ask' });
+  await until(() => answers.includes('here'));
+  await store.put('a', 1).synced;
+  device.close();
+});
+
+test('a tab that cannot read what others wrote tries again less and less often, until it can', async () => {
+  const device = new Device(Identity.create(), server.url);
+  const writing = await device.tab<number>();
+  await when(writing, ({ connection }) => connection === 'live');
+  const tries: number[] = [];
+  let isBroken = false;
+  const storage: Storage = {
+    ...device.storage,
+    transact(mode, work) {
+      if (!isBroken) return device.storage.transact(mode, work);
+      tries.push(performance.now());
+      return Promise.reject(new Error('it cannot be read'));
+    },
+  };
+  const deaf = (name: string) => {
+    const own = device.channel(name);
+    const muted = { ...own };
+    // What was changed is lost on the way, and how far the others are is not.
+    Object.defineProperty(muted, 'onmessage', { set: (hear) => void (own.onmessage = (event) => void ((event.data as { kind: string }).kind === 'told' || hear(event))) });
+    return muted;
+  };
+  const reading = await device.tab<number>({ storage, tabs: { channel: deaf } });
+  isBroken = true;
+  await writing.put('a', 1).synced;
+  await until(() => tries.length >= 4);
+  const [before, last] = tries.slice(2, 4);
+  assert.ok(last! - before! > 1500, `${last! - before!} ms`);
+  assert.match(reading.status.error!.message, /cannot be read/);
+  isBroken = false;
+  await until(async () => (await reading.list()).length === 1 && reading.status.pending.count === 0);
+  device.close();
 });
