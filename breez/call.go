@@ -37,7 +37,11 @@ func callOf(ctx context.Context) *call { return ctx.Value(callKey{}).(*call) }
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
 	c := &call{name: strings.TrimPrefix(r.URL.Path, Prefix), outcome: codeBadUserInput, control: http.NewResponseController(w), client: new(budget.Progress)}
+	answered := false
 	defer func() {
+		if !answered { // it panics
+			c.outcome = codeInternal
+		}
 		c.release()
 		for _, f := range c.after {
 			f()
@@ -45,6 +49,7 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.logCall(r, c, time.Since(began))
 	}()
 	s.guarded.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callKey{}, c)))
+	answered = true
 }
 
 // serve reads a call's message when there is memory for it, and answers it.
