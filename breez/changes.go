@@ -37,9 +37,7 @@ func (s *Service) ListenChanges(ctx context.Context, request *connect.Request[sy
 	callOf(ctx).release() // its message is read, and it may last
 	callOf(ctx).untimed()
 	defer context.AfterFunc(s.draining, func() { end(ended("the server is going away")) })()
-	old := time.AfterFunc(s.MaxAge, func() { end(ended("the stream has become old")) })
-	defer old.Stop()
-	err = s.follow(ctx, p, stream)
+	err = s.follow(ctx, end, p, stream)
 	if ctx.Err() != nil { // whatever that came to
 		err = context.Cause(ctx)
 		if _, own := errors.AsType[*failure](err); !own {
@@ -49,19 +47,25 @@ func (s *Service) ListenChanges(ctx context.Context, request *connect.Request[sy
 	return s.fail(ctx, err)
 }
 
-// follow tells of changes until ctx ends, or the stream has to for another reason.
-func (s *Service) follow(ctx context.Context, p auth.Principal, stream *connect.ServerStream[syncpb.Notification]) error {
-	l, err := s.listen(ctx, p, stream)
+// follow tells of changes until ctx ends, or the stream has to for another reason. By end
+// it ends ctx also while the stream waits.
+func (s *Service) follow(ctx context.Context, end context.CancelCauseFunc, p auth.Principal, stream *connect.ServerStream[syncpb.Notification]) error {
+	l, err := s.listen(ctx, end, p, stream)
 	if err != nil {
 		return err
 	}
 	defer l.close()
+	rechecked := make(chan struct{})
+	defer close(rechecked)
+	go l.recheck(rechecked)
 	return l.run(ctx)
 }
 
 // listener is one stream.
 type listener struct {
 	service   *Service
+	end       context.CancelCauseFunc
+	old       *time.Timer // ends the stream; nil until it was told something
 	principal auth.Principal
 	stream    *connect.ServerStream[syncpb.Notification]
 	changes   *feed.Follower
@@ -69,7 +73,7 @@ type listener struct {
 	woken     chan struct{} // holds one word that changes or pulls have something
 }
 
-func (s *Service) listen(ctx context.Context, p auth.Principal, stream *connect.ServerStream[syncpb.Notification]) (*listener, error) {
+func (s *Service) listen(ctx context.Context, end context.CancelCauseFunc, p auth.Principal, stream *connect.ServerStream[syncpb.Notification]) (*listener, error) {
 	owner := record.Owner(p.Key)
 	pulls, err := s.Bus.Subscribe(ctx, owner, pullTopic)
 	if err != nil {
@@ -80,7 +84,7 @@ func (s *Service) listen(ctx context.Context, p auth.Principal, stream *connect.
 		pulls.Close()
 		return nil, err
 	}
-	l := &listener{service: s, principal: p, stream: stream, changes: changes, pulls: pulls, woken: make(chan struct{}, 1)}
+	l := &listener{service: s, end: end, principal: p, stream: stream, changes: changes, pulls: pulls, woken: make(chan struct{}, 1)}
 	changes.Notify(l.wake)
 	pulls.Notify(l.wake)
 	return l, nil
@@ -94,6 +98,9 @@ func (l *listener) wake() {
 }
 
 func (l *listener) close() {
+	if l.old != nil {
+		l.old.Stop()
+	}
 	l.changes.Close()
 	l.pulls.Close()
 }
@@ -103,20 +110,31 @@ func ended(why string) error {
 	return failed(connect.CodeUnavailable, outcomeEnded, why+": listen again")
 }
 
+// recheck ends the stream if its certificate does not serve any more, until done is closed.
+func (l *listener) recheck(done <-chan struct{}) {
+	due := time.NewTicker(l.service.RecheckInterval)
+	defer due.Stop()
+	for {
+		select {
+		case <-due.C:
+			if err := l.service.Verifier.Recheck(l.principal); err != nil {
+				l.end(describe(err))
+				return
+			}
+		case <-done:
+			return
+		}
+	}
+}
+
 // run tells of changes until ctx ends or something fails, and answers what.
 func (l *listener) run(ctx context.Context) error {
-	recheck := time.NewTicker(l.service.RecheckInterval)
-	defer recheck.Stop()
 	for {
 		if err := l.tell(ctx); err != nil {
 			return err
 		}
 		select {
 		case <-l.woken:
-		case <-recheck.C:
-			if err := l.service.Verifier.Recheck(l.principal); err != nil {
-				return err
-			}
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -198,6 +216,9 @@ func (l *listener) send(ctx context.Context, n *syncpb.Notification) error {
 	sent()
 	if err != nil {
 		return ended("the client takes nothing")
+	}
+	if l.old == nil { // its client has heard that the subscription stands, so that it will come back
+		l.old = time.AfterFunc(l.service.MaxAge, func() { l.end(ended("the stream has become old")) })
 	}
 	l.service.Limiter.Pace(ctx)
 	return nil

@@ -49,8 +49,9 @@ func serveRevocations(t *testing.T) *revocationList {
 }
 
 // serveCertified serves calls in this process, over SQLite, to those who have a certificate. The list
-// of those that are revoked is fetched, and streams are judged by it, all the time.
-func serveCertified(t *testing.T, ca string, list *revocationList) (address string) {
+// of those that are revoked is fetched, and streams are judged by it, all the time. What else is set,
+// change sets.
+func serveCertified(t *testing.T, ca string, list *revocationList, change func(*breez.Config)) (address string) {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	certificates, err := auth.NewCertificates(ca, auth.CertificateOptions{RevocationURL: list.url, RefreshEvery: 50 * time.Millisecond, Logger: log})
@@ -66,14 +67,17 @@ func serveCertified(t *testing.T, ca string, list *revocationList) (address stri
 	bus := inproc.New()
 	written := record.NewService(records.New(db, engine), bus, log)
 	var unlimited *ratelimit.Gate
-	calls := breez.New(breez.Config{
+	config := breez.Config{
 		Records: written, Feed: feed.New(written, bus, time.Minute, log), Bus: bus,
 		Verifier: auth.NewVerifier(auth.Authorities{}, auth.NewMemoryNonces(1, time.Now), auth.Options{Certificates: certificates}),
 		Recover:  recovery.PublicKey, Limiter: unlimited, Output: budget.New(64 << 20),
 		MaxStreams: 100, MaxAge: time.Hour, RecheckInterval: 50 * time.Millisecond,
 		Log: log, Observe: func(string, string, time.Duration) {}, Refused: func(string) {},
-	})
+	}
+	change(&config)
+	calls := breez.New(config)
 	server := httptest.NewUnstartedServer(calls)
+	server.Config.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelError)
 	server.Config.Protocols = new(http.Protocols)
 	server.Config.Protocols.SetHTTP1(true)
 	server.Config.Protocols.SetUnencryptedHTTP2(true)
@@ -138,7 +142,74 @@ func TestRevokedWhileListening(t *testing.T) {
 	t.Parallel()
 	ca, certificates := issue(t, 7, 8)
 	list := serveRevocations(t)
-	revoke(t, serveCertified(t, ca, list), list, newUser(t), certificates, func() {})
+	revoke(t, serveCertified(t, ca, list, func(*breez.Config) {}), list, newUser(t), certificates, func() {})
+}
+
+// A certificate that is revoked ends its streams also while their owner owes bytes.
+func TestRevokedWhileHeldBack(t *testing.T) {
+	t.Parallel()
+	ca, certificates := issue(t, 7)
+	list := serveRevocations(t)
+	gate := ratelimit.New(ratelimit.Limits{BytesOut: 5}, ratelimit.Options{Log: slog.New(slog.DiscardHandler), Stays: breez.Stays}) // 300 at once
+	address := serveCertified(t, ca, list, func(c *breez.Config) { c.Limiter, c.Guard = gate, gate.Middleware })
+	u := newUser(t)
+	c := protocols[0].client(t, address)
+	var streams []stream
+	for range 40 { // which then are told 2840 bytes
+		s := listenAs(t, c, u, certificates[0])
+		s.next("")
+		streams = append(streams, s)
+	}
+	in := setRequest(u, &syncpb.Record{Id: "a"}, uint32(time.Now().Unix()), names[0])
+	if _, err := c.SetRecord(t.Context(), withHeader(in, bearer(certificates[0]))); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range streams {
+		s.next(names[0])
+	}
+	list.list.Store("7")
+	for _, s := range streams {
+		if s.Receive() {
+			t.Fatalf("it tells of %v", s.Msg())
+		}
+		mustFail(t, s.Err(), connect.CodePermissionDenied, "revoked")
+	}
+}
+
+// However early a stream is old: its client has heard that it stands, and comes back.
+func TestOldStreamsHaveStood(t *testing.T) {
+	t.Parallel()
+	ca, certificates := issue(t, 7)
+	address := serveCertified(t, ca, serveRevocations(t), func(c *breez.Config) { c.MaxAge = 1 })
+	for _, p := range protocols {
+		s := listenAs(t, p.client(t, address), newUser(t), certificates[0])
+		s.next("")
+		if s.Receive() {
+			t.Errorf("%s: it tells of %v", p.name, s.Msg())
+		}
+		mustFail(t, s.Err(), connect.CodeUnavailable, "the stream has become old")
+	}
+}
+
+// A call that panics counts as INTERNAL, which an alert sees.
+func TestPanic(t *testing.T) {
+	t.Parallel()
+	ca, certificates := issue(t, 7)
+	outcomes, refused := make(chan string, 1), make(chan string, 1)
+	address := serveCertified(t, ca, serveRevocations(t), func(c *breez.Config) {
+		c.Recover = func([32]byte, [65]byte) ([33]byte, error) { panic("of a test") }
+		c.Observe = func(call, outcome string, _ time.Duration) { outcomes <- call + " " + outcome }
+		c.Refused = func(code string) { refused <- code }
+	})
+	for _, p := range protocols {
+		in := setRequest(newUser(t), &syncpb.Record{Id: "a"}, uint32(time.Now().Unix()), "")
+		if _, err := p.client(t, address).SetRecord(t.Context(), withHeader(in, bearer(certificates[0]))); err == nil {
+			t.Errorf("%s: it was answered", p.name)
+		}
+		if outcome, code := <-outcomes, <-refused; outcome != "breez.SetRecord INTERNAL" || code != "INTERNAL" {
+			t.Errorf("%s: it counts as %s, %s", p.name, outcome, code)
+		}
+	}
 }
 
 // The server has it so at its own intervals, and WebSockets end beside the streams.
