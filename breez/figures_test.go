@@ -150,6 +150,9 @@ func TestOutcomesOfGuards(t *testing.T) {
 		return err == nil && n == 1
 	})
 	other := testservers.LaunchSyncline(t, switchedOn, "METRICS_LISTEN_ADDRESS="+wrong.address, "LOG_LEVEL=info", "DATABASE_URL="+database.NewURL(t), "REDIS_URL="+redis.URL())
+	testservers.Await(t, "the other knows that it is", func(ctx context.Context) bool {
+		return strings.Contains(get(t, ctx, "http://"+other.Address+"/readyz"), `"siblings":"another database"`)
+	})
 	device{t, newUser(t), protocols[0].client(t, one.Address), ""}.set("a", nil, 0) // which takes what a minute has, and more
 	for _, p := range protocols {
 		stranger := device{t, newUser(t), p.client(t, one.Address), ""}
