@@ -22,9 +22,13 @@ var (
 	errCut      = errors.New("the export was cut short: it has no end")
 )
 
-// maxHeader is more than a header has as JSON. Lines of records are as long as what the
-// database kept.
-const maxHeader = 64 << 10
+const (
+	// maxHeader is more than a header has as JSON.
+	maxHeader = 64 << 10
+	// maxLine is more than a record has as JSON, which takes six bytes for one of text at
+	// most, and fewer for one of data.
+	maxLine = 6*MaxBytes + 4<<10
+)
 
 // Import makes an owner as an export has it, with its revisions, in one transaction:
 // all of it, or nothing. as, if it is not nil, is who gets the data in place of the
@@ -135,7 +139,7 @@ func (in *reader) next() (r recordLine, ends *Counts, err error) {
 		recordLine
 		End *Counts `json:"end"`
 	}
-	text, err := in.read(in.text.ReadBytes)
+	text, err := in.read(in.readLine)
 	if err != nil {
 		return r, nil, err
 	}
@@ -148,7 +152,7 @@ func (in *reader) next() (r recordLine, ends *Counts, err error) {
 	if line.End == nil {
 		return line.recordLine, nil, nil
 	}
-	rest, err := in.read(in.text.ReadBytes)
+	rest, err := in.read(in.readLine)
 	if err != nil {
 		return r, nil, err
 	}
@@ -159,7 +163,21 @@ func (in *reader) next() (r recordLine, ends *Counts, err error) {
 	return r, line.End, nil
 }
 
-// read reads a line, by a method of text. Where the file ends it is empty.
+// readLine is ReadBytes of text, but for lines over maxLine.
+func (in *reader) readLine(delim byte) (line []byte, err error) {
+	for {
+		part, err := in.text.ReadSlice(delim)
+		if len(line)+len(part) > maxLine {
+			return nil, fmt.Errorf("it has more than %d bytes, which is no record", maxLine)
+		}
+		line = append(line, part...)
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			return line, err
+		}
+	}
+}
+
+// read reads a line, by a method of text or readLine. Where the file ends it is empty.
 func (in *reader) read(line func(delim byte) ([]byte, error)) ([]byte, error) {
 	in.line++
 	text, err := line('\n')
@@ -193,5 +211,9 @@ func (r recordLine) check(after record.Revision, head header) error {
 	case r.Deleted != (r.Data == nil):
 		return errors.New("a record has data and a tombstone has none")
 	}
-	return Check(record.Record{ID: *r.ID, SchemaVersion: r.SchemaVersion, ClientID: r.ClientID})
+	kept := record.Record{ID: *r.ID, SchemaVersion: r.SchemaVersion, ClientID: r.ClientID}
+	if r.Data != nil {
+		kept.Data = *r.Data
+	}
+	return Check(kept)
 }

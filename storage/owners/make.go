@@ -21,11 +21,19 @@ var ErrNotEmpty = errors.New("the owner has written here before: only an owner w
 // owner and what it adds.
 const MaxIDBytes = 2000
 
-// Check tells what one of the databases at least cannot keep of a record. Data from
+// MaxBytes is how much a record may have, of text and data: a page's worth, and what a
+// message of data-sync had at most.
+const MaxBytes = record.MaxPageBytes
+
+// Check tells what cannot be kept of a record: by one of the databases at least, or because it is
+// over MaxBytes. Data from
 // elsewhere may be over the limits that the server has for new writes.
 func Check(r record.Record) error {
 	if len(r.ID) > MaxIDBytes {
 		return fmt.Errorf("an id of %d bytes, which PostgreSQL cannot index", len(r.ID))
+	}
+	if n := len(r.ID) + len(r.SchemaVersion) + len(r.ClientID) + len(r.Data); n > MaxBytes {
+		return fmt.Errorf("a record of %d bytes, of which %d can be kept", n, MaxBytes)
 	}
 	for _, text := range []string{r.ID, r.SchemaVersion, r.ClientID} {
 		switch {

@@ -3,6 +3,7 @@ package owners_test
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"strings"
@@ -74,6 +75,7 @@ func run(t *testing.T, open func(testing.TB) *storage.DB) {
 		"what cannot be imported":     testRefused,
 		"half an import leaves none":  testHalf,
 		"what cannot be read":         testUnreadable,
+		"a line without an end":       testEndless,
 		"over today's limits":         testOverLimits,
 		"to another owner":            testAs,
 		"devices hear what was there": testRestoredHead,
@@ -212,6 +214,9 @@ func testRefused(t *testing.T, open func() house) {
 		"no id":                 {replace(`"id":"b",`, ``), "line 3: a record has an id"},
 		"an id with a NUL":      {replace(`"id":"b"`, `"id":"\u0000"`), "line 3: text with a NUL"},
 		"too long an id":        {replace(`"id":"b"`, `"id":"`+strings.Repeat("b", 2001)+`"`), "line 3: an id of 2001 bytes"},
+		"too much data":         {replace(`"data":"eA=="`, `"data":"`+base64.StdEncoding.EncodeToString(make([]byte, owners.MaxBytes))+`"`), "line 2: a record of 4194305 bytes"},
+		"too much text":         {replace(`"id":"b"`, `"id":"b","schemaVersion":"`+strings.Repeat(`\u0001`, owners.MaxBytes)+`"`), "line 3: a record of 4194306 bytes"},
+		"too long a line":       {replace(`"id":"b"`, `"id":"`+strings.Repeat("b", 32<<20)+`"`), "line 3: it has more than 25169920 bytes"},
 		"no base64":             {replace(`"eA=="`, `"!"`), "line 2: "},
 		"an unknown name":       {replace(`"id":"b"`, `"id":"b","new":1`), `line 3: json: unknown field "new"`},
 		"after the end":         {text + lines[1], "line 6: something comes after the end"},
@@ -240,6 +245,43 @@ func (e *ending) Read(b []byte) (int, error) {
 		return n, nil
 	}
 	return 0, e.then()
+}
+
+// endless is a file without a line break after its text.
+type endless struct {
+	text *strings.Reader
+	read int
+}
+
+func (e *endless) Read(b []byte) (int, error) {
+	n, err := e.text.Read(b)
+	if err != nil {
+		for n = range b {
+			b[n] = ' '
+		}
+		n++
+	}
+	if e.read += n; e.read > 1<<30 {
+		return 0, errors.New("a gibibyte was read")
+	}
+	return n, nil
+}
+
+// testEndless has one line that does not end where a record, or what comes after the end, is to be.
+func testEndless(t *testing.T, open func() house) {
+	h := open()
+	h.write(t, ownerNumber(1), record.Write{ID: "a", Data: []byte("x")})
+	text := h.export(t, ownerNumber(1))
+	as := ownerNumber(7)
+	for _, c := range []struct{ text, want string }{
+		{text[:strings.Index(text, "\n")+1], "line 2: it has more than"},
+		{text, "line 4: it has more than"},
+	} {
+		_, _, err := owners.Import(t.Context(), h.DB, &as, &endless{text: strings.NewReader(c.text)}, began, silent)
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%v; want %q", err, c.want)
+		}
+	}
 }
 
 // testHalf has the import end in the middle, by its reader or by its context.
@@ -299,6 +341,8 @@ func testOverLimits(t *testing.T, open func() house) {
 		{ID: "s", SchemaVersion: "version 1 of my schema"},
 		{ID: "c", ClientID: strings.Repeat("c", 100)},
 		{ID: "large", Data: bytes.Repeat([]byte{0xfe}, 3<<20)},
+		{ID: "largest", Data: make([]byte, owners.MaxBytes-len("largest"))},
+		{ID: "escaped", SchemaVersion: strings.Repeat("\x01", owners.MaxBytes-len("escaped"))},
 		{ID: "gone", Deleted: true, SchemaVersion: "version 1 of my schema"},
 	} {
 		r.Revision, r.UpdatedAt = record.Revision(i+1), began
@@ -306,7 +350,7 @@ func testOverLimits(t *testing.T, open func() house) {
 			t.Fatal(err)
 		}
 	}
-	if err := errors.Join(made.Finish(t.Context(), owners.History{Head: 7}, began), tx.Commit()); err != nil {
+	if err := errors.Join(made.Finish(t.Context(), owners.History{Head: 9}, began), tx.Commit()); err != nil {
 		t.Fatal(err)
 	}
 	text := from.export(t, alice)
