@@ -80,6 +80,7 @@ func coordinate(ctx context.Context, cfg config.Config, db *storage.DB, engine *
 // coordinateAlone is for one instance, or several that share a database only.
 func coordinateAlone(cfg config.Config, db *storage.DB, engine *commit.Engine, inDB *locker.Locker, memory *auth.MemoryNonces, now func() time.Time, log *slog.Logger) (coordination, error) {
 	durable := nonces.New(db, engine, now)
+	durable.OnSweepFailed(func(err error) { log.Warn("expired nonces stay in the database", "error", err) })
 	bus := inproc.New()
 	c := coordination{
 		bus:               bus,

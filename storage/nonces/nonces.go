@@ -32,6 +32,7 @@ type Nonces struct {
 	read   *ent.Client
 	engine *commit.Engine
 	now    func() time.Time
+	failed func(error)
 
 	mu    sync.Mutex
 	swept time.Time
@@ -42,14 +43,20 @@ var _ auth.NonceMemory = (*Nonces)(nil)
 // New remembers in a migrated database, by its engine. now is the clock by which
 // nonces expire.
 func New(db *storage.DB, engine *commit.Engine, now func() time.Time) *Nonces {
-	return &Nonces{read: db.Read, engine: engine, now: now}
+	return &Nonces{read: db.Read, engine: engine, now: now, failed: func(error) {}}
 }
+
+// OnSweepFailed has tell called when expired nonces could not be deleted, at most once
+// each minute. It is called before Remember is.
+func (n *Nonces) OnSweepFailed(tell func(error)) { n.failed = tell }
 
 // Remember implements auth.NonceMemory.
 func (n *Nonces) Remember(ctx context.Context, key signing.PublicKey, nonce signing.Nonce, until time.Time) error {
 	now := n.now()
 	if n.sweepDue(now) {
-		n.sweep(ctx, now)
+		if err := n.sweep(ctx, now); err != nil && !errors.Is(err, context.Canceled) { // of a caller who is gone
+			n.failed(fmt.Errorf("nonces: sweep: %w", err))
+		}
 	}
 	id := commit.Key{Table: row.Nonces, Owner: commit.Owner(key), ID: string(nonce[:])}
 	// It needs no lock of its owner, who may have no account, and waits for nobody who
@@ -81,10 +88,13 @@ func (n *Nonces) sweepDue(now time.Time) bool {
 
 // sweep deletes expired nonces, maxSwept at most: if there may be more, the next caller
 // goes on. If it fails, which is no fault of who called, another one tries sweepEvery later.
-func (n *Nonces) sweep(ctx context.Context, now time.Time) {
+func (n *Nonces) sweep(ctx context.Context, now time.Time) error {
 	expired, err := n.read.Nonce.Query().Where(entnonce.ExpiresAtLT(now.UnixMicro())).Limit(maxSwept).All(ctx)
-	if err != nil || len(expired) == 0 {
-		return
+	if err != nil {
+		return fmt.Errorf("find expired ones: %w", err)
+	}
+	if len(expired) == 0 {
+		return nil
 	}
 	keys := make([]commit.Key, len(expired))
 	for i, e := range expired {
@@ -100,9 +110,13 @@ func (n *Nonces) sweep(ctx context.Context, now time.Time) {
 		}
 		return nil
 	}))
-	if err == nil && len(expired) == maxSwept {
+	if err != nil {
+		return fmt.Errorf("delete expired ones: %w", err)
+	}
+	if len(expired) == maxSwept {
 		n.mu.Lock()
 		n.swept = time.Time{}
 		n.mu.Unlock()
 	}
+	return nil
 }

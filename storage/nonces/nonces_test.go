@@ -3,6 +3,7 @@ package nonces_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -277,6 +278,8 @@ func testFailedSweep(t *testing.T, db *storage.DB) {
 	}
 	now := start
 	memory := nonces.New(db, db.NewEngine(), func() time.Time { return now })
+	var told []error
+	memory.OnSweepFailed(func(err error) { told = append(told, err) })
 	assert(t, memory.Remember(t.Context(), key, nonce, start), nil)
 	for _, statement := range refusing {
 		if _, err := db.Write.ExecContext(t.Context(), statement); err != nil {
@@ -288,6 +291,21 @@ func testFailedSweep(t *testing.T, db *storage.DB) {
 	assert(t, memory.Remember(t.Context(), key, signing.Nonce{2}, start.Add(time.Hour)), auth.ErrNonceReused)
 	if n := db.Read.Nonce.Query().CountX(t.Context()); n != 2 {
 		t.Errorf("%d nonces are kept of 2", n)
+	}
+	if len(told) != 1 || !strings.Contains(told[0].Error(), "refused") {
+		t.Errorf("told: %v", told)
+	}
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	now = start.Add(4 * time.Minute)
+	_ = memory.Remember(gone, key, signing.Nonce{3}, start.Add(time.Hour))
+	if len(told) != 1 {
+		t.Errorf("told of a caller who left: %v", told[1:])
+	}
+	now = start.Add(6 * time.Minute)
+	assert(t, memory.Remember(t.Context(), key, signing.Nonce{3}, start.Add(time.Hour)), nil)
+	if len(told) != 2 {
+		t.Errorf("told: %v; want another of the next sweep", told)
 	}
 }
 
