@@ -157,7 +157,8 @@ func (db *DB) NewEngine() *commit.Engine {
 // Reader reads rows by their keys, beside the writers.
 type Reader interface {
 	// Read reads one state of the database; keys are sorted. found is called for
-	// each key whose row exists. Errors are *commit.Failure, the context's, or
+	// each key whose row exists; where the value takes several rows, row.Holds, perhaps
+	// once for each of them, and the last time tells all. Errors are *commit.Failure, the context's, or
 	// faults of this program.
 	Read(ctx context.Context, keys []commit.Key, found func(key commit.Key, value any)) error
 	// Account reads an owner's account: zeros and the epoch if there is none. Errors are

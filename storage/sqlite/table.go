@@ -47,11 +47,11 @@ func (t *table) find(conn driver.ConnPrepareContext, of commit.Table, keys []com
 	for _, key := range keys {
 		var all any
 		err := stmt.query(places, of == row.Holds, func() {
-			if v := value(key.ID); all == nil {
-				all = v
-			} else {
-				all = row.JoinHolds(all, v)
+			v := value(key.ID)
+			if of == row.Holds {
+				v = row.JoinHolds(all, v)
 			}
+			all = v
 		}, []any{key.Owner[:], key.ID}[:t.keys]...)
 		if err != nil {
 			return err
