@@ -104,7 +104,7 @@ func requirePurged(t *testing.T, where string, db *storage.DB, owner record.Owne
 // A purge that is killed has taken tombstones up to the floor, and no other.
 func TestPurgeKilled(t *testing.T) {
 	t.Parallel()
-	const live, dead = 20, 450
+	const live, dead = 20, 1200
 	full := t.TempDir()
 	fill(t, full, 0)
 	db, err := storage.OpenSQLite(t.Context(), full)
