@@ -69,7 +69,7 @@ type Config struct {
 	Output   *budget.Pool // memory for answers
 	// MaxStreams bounds the calls of ListenChanges that are open at a time.
 	MaxStreams int
-	// MaxAge is how long after its first notification a stream is ended, so that its client signs anew.
+	// MaxAge is how long after its first notification a stream is ended, so that its client signs again.
 	MaxAge time.Duration
 	// RecheckInterval is how often the certificate of a stream is judged again. Default 1 min.
 	RecheckInterval time.Duration

@@ -63,7 +63,7 @@ func (m *Manager) resumeErasure(ctx context.Context, r *SyncResult, pushes bool)
 type erasure struct {
 	upTo   Position
 	left   string
-	pushes bool // whoever deals with it pushes: what is not pushed is its concern
+	pushes bool // the manager that notices it also pushes, and so has to deal with what is not pushed
 }
 
 // endErasure gives the error that there was an erasure, for whatever reason it fails.

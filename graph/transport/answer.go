@@ -40,7 +40,7 @@ var statuses = map[string]int{
 	"PERSISTED_QUERY_NOT_FOUND": http.StatusOK,
 }
 
-// Values of headers that all answers share: whoever sets another puts it in their
+// Values of headers that all answers share: code that sets another puts it in their
 // place, and nobody writes into them.
 var (
 	contentTypes = map[string][]string{

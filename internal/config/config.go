@@ -56,7 +56,7 @@ type Config struct {
 
 	// FeedPollInterval bounds how late a live feed may be when a hint was lost.
 	FeedPollInterval time.Duration `env:"FEED_POLL_INTERVAL"`
-	// ConnectionMaxAge is when a WebSocket is closed, so that its client signs anew.
+	// ConnectionMaxAge is when a WebSocket is closed, so that its client signs again.
 	ConnectionMaxAge           time.Duration `env:"CONNECTION_MAX_AGE" envDefault:"24h"`
 	MaxOperationsPerConnection int           `env:"MAX_OPERATIONS_PER_CONNECTION" envDefault:"100"`
 	// MaxConnections bounds those of clients; 0: by the memory and the file

@@ -9,7 +9,7 @@ import (
 
 // Wrapper is embedded by a type that sees some of what a handler does with a
 // http.ResponseWriter. All else goes through to that: a http.ResponseController finds it, and
-// flushing and taking over the connection work for whoever asks for their interfaces.
+// flushing and taking over the connection work for code that asks for their interfaces.
 type Wrapper struct{ http.ResponseWriter }
 
 // Unwrap is for http.ResponseController.

@@ -370,7 +370,7 @@ export class Store<T> {
     return enqueue(writer, [...written].map(([id, content]) => ({ id, ...content })));
   }
 
-  /** The browser removed the database. What was shown is read anew, and the app is told how much was lost. */
+  /** The browser removed the database. What was shown is read again, and the app is told how much was lost. */
   #lost(): void {
     const pending = this.#board.lost();
     this.#endings.lost();

@@ -38,7 +38,7 @@ test('a tab with newer code has its way, and the older one is told to reload', a
   }
 });
 
-test('a database that is removed is no newer one: who uses it begins anew', async () => {
+test('a database that is removed is no newer one: its stores begin again', async () => {
   const indexedDB = new IDBFactory();
   const storage = indexedDBStorage('one', { indexedDB });
   await storage.transact('write', async (t) => t.put('records', 'a', 1));
