@@ -68,9 +68,12 @@ func (l *boundedListener) Accept() (net.Conn, error) {
 		}
 		_ = stream.SetReadBuffer(kernelBuffer) // a hint
 		_ = stream.SetWriteBuffer(kernelBuffer)
-		c := &boundedConn{stream: stream, listener: l}
-		if l.admit(c) {
-			return c, nil
+		p := l.admit(stream)
+		if tcp, ok := conn.(*net.TCPConn); ok && p != nil {
+			return &boundedTCPConn{TCPConn: tcp, place: p}, nil
+		}
+		if p != nil {
+			return &boundedConn{stream: stream, place: p}, nil
 		}
 		if !l.encrypted {
 			_ = stream.SetWriteDeadline(time.Now().Add(time.Second)) // it fits into the kernel's buffer
@@ -80,36 +83,38 @@ func (l *boundedListener) Accept() (net.Conn, error) {
 	}
 }
 
-func (l *boundedListener) admit(c *boundedConn) bool {
-	if peer, err := netip.ParseAddrPort(c.RemoteAddr().String()); err == nil {
+// admit gives a connection its place; nil if there is none.
+func (l *boundedListener) admit(conn net.Conn) *place {
+	p := &place{listener: l}
+	if peer, err := netip.ParseAddrPort(conn.RemoteAddr().String()); err == nil {
 		address := peer.Addr().Unmap()
 		if l.bound.Trusted == nil || !l.bound.Trusted(address) {
-			c.network = clientaddr.Network(address)
+			p.network = clientaddr.Network(address)
 		}
 	}
 	l.mu.Lock()
-	share := c.network.IsValid() && l.of[c.network] >= max(1, l.bound.Most/addressPart)
+	share := p.network.IsValid() && l.of[p.network] >= max(1, l.bound.Most/addressPart)
 	var idlest net.Conn
 	if share || l.open >= l.bound.Most {
 		of := netip.Prefix{}
 		if share {
-			of = c.network
+			of = p.network
 		}
 		if idlest = l.idlest(time.Now(), of); idlest == nil {
 			l.mu.Unlock()
-			return false
+			return nil
 		}
 		delete(l.waiting, idlest)
 	}
 	l.open++
-	if c.network.IsValid() {
-		l.of[c.network]++
+	if p.network.IsValid() {
+		l.of[p.network]++
 	}
 	l.mu.Unlock()
 	if idlest != nil {
 		_ = idlest.Close()
 	}
-	return true
+	return p
 }
 
 // idlest is the connection that waits longest for a request, of a network if that
@@ -117,8 +122,8 @@ func (l *boundedListener) admit(c *boundedConn) bool {
 func (l *boundedListener) idlest(now time.Time, of netip.Prefix) (found net.Conn) {
 	oldest := now.Add(-idleGrace)
 	for conn, since := range l.waiting {
-		c, ok := conn.(*boundedConn)
-		if since.Before(oldest) && (!of.IsValid() || ok && c.network == of) {
+		c, ok := conn.(interface{ of() netip.Prefix })
+		if since.Before(oldest) && (!of.IsValid() || ok && c.of() == of) {
 			found, oldest = conn, since
 		}
 	}
@@ -147,27 +152,52 @@ type stream interface {
 	SetWriteBuffer(bytes int) error
 }
 
-// boundedConn is a connection that counts until it is closed.
-type boundedConn struct {
-	stream
+// place is what a connection has among those that a listener may have open.
+type place struct {
 	listener *boundedListener
 	network  netip.Prefix // whose share it is of, if anybody's
-	closed   sync.Once
+	left     sync.Once
+}
+
+func (p *place) of() netip.Prefix { return p.network }
+
+// leave gives the place up, the first time.
+func (p *place) leave(conn net.Conn) {
+	p.left.Do(func() {
+		l := p.listener
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.open--
+		delete(l.waiting, conn)
+		if p.network.IsValid() {
+			if l.of[p.network]--; l.of[p.network] == 0 {
+				delete(l.of, p.network)
+			}
+		}
+	})
+}
+
+// boundedConn is a connection that has a place until it is closed.
+type boundedConn struct {
+	stream
+	*place
 }
 
 // Close implements net.Conn.
 func (c *boundedConn) Close() error {
-	c.closed.Do(func() {
-		l := c.listener
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		l.open--
-		delete(l.waiting, c)
-		if c.network.IsValid() {
-			if l.of[c.network]--; l.of[c.network] == 0 {
-				delete(l.of, c.network)
-			}
-		}
-	})
+	c.leave(c)
 	return c.stream.Close()
+}
+
+// boundedTCPConn is a boundedConn over TCP. By its concrete type net.Buffers knows that it writes
+// several buffers, such as those of a frame, by one call to the kernel and in one segment.
+type boundedTCPConn struct {
+	*net.TCPConn
+	*place
+}
+
+// Close implements net.Conn.
+func (c *boundedTCPConn) Close() error {
+	c.leave(c)
+	return c.TCPConn.Close()
 }

@@ -28,20 +28,27 @@ func start(t *testing.T, bound lifecycle.Connections) (address string) {
 
 func startWith(t *testing.T, bound lifecycle.Connections, encryption *tls.Config) (address string) {
 	t.Helper()
+	return serve(t, lifecycle.Listener{Connections: bound, TLS: encryption, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/hold" {
+			_, _ = io.WriteString(w, "held")
+			_ = http.NewResponseController(w).Flush()
+			<-r.Context().Done()
+		}
+	})})
+}
+
+// serve runs a server with one listener, at an address of its choice, until the test ends.
+func serve(t *testing.T, listener lifecycle.Listener) (address string) {
+	t.Helper()
 	address = testservers.FreeAddress(t)
+	listener.Name, listener.Address = "test", address
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	server := lifecycle.Server{
-		Listeners: []lifecycle.Listener{{Name: "test", Address: address, Connections: bound, TLS: encryption, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.URL.Path == "/hold" {
-				_, _ = io.WriteString(w, "held")
-				_ = http.NewResponseController(w).Flush()
-				<-r.Context().Done()
-			}
-		})}},
-		Drain:   func(context.Context) error { return nil },
-		Timeout: 100 * time.Millisecond,
-		Log:     slog.New(slog.DiscardHandler),
+		Listeners: []lifecycle.Listener{listener},
+		Drain:     func(context.Context) error { return nil },
+		Timeout:   100 * time.Millisecond,
+		Log:       slog.New(slog.DiscardHandler),
 	}
 	go func() { done <- server.Run(ctx) }()
 	t.Cleanup(func() {

@@ -45,7 +45,20 @@ func (l *queueListener) Close() error {
 	if l.closing.Swap(true) {
 		return l.TCPListener.Close()
 	}
-	return l.SetDeadline(time.Unix(1, 0)) // which ends the Accept that waits
+	return errors.Join(l.shorten(), l.SetDeadline(time.Unix(1, 0))) // which ends the Accept that waits
+}
+
+// shorten makes the kernel's queue as short as can be: on Linux, one place. Whoever connects while it is
+// taken tries again a second later, when nobody listens any more, and is refused. So at most one
+// is reset by the closing of the socket, however long the last look at the queue was before.
+func (l *queueListener) shorten() error {
+	raw, err := l.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failed error
+	err = raw.Control(func(listener uintptr) { failed = syscall.Listen(int(listener), 0) })
+	return errors.Join(err, failed)
 }
 
 // waiting is a connection that waits in the kernel's queue; an error if there is none.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"syncline/internal/testservers"
 )
@@ -36,6 +37,10 @@ func TestThoseWhoWaitAreAccepted(t *testing.T) {
 	})
 	if err := listener.Close(); err != nil {
 		t.Error(err)
+	}
+	if conn, err := net.DialTimeout("tcp", address, 100*time.Millisecond); err == nil {
+		conn.Close()
+		t.Error("behind those who wait somebody is let in, and would be reset")
 	}
 	for range waiting {
 		conn, err := listener.Accept()
