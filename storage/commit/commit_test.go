@@ -118,6 +118,34 @@ func TestATransactionIsBounded(t *testing.T) {
 	}
 }
 
+// A small unit is in the first transaction, however many large ones came before it, and those keep their turns.
+func TestASmallUnitPassesLargeOnes(t *testing.T) {
+	t.Parallel()
+	store := newMemory()
+	e := commit.New(store, 1, 0)
+	var units []commit.Unit
+	for n := range 5 {
+		units = append(units, &add{owner: ownerNumber(n), name: fmt.Sprint(n), size: commit.MaxBytes})
+	}
+	units = append(units, &add{owner: ownerNumber(5), name: "small", size: commit.SmallBytes})
+	for _, err := range together(t, e, units...) {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	var order []string
+	for _, changes := range store.commits {
+		for _, c := range changes {
+			if c.Key.ID != "counter" {
+				order = append(order, c.Key.ID)
+			}
+		}
+	}
+	if want := []string{"0", "small", "1", "2", "3", "4"}; !slices.Equal(order, want) || len(store.commits) != 5 {
+		t.Errorf("%d transactions, of %v; want five, of %v", len(store.commits), order, want)
+	}
+}
+
 func TestAUnitLeavesWhileItWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := newMemory()

@@ -17,10 +17,11 @@ const (
 
 // What one transaction takes at most, save that its first unit always fits: so
 // much that a slow disk is well used, so little that nobody waits long for the
-// transaction before.
+// transaction before. Units of up to SmallBytes fit beside any number of bytes.
 const (
-	MaxRows  = 256
-	MaxBytes = 4 << 20
+	MaxRows    = 256
+	MaxBytes   = 1 << 20
+	SmallBytes = 4 << 10
 )
 
 // retryAfter is for those whom a full or closed queue refuses.
@@ -208,7 +209,8 @@ func (q *queue) hasTurn(turns *turns) bool {
 
 // take takes a batch, which may be empty: callers leave while they wait. Owners
 // take turns, one unit each, so that one who sends many does not keep out the
-// others. finish must follow.
+// others. A unit that is too large for what is left is passed by smaller ones, and is
+// among the first of the next batch. finish must follow.
 func (q *queue) take(turns *turns) (batch []*task) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -216,17 +218,21 @@ func (q *queue) take(turns *turns) (batch []*task) {
 	if turns.wait && len(round) > 0 {
 		round, rest = round[:1:1], round[1:]
 	}
-	rows, bytes := 0, 0
+	rows, bytes, passed := 0, 0, []*line(nil)
 	for len(round) > 0 {
 		l := round[0]
 		t := l.waiting[0]
 		if err := t.ended(); err != nil {
 			t.answer(err)
 		} else {
-			rows, bytes = rows+t.plan.Rows, bytes+t.plan.Bytes
-			if len(batch) > 0 && (rows > MaxRows || bytes > MaxBytes) {
+			if len(batch) > 0 && rows+t.plan.Rows > MaxRows {
 				break
 			}
+			if len(batch) > 0 && bytes+t.plan.Bytes > MaxBytes && t.plan.Bytes > SmallBytes {
+				passed, round = append(passed, l), round[1:]
+				continue
+			}
+			rows, bytes = rows+t.plan.Rows, bytes+t.plan.Bytes
 			batch = append(batch, t)
 			l.inBatch = true
 		}
@@ -240,7 +246,7 @@ func (q *queue) take(turns *turns) (batch []*task) {
 			delete(q.lines, l.of)
 		}
 	}
-	round = slices.DeleteFunc(round, func(l *line) bool { return l.inBatch }) // they come back with finish
+	round = slices.DeleteFunc(slices.Concat(passed, round), func(l *line) bool { return l.inBatch }) // they come back with finish
 	turns.lines = slices.Concat(round, rest)
 	return batch
 }
