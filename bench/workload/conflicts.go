@@ -15,7 +15,7 @@ var conflicts = Workload{
 	About:    "writes that are refused because the record has moved on",
 	Headline: rateFigure,
 	Run: func(ctx context.Context, l *Lab) error {
-		return l.onEach(ctx, "conflicts", basic, func(f *field) ([]contender, error) {
+		return l.onEach(ctx, "conflicts", "", basic, func(f *field) ([]contender, error) {
 			yardstick, err := plainWrites(f.plain, l.most())
 			if err != nil {
 				return nil, err
@@ -43,8 +43,8 @@ var conflicts = Workload{
 }
 
 // onEach runs a race of HTTP requests at the most connections on each deployment
-// that is wanted.
-func (l *Lab) onEach(ctx context.Context, workload string, wanted func(servers.Deployment) bool, contenders func(*field) ([]contender, error)) error {
+// that is wanted. what, which may be empty, tells it from others of the workload.
+func (l *Lab) onEach(ctx context.Context, workload, what string, wanted func(servers.Deployment) bool, contenders func(*field) ([]contender, error)) error {
 	for _, d := range l.Deployments {
 		if !wanted(d) {
 			continue
@@ -59,7 +59,11 @@ func (l *Lab) onEach(ctx context.Context, workload string, wanted func(servers.D
 			if err != nil {
 				return err
 			}
-			return l.race(ctx, workload, fmt.Sprintf("%s, %d connections", d, l.most()), cs)
+			name := fmt.Sprintf("%s, %d connections", d, l.most())
+			if what != "" {
+				name += ", " + what
+			}
+			return l.race(ctx, workload, name, cs)
 		}()
 		if err != nil {
 			return fmt.Errorf("%s: %w", d, err)

@@ -26,7 +26,7 @@ type Workload struct {
 // All are the workloads, in the order in which they run.
 func All() []Workload {
 	return []Workload{
-		generator, writes, recovery, conflicts, locks, pages,
+		generator, writes, batches, recovery, conflicts, locks, pages,
 		notifications, idle, storm, slowDisk, growth, syncKit, breez,
 	}
 }

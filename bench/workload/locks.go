@@ -14,7 +14,7 @@ var locks = Workload{
 	About:    "locks taken and released, each a request",
 	Headline: rateFigure,
 	Run: func(ctx context.Context, l *Lab) error {
-		return l.onEach(ctx, "locks", anyDeployment, func(f *field) ([]contender, error) {
+		return l.onEach(ctx, "locks", "", anyDeployment, func(f *field) ([]contender, error) {
 			yardstick, err := plain(f.plain, l.most(), 300, load.Lock("lock-1", "worker-1", true), created)
 			if err != nil {
 				return nil, err

@@ -27,6 +27,8 @@ type contender struct {
 	service *servers.Service
 	// yardstick is what others' ratios to this one are called; empty for none.
 	yardstick string
+	// records is how many an operation writes, where that is more than one.
+	records int
 	// prepare makes ready for a run of the load at about this rate; it may be nil.
 	prepare func(ctx context.Context, rate float64, d time.Duration) error
 	// run puts the load on for a while.
@@ -113,16 +115,20 @@ func (l *Lab) measure(ctx context.Context, c contender, row *report.Row, rate fl
 		return 0, err
 	}
 	record(row, o, after-server, client)
+	if c.records > 1 {
+		row.Add(recordsFigure, float64(c.records)*o.Rate())
+	}
 	return o.Rate(), nil
 }
 
 // Names of figures.
 const (
-	rateFigure   = "per second"
-	p50Figure    = "p50 ms"
-	p99Figure    = "p99 ms"
-	serverFigure = "server µs each"
-	clientFigure = "client µs each"
+	rateFigure    = "per second"
+	recordsFigure = "records per second"
+	p50Figure     = "p50 ms"
+	p99Figure     = "p99 ms"
+	serverFigure  = "server µs each"
+	clientFigure  = "client µs each"
 )
 
 func record(row *report.Row, o load.Outcome, server, client time.Duration) {

@@ -20,6 +20,9 @@ type writers struct {
 	// depth is how many writes a WebSocket has in flight; 0 is HTTP.
 	depth     int
 	mutations bool // each write has a mutation id
+	// records is how many a write is of, in one batch if more than one, and size how
+	// many bytes each of them has.
+	records, size int
 
 	created load.Check // judges the answer to a write over HTTP
 
@@ -33,7 +36,7 @@ type writers struct {
 // created checks the answer to a write.
 var created = load.HasStatus(load.Success)
 
-// tally is what an owner was told.
+// tally is what an owner was told of so many records.
 type tally struct{ acknowledged, failed atomic.Int64 }
 
 // newWriters makes writers on so many connections, of as many owners or of one.
@@ -49,6 +52,7 @@ func newWriters(service *servers.Service, connections int, oneOwner bool) (*writ
 	w := &writers{
 		service: service, owners: owners, tally: make([]tally, n), next: make([]int, connections),
 		conns: load.NewConns(endpoints(service), connections), created: created,
+		records: 1, size: recordSize,
 	}
 	w.sent = load.NewSupply(connections, func(worker int) (load.Request, error) {
 		return w.owner(worker).Sign(w.conns[worker].Endpoint(), w.body(worker))
@@ -58,14 +62,21 @@ func newWriters(service *servers.Service, connections int, oneOwner bool) (*writ
 
 func (w *writers) owner(worker int) load.Owner { return w.owners[worker%len(w.owners)] }
 
-// body is the worker's next write: a new record.
+// body is the worker's next write: new records.
 func (w *writers) body(worker int) []byte {
+	if w.records > 1 {
+		ids := make([]string, w.records)
+		for i := range ids {
+			ids[i] = w.nextID(worker)
+		}
+		return load.Batch(ids, load.RandomData(w.size))
+	}
 	id := w.nextID(worker)
 	mutation := ""
 	if w.mutations {
 		mutation = "m-" + id
 	}
-	return load.Set(id, load.RandomData(recordSize), 0, mutation)
+	return load.Set(id, load.RandomData(w.size), 0, mutation)
 }
 
 // nextID is that of the worker's next record.
@@ -76,7 +87,7 @@ func (w *writers) nextID(worker int) string {
 
 // contender makes them ready for a race.
 func (w *writers) contender(ctx context.Context, s named) (contender, error) {
-	c := contender{name: s.name, yardstick: s.yardstick, service: w.service, verify: w.verify, close: w.close}
+	c := contender{name: s.name, yardstick: s.yardstick, service: w.service, records: w.records, verify: w.verify, close: w.close}
 	if w.depth == 0 {
 		c.prepare, c.run = w.prepare, w.post
 		return c, nil
@@ -133,10 +144,10 @@ func (w *writers) pipeline(ctx context.Context, d time.Duration) load.Outcome {
 func (w *writers) count(connection int, err error) {
 	t := &w.tally[connection%len(w.tally)]
 	if err != nil {
-		t.failed.Add(1)
+		t.failed.Add(int64(w.records))
 		return
 	}
-	t.acknowledged.Add(1)
+	t.acknowledged.Add(int64(w.records))
 }
 
 // verify asks each owner's number of records. What failed may have been written.
@@ -149,7 +160,7 @@ func (w *writers) verify(ctx context.Context) error {
 		least := w.tally[i].acknowledged.Load()
 		most := least + w.tally[i].failed.Load()
 		if v.RecordCount < least || v.RecordCount > most || v.Head < least {
-			return fmt.Errorf("an owner has %d records and head %d; %d writes were acknowledged, %d failed",
+			return fmt.Errorf("an owner has %d records and head %d; %d were acknowledged, %d failed",
 				v.RecordCount, v.Head, least, most-least)
 		}
 	}
