@@ -10,7 +10,7 @@ import (
 //go:embed testdata/introspection.graphql
 var introspection string
 
-// refusedDocument is how a document fares that validation, or a limit, stops.
+// refusedDocument is what becomes of a document that validation, or a limit, stops.
 var refusedDocument = refusal{400, "GRAPHQL_VALIDATION_FAILED", ""}
 
 func TestOrdinaryDocumentsAreWithinTheLimits(t *testing.T) {

@@ -34,7 +34,7 @@ type attacker struct {
 	next      atomic.Uint32
 
 	mu       sync.Mutex
-	outcomes map[string]int // how its requests and connections fared
+	outcomes map[string]int // what became of its requests and connections
 	begun    chan struct{}  // closed at the first of them
 }
 
@@ -58,7 +58,7 @@ func rich(i int) signing.PrivateKey { return keyOf("rich", i%richOwners) }
 // poor is one of any number of owners that have nothing.
 func poor(i int) signing.PrivateKey { return keyOf("poor", i) }
 
-// note counts how something fared.
+// note counts what became of something.
 func (a *attacker) note(outcome string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -330,7 +330,7 @@ func unleash(t *testing.T, target string, addresses int, names []string) *attack
 // begun is the line by which the attackers tell that the server has heard of them.
 const begun = "begun"
 
-// stop ends the attacks and tells how they fared.
+// stop ends the attacks and tells what became of them.
 func (a *attackers) stop(t *testing.T) string {
 	t.Helper()
 	a.stdin.Close()
