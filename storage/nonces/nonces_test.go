@@ -36,7 +36,7 @@ func TestPostgres(t *testing.T) {
 
 // testRaceOfProcesses has each process claim nonces that are new, and some that
 // expired, at the same time.
-func testRaceOfProcesses(t *testing.T, server *testservers.Postgres) {
+func testRaceOfProcesses(t *testing.T, server interface{ NewURL(testing.TB) string }) {
 	address := server.NewURL(t)
 	now := start
 	var memories []*nonces.Nonces
@@ -82,7 +82,11 @@ func testRaceOfProcesses(t *testing.T, server *testservers.Postgres) {
 
 // testRememberedMeanwhile has another process insert a nonce and commit while this
 // one, which did not find it, waits to insert it.
-func testRememberedMeanwhile(t *testing.T, server *testservers.Postgres) {
+func testRememberedMeanwhile(t *testing.T, server interface {
+	Open(t testing.TB) *storage.DB
+	Holds(ctx context.Context, query string) bool
+},
+) {
 	db := server.Open(t)
 	other, err := db.Write.Tx(t.Context())
 	if err != nil {

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 )
@@ -20,8 +21,9 @@ WHERE n.owner = k.owner AND n.nonce = k.nonce AND n.expires_at = k.expires_at`,
 }
 
 // nonceTaken tells whether another process inserted one of the nonces meanwhile:
-// run again, the transaction finds it.
+// run again, the transaction finds it. A part of a table that lies in parts goes by
+// the table's name with something added.
 func nonceTaken(err error) bool {
 	e, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && e.Code == "23505" && e.TableName == "syncline_nonces" // unique_violation
+	return ok && e.Code == "23505" && strings.HasPrefix(e.TableName, "syncline_nonces") // unique_violation
 }
