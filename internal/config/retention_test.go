@@ -18,13 +18,19 @@ func TestRetention(t *testing.T) {
 	} {
 		c, err := config.Load([]string{"TOMBSTONE_RETENTION=" + value})
 		if err != nil || time.Duration(c.TombstoneRetention) != want {
-			t.Errorf("%s: %v, %v; want %v", value, time.Duration(c.TombstoneRetention), err, want)
+			t.Errorf("tombstones, %s: %v, %v; want %v", value, time.Duration(c.TombstoneRetention), err, want)
+		}
+		c, err = config.Load([]string{"MUTATION_RETENTION=" + value})
+		if err != nil || time.Duration(c.MutationRetention) != want {
+			t.Errorf("mutation ids, %s: %v, %v; want %v", value, time.Duration(c.MutationRetention), err, want)
 		}
 	}
 	for _, value := range []string{"0d", "-1d", "1", "d", "23h59m59s", "-24h", "1.5d", "24856d", "596521h", "90 d", "for ever", "2000000h"} {
-		_, err := config.Load([]string{"MUTATION_RETENTION=" + value})
-		if err == nil || !strings.HasPrefix(err.Error(), "MUTATION_RETENTION: ") || !strings.Contains(err.Error(), "0 keeps for ever") {
-			t.Errorf("%s: %v", value, err)
+		for _, name := range []string{"TOMBSTONE_RETENTION", "MUTATION_RETENTION"} {
+			_, err := config.Load([]string{name + "=" + value})
+			if err == nil || !strings.HasPrefix(err.Error(), name+": ") || !strings.Contains(err.Error(), "0 keeps for ever") {
+				t.Errorf("%s=%s: %v", name, value, err)
+			}
 		}
 	}
 }
