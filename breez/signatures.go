@@ -20,7 +20,7 @@ import (
 	"syncline/breez/syncpb"
 )
 
-// maxSkew is how far a call's time may be from the server's, either way.
+// maxSkew is how far a call's time may be from the server's, either way, as the protocol of Breez data-sync has it.
 const maxSkew = 300 * time.Second
 
 // zbase32 is z-base-32 (O'Whielacronx, "human-oriented base-32 encoding"). 65 bytes

@@ -262,6 +262,9 @@ func testLimits(t *testing.T, ctx context.Context, c *client.Client) {
 	if l.MaxRecordBytes != 64<<10 || l.MaxBatch != 100 || l.MaxRecords == nil || *l.MaxRecords != 100_000 || time.Since(l.ServerTime).Abs() > time.Minute {
 		t.Errorf("%+v", l)
 	}
+	if l.TombstoneRetentionSeconds == nil || *l.TombstoneRetentionSeconds != 90*24*3600 || l.MutationRetentionSeconds == nil || *l.MutationRetentionSeconds != 30*24*3600 {
+		t.Errorf("deletes are remembered for %v s, mutation ids for %v s", l.TombstoneRetentionSeconds, l.MutationRetentionSeconds)
+	}
 	_, err := c.Set(ctx, strings.Repeat("x", 65), nil, 0)
 	var e *client.Error
 	if !errors.As(err, &e) || e.Code != client.ErrBadUserInput || e.Field != "input.id" {

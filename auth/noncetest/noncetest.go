@@ -49,11 +49,9 @@ func Run(t *testing.T, open func(t *testing.T, now func() time.Time) auth.NonceM
 	}
 }
 
-const window = 300 * time.Second
-
 func servesOnce(t *testing.T, m auth.NonceMemory, clock *Clock) {
 	nonce := signing.NewNonce()
-	until := clock.Now().Add(window)
+	until := clock.Now().Add(auth.MaxAge)
 	isNew(t, m, key(2), nonce, until)
 	isReused(t, m, key(2), nonce, until)
 	isReused(t, m, key(2), nonce, until)
@@ -62,7 +60,7 @@ func servesOnce(t *testing.T, m auth.NonceMemory, clock *Clock) {
 
 func areAKeysOwn(t *testing.T, m auth.NonceMemory, clock *Clock) {
 	nonce := signing.NewNonce()
-	until := clock.Now().Add(window)
+	until := clock.Now().Add(auth.MaxAge)
 	isNew(t, m, key(2), nonce, until)
 	isNew(t, m, key(3), nonce, until)
 	isReused(t, m, key(2), nonce, until)
@@ -72,17 +70,17 @@ func areAKeysOwn(t *testing.T, m auth.NonceMemory, clock *Clock) {
 func anotherExpiry(t *testing.T, m auth.NonceMemory, clock *Clock) {
 	nonce := signing.NewNonce()
 	now := clock.Now()
-	isNew(t, m, key(2), nonce, now.Add(window))
-	isReused(t, m, key(2), nonce, now.Add(window+60*time.Second))
+	isNew(t, m, key(2), nonce, now.Add(auth.MaxAge))
+	isReused(t, m, key(2), nonce, now.Add(auth.MaxAge+60*time.Second))
 	isReused(t, m, key(2), nonce, now.Add(time.Second))
 }
 
 func toItsLastSecond(t *testing.T, m auth.NonceMemory, clock *Clock) {
 	nonce := signing.NewNonce()
-	until := clock.Now().Add(window)
+	until := clock.Now().Add(auth.MaxAge)
 	isNew(t, m, key(2), nonce, until)
 	for range 10 {
-		clock.Advance(window / 10)
+		clock.Advance(auth.MaxAge / 10)
 		isNew(t, m, key(2), signing.NewNonce(), until) // lets it sweep
 		isReused(t, m, key(2), nonce, until)
 	}
@@ -90,7 +88,7 @@ func toItsLastSecond(t *testing.T, m auth.NonceMemory, clock *Clock) {
 
 func oneOfManyWins(t *testing.T, m auth.NonceMemory, clock *Clock) {
 	nonce := signing.NewNonce()
-	until := clock.Now().Add(window)
+	until := clock.Now().Add(auth.MaxAge)
 	var wins atomic.Int32
 	var wg sync.WaitGroup
 	for range 16 {
@@ -110,7 +108,7 @@ func oneOfManyWins(t *testing.T, m auth.NonceMemory, clock *Clock) {
 }
 
 func manyTogether(t *testing.T, m auth.NonceMemory, clock *Clock) {
-	until := clock.Now().Add(window)
+	until := clock.Now().Add(auth.MaxAge)
 	nonces := make([]signing.Nonce, 50)
 	for i := range nonces {
 		nonces[i] = signing.NewNonce()
