@@ -143,11 +143,15 @@ func (d *contender) keepFenced() {
 	d.fenced[d.lock]++
 }
 
-// finish stops the devices and checks the fences: no write under an older token
-// came after one under a newer token, or was sent after the newer one was
-// granted.
+// finish stops the devices, once each lock was written under and two have changed
+// hands, and checks the fences: no write under an older token came after one under a
+// newer token, or was sent after the newer one was granted.
 func (c *contention) finish() {
 	c.t.Helper()
+	until(c.t, time.Minute, func() bool { written, fenced := c.met(); return written == 4 && fenced >= 2 }, func() {
+		written, fenced := c.met()
+		c.t.Errorf("the devices did not contend: %d locks were written under, %d fenced off who had them", written, fenced)
+	})
 	c.stop()
 	slices.SortFunc(c.writes, func(a, b fencedWrite) int { return int(a.revision - b.revision) })
 	newest := map[string]client.FenceToken{}
@@ -163,9 +167,17 @@ func (c *contention) finish() {
 		}
 	}
 	c.t.Logf("%d grants, %d writes under locks; fenced off: %v", len(c.grants), len(c.writes), c.fenced)
-	if len(newest) < 4 || len(c.fenced) < 2 {
-		c.t.Errorf("the devices did not contend: %d locks were written under, fenced off: %v", len(newest), c.fenced)
+}
+
+// met is how many locks were written under, and how many have fenced off a device.
+func (c *contention) met() (written, fenced int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	locks := map[string]bool{}
+	for _, w := range c.writes {
+		locks[w.lock] = true
 	}
+	return len(locks), len(c.fenced)
 }
 
 // checkExclusive checks that no two grants of a lock overlap by the clock of

@@ -237,7 +237,7 @@ func TestAccessLog(t *testing.T) {
 // elsewhere, and ends with code 0 in the time that it is given.
 func TestDrain(t *testing.T) {
 	t.Parallel()
-	server := testservers.StartSyncline(t, "SHUTDOWN_TIMEOUT=10s")
+	server := testservers.StartSyncline(t, "SHUTDOWN_TIMEOUT=1m")
 	key := newKey(t)
 	socket := openSocket(t, server, key)
 
@@ -272,7 +272,7 @@ func TestDrain(t *testing.T) {
 	if err := server.Wait(); err != nil {
 		t.Errorf("the server ended with %v\n%s", err, server.Log())
 	}
-	if took := time.Since(began); took > 10*time.Second {
+	if took := time.Since(began); took > time.Minute {
 		t.Errorf("it took %s", took)
 	}
 	cancel()

@@ -234,7 +234,7 @@ func TestTracesThatNobodyTakes(t *testing.T) {
 	}
 	defer silent.Close() // until then connections wait to be accepted
 	for _, address := range []string{silent.Addr().String(), testservers.FreeAddress(t)} {
-		server := testservers.StartSyncline(t, "OTEL_EXPORTER_OTLP_ENDPOINT=http://"+address, "OTEL_BSP_MAX_QUEUE_SIZE=32", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE=8", "SHUTDOWN_TIMEOUT=2s")
+		server := testservers.StartSyncline(t, "OTEL_EXPORTER_OTLP_ENDPOINT=http://"+address, "OTEL_BSP_MAX_QUEUE_SIZE=32", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE=8", "SHUTDOWN_TIMEOUT=20s") // the flush has a tenth of it
 		device := newDevice(server.URL(), newKey(t))
 		for range 20 {
 			if err := device.set(t, newKey(t).Public().String()[:20], []byte("1")); err != nil {
