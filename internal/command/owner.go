@@ -142,6 +142,15 @@ func accountJSON(a owners.Account) any {
 	}
 }
 
+// printAccount shows an owner's account as it is now.
+func (l *line) printAccount(ctx context.Context, db *storage.DB, of owner) error {
+	a, err := owners.Find(ctx, db, record.Owner(of))
+	if err != nil {
+		return err
+	}
+	return l.printJSON(accountJSON(a))
+}
+
 func (l *line) printJSON(v any) error {
 	if err := json.NewEncoder(l.Stdout).Encode(v); err != nil {
 		return fmt.Errorf("standard output: %w", err)
@@ -151,6 +160,7 @@ func (l *line) printJSON(v any) error {
 
 type ownerCreateCommand struct {
 	Owner owner `arg:"" help:"The owner's public key."`
+	JSON  bool  `help:"The account as one line of JSON."`
 }
 
 // Help is shown by syncline owner create --help.
@@ -163,6 +173,9 @@ func (c *ownerCreateCommand) Run(ctx context.Context, l *line) error {
 		if err := db.CreateOwner(ctx, record.Owner(c.Owner), time.Now()); err != nil {
 			return err
 		}
+		if c.JSON {
+			return l.printAccount(ctx, db, c.Owner)
+		}
 		return l.printf("%s has an account\n", c.Owner)
 	})
 }
@@ -171,6 +184,7 @@ type ownerQuotaCommand struct {
 	Owner   owner  `arg:"" help:"The owner's public key."`
 	Records string `placeholder:"N" help:"How many records: a number, none for no bound, or default for the server's."`
 	Bytes   string `placeholder:"SIZE" help:"How much data: such as 1GiB, none for no bound, or default for the server's."`
+	JSON    bool   `help:"The account as one line of JSON."`
 }
 
 // Help is shown by syncline owner quota --help.
@@ -202,6 +216,9 @@ func (c *ownerQuotaCommand) Run(ctx context.Context, l *line) error {
 		if _, err := db.SetQuota(ctx, a.Owner, own); err != nil {
 			return err
 		}
+		if c.JSON {
+			return l.printAccount(ctx, db, c.Owner)
+		}
 		return l.printf("records: %d of %s\nbytes: %d of %s\n", a.Records, bound(own.Records, int64(cfg.QuotaRecords)), a.Bytes, bound(own.Bytes, int64(cfg.QuotaBytes)))
 	})
 }
@@ -226,6 +243,7 @@ func setBound(to *int64, text string, parse func(string) (int64, error)) error {
 type ownerEraseCommand struct {
 	Owner owner `arg:"" help:"The owner's public key."`
 	Yes   bool  `help:"Do it. Without, what would be erased is told."`
+	JSON  bool  `help:"A line of JSON when nobody sees the data any more, and another when it is removed."`
 }
 
 // Help is shown by syncline owner erase --help.
@@ -248,17 +266,30 @@ func (c *ownerEraseCommand) Run(ctx context.Context, l *line) error {
 		if err != nil {
 			return err
 		}
-		if err := l.printf("erased %d records: nobody sees them any more\n", erasure.Records); err != nil {
+		if err := c.say(l, "erased", erasure.Records, "erased %d records: nobody sees them any more\n"); err != nil {
 			return err
 		}
 		l.tell("removing them from the database")
 		sweeper := retention.New(db.Read, engine, retention.Config{}, time.Now, slog.New(slog.DiscardHandler))
+		removed, nowAndThen := 0, l.nowAndThen()
+		sweeper.OnErased(func(n int) {
+			removed += n
+			nowAndThen("removed %d records, tombstones and mutation ids", removed)
+		})
 		swept, err := sweeper.Sweep(ctx)
 		if err != nil {
 			return fmt.Errorf("%w; a server goes on with it when it starts", err)
 		}
-		return l.printf("removed %d records, tombstones and mutation ids\n", swept.Erased)
+		return c.say(l, "removed", int64(swept.Erased), "removed %d records, tombstones and mutation ids\n")
 	})
+}
+
+// say tells of a step that is done.
+func (c *ownerEraseCommand) say(l *line, step string, rows int64, format string) error {
+	if c.JSON {
+		return l.printJSON(map[string]any{"owner": c.Owner.String(), step: rows})
+	}
+	return l.printf(format, rows)
 }
 
 // tell says on standard error what is going on.
@@ -266,15 +297,21 @@ func (l *line) tell(format string, args ...any) {
 	_, _ = fmt.Fprintf(l.Stderr, format+"\n", args...)
 }
 
-// progress tells of a long copy, now and then.
-func (l *line) progress(verb string) func(owners.Counts) {
+// nowAndThen tells of what takes long, once a second at most.
+func (l *line) nowAndThen() func(format string, args ...any) {
 	last := time.Now()
-	return func(c owners.Counts) {
+	return func(format string, args ...any) {
 		if time.Since(last) > time.Second {
 			last = time.Now()
-			l.tell("%s %d records and %d tombstones", verb, c.Records, c.Tombstones)
+			l.tell(format, args...)
 		}
 	}
+}
+
+// progress tells of a long copy.
+func (l *line) progress(verb string) func(owners.Counts) {
+	tell := l.nowAndThen()
+	return func(c owners.Counts) { tell("%s %d records and %d tombstones", verb, c.Records, c.Tombstones) }
 }
 
 type ownerExportCommand struct {
@@ -303,6 +340,7 @@ func (c *ownerExportCommand) Run(ctx context.Context, l *line) error {
 type ownerImportCommand struct {
 	File string `arg:"" type:"path" help:"The export; - for standard input."`
 	As   *owner `placeholder:"OWNER" help:"Who gets the data, in place of the owner that it is of."`
+	JSON bool   `help:"What was imported as one line of JSON."`
 }
 
 // Help is shown by syncline owner import --help.
@@ -324,6 +362,12 @@ func (c *ownerImportCommand) Run(ctx context.Context, l *line) error {
 		who, counts, err := owners.Import(ctx, db, (*record.Owner)(c.As), from, time.Now(), l.progress("imported"))
 		if err != nil {
 			return err
+		}
+		if c.JSON {
+			return l.printJSON(struct {
+				Owner string `json:"owner"`
+				owners.Counts
+			}{who.String(), counts})
 		}
 		return l.printf("imported %d records and %d tombstones of %s, %d bytes of data\n", counts.Records, counts.Tombstones, who, counts.Bytes)
 	})

@@ -69,9 +69,40 @@ func TestOwnerOnPostgres(t *testing.T) {
 	testOwner(t, []string{"DATABASE_URL=" + url})
 }
 
+func TestOwnerTellsProgress(t *testing.T) {
+	t.Parallel()
+	server := testservers.StartPostgres(t)
+	url, export := server.NewURL(t), filepath.Join(t.TempDir(), "alice.jsonl")
+	env := []string{"DATABASE_URL=" + url}
+	db, err := storage.OpenPostgres(t.Context(), url, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if err := db.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	writeRecords(t, db, alice, 1000)
+	for _, test := range []struct{ mode, line, tells string }{
+		{"ACCESS EXCLUSIVE", "owner export " + alice.String(), "exported 500 records and 0 tombstones\n"},
+		{"EXCLUSIVE", "owner import --as " + record.Owner{0: 3, 32: 2}.String() + " " + export, "imported 500 records and 0 tombstones\n"},
+		{"EXCLUSIVE", "owner erase --yes " + alice.String(), "removed 1000 records, tombstones and mutation ids\n"},
+	} {
+		got := whileRecordsAreLocked(t, url, test.mode, func() result { return run(t, env, strings.Fields(test.line)...) })
+		if got.code != 0 || !strings.Contains(got.errors, test.tells) {
+			t.Errorf("syncline %s: code %d, %q; want %q among it", test.line, got.code, got.errors, test.tells)
+		}
+		if strings.HasPrefix(test.line, "owner export") {
+			if err := os.WriteFile(export, []byte(got.out), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
 func testOwner(t *testing.T, env []string) {
 	export := filepath.Join(t.TempDir(), "alice.jsonl")
-	bob := record.Owner{0: 3, 32: 2}
+	bob, carol := record.Owner{0: 3, 32: 2}, record.Owner{0: 2, 32: 3}
 	for _, test := range []struct {
 		line         string
 		code         int
@@ -86,16 +117,20 @@ func testOwner(t *testing.T, env []string) {
 		{"owner show " + alice.String()[:64], 2, "", "syncline: "},
 		{"owner show " + bob.String(), 1, "", "syncline: there is no such owner here"},
 		{"owner create " + bob.String(), 0, bob.String() + " has an account\n", ""},
+		{"owner create --json " + bob.String(), 0, `{"owner":"` + bob.String() + `","records":0,`, ""},
 		{"owner show --json " + bob.String(), 0, `{"owner":"` + bob.String() + `","records":0,`, ""},
 		{"owner quota " + bob.String(), 2, "", "syncline: name --records, --bytes or both"},
 		{"owner quota " + bob.String() + " --records 7 --bytes none", 0, "records: 0 of 7, by a quota of its own\nbytes: 0 of any number, by a quota of its own\n", ""},
 		{"owner quota " + bob.String() + " --bytes 1GiB", 0, "records: 0 of 7, by a quota of its own\nbytes: 0 of 1073741824, by", ""},
+		{"owner quota --json " + bob.String() + " --records 8", 0, `"quotaRecords":8,"quotaBytes":1073741824,`, ""},
 		{"owner quota " + bob.String() + " --records default", 0, "records: 0 of 100000\n", ""},
 		{"owner quota " + bob.String() + " --records 0", 2, "", "syncline: --records: \"0\" is neither"},
 		{"owner quota " + bob.String() + " --bytes much", 2, "", "syncline: --bytes: \"much\" is neither"},
 		{"owner export " + alice.String(), 0, `{"format":"syncline owner 1","owner":"` + alice.String(), "exported 250 records"},
 		{"owner import " + export, 1, "", "syncline: the owner has written here before"},
 		{"owner import --as " + bob.String() + " " + export, 0, "imported 250 records and 0 tombstones of " + bob.String(), ""},
+		{"owner import --json --as " + carol.String() + " " + export, 0, `{"owner":"` + carol.String() + `","records":250,"bytes":250000,"tombstones":0}` + "\n", ""},
+		{"owner erase --yes --json " + carol.String(), 0, `{"erased":250,"owner":"` + carol.String() + `"}` + "\n" + `{"owner":"` + carol.String() + `","removed":250}` + "\n", "removing"},
 		{"owner import " + export + ".gone", 1, "", "syncline: open "},
 		{"owner erase " + alice.String(), 1, "", "syncline: this erases 250 records and 250000 bytes of " + alice.String()},
 		{"owner erase --yes " + alice.String(), 0, "erased 250 records: nobody sees them any more\nremoved 253 records, tombstones and mutation ids\n", "removing"},

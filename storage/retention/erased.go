@@ -120,6 +120,7 @@ func (s *Sweeper) removeErased(ctx context.Context, table commit.Table, owner co
 			unit := &removal{table: table, owner: owner, ids: ids[:n]}
 			units, waits, ids = append(units, unit), append(waits, s.engine.Submit(ctx, unit)), ids[n:]
 		}
+		before := removed
 		for i, wait := range waits {
 			if failed := wait(); failed != nil {
 				err = cmp.Or(err, failed)
@@ -127,6 +128,7 @@ func (s *Sweeper) removeErased(ctx context.Context, table commit.Table, owner co
 				removed += units[i].removed
 			}
 		}
+		s.onErased(removed - before)
 		if err != nil {
 			return removed, err
 		}

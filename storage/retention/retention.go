@@ -56,6 +56,7 @@ type Sweeper struct {
 	log    *slog.Logger
 
 	onPurge   func(Swept)
+	onErased  func(removed int)
 	exceeding exceeding
 	erased    chan struct{} // holds one request to purge what was erased
 	inUse     inUse
@@ -65,7 +66,7 @@ type Sweeper struct {
 // is the clock that stamps records.
 func New(read *ent.Client, engine *commit.Engine, config Config, now func() time.Time, log *slog.Logger) *Sweeper {
 	return &Sweeper{
-		read: read, engine: engine, config: config, now: now, log: log, onPurge: func(Swept) {},
+		read: read, engine: engine, config: config, now: now, log: log, onPurge: func(Swept) {}, onErased: func(int) {},
 		exceeding: exceeding{wake: make(chan struct{}, 1), owners: map[record.Owner]struct{}{}},
 		erased:    make(chan struct{}, 1),
 		inUse:     inUse{until: map[record.Owner]time.Time{}},
@@ -75,6 +76,10 @@ func New(read *ent.Client, engine *commit.Engine, config Config, now func() time
 // OnPurge has f called with what Run has purged, some of which a sweep that failed may have. It is
 // called before Run.
 func (s *Sweeper) OnPurge(f func(Swept)) { s.onPurge = f }
+
+// OnErased has f called while what was erased is removed, with how many rows that were in each
+// step. It is called before the sweep.
+func (s *Sweeper) OnErased(f func(removed int)) { s.onErased = f }
 
 // sweepEvery is how often what is old is looked for. Of mutation ids and fences all are
 // looked at, for they have no index by age, so they take longer turns.
