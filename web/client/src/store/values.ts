@@ -11,6 +11,7 @@ export interface Codec<T> {
 /**
  * What all data passes through on its way to the storage and the network, and back: the place for encryption.
  * Both throw a `SynclineError` for what they refuse; a record that cannot be opened is shown as such, never as data.
+ * `open` has to refuse what `seal` did not make: where a store is given a seal, what waits in it and opens counts as sealed, and is sent as it is.
  */
 export interface Seal {
   seal(id: string, schemaVersion: string, data: Uint8Array): Uint8Array;
