@@ -28,6 +28,7 @@ type Socket struct {
 	err      error // why it ended
 
 	ended chan struct{}
+	pongs chan struct{}
 }
 
 // Handler gets what the server says on an operation: an event's payload, or the
@@ -48,7 +49,7 @@ func Dial(ctx context.Context, endpoint *url.URL, owner Owner) (*Socket, error) 
 		return nil, err
 	}
 	_ = res.Body.Close() // empty
-	s := &Socket{ws: ws, handlers: map[string]Handler{}, ended: make(chan struct{})}
+	s := &Socket{ws: ws, handlers: map[string]Handler{}, ended: make(chan struct{}), pongs: make(chan struct{}, 1)}
 	if err := s.authenticate(&target, owner); err != nil {
 		_ = ws.Close()
 		return nil, err
@@ -117,6 +118,21 @@ func (s *Socket) Do(ctx context.Context, request []byte, check Check) error {
 	}
 }
 
+// Ping asks the server for a sign of life and waits for it. One caller at a time may.
+func (s *Socket) Ping(ctx context.Context) error {
+	if err := s.write([]byte(`{"type":"ping"}`)); err != nil {
+		return err
+	}
+	select {
+	case <-s.pongs:
+		return nil
+	case <-s.ended:
+		return s.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 func (s *Socket) write(message []byte) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
@@ -155,6 +171,10 @@ func (s *Socket) handle(message []byte) error {
 	case "ping":
 		return s.write([]byte(`{"type":"pong"}`))
 	case "pong":
+		select {
+		case s.pongs <- struct{}{}:
+		default: // nobody asked
+		}
 		return nil
 	}
 	rest, ok = bytes.CutPrefix(rest, []byte(`,"id":"`))

@@ -187,6 +187,32 @@ func (s *Service) CPU() (time.Duration, error) {
 	return cpuTime(pids)
 }
 
+// Parts are times of what a service is made of.
+type Parts struct{ Instances, Postgres, Redis time.Duration }
+
+// CPUOfParts is the processor time that each part of the service has spent.
+func (s *Service) CPUOfParts() (spent Parts, err error) {
+	pids := func(processes []*process) (all []int) {
+		for _, p := range processes {
+			all = append(all, p.cmd.Process.Pid)
+		}
+		return all
+	}
+	var failed error
+	if spent.Instances, failed = cpuTime(pids(s.instances)); failed != nil {
+		err = failed
+	}
+	if spent.Redis, failed = cpuTime(pids(s.below)); failed != nil {
+		err = failed
+	}
+	if s.postgres != nil {
+		if spent.Postgres, failed = cpuTime([]int{s.postgres.cmd.Process.Pid}); failed != nil {
+			err = failed
+		}
+	}
+	return spent, err
+}
+
 // Memory is what the first instance has, after a garbage collection.
 type Memory struct {
 	Resident int64 // bytes that the operating system gave it

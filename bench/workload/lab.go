@@ -27,7 +27,7 @@ type Workload struct {
 func All() []Workload {
 	return []Workload{
 		generator, writes, batches, recovery, conflicts, locks, pages,
-		notifications, idle, storm, slowDisk, growth, syncKit, breez,
+		notifications, idle, storm, slowDisk, growth, scale, syncKit, breez,
 	}
 }
 
