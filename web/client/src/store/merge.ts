@@ -1,8 +1,8 @@
 import { SynclineError } from '../errors.js';
 import { callBack } from './call-back.js';
 import type { Ledger, Writer } from './ledger.js';
-import { setAside, shrink } from './queue.js';
-import { bytesOf, isClaimed, isStale } from './rows.js';
+import { setAside, settled, shrink } from './queue.js';
+import { bytesOf, DELETED, isClaimed, isStale } from './rows.js';
 import type { Content, Row } from './rows.js';
 import type { Values } from './values.js';
 
@@ -129,8 +129,7 @@ export class Merger<T> {
   /** What becomes of each of a row's writes; null where the server has it already. */
   async #resolve({ id, base, server, writes }: Row, left: LeftOut[]): Promise<(Content | null)[]> {
     const merged: (Content | null)[] = [];
-    const gone: Content = { data: null, schemaVersion: '' };
-    let [was, now]: [Content, Content] = [base ?? gone, server ?? gone];
+    let [was, now]: [Content, Content] = [base ?? DELETED, server ?? DELETED];
     for (const write of writes) {
       const next = await this.#one(id, was, write, now, left);
       merged.push(next === now ? null : next);
@@ -153,7 +152,7 @@ export class Merger<T> {
     const value = merge === 'fields' ? mergeFields(conflict, (each) => left.push(each)) : await merge(conflict);
     if (isEqual(value, other)) return theirs;
     if (isEqual(value, own)) return mine;
-    return value === undefined ? { data: null, schemaVersion: '' } : values.encode(id, value);
+    return value === undefined ? DELETED : values.encode(id, value);
   }
 }
 
@@ -173,8 +172,7 @@ function failed(id: string, cause: unknown): SynclineError {
 /** Puts merged writes in place of a row's. They are made upon what the server has now. */
 async function keep(writer: Writer, row: Row, merged: (Content | null)[]): Promise<void> {
   const writes = row.writes.flatMap((write, i) => (merged[i] ? [{ seq: write.seq, ...merged[i] }] : []));
-  const server = writes.length === 0 && row.server?.data === null ? null : row.server;
-  writer.putRow({ ...row, server, base: row.server, writes });
+  writer.putRow(settled({ ...row, base: row.server, writes }));
   for (const [i, write] of row.writes.entries()) {
     const unit = (await writer.unit(write.seq))!;
     const content = merged[i];

@@ -13,25 +13,16 @@ export interface Page {
 }
 
 /** Where a pull goes on: what must still be so when its page is there. */
-export interface Position {
-  cursor: string | null;
-  walk: number | undefined;
-}
-
-export function positionOf({ cursor, walk }: Writer['meta']): Position {
-  return { cursor, walk: walk?.n };
-}
-
-function isAt({ meta }: Writer, { cursor, walk }: Position): boolean {
-  return meta.cursor === cursor && meta.walk?.n === walk;
+export function positionOf({ cursor, walk }: Writer['meta']): string {
+  return JSON.stringify([cursor, walk?.n]);
 }
 
 /**
  * Applies a page and then moves the cursor, in one transaction. A page that another tab applied meanwhile is left
  * alone. At the end of a walk from the beginning goes what it did not bring.
  */
-export async function apply(writer: Writer, from: Position, page: Page): Promise<void> {
-  if (!isAt(writer, from)) return;
+export async function apply(writer: Writer, from: string, page: Page): Promise<void> {
+  if (positionOf(writer.meta) !== from) return;
   const { meta } = writer;
   const rows = await Promise.all(page.records.map(({ id }) => writer.row(id)));
   for (const [i, { id, ...state }] of page.records.entries()) {
@@ -54,15 +45,16 @@ function arrive(writer: Writer, row: Row, state: State, walk: number | undefined
   writer.putRow({ ...marked, server: state, ...(precedes && { base: state }) });
 }
 
-/** The cursor is too old: walks from the beginning, and shows what is there until the walk has ended. */
-export function walkAgain(writer: Writer, from: Position, erased: boolean): void {
-  if (isAt(writer, from)) beginWalk(writer, erased);
-}
-
-/** What was erased is not forgotten by a walk that begins before another one has ended. */
-function beginWalk({ meta }: Writer, erased: boolean): void {
-  meta.walks++;
-  meta.walk = { n: meta.walks, erased: erased || meta.walk?.erased === true };
+/**
+ * The cursor is of no use: walks from the beginning, and shows what is there until the walk has ended. What is known of
+ * the history is not forgotten if another walk has not ended. `head`: where a restore left the server; Infinity: there was none.
+ */
+export async function walkAgain(writer: Writer, from: string, head: number, erased: boolean): Promise<void> {
+  if (positionOf(writer.meta) !== from) return;
+  if (head < Infinity) await writeAgain(writer, head);
+  const { meta } = writer;
+  const { cursor, walk } = meta;
+  meta.walk = { n: ++meta.walks, erased: erased || walk?.erased === true, from: cursor ?? walk?.from, head: cursor ? head : Math.min(head, walk?.head ?? head) };
   meta.cursor = null;
 }
 
@@ -70,27 +62,20 @@ function beginWalk({ meta }: Writer, erased: boolean): void {
  * The server was restored from a backup. What it had above `head` is lost: records that were changed there are
  * queued, to be written again upon what the walk brings of them. What it then does not bring was deleted.
  */
-export async function writeAgain(writer: Writer, from: Position, head: number, erased: boolean): Promise<void> {
-  if (!isAt(writer, from)) return;
+async function writeAgain(writer: Writer, head: number): Promise<void> {
   const { meta } = writer;
   meta.claims = [];
   for await (const row of writer.rows()) {
-    const { server, writes } = row;
-    if (writes.length > 0) {
-      if (revisionOf(row.base) > head) writer.putRow({ ...row, server: null, lost: head });
-      else if (revisionOf(server) > head) writer.putRow({ ...row, server: null });
-    } else if (server!.revision > head) {
-      if (server!.data === null) {
-        writer.putRow({ ...row, server: null });
-        continue;
-      }
+    const { id, server, base, writes } = row;
+    const isLost = revisionOf(server) > head;
+    if (isLost && writes.length === 0 && server!.data !== null) {
       const { data, schemaVersion } = server!;
       const seq = ++meta.seq;
       writer.putRow({ ...row, server: null, base: server, lost: head, writes: [{ seq, data, schemaVersion }] });
-      writer.putUnit({ seq, ids: [row.id], mutationId: newNonce(), bytes: bytesOf(data) });
-    }
+      writer.putUnit({ seq, ids: [id], mutationId: newNonce(), bytes: bytesOf(data) });
+    } else if (revisionOf(base) > head) writer.putRow({ ...row, server: null, lost: head });
+    else if (isLost) writer.putRow({ ...row, server: null });
   }
-  beginWalk(writer, erased);
 }
 
 async function endWalk(writer: Writer, head: number): Promise<void> {

@@ -2,7 +2,7 @@ import { REMEMBERED } from '../repeatable.js';
 import { newNonce } from '../signing.js';
 import { sizeOf } from './ledger.js';
 import type { Reader, Writer } from './ledger.js';
-import { bytesOf, isClaimed, isStale, revisionOf } from './rows.js';
+import { bytesOf, DELETED, isClaimed, isStale, revisionOf } from './rows.js';
 import type { Claim, Content, Pending, Refused, Row, State, Unit } from './rows.js';
 
 /** What an app writes: new content of a record, or its end, where data is null. */
@@ -23,7 +23,7 @@ export const ERASED = { code: 'ERASED', message: 'the data of this user were era
 
 const TOO_OLD = {
   code: 'TOO_OLD_TO_RETRY',
-  message: 'this was sent or exported a day ago, and may have been stored and changed since: write it again if the server lacks it',
+  message: 'sent or exported a day ago, it may have been stored and changed since: write it again if the server lacks it',
 };
 
 /**
@@ -38,16 +38,17 @@ export async function enqueue(writer: Writer, operations: readonly Operation[]):
   }
   const seq = writer.meta.seq + 1;
   const taken: Operation[] = [];
-  for (const { id, data, schemaVersion } of operations) {
+  for (const operation of operations) {
+    const { id, data, schemaVersion } = operation;
     const row: Row = (await writer.row(id)) ?? { id, server: null, writes: [] };
     const erased = row.refused === ERASED.code; // nothing of it comes back
     const shown = erased ? row.server : (row.writes.at(-1) ?? row.server);
-    if (data === null && (shown?.data ?? null) === null) continue; // deleted already
+    if (data === null && shown?.data == null) continue; // deleted already
     const { refused, writes, ...kept } = row;
     if (refused) await leave(writer, (await writer.refused(writes[0]!.seq))!, row);
     const earlier = refused ? [] : writes;
     writer.putRow({ ...kept, base: (writes.length > 0 && !erased ? row.base : row.server) ?? null, writes: [...earlier, { seq, data, schemaVersion }] });
-    taken.push({ id, data, schemaVersion });
+    taken.push(operation);
   }
   if (taken.length === 0) return undefined;
   writer.meta.seq = seq;
@@ -60,7 +61,7 @@ async function replace(writer: Writer, row: Row, last: Pending, { id, data, sche
   const { refused: _, ...kept } = row;
   const unit = (await writer.unit(last.seq))!;
   const earlier = row.writes.slice(0, -1);
-  if (data === null && earlier.length === 0 && (row.base?.data ?? null) === null) {
+  if (data === null && earlier.length === 0 && row.base?.data == null) {
     writer.putRow({ ...kept, writes: [] }); // the server never had it
     shrink(writer, unit, id, last);
     return last.seq;
@@ -108,7 +109,7 @@ export async function drop(writer: Writer, seq: number): Promise<void> {
 }
 
 /** A row without writes needs no tombstone that the feed brought. */
-function settled(row: Row): Row {
+export function settled(row: Row): Row {
   return row.writes.length === 0 && row.server?.data === null ? { ...row, server: null } : row;
 }
 
@@ -209,7 +210,8 @@ async function judge(writer: Writer, { seqs }: Claim): Promise<void> {
     if (nothing) continue;
     for (const row of rows) {
       const [own, ...later] = row.writes as [Pending, ...Pending[]];
-      if (own.data !== (row.server?.data ?? null) || (row.server?.data != null && own.schemaVersion !== row.server.schemaVersion)) continue;
+      const { data, schemaVersion } = row.server ?? DELETED;
+      if (own.data !== data || (data !== null && own.schemaVersion !== schemaVersion)) continue;
       writer.putRow(settled({ ...row, base: row.server, writes: later }));
       shrink(writer, (await writer.unit(unit.seq))!, row.id, own);
     }
@@ -260,9 +262,8 @@ async function release(writer: Writer, turn: Turn): Promise<void> {
     const [first, second, ...later] = row.writes;
     const next = second && (await writer.unit(second.seq))!;
     if (!next || unit.ids.length > 1 || next.ids.length > 1) continue;
-    const { data, schemaVersion } = second;
-    writer.putRow({ ...row, writes: [{ seq, data, schemaVersion }, ...later] });
-    writer.renew(unit, bytesOf(data) - bytesOf(first!.data));
+    writer.putRow({ ...row, writes: [{ ...second, seq }, ...later] });
+    writer.renew(unit, bytesOf(second.data) - bytesOf(first!.data));
     writer.removeUnit(next);
     writer.end(next.seq, undefined, seq);
   }

@@ -4,6 +4,9 @@ export interface Content {
   schemaVersion: string;
 }
 
+/** Of a record that is not there, or is to go. */
+export const DELETED: Content = { data: null, schemaVersion: '' };
+
 /** A record in a state that the server gave it. */
 export interface State extends Content {
   revision: number;
@@ -61,6 +64,10 @@ export interface Walk {
   n: number;
   /** Whether all that was there was erased after the cursor, as the server says. */
   erased?: boolean;
+  /** The cursor that was of no use. The server is asked about it once more when the first page is there: what befell it meanwhile, the page does not say. */
+  from?: string | undefined;
+  /** Where a restore since then left the server, of which the records above are queued to be written again; null or Infinity: there was none. */
+  head?: number | null | undefined;
 }
 
 /** The one entry about the whole store. */
@@ -113,7 +120,7 @@ export interface View extends Content {
 /** What the app sees of a row; null where there is nothing to see. */
 export function viewOf({ id, server, writes, refused }: Row): View | null {
   const shown = refused === 'ERASED' ? undefined : writes.at(-1);
-  const { data, schemaVersion } = shown ?? server ?? { data: null, schemaVersion: '' };
+  const { data, schemaVersion } = shown ?? server ?? DELETED;
   if (data === null) return null;
   const waits = shown !== undefined;
   return { id, data, schemaVersion, revision: revisionOf(server), updatedAt: server?.updatedAt ?? '', pending: waits && !refused, refused: waits && !!refused };
@@ -133,7 +140,7 @@ export function revisionOf(state: State | null | undefined): number {
 export function isStale({ server, base, writes }: Row): boolean {
   const [first] = writes;
   if (!first) return false;
-  const nothing = first.data === null && (base?.data ?? null) === null;
+  const nothing = first.data === null && base?.data == null;
   return nothing || revisionOf(base) !== revisionOf(server);
 }
 

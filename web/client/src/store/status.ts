@@ -5,6 +5,11 @@ import type { Meta } from './rows.js';
 import type { Connection } from './sync.js';
 import type { Witness } from './witness.js';
 
+/** An error as the app is told of it. */
+export function asError(cause: unknown): SynclineError {
+  return cause instanceof SynclineError ? cause : new SynclineError('PROTOCOL', String(cause), {}, { cause });
+}
+
 /** Whether a store does not work again: it is another user's turn, or this tab has to be reloaded. */
 export function isFinal(error: unknown): boolean {
   return ['IDENTITY_CHANGED', 'OTHER_ENCRYPTION', 'STORAGE_OUTDATED'].includes((error as SynclineError).code);
@@ -80,7 +85,7 @@ export class StatusBoard {
   }
 
   failed(cause: unknown): void {
-    const error = cause instanceof SynclineError ? cause : new SynclineError('PROTOCOL', String(cause), {}, { cause });
+    const error = asError(cause);
     if (isFinal(error)) this.#final = error;
     this.#set({ error: this.#final ?? error });
   }

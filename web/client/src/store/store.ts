@@ -11,7 +11,7 @@ import { Merger } from './merge.js';
 import type { MergeOptions } from './merge.js';
 import { drop, enqueue, retry } from './queue.js';
 import { Remote } from './remote.js';
-import { viewOf } from './rows.js';
+import { DELETED, viewOf } from './rows.js';
 import type { Content, Meta, Position, View } from './rows.js';
 import { StatusBoard } from './status.js';
 import type { Status } from './status.js';
@@ -97,7 +97,6 @@ type Step<T> = { id: string; content: Content } | { id: string; change: (value: 
 
 /** What one batch may hold. */
 const LARGEST_BATCH = 100;
-const DELETED: Content = { data: null, schemaVersion: '' };
 
 /** One user's records, here and now, and in step with the server whenever it can be reached. Made by {@link openStore}. */
 export class Store<T> {
@@ -222,7 +221,7 @@ export class Store<T> {
   }
 
   /**
-   * Calls back with the records as they are, then once after each transaction that changed one of them. If they cannot
+   * Calls back with the records as they are, then once after each transaction that changed one of them, and not if all are as they were. If they cannot
    * be read, `failed` hears why, and nothing more comes; unless the store is over. Answers how to stop that.
    */
   watch(watched: Watched, listener: (records: StoredRecord<T>[]) => void, failed?: (error: unknown) => void): () => void {
@@ -336,10 +335,10 @@ export class Store<T> {
     const kept = this.#keep(collect);
     const done = kept.then(() => {});
     let synced: Promise<void> | undefined;
-    return Object.defineProperty(done, 'synced', { get: () => (synced ??= kept.then(({ seq, life }) => this.#endings.wait(seq, life))) }) as Written;
+    return Object.defineProperty(done, 'synced', { get: () => (synced ??= kept.then((unit) => this.#endings.wait(...unit))) }) as Written;
   }
 
-  async #keep(collect: (batch: Batch<T>) => void): Promise<{ seq: number | undefined; life: string }> {
+  async #keep(collect: (batch: Batch<T>) => void): Promise<[seq: number | undefined, life: string]> {
     const steps: Step<T>[] = [];
     collect({
       put: (id, value) => void steps.push({ id: checkId(id), content: this.#values.encode(id, value) }),
@@ -347,7 +346,7 @@ export class Store<T> {
       delete: (id) => void steps.push({ id: checkId(id), content: DELETED }),
     });
     if (new Set(steps.map(({ id }) => id)).size > LARGEST_BATCH) throw new SynclineError('BAD_USER_INPUT', `a batch has at most ${LARGEST_BATCH} records`);
-    const kept = await this.#ledger.write('durable', async (writer) => ({ seq: await this.#apply(writer, steps), life: writer.meta.life }));
+    const kept = await this.#ledger.write('durable', async (writer) => [await this.#apply(writer, steps), writer.meta.life] as [number | undefined, string]);
     if (this.#persist) void askToPersist();
     this.#persist = false;
     return kept;

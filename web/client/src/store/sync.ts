@@ -5,11 +5,12 @@ import { followHints } from '../hints.js';
 import type { Live } from '../hints.js';
 import type { Ledger } from './ledger.js';
 import type { Merger } from './merge.js';
-import { apply, positionOf, walkAgain, writeAgain } from './mirror.js';
+import { apply, positionOf, walkAgain } from './mirror.js';
+import type { Page } from './mirror.js';
 import { clashed, claim, refused, renamed, stored } from './queue.js';
 import type { Turn } from './queue.js';
 import type { Remote } from './remote.js';
-import { isFinal } from './status.js';
+import { asError, isFinal } from './status.js';
 
 /** `offline`: the server cannot be reached. `connecting`: not heard of yet. `live`: changes elsewhere are heard of at once. */
 export type Connection = 'offline' | 'connecting' | 'syncing' | 'live';
@@ -71,7 +72,7 @@ export class Syncer {
         if ((await this.#wait(woken, (this.options.pollSeconds ?? 15) * 1000, signal)) && !this.#subscribed) this.#pullWanted = true;
       } catch (cause) {
         if (signal.aborted) return;
-        const error = cause instanceof SynclineError ? cause : new SynclineError('PROTOCOL', `syncing failed: ${(cause as Error).message}`, {}, { cause });
+        const error = asError(cause);
         reached = false;
         this.#pullWanted = true;
         if (isFinal(error)) throw error; // it is another store's turn, or another tab's
@@ -115,22 +116,28 @@ export class Syncer {
   async #pullAll(signal: AbortSignal): Promise<void> {
     this.#pullWanted = false;
     for (let more = true; more; ) {
-      const { from, imported } = await this.ledger.read(async ({ meta }) => ({ from: positionOf(meta), imported: meta.imported }));
+      const { meta } = await this.ledger.read(async (reader) => reader);
+      const { imported, walk } = meta;
+      const from = positionOf(meta);
+      let { cursor } = meta;
+      let page: Page | undefined;
       try {
-        const page = await this.remote.page(from.cursor, signal);
+        page = await this.remote.page(cursor, signal);
         signal.throwIfAborted();
-        if (imported || page.records.length > 0 || page.cursor !== from.cursor) await this.ledger.write('write', (writer) => apply(writer, from, page));
-        more = page.hasMore;
+        if (!cursor && walk?.from) await this.remote.page((cursor = walk.from), signal, 1);
       } catch (error) {
         const { code, extensions } = error as SynclineError;
-        if (!from.cursor) throw error; // nothing is older than the beginning: the server is tried again later
-        const erased = extensions?.['erased'] === true;
-        if (code === 'EPOCH_MISMATCH') await this.ledger.write('write', (writer) => writeAgain(writer, from, Number(extensions['restoredHead']), erased));
         // A cursor that the server cannot read is of no more use than one that is too old.
-        else if (code === 'CURSOR_TOO_OLD' || code === 'BAD_USER_INPUT') {
-          await this.ledger.write('write', async (writer) => walkAgain(writer, from, erased));
-        } else throw error;
+        const head = code === 'EPOCH_MISMATCH' ? Number(extensions['restoredHead']) : code === 'CURSOR_TOO_OLD' || code === 'BAD_USER_INPUT' ? Infinity : undefined;
+        if (!cursor || head === undefined) throw error; // nothing is older than the beginning: the server is tried again later
+        const erased = extensions['erased'] === true;
+        if (!page || head < (walk!.head ?? Infinity) || (erased && !walk!.erased)) {
+          await this.ledger.write('write', (writer) => walkAgain(writer, from, head, erased));
+          continue;
+        }
       }
+      if (imported || page.records.length > 0 || page.cursor !== meta.cursor) await this.ledger.write('write', (writer) => apply(writer, from, page));
+      more = page.hasMore;
     }
   }
 

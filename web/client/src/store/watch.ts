@@ -1,6 +1,7 @@
 import { callBack } from './call-back.js';
 import type { Listener } from './changes.js';
 import type { Change, Reader } from './ledger.js';
+import { isEqual } from './merge.js';
 import { viewOf } from './rows.js';
 import type { View } from './rows.js';
 import { prefixed } from './storage.js';
@@ -45,7 +46,7 @@ export async function select(reader: Reader, query: Query): Promise<View[]> {
 /** What is watched: one record, some, or those of a query. */
 export type Watched = string | readonly string[] | Omit<Query, 'limit'>;
 
-/** Keeps a list of records as they are after each transaction, and tells of it once for each that changed something in it. */
+/** Keeps a list of records as they are after each transaction, and tells of it once for each after which one of them is another. */
 export class Watch<R extends { id: string }> implements Listener {
   #records: R[] = [];
   readonly #ids: ReadonlySet<string> | undefined;
@@ -62,23 +63,23 @@ export class Watch<R extends { id: string }> implements Listener {
   }
 
   change({ views }: Change): void {
-    const records = [...this.#records];
-    let touched = false;
+    let records = this.#records;
     for (const [id, view] of views) {
       if (!this.#covers(id)) continue;
       const place = placeOf(records, id);
-      const known = records[place]?.id === id;
-      if (!known && !view) continue;
-      records.splice(place, known ? 1 : 0, ...(view ? [this.read(view)] : []));
-      touched = true;
+      const known = records[place]?.id === id ? [records[place]] : [];
+      const next = view ? [this.read(view)] : [];
+      if (isEqual(known, next)) continue;
+      if (records === this.#records) records = [...records];
+      records.splice(place, known.length, ...next);
     }
-    if (touched) this.#tell(records);
+    if (records !== this.#records) this.#tell(records);
   }
 
   async reload(reader: Reader): Promise<void> {
-    if (!this.#ids) return this.#tell((await select(reader, this.#query)).map(this.read));
-    const rows = await Promise.all([...this.#ids].map((id) => reader.row(id)));
-    const views = rows.flatMap((row) => (row && viewOf(row)) ?? []);
+    const views = this.#ids
+      ? (await Promise.all([...this.#ids].map((id) => reader.row(id)))).flatMap((row) => (row && viewOf(row)) ?? [])
+      : await select(reader, this.#query);
     this.#tell(views.map(this.read));
   }
 

@@ -16,14 +16,16 @@ const ROUNDS = process.env['SYNCLINE_LONG'] ? 1000 : process.env['SYNCLINE_VERIF
 const STEPS = 40;
 
 test(`${ROUNDS} rounds of devices with tabs that are killed at any step end with what the server has, and with every write`, async (t) => {
-  let [operations, killed] = [0, 0];
+  let [operations, killed, imported, handedBack] = [0, 0, 0, 0];
   for (let seed = 0; seed < ROUNDS; seed++) {
     const outcome = await converge(server, seed, STEPS);
     assert.deepEqual(outcome.wrong, [], `seed ${seed}`);
     operations += outcome.operations;
     killed += outcome.killed;
+    imported += outcome.imported;
+    handedBack += outcome.handedBack;
   }
-  t.diagnostic(`${operations} operations, ${killed} tabs killed`);
+  t.diagnostic(`${operations} operations, ${killed} tabs killed, ${imported} files imported, ${handedBack} values set aside by erasures`);
   assert.ok(killed > ROUNDS);
 });
 

@@ -5,8 +5,7 @@ import { Session, signedFetch } from '@syncline/client';
 import { Server, until } from 'syncline-testing';
 
 import { call } from '../call.js';
-import { devices, when } from './devices.js';
-import type { Device } from './devices.js';
+import { Device, devices, when } from './devices.js';
 import { Network } from './network.js';
 
 let server: Server;
@@ -166,6 +165,33 @@ test('after a restore from a backup, what the server lost is written again, and 
     assert.equal(await device.store.isUploaded(), true);
   }
   for (const each of [one, two, three]) each!.close();
+});
+
+test('what a restore lost is written again also where it comes while a walk from the beginning is under way', async () => {
+  const [own] = devices(server, 1);
+  const mirror = await away(own!);
+  await mirror.back();
+  await mirror.store.put('kept', { n: 0 }).synced;
+  const backup = server.backup();
+  await mirror.store.put('kept', { n: 1 }).synced;
+  await mirror.store.put('lost', { n: 2 }).synced;
+  await when(mirror.store, ({ connection }) => connection === 'live');
+  mirror.network.refusal = { code: 'CURSOR_TOO_OLD', floor: 1, erased: false };
+  mirror.network.onlyRefusal = true;
+  mirror.store.refresh();
+  await when(mirror.store, ({ connection }) => connection === 'offline'); // heard of it, and no more
+  assert.equal(mirror.network.refusal, undefined);
+  await server.kill();
+  server.restore(backup);
+  await server.start();
+  mirror.network.onlyRefusal = false;
+  await mirror.back();
+  assert.deepEqual(await seen(mirror), { kept: 1, lost: 2 });
+  const again = await new Device(own!.identity, server.url).tab<Note>();
+  await when(again, ({ connection }) => connection === 'live');
+  assert.deepEqual((await again.list()).map(({ id, value }) => [id, value!.n]), [['kept', 1], ['lost', 2]]);
+  again.close();
+  own!.close();
 });
 
 test('a tab without Web Locks sends and merges nothing amid the walk of another one', async () => {

@@ -5,6 +5,8 @@ export class Network {
   lost = 0;
   /** An error that the next request is answered by. */
   refusal: Record<string, unknown> | undefined;
+  /** Nothing comes through but that. */
+  onlyRefusal = false;
   /** Bodies of requests that were sent, oldest first. */
   readonly sent: { query: string; variables: { input?: { mutationId: string; writes: { set?: { id: string }; delete?: { id: string } }[] } } }[] = [];
 
@@ -13,6 +15,7 @@ export class Network {
     const { refusal } = this;
     this.refusal = undefined;
     if (refusal) return Response.json({ data: null, errors: [{ message: 'refused', extensions: refusal }] });
+    if (this.onlyRefusal) throw new TypeError('no network');
     const body = JSON.parse(new TextDecoder().decode(init!.body as Uint8Array));
     this.sent.push(body);
     const response = await fetch(input, init);

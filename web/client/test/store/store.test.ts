@@ -142,6 +142,28 @@ test('a watch is told once for each transaction, and never of half a batch, in a
   for (const each of [phone, desk]) each!.close();
 });
 
+test('a watch is not told of records that are as they were, such as those that a walk from the beginning brings again', async () => {
+  const [own] = devices(server, 1);
+  const network = new Network();
+  const store = await own!.tab<{ n: number }>({ fetch: network.fetch });
+  const told: Record<string, unknown>[] = [];
+  store.watch({}, (records) => told.push(Object.fromEntries(records.map((record) => [record.id, record]))));
+  for (const n of [1, 2, 3]) await store.batch((batch) => ['a', 'b'].forEach((id) => batch.put(id, { n }))).synced;
+  const live = () => when(store, ({ connection, error }) => connection === 'live' && !error);
+  await live();
+  const before = told.length;
+  network.refusal = { code: 'CURSOR_TOO_OLD', floor: 1, erased: false };
+  store.refresh();
+  await until(() => network.refusal === undefined);
+  await live();
+  await store.put('c', { n: 4 }).synced;
+  for (const [i, each] of told.slice(1).entries()) assert.notDeepEqual(each, told[i]);
+  assert.deepEqual(told[before - 1]!['a'], told.at(-1)!['a']);
+  assert.equal(told[before - 1]!['a'], told.at(-1)!['a'], 'a record that is as it was is the same object');
+  assert.deepEqual(Object.keys(told[before]!), ['a', 'b', 'c']);
+  own!.close();
+});
+
 test('a watch that cannot read says why, unless it was stopped or the store is over', async () => {
   const below = memoryStorage();
   const failure = new Error('no');
