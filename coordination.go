@@ -7,8 +7,6 @@ import (
 	"net/http"
 	"time"
 
-	"entgo.io/ent/dialect"
-
 	"syncline/auth"
 	"syncline/auth/redisnonce"
 	"syncline/internal/config"
@@ -69,7 +67,7 @@ func coordinate(ctx context.Context, cfg config.Config, db *storage.DB, engine *
 		err error
 	)
 	if cfg.RedisURL == "" {
-		c, err = coordinateAlone(cfg, db, engine, inDB, memory, now, log)
+		c, err = coordinateAlone(db, engine, inDB, memory, now, log)
 	} else {
 		c, err = coordinateByRedis(ctx, cfg, db, inDB, memory, figures, log)
 	}
@@ -78,7 +76,7 @@ func coordinate(ctx context.Context, cfg config.Config, db *storage.DB, engine *
 }
 
 // coordinateAlone is for one instance, or several that share a database only.
-func coordinateAlone(cfg config.Config, db *storage.DB, engine *commit.Engine, inDB *locker.Locker, memory *auth.MemoryNonces, now func() time.Time, log *slog.Logger) (coordination, error) {
+func coordinateAlone(db *storage.DB, engine *commit.Engine, inDB *locker.Locker, memory *auth.MemoryNonces, now func() time.Time, log *slog.Logger) (coordination, error) {
 	durable := nonces.New(db, engine, now)
 	durable.OnSweepFailed(func(err error) { log.Warn("expired nonces stay in the database", "error", err) })
 	bus := inproc.New()
@@ -91,8 +89,8 @@ func coordinateAlone(cfg config.Config, db *storage.DB, engine *commit.Engine, i
 		whileHintsAreLost: func(ctx context.Context, _ func()) error { return untilDone(ctx) },
 		close:             bus.Close,
 	}
-	if db.Dialect == dialect.SQLite {
-		marked, err := durable.Marked(storage.NoncesMark(cfg.SQLiteDirPath))
+	if dir := db.Directory(); dir != "" {
+		marked, err := durable.Marked(storage.NoncesMark(dir))
 		if err != nil {
 			return coordination{}, fmt.Errorf("SQLITE_DIR_PATH: %w", err)
 		}

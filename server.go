@@ -15,8 +15,6 @@ import (
 	"syscall"
 	"time"
 
-	"entgo.io/ent/dialect"
-
 	"syncline/auth"
 	"syncline/auth/recovery/guarded"
 	"syncline/feed"
@@ -137,7 +135,7 @@ func serve(ctx context.Context, cfg config.Config, db *storage.DB, stderr *logqu
 			sweeper.PurgeErased()
 		}
 	})
-	if cfg.MinFreeDisk > 0 && db.Dialect == dialect.SQLite {
+	if cfg.MinFreeDisk > 0 && db.Directory() != "" {
 		shared.checks = append(shared.checks, limitGrowth(cfg, records, figures, log))
 	}
 	feeds := feed.New(records, shared.bus, cfg.FeedPollInterval, log)

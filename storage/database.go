@@ -8,18 +8,15 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
-	"entgo.io/ent/dialect"
 	entsql "entgo.io/ent/dialect/sql"
-	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/pressly/goose/v3"
 
 	"syncline/ent"
-	"syncline/ent/epoch"
 	"syncline/record"
 	"syncline/storage/commit"
-	"syncline/storage/postgres"
-	"syncline/storage/sqlite"
 )
 
 // DB is an open database.
@@ -34,12 +31,39 @@ type DB struct {
 	// Warnings are what an operator should know of the files, one line each.
 	Warnings []string
 
+	kind        kind
 	write, read *sql.DB
-	pool        *pgxpool.Pool // of PostgreSQL, where write and read take their connections from it
-	place       string        // names the database in errors, without secrets
-	release     func() error  // lets go of the database for other processes; may be nil
-	noncesMark  string        // the path of SQLite's; empty otherwise
-	files       *files        // SQLite's; nil otherwise
+	place       string       // names the database in errors, without secrets
+	release     func() error // lets go of the database for other processes; may be nil
+	dir         string       // of SQLite's files; empty otherwise
+	files       *files       // SQLite's; nil otherwise
+}
+
+// kind is what SQLite and PostgreSQL do each in its own way.
+type kind interface {
+	engine() *commit.Engine
+	rows() Reader
+	// clock is the time by the clock of the database's machine.
+	clock(ctx context.Context) (time.Time, error)
+	// size adds what the database takes.
+	size(ctx context.Context, into *Size) error
+	pools() map[string]func() sql.DBStats
+	migrations() (goose.Dialect, fs.FS, []goose.ProviderOption, error)
+	// hasTables is a query for a number that is 0 if nothing of syncline was ever kept.
+	hasTables() string
+	// tableNames is a query for the names of all tables.
+	tableNames() string
+	// lockOutWriters waits for the writers in progress and keeps new ones waiting,
+	// so that none writes in the old epoch what the new one does not know.
+	lockOutWriters(ctx context.Context, tx *ent.Tx) error
+	// mayIdle lets a transaction wait for the other side of a move for as long as that takes.
+	mayIdle(ctx context.Context, tx *sql.Tx) error
+	// keepOut keeps writers out of what a move reads.
+	keepOut(ctx context.Context, tx *sql.Tx) error
+	// insertAll inserts rows, of which next answers one after the other and nil at the end, in a transaction
+	// on a connection.
+	insertAll(ctx context.Context, conn *sql.Conn, tx *sql.Tx, table string, columns []string, next func() ([]any, error)) error
+	close()
 }
 
 func newDB(name, place string, write, read *sql.DB) *DB {
@@ -75,12 +99,8 @@ func (db *DB) Place() string { return db.place }
 
 // MustHaveTables is ErrNoDatabase if nothing of syncline was ever kept here.
 func (db *DB) MustHaveTables(ctx context.Context) error {
-	query := "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = '" + epoch.Table + "'"
-	if db.postgres() {
-		query = "SELECT count(to_regclass('" + epoch.Table + "'))"
-	}
 	var tables int
-	if err := db.read.QueryRowContext(ctx, query).Scan(&tables); err != nil {
+	if err := db.read.QueryRowContext(ctx, db.kind.hasTables()).Scan(&tables); err != nil {
 		return fmt.Errorf("look for the tables of %s: %w", db.place, explainSQLite(err))
 	}
 	if tables == 0 {
@@ -91,19 +111,12 @@ func (db *DB) MustHaveTables(ctx context.Context) error {
 
 // Clock is the time by the clock of the database's machine.
 func (db *DB) Clock(ctx context.Context) (time.Time, error) {
-	if !db.postgres() {
-		return time.Now(), nil
-	}
-	var now time.Time
-	if err := db.read.QueryRowContext(ctx, "SELECT clock_timestamp()").Scan(&now); err != nil {
+	now, err := db.kind.clock(ctx)
+	if err != nil {
 		return now, fmt.Errorf("ask %s for the time: %w", db.place, err)
 	}
 	return now, nil
 }
-
-// closeTime is how long the end of connections to PostgreSQL is waited for. One that
-// does not answer keeps nobody from ending.
-const closeTime = 2 * time.Second
 
 // Close ends all connections and lets other processes open the database. It waits
 // for statements in progress: on PostgreSQL for 2 seconds.
@@ -112,17 +125,7 @@ func (db *DB) Close() error {
 	if db.write != db.read { // the writer last: it folds the write-ahead log into the file
 		errs = append(errs, db.write.Close())
 	}
-	if db.pool != nil {
-		closed := make(chan struct{})
-		go func() {
-			defer close(closed)
-			db.pool.Close()
-		}()
-		select {
-		case <-closed:
-		case <-time.After(closeTime):
-		}
-	}
+	db.kind.close()
 	if db.files != nil {
 		errs = append(errs, db.files.close())
 	}
@@ -132,27 +135,12 @@ func (db *DB) Close() error {
 	return errors.Join(errs...)
 }
 
-func (db *DB) postgres() bool { return db.Dialect == dialect.Postgres }
-
-// How many transactions a PostgreSQL has at a time. One worker works while the
-// other waits for its commit; more make the batches smaller and each write
-// dearer.
-const (
-	maxWorkers = 2
-	maxWaiters = 4
-)
+// Directory is where SQLite's files are; empty for a database that has a server of its own.
+func (db *DB) Directory() string { return db.dir }
 
 // NewEngine makes what carries out all units of work on the database. A process
 // has one, so that they share transactions.
-func (db *DB) NewEngine() *commit.Engine {
-	if !db.postgres() {
-		return commit.New(sqlite.New(db.write), 1, 0)
-	}
-	// Others have at least half of four connections, or of more; of three they
-	// have one, and of two none while all workers wait.
-	some := max(1, int(db.pool.Config().MaxConns)/4)
-	return commit.New(postgres.New(db.pool), min(maxWorkers, some), min(maxWaiters, some))
-}
+func (db *DB) NewEngine() *commit.Engine { return db.kind.engine() }
 
 // Reader reads rows by their keys, beside the writers.
 type Reader interface {
@@ -170,9 +158,4 @@ type Reader interface {
 }
 
 // Rows reads rows of the database.
-func (db *DB) Rows() Reader {
-	if db.postgres() {
-		return postgres.New(db.pool)
-	}
-	return sqlite.New(db.read)
-}
+func (db *DB) Rows() Reader { return db.kind.rows() }

@@ -39,8 +39,8 @@ const ImportedHead = 0
 //
 // The backup lacks nonces, so signatures from before the next start are refused.
 func (db *DB) NewEpoch(ctx context.Context, now time.Time) (base int64, err error) {
-	if db.noncesMark != "" {
-		if err := RemoveMark(db.noncesMark); err != nil {
+	if db.dir != "" {
+		if err := RemoveMark(NoncesMark(db.dir)); err != nil {
 			return 0, err
 		}
 	}
@@ -54,7 +54,7 @@ func (db *DB) newEpoch(ctx context.Context, now time.Time, above int64) (base in
 		return 0, err
 	}
 	defer tx.Rollback() //nolint:errcheck // after a commit it fails, else the connection is lost with its transaction
-	if err := db.lockOutWriters(ctx, tx); err != nil {
+	if err := db.kind.lockOutWriters(ctx, tx); err != nil {
 		return 0, err
 	}
 	latest, err := tx.Epoch.Query().Order(epoch.ByID(entsql.OrderDesc())).First(ctx)
@@ -86,17 +86,6 @@ func (db *DB) Epochs(ctx context.Context) ([]string, error) {
 		names[i] = hex.EncodeToString(e.Epoch)
 	}
 	return names, nil
-}
-
-// lockOutWriters waits for the writers in progress and keeps new ones waiting,
-// so that none writes in the old epoch what the new one does not know. On
-// SQLite the transaction does so from its start.
-func (db *DB) lockOutWriters(ctx context.Context, tx *ent.Tx) error {
-	if !db.postgres() {
-		return nil
-	}
-	_, err := tx.ExecContext(ctx, "LOCK TABLE "+account.Table+" IN EXCLUSIVE MODE")
-	return err
 }
 
 func nextBase(ctx context.Context, tx *ent.Tx, latest int64, now time.Time) (int64, error) {

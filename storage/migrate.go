@@ -7,9 +7,6 @@ import (
 	"time"
 
 	"github.com/pressly/goose/v3"
-	"github.com/pressly/goose/v3/lock"
-
-	"syncline/ent/migrations"
 )
 
 const migrationsTable = "syncline_migrations"
@@ -49,21 +46,10 @@ func (db *DB) migrate(ctx context.Context) error {
 }
 
 func (db *DB) provider() (*goose.Provider, error) {
-	options := []goose.ProviderOption{
-		goose.WithTableName(migrationsTable),
-		goose.WithDisableGlobalRegistry(true),
+	name, files, options, err := db.kind.migrations()
+	if err != nil {
+		return nil, err
 	}
-	name, files := goose.DialectSQLite3, migrations.SQLite()
-	if db.postgres() {
-		name, files = goose.DialectPostgres, migrations.Postgres()
-		locker, err := lock.NewPostgresTableLocker(
-			lock.WithTableName("syncline_migrations_lock"),
-			lock.WithTableLockTimeout(250*time.Millisecond, 4*60), // one minute: longer than a dead process's lease
-		)
-		if err != nil {
-			return nil, err
-		}
-		options = append(options, goose.WithLocker(locker))
-	}
+	options = append(options, goose.WithTableName(migrationsTable), goose.WithDisableGlobalRegistry(true))
 	return goose.NewProvider(name, db.write, files, options...)
 }

@@ -9,12 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/stdlib"
-
-	"syncline/ent/account"
 	"syncline/ent/epoch"
-	"syncline/ent/nonce"
 )
 
 // ErrNotEmpty says that something is kept already where a move is to go.
@@ -45,10 +40,8 @@ func Move(ctx context.Context, from, to *DB, progress, done Moved) error {
 	if err := from.mayIdle(ctx, read); err != nil {
 		return err
 	}
-	if from.postgres() { // who writes anything has locked an account, but for nonces
-		if _, err := read.ExecContext(ctx, "LOCK TABLE "+account.Table+", "+nonce.Table+" IN EXCLUSIVE MODE"); err != nil {
-			return fmt.Errorf("keep writers out of %s: %w", from.place, err)
-		}
+	if err := from.kind.keepOut(ctx, read); err != nil {
+		return fmt.Errorf("keep writers out of %s: %w", from.place, err)
 	}
 	conn, err := to.write.Conn(ctx)
 	if err != nil {
@@ -95,8 +88,8 @@ func Move(ctx context.Context, from, to *DB, progress, done Moved) error {
 		}
 		done(table, rows)
 	}
-	if to.noncesMark != "" { // nonces that the other coordination knew did not come along
-		if err := RemoveMark(to.noncesMark); err != nil {
+	if to.dir != "" { // nonces that the other coordination knew did not come along
+		if err := RemoveMark(NoncesMark(to.dir)); err != nil {
 			return fmt.Errorf("remove the mark of nonces from %s: %w", to.place, err)
 		}
 	}
@@ -105,10 +98,7 @@ func Move(ctx context.Context, from, to *DB, progress, done Moved) error {
 
 // mayIdle lets a transaction wait for the other side of a move for as long as that takes.
 func (db *DB) mayIdle(ctx context.Context, tx *sql.Tx) error {
-	if !db.postgres() {
-		return nil
-	}
-	if _, err := tx.ExecContext(ctx, "SET LOCAL idle_in_transaction_session_timeout = 0"); err != nil {
+	if err := db.kind.mayIdle(ctx, tx); err != nil {
 		return fmt.Errorf("let the transaction on %s wait: %w", db.place, err)
 	}
 	return nil
@@ -132,11 +122,7 @@ func sameTables(ctx context.Context, from, to *DB, read, write *sql.Tx) ([]strin
 }
 
 func tableNames(ctx context.Context, db *DB, tx *sql.Tx) (names []string, err error) {
-	query := "SELECT name FROM sqlite_master WHERE type = 'table'"
-	if db.postgres() {
-		query = "SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema()"
-	}
-	rows, err := tx.QueryContext(ctx, query)
+	rows, err := tx.QueryContext(ctx, db.kind.tableNames())
 	if err != nil {
 		return nil, fmt.Errorf("list the tables of %s: %w", db.place, err)
 	}
@@ -220,25 +206,6 @@ func copyTable(ctx context.Context, read *sql.Tx, conn *sql.Conn, write *sql.Tx,
 		}
 		return values, nil
 	}
-	if to.postgres() {
-		err = conn.Raw(func(driver any) error {
-			_, err := driver.(*stdlib.Conn).Conn().CopyFrom(ctx, pgx.Identifier{table}, columns, pgx.CopyFromFunc(next))
-			return err
-		})
-		return n, err
-	}
-	insert, err := write.PrepareContext(ctx, fmt.Sprintf("INSERT INTO %s (%s) VALUES (?%s)", table, strings.Join(columns, ", "), strings.Repeat(", ?", len(columns)-1)))
-	if err != nil {
-		return n, err
-	}
-	defer func() { err = errors.Join(err, insert.Close()) }()
-	for {
-		values, err := next()
-		if err != nil || values == nil {
-			return n, err
-		}
-		if _, err := insert.ExecContext(ctx, values...); err != nil {
-			return n, err
-		}
-	}
+	err = to.kind.insertAll(ctx, conn, write, table, columns, next)
+	return n, err
 }

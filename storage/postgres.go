@@ -80,7 +80,7 @@ func OpenPostgres(ctx context.Context, url string, maxConnections int) (*DB, err
 	}
 	ents := stdlib.OpenDBFromPool(pool)
 	db := newDB(dialect.Postgres, place, ents, ents)
-	db.pool = pool
+	db.kind = onPostgres{pool: pool, read: ents}
 	return db, nil
 }
 

@@ -64,7 +64,7 @@ func openSQLite(ctx context.Context, dir string) (_ *DB, err error) {
 	if warning != "" {
 		warnings = append(warnings, warning)
 	}
-	db.Warnings, db.release, db.noncesMark = warnings, release, NoncesMark(dir)
+	db.Warnings, db.release, db.dir = warnings, release, dir
 	return db, nil
 }
 
@@ -94,6 +94,7 @@ func openSQLiteFile(ctx context.Context, path string) (_ *DB, err error) {
 	read.SetMaxOpenConns(readers)
 	read.SetMaxIdleConns(readers)
 	db := newDB(dialect.SQLite, path, write, read)
+	db.kind = onSQLite{dir: filepath.Dir(path), write: write, read: read}
 	db.files = watched
 	return db, nil
 }
