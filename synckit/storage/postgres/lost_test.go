@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"bytes"
 	"fmt"
+	"log"
 	"net"
 	"strings"
 	"sync"
@@ -142,25 +143,44 @@ func silent(t *testing.T, address, url string) {
 	}
 }
 
-// What was committed shows after a while, though nobody is told.
+// What was committed shows after a while, though nobody is told. On a busy machine a look may
+// take longer than PollInterval, so that the store connects again and finds it by that: then it is
+// tried once more.
 func forgetful(t *testing.T, url string) {
-	// On a busy machine a look may take longer than PollInterval: then it connects again.
-	config := postgres.Config{ConnectionString: url, TableName: "forgetful", PollInterval: 50 * time.Millisecond, ReconnectInterval: time.Millisecond}
-	elsewhere, store := open(t, config), open(t, config)
+	config := postgres.Config{ConnectionString: url, TableName: "forgetful", PollInterval: 500 * time.Millisecond, ReconnectInterval: time.Millisecond}
+	elsewhere := open(t, config)
+	var connectedAgain lineCount
+	config.Logger = log.New(&connectedAgain, "", 0)
+	store := open(t, config)
 	conn, err := pgx.Connect(t.Context(), url)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close(t.Context())
-	for i := range 3 {
+	for i, found := 0, 0; found < 3; i++ {
+		if i == 100 {
+			t.Fatalf("it found only %d of %d commits by itself", found, i)
+		}
 		changed := store.Changed()
 		// A commit without the NOTIFY at its end, which is what a store sees that listens to nothing.
 		put(t, elsewhere, "other", fmt.Sprint("before", i))
 		<-changed
+		before := connectedAgain.Load()
 		changed = store.Changed()
 		if _, err := conn.Exec(t.Context(), `UPDATE forgetful_head SET latest = latest + 1`); err != nil {
 			t.Fatal(err)
 		}
 		<-changed
+		if connectedAgain.Load() == before {
+			found++
+		}
 	}
+}
+
+// lineCount counts what a logger writes.
+type lineCount struct{ atomic.Int64 }
+
+func (c *lineCount) Write(line []byte) (int, error) {
+	c.Add(1)
+	return len(line), nil
 }
