@@ -60,7 +60,7 @@ func TestBuffersGoOutTogether(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if info.Data_segs_in != frames {
+	if info.Data_segs_in > frames+frames/2 { // but for what the kernel sends again
 		t.Errorf("%d frames came in %d segments", frames, info.Data_segs_in)
 	}
 }
