@@ -1,7 +1,7 @@
 // Package servers builds and starts what the benchmark measures, each as a
 // process of its own on a loopback port: Syncline as it is, as it was, and with
-// signatures switched off, the plain yardstick, PocketBase, and the databases
-// beside them.
+// signatures switched off, the plain yardstick, PocketBase, etcd, NATS, and the
+// databases beside them.
 package servers
 
 import (
@@ -27,6 +27,8 @@ const (
 	Plain      Program = "plain"      // net/http
 	PocketBase Program = "pocketbase" // with its defaults
 	SyncKit    Program = "synckit"    // a store of the library behind its HTTP handler
+	Etcd       Program = "etcd"       // with its defaults: it syncs each commit
+	NATS       Program = "nats"       // with JetStream and its defaults: it syncs every 2 minutes, unless Spec.SyncEach
 	launcher   Program = "slowdisk"   // starts others with slow syncs
 )
 
@@ -84,8 +86,8 @@ func (b *Builder) build(ctx context.Context, p Program, target string) error {
 		return goBuild(ctx, bench, target, "./cmd/synckitd")
 	case launcher:
 		return goBuild(ctx, bench, target, "./cmd/slowdisk")
-	case PocketBase:
-		return goBuild(ctx, filepath.Join(bench, "pocketbase"), target, ".")
+	case PocketBase, Etcd, NATS: // a module each
+		return goBuild(ctx, filepath.Join(bench, string(p)), target, ".")
 	}
 	return fmt.Errorf("unknown program %q", p)
 }

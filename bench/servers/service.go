@@ -22,6 +22,7 @@ type Spec struct {
 	Deployment Deployment
 	Env        []string      // lines of NAME=value, for each instance
 	SyncDelay  time.Duration // how much longer each sync to disk takes
+	SyncEach   bool          // NATS syncs each write before it acknowledges it
 }
 
 // Service is what clients reach: one server or several instances, and what they
@@ -31,6 +32,7 @@ type Service struct {
 	Addresses []string
 
 	metrics   []string // of Syncline: host:port of each instance
+	pprof     string   // host:port of the first instance's profiles
 	instances []*process
 	below     []*process // databases
 	postgres  *postgres
@@ -66,6 +68,10 @@ func (b *Builder) Start(ctx context.Context, spec Spec) (_ *Service, err error) 
 		return s, s.startPocketBase(ctx, program, slow)
 	case SyncKit:
 		return s, s.startSyncKit(ctx, program, slow)
+	case Etcd:
+		return s, s.startEtcd(ctx, program, slow)
+	case NATS:
+		return s, s.startNATS(ctx, program, spec.SyncEach, slow)
 	}
 	env, err := s.startBelow(ctx, spec.Deployment, slow)
 	if err != nil {
@@ -120,6 +126,7 @@ func (s *Service) startInstance(ctx context.Context, program string, number int,
 		"QUOTA_RECORDS=0", "QUOTA_BYTES=0") // much of it from one owner
 	cmd.Env = append(cmd.Env, env...)
 	s.metrics = append(s.metrics, metrics)
+	s.pprof = s.metrics[0]
 	return s.start(ctx, fmt.Sprintf("instance %d", number+1), cmd, address, "/readyz", slow)
 }
 
@@ -148,6 +155,43 @@ func (s *Service) startSyncKit(ctx context.Context, program string, slow slownes
 	}
 	cmd := command(ctx, program, "-listen", address, "-file", filepath.Join(s.dir, "events.db"))
 	return s.start(ctx, "synckit", cmd, address, "/pull?from=end", slow)
+}
+
+func (s *Service) startEtcd(ctx context.Context, program string, slow slowness) error {
+	address, err := freeAddress(ctx)
+	if err != nil {
+		return err
+	}
+	peers, err := freeAddress(ctx)
+	if err != nil {
+		return err
+	}
+	clientURL, peerURL := "http://"+address, "http://"+peers
+	cmd := command(ctx, program, "--data-dir="+filepath.Join(s.dir, "db"), "--log-level=error", "--enable-pprof",
+		"--listen-client-urls="+clientURL, "--advertise-client-urls="+clientURL,
+		"--listen-peer-urls="+peerURL, "--initial-advertise-peer-urls="+peerURL, "--initial-cluster=default="+peerURL)
+	s.pprof = address
+	return s.start(ctx, "etcd", cmd, address, "/health", slow)
+}
+
+func (s *Service) startNATS(ctx context.Context, program string, syncEach bool, slow slowness) error {
+	address, err := freeAddress(ctx)
+	if err != nil {
+		return err
+	}
+	if s.pprof, err = freeAddress(ctx); err != nil {
+		return err
+	}
+	args := []string{"-listen", address, "-profiles", s.pprof, "-dir", filepath.Join(s.dir, "db")}
+	if syncEach {
+		args = append(args, "-sync-each")
+	}
+	p, err := launch("NATS", command(ctx, program, args...), slow)
+	if err != nil {
+		return err
+	}
+	s.instances, s.Addresses = append(s.instances, p), append(s.Addresses, address)
+	return p.await(ctx, answersOK("http://"+s.pprof+"/healthz"))
 }
 
 // start starts one server and waits until a path of it answers.
@@ -220,14 +264,20 @@ type Memory struct {
 	Stacks   int64 // the stacks among them
 }
 
-// Memory collects the first instance's garbage and measures it.
-func (s *Service) Memory(ctx context.Context) (Memory, error) {
+// Resident collects the first instance's garbage, and tells how many bytes the
+// operating system gave it. Syncline, etcd and NATS can be asked.
+func (s *Service) Resident(ctx context.Context) (int64, error) {
 	for range 2 { // the second frees what finalizers held
-		if err := s.get(ctx, "/debug/pprof/heap?gc=1", io.Discard); err != nil {
-			return Memory{}, err
+		if err := get(ctx, s.pprof, "/debug/pprof/heap?gc=1", io.Discard); err != nil {
+			return 0, err
 		}
 	}
-	rss, err := resident(s.instances[0].cmd.Process.Pid)
+	return resident(s.instances[0].cmd.Process.Pid)
+}
+
+// Memory collects the first instance's garbage and measures it.
+func (s *Service) Memory(ctx context.Context) (Memory, error) {
+	rss, err := s.Resident(ctx)
 	if err != nil {
 		return Memory{}, err
 	}
@@ -272,7 +322,11 @@ func (s *Service) get(ctx context.Context, path string, w io.Writer) error {
 	if len(s.metrics) == 0 {
 		return errNoMetrics
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.metrics[0]+path, http.NoBody)
+	return get(ctx, s.metrics[0], path, w)
+}
+
+func get(ctx context.Context, address, path string, w io.Writer) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+path, http.NoBody)
 	if err != nil {
 		return err
 	}

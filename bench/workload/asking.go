@@ -19,6 +19,16 @@ type asking struct {
 func newAsking(s named, connections int, owner func(worker int) load.Owner, body func(worker int) []byte,
 	header map[string]string, check load.Check,
 ) contender {
+	a := askingOf(s, connections, owner, body, header, check)
+	return contender{
+		name: s.name, yardstick: s.yardstick, service: s.service,
+		prepare: a.prepare, run: a.run, close: func() { load.CloseAll(a.conns) },
+	}
+}
+
+func askingOf(s named, connections int, owner func(worker int) load.Owner, body func(worker int) []byte,
+	header map[string]string, check load.Check,
+) *asking {
 	a := &asking{conns: load.NewConns(endpoints(s.service), connections), check: check}
 	a.sent = load.NewSupply(connections, func(worker int) (load.Request, error) {
 		req, err := owner(worker).Sign(a.conns[worker].Endpoint(), body(worker))
@@ -27,10 +37,7 @@ func newAsking(s named, connections int, owner func(worker int) load.Owner, body
 		}
 		return req, err
 	})
-	return contender{
-		name: s.name, yardstick: s.yardstick, service: s.service,
-		prepare: a.prepare, run: a.run, close: func() { load.CloseAll(a.conns) },
-	}
+	return a
 }
 
 func (a *asking) prepare(_ context.Context, rate float64, d time.Duration) error {
@@ -38,18 +45,21 @@ func (a *asking) prepare(_ context.Context, rate float64, d time.Duration) error
 }
 
 func (a *asking) run(ctx context.Context, d time.Duration) load.Outcome {
-	return load.Loop(ctx, len(a.conns), d, func(ctx context.Context, worker int) (time.Duration, error) {
-		req, err := a.sent.Next(worker)
-		if err != nil {
-			return 0, err
-		}
-		began := time.Now()
-		answer, err := a.conns[worker].Post(ctx, req)
-		if err == nil {
-			err = a.check(answer)
-		}
-		return time.Since(began), err
-	})
+	return load.Loop(ctx, len(a.conns), d, a.ask)
+}
+
+// ask sends a worker's next request.
+func (a *asking) ask(ctx context.Context, worker int) (time.Duration, error) {
+	req, err := a.sent.Next(worker)
+	if err != nil {
+		return 0, err
+	}
+	began := time.Now()
+	answer, err := a.conns[worker].Post(ctx, req)
+	if err == nil {
+		err = a.check(answer)
+	}
+	return time.Since(began), err
 }
 
 // ownerOf gives each worker an owner.

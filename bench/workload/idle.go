@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"syncline/bench/load"
+	"syncline/bench/report"
 	"syncline/bench/servers"
 )
 
@@ -52,7 +53,7 @@ func (l *Lab) idleOn(ctx context.Context, d servers.Deployment, name string) err
 	defer crowded.Stop()
 	title := fmt.Sprintf("%s, %d connections", d, l.middling())
 	withIdle := fmt.Sprintf("%s, %d idle", name, l.Size.Idle)
-	socks, err := l.crowd(ctx, crowded, title, withIdle)
+	socks, err := l.crowd(ctx, crowded, l.Report.Row("idle", title, withIdle))
 	if err != nil {
 		return err
 	}
@@ -69,7 +70,7 @@ func (l *Lab) idleOn(ctx context.Context, d servers.Deployment, name string) err
 }
 
 // crowd opens the subscriptions, of an owner each, and tells what memory one takes.
-func (l *Lab) crowd(ctx context.Context, s *servers.Service, title, subject string) ([]*load.Socket, error) {
+func (l *Lab) crowd(ctx context.Context, s *servers.Service, row *report.Row) ([]*load.Socket, error) {
 	before, err := s.Memory(ctx)
 	if err != nil {
 		return nil, err
@@ -83,13 +84,12 @@ func (l *Lab) crowd(ctx context.Context, s *servers.Service, title, subject stri
 	if err != nil {
 		return nil, err
 	}
-	l.Say("idle, %s: %d subscriptions in %s", title, len(socks), time.Since(began).Round(time.Millisecond))
+	l.Say("%s, %s: %d subscriptions in %s", row.Workload, row.Case, len(socks), time.Since(began).Round(time.Millisecond))
 	after, err := s.Memory(ctx)
 	if err != nil {
 		load.CloseAll(socks)
 		return nil, err
 	}
-	row := l.Report.Row("idle", title, subject)
 	row.Add("kB per subscription", float64(after.Resident-before.Resident)/1000/float64(len(socks)))
 	row.Add("kB in use per subscription", float64(after.InUse-before.InUse)/1000/float64(len(socks)))
 	row.Add("kB of stacks per subscription", float64(after.Stacks-before.Stacks)/1000/float64(len(socks)))

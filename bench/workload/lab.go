@@ -28,6 +28,7 @@ func All() []Workload {
 	return []Workload{
 		generator, writes, batches, recovery, conflicts, locks, pages,
 		notifications, idle, storm, slowDisk, growth, scale, syncKit, breez,
+		compareAndSet, watch, watchers, catchUp, leases,
 	}
 }
 
@@ -53,6 +54,8 @@ type Size struct {
 	Idle        int           // subscriptions that are silent
 	Storm       int           // subscriptions that reconnect at once
 	FanOut      int           // subscriptions of one owner
+	Watchers    []int         // of one prefix, beside other makers' stores
+	CatchUp     int           // changes that are read from the first on
 	Records     []int         // of one owner
 	Owners      []int
 	Feeds       []int
@@ -64,7 +67,7 @@ type Size struct {
 func Full() Size {
 	return Size{
 		Rounds: 3, Duration: 2 * time.Second, Connections: []int{1, 16, 64},
-		Idle: 10_000, Storm: 1000, FanOut: 100,
+		Idle: 10_000, Storm: 1000, FanOut: 100, Watchers: []int{1, 100, 1000}, CatchUp: 100_000,
 		Records: []int{1e2, 1e3, 1e4, 1e5, 1e6}, Owners: []int{1e2, 1e3, 1e4, 1e5}, Feeds: []int{1e2, 1e3, 1e4},
 		Events:     []int{1e3, 1e4, 1e5},
 		SyncDelays: []time.Duration{0, time.Millisecond, 5 * time.Millisecond, 20 * time.Millisecond},
@@ -75,7 +78,7 @@ func Full() Size {
 func Quick() Size {
 	return Size{
 		Rounds: 3, Duration: time.Second, Connections: []int{1, 64},
-		Idle: 2000, Storm: 500, FanOut: 100,
+		Idle: 2000, Storm: 500, FanOut: 100, Watchers: []int{1, 100}, CatchUp: 20_000,
 		Records: []int{1e2, 1e3, 1e4}, Owners: []int{1e2, 1e3}, Feeds: []int{1e2, 1e3},
 		Events:     []int{1e3, 1e4},
 		SyncDelays: []time.Duration{0, 5 * time.Millisecond},
@@ -86,7 +89,7 @@ func Quick() Size {
 func Smoke() Size {
 	return Size{
 		Rounds: 1, Duration: 200 * time.Millisecond, Connections: []int{1, 4},
-		Idle: 20, Storm: 10, FanOut: 5,
+		Idle: 20, Storm: 10, FanOut: 5, Watchers: []int{1, 5}, CatchUp: 300,
 		Records: []int{10, 200}, Owners: []int{2, 20}, Feeds: []int{2, 10},
 		Events:     []int{50, 500},
 		SyncDelays: []time.Duration{0, 2 * time.Millisecond},
