@@ -37,7 +37,7 @@ func killedAtEachCall(t *testing.T, prepare func() (env, args []string), check f
 	for _, call := range calls {
 		for n := 1; ; n++ {
 			env, args := prepare()
-			if !killedAt(t, call, n, env, args) {
+			if killed, _ := killedAt(t, call, n, env, args); !killed {
 				check("")
 				break
 			}
@@ -54,8 +54,8 @@ func killedAtEachCall(t *testing.T, prepare func() (env, args []string), check f
 }
 
 // killedAt runs a command line that is killed at its n-th call of a kind, and tells
-// whether it came to that. With -f among the flags, that is the n-th of any thread.
-func killedAt(t *testing.T, call string, n int, env, args []string, flags ...string) bool {
+// whether it came to that, and what it had said. With -f among the flags, that is the n-th of any thread.
+func killedAt(t *testing.T, call string, n int, env, args []string, flags ...string) (was bool, said string) {
 	t.Helper()
 	cmd := program(t, env, args...)
 	trace := []string{"strace", "-o", "/dev/null", "-e", "trace=" + call, "-e", fmt.Sprintf("inject=%s:signal=KILL:when=%d", call, n)}
@@ -66,7 +66,7 @@ func killedAt(t *testing.T, call string, n int, env, args []string, flags ...str
 	if err != nil && (!killed || !strings.Contains(exit.String(), "killed")) {
 		t.Fatalf("at %s %d: %v\n%s", call, n, err, out)
 	}
-	return err != nil
+	return err != nil, string(out)
 }
 
 // fill makes a database of n records, and leaves its log as a crash does.
