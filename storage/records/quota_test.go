@@ -18,30 +18,61 @@ import (
 func TestAQuotaIsNeverExceeded(t *testing.T) {
 	t.Parallel()
 	server := testservers.StartPostgres(t)
-	for _, db := range []*storage.DB{testservers.SQLite(t), server.Open(t)} {
-		quota := record.Quota{Records: 25, Bytes: 1000}
-		stores := []record.Store{newStore(db), newStore(db)} // as two processes have them
-		var wg sync.WaitGroup
-		var written, refused atomic.Int64
-		for n := range 60 {
-			wg.Go(func() {
-				request := set(fmt.Sprint(n), 10)
-				request.Quota = quota
-				_, err := stores[n%2].Write(t.Context(), owner, request)
-				if _, exceeded := errors.AsType[*record.QuotaExceededError](err); exceeded {
-					refused.Add(1)
-				} else if err != nil {
-					t.Error(err)
-				} else {
-					written.Add(1)
-				}
-			})
+	url := server.NewURL(t)
+	var opened []*storage.DB // each with connections of its own, as two processes have them
+	for range 2 {
+		db, err := storage.OpenPostgres(t.Context(), url, 0)
+		if err != nil {
+			t.Fatal(err)
 		}
-		wg.Wait()
-		a, err := stores[0].Account(t.Context(), owner)
-		if err != nil || a.RecordCount != 25 || a.Head != 25 || written.Load() != 25 || refused.Load() != 35 {
-			t.Errorf("%s: %+v, %v; %d written, %d refused", db.Dialect, a, err, written.Load(), refused.Load())
+		t.Cleanup(func() { _ = db.Close() })
+		opened = append(opened, db)
+	}
+	if err := opened[0].Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	file := testservers.SQLite(t)
+	for _, dbs := range [][]*storage.DB{{file, file}, opened} {
+		for i, test := range []struct {
+			quota   record.Quota
+			records int // of each write, with 10 bytes each
+			fit     int64
+		}{
+			{record.Quota{Records: 25, Bytes: 1000}, 1, 25},
+			{record.Quota{Records: 1000, Bytes: 259}, 1, 25},
+			{record.Quota{Records: 25, Bytes: 1000}, 3, 24}, // a batch that would be one record over is refused whole
+			{record.Quota{Records: 1000, Bytes: 259}, 3, 24},
+		} {
+			stores := []record.Store{newStore(dbs[0]), newStore(dbs[1])}
+			testNeverExceeded(t, stores, record.Owner{0: 2, 32: byte(10 + i)}, test.quota, test.records, test.fit)
 		}
+	}
+}
+
+func testNeverExceeded(t *testing.T, stores []record.Store, owner record.Owner, quota record.Quota, records int, fit int64) {
+	t.Helper()
+	var wg sync.WaitGroup
+	var written, refused atomic.Int64
+	for n := range 60 {
+		wg.Go(func() {
+			request := record.Request{Kind: record.KindBatch, Quota: quota}
+			for i := range records {
+				request.Writes = append(request.Writes, record.Write{ID: fmt.Sprint(n, "-", i), Data: make([]byte, 10)})
+			}
+			_, err := stores[n%2].Write(t.Context(), owner, request)
+			if _, exceeded := errors.AsType[*record.QuotaExceededError](err); exceeded {
+				refused.Add(1)
+			} else if err != nil {
+				t.Error(err)
+			} else {
+				written.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	a, err := stores[0].Account(t.Context(), owner)
+	if err != nil || a.RecordCount != fit || a.StoredBytes != 10*fit || int64(a.Head) != fit || int64(records)*written.Load() != fit || written.Load()+refused.Load() != 60 {
+		t.Errorf("%+v, writes of %d records: %+v, %v; %d written, %d refused", quota, records, a, err, written.Load(), refused.Load())
 	}
 }
 
