@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -48,7 +49,7 @@ func TestFullDiskRefusesWritesAndNothingElse(t *testing.T) {
 			written++
 		}
 	}
-	assertUnavailable(t, err, false)
+	assertUnavailable(t, err, false, "commit of 1 units: refused: write 1 records: ", "full")
 	if full, _ := errors.AsType[*record.UnavailableError](err); full.RetryAfter < 10*time.Second {
 		t.Errorf("retry after %v: a full disk does not heal at once", full.RetryAfter)
 	}
@@ -158,7 +159,7 @@ func testLostBeforeCommit(t *testing.T, db *storage.DB) {
 		done <- err
 	}()
 	killWaiting(t, db)
-	assertUnavailable(t, <-done, false)
+	assertUnavailable(t, <-done, false, "lock and read for 1 units: ", "57P01")
 	if err := held.Rollback(); err != nil {
 		t.Fatal(err)
 	}
@@ -196,14 +197,14 @@ func onCommit(t *testing.T, db *storage.DB, body string) {
 func testLostCommit(t *testing.T, db *storage.DB) {
 	onCommit(t, db, "PERFORM nextval('tries'); PERFORM pg_terminate_backend(pg_backend_pid());")
 	_, err := newStore(db).Write(t.Context(), owner, set("a", 1))
-	assertUnavailable(t, err, true)
+	assertUnavailable(t, err, true, "commit of 1 units: outcome unknown: ", "57P01")
 	assertTries(t, db, 1)
 }
 
 func testRefusedCommit(t *testing.T, db *storage.DB) {
 	onCommit(t, db, "PERFORM nextval('tries'); RAISE EXCEPTION 'no room' USING ERRCODE = '53100';")
 	_, err := newStore(db).Write(t.Context(), owner, set("a", 1))
-	assertUnavailable(t, err, false)
+	assertUnavailable(t, err, false, "commit of 1 units: refused: ", "53100")
 	assertTries(t, db, 1)
 }
 
@@ -218,7 +219,7 @@ func testGaveWay(t *testing.T, db *storage.DB) {
 func testAlwaysGivesWay(t *testing.T, db *storage.DB) {
 	onCommit(t, db, "PERFORM nextval('tries'); RAISE EXCEPTION 'clash' USING ERRCODE = '40P01';")
 	_, err := newStore(db).Write(t.Context(), owner, set("a", 1))
-	assertUnavailable(t, err, false)
+	assertUnavailable(t, err, false, "commit of 1 units: clashed with another transaction: ", "40P01")
 }
 
 func assertTries(t *testing.T, db *storage.DB, want int) {
@@ -247,7 +248,8 @@ func queryIntOf(t *testing.T, client *ent.Client, query string) int {
 	return n
 }
 
-func assertUnavailable(t *testing.T, err error, unknown bool) {
+// assertUnavailable wants an error that says so, and what failed at which step.
+func assertUnavailable(t *testing.T, err error, unknown bool, says ...string) {
 	t.Helper()
 	u, ok := errors.AsType[*record.UnavailableError](err)
 	if !ok {
@@ -255,6 +257,11 @@ func assertUnavailable(t *testing.T, err error, unknown bool) {
 	}
 	if u.OutcomeUnknown != unknown || u.RetryAfter <= 0 {
 		t.Errorf("outcome unknown: %t, want %t; retry after %v; %v", u.OutcomeUnknown, unknown, u.RetryAfter, err)
+	}
+	for _, text := range says {
+		if !strings.Contains(err.Error(), text) {
+			t.Errorf("%v; want %q in it", err, text)
+		}
 	}
 }
 

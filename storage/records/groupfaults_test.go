@@ -37,7 +37,7 @@ func TestAGroupOnAFullDisk(t *testing.T) {
 		case err == nil:
 			written++
 		default:
-			assertUnavailable(t, err, false)
+			assertUnavailable(t, err, false, "commit of 1 units: refused: write 1 records: ", "full")
 		}
 	}
 	if written < 2 || written > 20 {
