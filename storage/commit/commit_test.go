@@ -268,21 +268,21 @@ func TestALostCommit(t *testing.T) {
 
 func TestADatabaseThatDoesNotAnswer(t *testing.T) {
 	t.Parallel()
-	for name, f := range map[string]fault{
-		"begin": {begin: failed(commit.Unavailable)},
-		"lock":  {lock: failed(commit.Unavailable)},
+	for step, f := range map[string]fault{
+		"begin a transaction: ":     {begin: failed(commit.Unavailable)},
+		"lock and read for 3 units": {lock: failed(commit.Unavailable)},
 	} {
 		store := newMemory()
 		transactions := 0
 		store.fault = func() fault { transactions++; return f }
 		units := []commit.Unit{&add{owner: ownerNumber(1), name: "a"}, &add{owner: ownerNumber(1), name: "b"}, &add{owner: ownerNumber(2), name: "c"}}
 		for _, err := range together(t, commit.New(store, 1, 0), units...) {
-			if outcomeOf(err) != commit.Unavailable {
-				t.Errorf("%s: %v", name, err)
+			if outcomeOf(err) != commit.Unavailable || !strings.Contains(err.Error(), step) {
+				t.Errorf("%s: %v", step, err)
 			}
 		}
 		if transactions > 2 {
-			t.Errorf("%s: %d transactions were tried, while none could do", name, transactions)
+			t.Errorf("%s: %d transactions were tried, while none could do", step, transactions)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 	entrecord "syncline/ent/record"
 	"syncline/internal/testservers"
 	"syncline/record"
+	"syncline/storage"
 	"syncline/storage/row"
 )
 
@@ -229,10 +231,43 @@ func testProportion(t *testing.T, h *house) {
 }
 
 // A churn of creates and deletes leaves a file that stops growing: what is purged is
-// used again.
+// used again. Compacting gives what is free then back to the disk.
 func TestChurnStopsGrowing(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, testservers.SQLite(t))
+	dir := t.TempDir()
+	t.Run("churn", func(t *testing.T) { churn(t, dir) })
+	if t.Failed() {
+		return
+	}
+	before, after, err := storage.CompactSQLite(t.Context(), dir, func(int64, int64) {})
+	if err != nil || after >= before {
+		t.Fatalf("compacted from %d bytes to %d, %v", before, after, err)
+	}
+	db, err := storage.OpenSQLite(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if free := pragma(t, db, "freelist_count"); free != 0 {
+		t.Errorf("%d pages are free in a file that was compacted", free)
+	}
+	newHouse(t, db).counted(t, alice)
+}
+
+func churn(t *testing.T, dir string) {
+	db, err := storage.OpenSQLite(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := db.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	h := newHouse(t, db)
 	h.limit(record.Quota{Records: 1000, Bytes: 1})
 	h.running(t)
 	rounds := 4
@@ -250,18 +285,25 @@ func TestChurnStopsGrowing(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		var count int
-		rows, err := h.db.Read.QueryContext(t.Context(), "PRAGMA page_count")
-		if err != nil {
-			t.Fatal(err)
-		}
-		rows.Next()
-		if err := errors.Join(rows.Scan(&count), rows.Err(), rows.Close()); err != nil {
-			t.Fatal(err)
-		}
-		pages = append(pages, count)
+		pages = append(pages, pragma(t, db, "page_count"))
 	}
 	if first, last := pages[0], pages[len(pages)-1]; last > first*3/2+128 { // mutation ids have a bound of their own, which comes later
 		t.Errorf("the file had %d pages: it goes on growing", pages)
 	}
+	if rest := pages[len(pages)*3/4:]; long && slices.Max(rest) > rest[0]+8 {
+		t.Errorf("the file had %d pages: in the last quarter of the time it still grew", pages)
+	}
+}
+
+func pragma(t *testing.T, db *storage.DB, name string) (n int) {
+	t.Helper()
+	rows, err := db.Read.QueryContext(t.Context(), "PRAGMA "+name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows.Next()
+	if err := errors.Join(rows.Scan(&n), rows.Err(), rows.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
