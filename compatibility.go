@@ -37,6 +37,9 @@ func newBreez(cfg config.Config, records *record.Service, feeds *feed.Feed, lock
 		Observe: figures.Observe, Refused: func(code string) { figures.Refused("call", code) },
 		Guard: func(next http.Handler) http.Handler { return shared.onlyOneDatabase(gate.Middleware(next)) },
 	})
+	if cfg.DatabaseURL != "" && cfg.RedisURL == "" {
+		log.Warn("without REDIS_URL, and with several instances, a new wallet with more records than one reply takes may stop at the first 1000 until its next change")
+	}
 	figures.Gauge("syncline_breez_streams", "Open calls of ListenChanges.", func() float64 { return float64(calls.Streams()) })
 	return calls
 }
