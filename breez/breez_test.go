@@ -151,6 +151,9 @@ func testLocks(t *testing.T, one, two device, api *client.Client) {
 	if _, err := api.TryLock(t.Context(), "sync"); !errors.Is(err, client.ErrHeld) {
 		t.Fatalf("by GraphQL: %v", err)
 	}
+	if err := two.setLock(&syncpb.SetLockRequest{LockName: "sync", InstanceId: laptop}); err != nil || !two.locked("sync") {
+		t.Fatalf("a release of what another holds: %v", err)
+	}
 	release := &syncpb.SetLockRequest{LockName: "sync", InstanceId: strings.ReplaceAll(phone, "-", "")}
 	for range 2 { // released, and not held any more
 		if err := one.setLock(release); err != nil {

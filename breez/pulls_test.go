@@ -32,14 +32,24 @@ func fill(t *testing.T, api *client.Client, records, size int) {
 func TestPullingByNotifications(t *testing.T) {
 	t.Parallel()
 	server := testservers.StartSyncline(t, switchedOn, "RATE_LIMITS=off")
-	for name, test := range map[string]struct{ records, bytes int }{
+	tests := map[string]struct{ records, bytes int }{
 		"many":  {2500, 10},
 		"large": {70, 64 << 10},
-	} {
+	}
+	users := map[string]user{}
+	for name, test := range tests {
+		users[name] = newUser(t)
+		fill(t, users[name].graphQL(t, server), test.records, test.bytes)
+	}
+	if err := server.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	server.Set("RATE_LIMITS=on") // a wallet that pulls all meets none of the default ones
+	server.Start()
+	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			u := newUser(t)
-			fill(t, u.graphQL(t, server), test.records, test.bytes)
+			u := users[name]
 			d := device{t, u, protocols[0].client(t, server.Address), ""}
 			heard := d.open()
 			got, since := make(map[string]bool), uint64(0)
@@ -61,6 +71,33 @@ func TestPullingByNotifications(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A wallet's position below the owner's floor reads what is live, as one at the beginning does.
+func TestListingBelowTheFloor(t *testing.T) {
+	t.Parallel()
+	server := testservers.StartSyncline(t, switchedOn)
+	u := newUser(t)
+	api := u.graphQL(t, server)
+	fill(t, api, 5, 10)
+	erased, err := api.EraseAccount(t.Context(), api.Owner())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := api.Set(t.Context(), "after", []byte("x"), 0); err != nil {
+		t.Fatal(err)
+	}
+	d := device{t, u, protocols[0].client(t, server.Address), ""}
+	for _, since := range []uint64{0, 3, 5} {
+		if changes := d.list(since); len(changes) != 1 || changes[0].GetId() != "after" {
+			t.Errorf("from %d: %v, after an erasure of %d", since, changes, erased.Records)
+		}
+	}
+	for _, since := range []uint64{7, 1000} {
+		if changes := d.list(since); len(changes) != 0 {
+			t.Errorf("from %d: %v", since, changes)
+		}
 	}
 }
 
