@@ -118,7 +118,7 @@ func whileRecordsAreLocked(t *testing.T, url, mode string, command func() result
 	go func() { done <- command() }()
 	testservers.Await(t, "it waits for longer than a second", func(ctx context.Context) bool {
 		var waiting int
-		err := asks.QueryRow(ctx, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query_start < clock_timestamp() - interval '1100 ms'").Scan(&waiting)
+		err := asks.QueryRow(ctx, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend' AND wait_event_type = 'Lock' AND query_start < clock_timestamp() - interval '1100 ms'").Scan(&waiting)
 		return err == nil && waiting > 0
 	})
 	if err := tx.Rollback(t.Context()); err != nil {
