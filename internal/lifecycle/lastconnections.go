@@ -48,7 +48,7 @@ func (l *queueListener) Close() error {
 	return errors.Join(l.shorten(), l.SetDeadline(time.Unix(1, 0))) // which ends the Accept that waits
 }
 
-// shorten makes the kernel's queue as short as can be: on Linux, one place. Whoever connects while it is
+// shorten makes the kernel's queue as short as can be: on Linux, one place. A client that connects while it is
 // taken tries again a second later, when nobody listens any more, and is refused. So at most one
 // is reset by the closing of the socket, however long the last look at the queue was before.
 func (l *queueListener) shorten() error {

@@ -34,7 +34,7 @@ var tables = [...]*table{
 // LATERAL with LIMIT has PostgreSQL look up one key after the other in the index.
 // The arrays stand in sub-selects to hide their lengths: planned for one row, a
 // statement would seem so cheap that the plan for any number of rows is passed
-// over, and each execution is planned anew.
+// over, and each execution is planned again.
 const (
 	eachOwner = " FROM unnest((SELECT $1::bytea[])) AS k(owner) CROSS JOIN LATERAL "
 	ofKeys    = " USING unnest((SELECT $1::bytea[]), (SELECT $2::text[])) AS k(owner, id) "
