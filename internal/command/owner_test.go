@@ -52,37 +52,32 @@ func TestOwnerOnSQLite(t *testing.T) {
 	testOwner(t, []string{"SQLITE_DIR_PATH=" + withOwner(t, 250)})
 }
 
-// Beside whoever else has the database open.
+// Beside others that have the database open.
 func TestOwnerOnPostgres(t *testing.T) {
 	t.Parallel()
-	server := testservers.StartPostgres(t)
-	url := server.NewURL(t)
+	testOwner(t, []string{"DATABASE_URL=" + withOwnerOnPostgres(t, 250)})
+}
+
+// withOwnerOnPostgres is a database of its own, open here, in which alice has records.
+func withOwnerOnPostgres(t *testing.T, n int) (url string) {
+	t.Helper()
+	url = testservers.StartPostgres(t).NewURL(t)
 	db, err := storage.OpenPostgres(t.Context(), url, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer db.Close()
+	t.Cleanup(func() { _ = db.Close() })
 	if err := db.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	writeRecords(t, db, alice, 250)
-	testOwner(t, []string{"DATABASE_URL=" + url})
+	writeRecords(t, db, alice, n)
+	return url
 }
 
 func TestOwnerTellsProgress(t *testing.T) {
 	t.Parallel()
-	server := testservers.StartPostgres(t)
-	url, export := server.NewURL(t), filepath.Join(t.TempDir(), "alice.jsonl")
+	url, export := withOwnerOnPostgres(t, 1000), filepath.Join(t.TempDir(), "alice.jsonl")
 	env := []string{"DATABASE_URL=" + url}
-	db, err := storage.OpenPostgres(t.Context(), url, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	if err := db.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	writeRecords(t, db, alice, 1000)
 	for _, test := range []struct{ mode, line, tells string }{
 		{"ACCESS EXCLUSIVE", "owner export " + alice.String(), "exported 500 records and 0 tombstones\n"},
 		{"EXCLUSIVE", "owner import --as " + record.Owner{0: 3, 32: 2}.String() + " " + export, "imported 500 records and 0 tombstones\n"},

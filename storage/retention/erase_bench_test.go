@@ -5,28 +5,19 @@ import (
 	"testing"
 	"time"
 
-	"syncline/internal/testservers"
-	"syncline/pubsub/inproc"
-	"syncline/record"
 	"syncline/storage"
-	"syncline/storage/records"
 	"syncline/storage/retention"
 )
 
 // BenchmarkWritersBesideAnErasure has an owner of a million records erase them while 16 writers, each an owner,
 // write: how long the answer takes, and all of the removal, and the time that 99 of 100 writes stay below meanwhile and without.
 func BenchmarkWritersBesideAnErasure(b *testing.B) {
-	b.Run("SQLite", func(b *testing.B) { writersBesideAnErasure(b, testservers.SQLite(b)) })
-	b.Run("PostgreSQL", func(b *testing.B) { writersBesideAnErasure(b, testservers.StartPostgres(b).Open(b)) })
+	onBoth(b, writersBesideAnErasure)
 }
 
 func writersBesideAnErasure(b *testing.B, db *storage.DB) {
 	const million = 1_000_000
-	engine := db.NewEngine()
-	store := records.New(db, engine)
-	bus := inproc.New()
-	b.Cleanup(bus.Close)
-	service := record.NewService(store, bus, silent)
+	engine, service := newService(b, db)
 	for i := 0; b.Loop(); i++ {
 		owner := ownerNumber(1000 + i)
 		literal, no, data := fmt.Sprintf("X'%x'", owner[:]), "0", "zeroblob(200)"

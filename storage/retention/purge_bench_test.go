@@ -11,6 +11,7 @@ import (
 	"syncline/pubsub/inproc"
 	"syncline/record"
 	"syncline/storage"
+	"syncline/storage/commit"
 	"syncline/storage/records"
 	"syncline/storage/retention"
 )
@@ -19,17 +20,25 @@ import (
 // purge of a million tombstones takes, and as long again without. It tells both times
 // that 99 of 100 writes stay below, and how long the purge took.
 func BenchmarkWritersBesideAPurge(b *testing.B) {
-	b.Run("SQLite", func(b *testing.B) { writersBesideAPurge(b, testservers.SQLite(b)) })
-	b.Run("PostgreSQL", func(b *testing.B) { writersBesideAPurge(b, testservers.StartPostgres(b).Open(b)) })
+	onBoth(b, writersBesideAPurge)
+}
+
+// onBoth runs a benchmark on an empty database of each kind.
+func onBoth(b *testing.B, run func(*testing.B, *storage.DB)) {
+	b.Run("SQLite", func(b *testing.B) { run(b, testservers.SQLite(b)) })
+	b.Run("PostgreSQL", func(b *testing.B) { run(b, testservers.StartPostgres(b).Open(b)) })
+}
+
+// newService serves writes to a database, by an engine.
+func newService(b *testing.B, db *storage.DB) (*commit.Engine, *record.Service) {
+	engine, bus := db.NewEngine(), inproc.New()
+	b.Cleanup(bus.Close)
+	return engine, record.NewService(records.New(db, engine), bus, silent)
 }
 
 func writersBesideAPurge(b *testing.B, db *storage.DB) {
 	const owners, each = 100, 10_000
-	engine := db.NewEngine()
-	store := records.New(db, engine)
-	bus := inproc.New()
-	b.Cleanup(bus.Close)
-	service := record.NewService(store, bus, silent)
+	engine, service := newService(b, db)
 	for b.Loop() {
 		for n := range owners {
 			owner := ownerNumber(1000 + n)
