@@ -215,7 +215,7 @@ func TestWritersAtOnce(t *testing.T) {
 }
 
 // A server that goes away ends all streams with UNAVAILABLE before anything else, and is not held up by
-// them until its time is out. By its own clock it takes moments; that is judged in make verify, and
+// them until its time is out. By its own clock it takes at most 2 s; that is judged in make verify, and
 // what the machine kept this process waiting is allowed for, for the server waits beside it.
 func TestDrainEndsStreams(t *testing.T) {
 	t.Parallel()
@@ -254,7 +254,11 @@ func TestDrainEndsStreams(t *testing.T) {
 	}
 	took := last.Sub(draining[0])
 	t.Logf("all had ended after %v; the machine was late by %v", took, late)
-	if verify && took > 20*time.Second+late { // of 10 minutes; at rest it is some milliseconds
+	most := 2 * time.Second
+	if testservers.RaceDetector { // nine packages share the machine then; it is judged without it, too
+		most *= 10
+	}
+	if verify && took > most+late { // at rest it is some milliseconds
 		t.Errorf("the last stream ended %v after the drain began, on a machine that was late by %v", took, late)
 	}
 }

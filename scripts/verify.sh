@@ -27,9 +27,9 @@ mapfile -t packages < <(go list ./... | grep -v '^syncline/synckit')
 SYNCLINE_VERIFY=1 go test -race -p "$at_once" -timeout 40m "${longest[@]}" "${packages[@]}"
 step 'those of synckit likewise, and what they cover'
 SYNCLINE_VERIFY=1 scripts/check-coverage.sh 90 -race -p "$at_once"
-step 'at full length without it, what the race detector finds no more in: groups of writes, churn, kills at each step'
-SYNCLINE_VERIFY=1 go test -p "$at_once" -timeout 40m -run 'Groups|Churn|^TestOn(SQLite|Postgres)$|^TestKilled|[a-z]Killed$' \
-  ./internal/command ./storage/retention ./storage/records
+step 'at full length without it, what the race detector finds no more in: groups of writes, churn, kills at each step, a drain'
+SYNCLINE_VERIFY=1 go test -p "$at_once" -timeout 40m -run 'Groups|Churn|^TestOn(SQLite|Postgres)$|^TestKilled|[a-z]Killed$|^TestDrainEndsStreams$' \
+  ./internal/command ./storage/retention ./storage/records ./breez
 step 'offline stores of the JavaScript client that are killed at any step, and what they end with'
 npm run verify --prefix web --workspace client
 step 'hostile clients'
