@@ -95,7 +95,7 @@ func newListing(s named, connections int, owner load.Owner) (contender, error) {
 		return contender{}, err
 	}
 	a := &asking{conns: conns}
-	a.check = func(answer []byte) error { // decoded once only: that would cost more than it cost the server
+	a.check = func(answer []byte) error { // one of full length is not decoded: that would cost more than it cost the server
 		if len(answer) < pageRecords*recordSize {
 			return load.HasChanges(answer, pageRecords)
 		}
