@@ -1,5 +1,6 @@
 // Command nats is a NATS server with JetStream: a peer of the benchmark. All is by
-// its makers' defaults but its addresses, its directory, and whether it syncs each write.
+// its makers' defaults but its addresses, its directory, whether it syncs each write,
+// and that a stream may have more than 1,000 consumers (a watcher of a bucket is one).
 package main
 
 import (
@@ -36,6 +37,7 @@ func serve(listen, profiles, dir string, syncEach bool) error {
 	s, err := server.NewServer(&server.Options{
 		Host: address.Addr().String(), Port: int(address.Port()),
 		JetStream: true, StoreDir: dir, SyncAlways: syncEach, NoSigs: true,
+		JetStreamLimits: server.JSLimitOpts{DefaultMaxConsumers: -1},
 	})
 	if err != nil {
 		return err
