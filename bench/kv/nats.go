@@ -74,7 +74,7 @@ func (c *natsConn) Create(ctx context.Context, key string, value []byte) error {
 
 func (c *natsConn) Fill(ctx context.Context, prefix string, n int, value []byte) error {
 	for i := range n {
-		if _, err := c.js.PublishAsync("$KV."+recordsBucket+"."+prefix+"."+strconv.Itoa(i), value); err != nil {
+		if _, err := c.js.PublishAsync("$KV."+recordsBucket+"."+prefix+"."+strconv.Itoa(i), value, jetstream.WithStallWait(time.Minute)); err != nil {
 			return err
 		}
 	}
