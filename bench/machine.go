@@ -70,3 +70,20 @@ func syncTime(path string) (time.Duration, error) {
 	}
 	return time.Duration(stats.Summarize(took).Median), nil
 }
+
+// peers are the releases of other makers' stores, by the modules that build them.
+func peers(root string) map[string]string {
+	m := map[string]string{}
+	for name, module := range map[string]string{
+		"etcd": "go.etcd.io/etcd/server/v3", "nats": "github.com/nats-io/nats-server/v2", "pocketbase": "github.com/pocketbase/pocketbase",
+	} {
+		file, err := os.ReadFile(filepath.Join(root, "bench", name, "go.mod"))
+		if err != nil {
+			continue
+		}
+		if _, after, found := strings.Cut(string(file), module+" "); found {
+			m[name], _, _ = strings.Cut(after, "\n")
+		}
+	}
+	return m
+}

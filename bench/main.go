@@ -9,6 +9,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -95,6 +96,9 @@ func run(ctx context.Context, o options, stdout io.Writer) error {
 	}
 	lab.Builder = servers.NewBuilder(root, dir, o.baseline)
 	lab.Report.Machine = machine(ctx, root, dir)
+	if o.peers {
+		maps.Copy(lab.Report.Machine, peers(root))
+	}
 	var errs []error
 	for _, w := range chosen {
 		lab.Say("%s: %s", w.Name, w.About)
@@ -102,7 +106,7 @@ func run(ctx context.Context, o options, stdout io.Writer) error {
 			errs = append(errs, fmt.Errorf("%s: %w", w.Name, err))
 			lab.Say("%v", errs[len(errs)-1])
 		}
-		errs = append(errs, lab.Report.Save(o.out, headlines(chosen))) // so far
+		errs = append(errs, lab.Report.Save(o.out, charts(chosen))) // so far
 		if ctx.Err() != nil {
 			break
 		}
@@ -230,10 +234,10 @@ func names(all []workload.Workload) []string {
 	return list
 }
 
-func headlines(all []workload.Workload) map[string]string {
-	m := map[string]string{}
+func charts(all []workload.Workload) map[string]report.Chart {
+	m := map[string]report.Chart{}
 	for _, w := range all {
-		m[w.Name] = w.Headline
+		m[w.Name] = report.Chart{Figure: w.Headline, About: w.About}
 	}
 	return m
 }

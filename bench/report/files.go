@@ -9,8 +9,8 @@ import (
 )
 
 // Save writes the report below a directory: results.json, results.md and the
-// plots. headline names for a workload the figure that its plot shows.
-func (r *Report) Save(dir string, headline map[string]string) error {
+// plots. charts says of workloads what their bars show.
+func (r *Report) Save(dir string, charts map[string]Chart) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // results are for everyone
 		return err
 	}
@@ -23,7 +23,7 @@ func (r *Report) Save(dir string, headline map[string]string) error {
 	}
 	for _, workload := range r.workloads() {
 		errs = append(errs, save(workload+".svg", func(w io.Writer) (bool, error) {
-			return r.PlotBars(w, workload, headline[workload])
+			return r.PlotBars(w, workload, charts[workload])
 		}))
 	}
 	for workload, sizes := range r.sizes() {

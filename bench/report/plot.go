@@ -12,41 +12,9 @@ import (
 )
 
 const (
-	plotWidth  = 26 * vg.Centimeter
-	curveHigh  = 16 * vg.Centimeter
-	barHigh    = 0.7 * vg.Centimeter // of one bar, with the space to the next
-	barMargins = 3 * vg.Centimeter   // above and below all
+	plotWidth = 26 * vg.Centimeter
+	curveHigh = 16 * vg.Centimeter
 )
-
-// PlotBars draws a figure of a workload's rows as an SVG image: medians as bars.
-// The yardstick is not among them: it would dwarf them. It tells whether there
-// was anything to draw.
-func (r *Report) PlotBars(w io.Writer, workload, figure string) (bool, error) {
-	var values plotter.Values
-	var names []string
-	for i := len(r.Rows) - 1; i >= 0; i-- { // the first on top
-		row := r.Rows[i]
-		if f := row.Figure(figure); row.Workload == workload && row.Subject != Plain && f != nil {
-			values = append(values, f.Median)
-			names = append(names, fmt.Sprintf("%s: %s  %s", row.Case, row.Subject, number(f.Median)))
-		}
-	}
-	if len(values) == 0 {
-		return false, nil
-	}
-	p := newPlot(workload + ": " + figure)
-	bars, err := plotter.NewBarChart(values, barHigh*6/10)
-	if err != nil {
-		return false, err
-	}
-	bars.Horizontal = true
-	bars.Color = plotutil.Color(2)
-	p.Add(bars)
-	p.NominalY(names...)
-	p.X.Min = 0
-	p.X.Tick.Marker = numbered(plot.DefaultTicks{})
-	return true, writeSVG(p, barHigh*vg.Length(len(values))+barMargins, w)
-}
 
 // PlotCurves draws the curves of a workload over one size, on logarithmic axes:
 // what does not grow is a level line.

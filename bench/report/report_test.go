@@ -71,12 +71,17 @@ func TestJSONHasEachRun(t *testing.T) {
 func TestSaveWritesPlotsOfWhatThereIs(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	if err := example().Save(dir, map[string]string{"writes": "per second"}); err != nil {
+	if err := example().Save(dir, map[string]report.Chart{"writes": {Figure: "per second", About: "new records"}}); err != nil {
 		t.Fatal(err)
 	}
 	bars := read(t, dir, "writes.svg")
-	if !strings.Contains(bars, "64 connections: Syncline  1200") || strings.Contains(bars, report.Plain) {
-		t.Errorf("the bars are not Syncline's alone")
+	for _, text := range []string{">new records: per second<", ">64 connections<", ">Syncline<", ">1200<"} {
+		if !strings.Contains(bars, text) {
+			t.Errorf("the bars do not say %q", text)
+		}
+	}
+	if strings.Contains(bars, report.Plain) {
+		t.Errorf("the yardstick is among the bars")
 	}
 	if curves := read(t, dir, "growth-records.svg"); !strings.Contains(curves, "exponent 0.00") {
 		t.Errorf("the curves do not tell the exponent")
@@ -91,7 +96,7 @@ func TestSaveWritesPlotsOfWhatThereIs(t *testing.T) {
 func TestSaveLeavesNoEmptyPlot(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	if err := example().Save(dir, map[string]string{"writes": "a figure that nobody has"}); err != nil {
+	if err := example().Save(dir, map[string]report.Chart{"writes": {Figure: "a figure that nobody has"}}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "writes.svg")); !errors.Is(err, os.ErrNotExist) {

@@ -34,7 +34,7 @@ func TestEveryWorkloadRuns(t *testing.T) {
 				t.Fatal(err)
 			}
 			check(t, lab.Report)
-			if err := lab.Report.Save(t.TempDir(), map[string]string{w.Name: w.Headline}); err != nil {
+			if err := lab.Report.Save(t.TempDir(), map[string]report.Chart{w.Name: {Figure: w.Headline}}); err != nil {
 				t.Error(err)
 			}
 		})
