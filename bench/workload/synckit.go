@@ -26,7 +26,7 @@ var syncKit = Workload{
 		if err := l.pullEvents(ctx); err != nil {
 			return err
 		}
-		return l.growHistory(ctx)
+		return l.growHistories(ctx)
 	},
 }
 
