@@ -67,10 +67,10 @@ func guard(op string, code errors.Code, f func() error) (err error) {
 	return f()
 }
 
-// passes asks the filter. Resolutions always pass: without them the events that
-// they decide about would count differently here and there.
+// passes asks the filter. Resolutions and snapshots always pass: without them the events that
+// they are about would count differently here and there.
 func (m *Manager) passes(e Event) (passes bool, err error) {
-	if m.options.Filter == nil || e == nil || e.Type() == ResolutionType {
+	if m.options.Filter == nil || e == nil || isOwnKind(e) {
 		return true, nil
 	}
 	err = guard("filter", errors.Internal, func() error {
@@ -98,7 +98,7 @@ func (m *Manager) admissible(e Event) error {
 		return errors.New(errors.TooLarge, "validate",
 			fmt.Errorf("%d bytes, %d are allowed", size, m.options.MaxEventBytes), errors.Metadata{"event": encoded.ID})
 	}
-	if m.options.Validate == nil {
+	if m.options.Validate == nil || isOwnKind(e) {
 		return nil
 	}
 	err = guard("validate", errors.InvalidEvent, func() error { return m.options.Validate(e) })

@@ -8,7 +8,8 @@
 // it again changes nothing. So nodes that know the same events agree, whatever
 // way and in whatever order they arrived.
 //
-// Nothing is ever taken out of a log because of a conflict. Where a
+// Nothing is ever taken out of a log because of a conflict; an app may have a snapshot take
+// the place of old events (Manager.Compact). Where a
 // ConflictResolver keeps some events and not others, the manager adds a
 // resolution: an event of its own, whose ID follows from what it decides, that
 // names the events that count and those that do not. It syncs like any other.

@@ -22,18 +22,36 @@ import (
 // its writer knew of; equal clocks are ordered by ID. Where a resolution keeps
 // events that then stand next to each other, its own order counts. An event
 // without a clock takes one from its version, if that is a CausalVersion.
+//
+// What a snapshot stands for (see Compact) is left out before all that, whether it was dropped or
+// not, and the snapshot stands before all other events. A resolution that keeps what was
+// compacted holds as before.
 func Effective(events []EventWithVersion) []EventWithVersion {
 	h := readHistory(events)
-	accepted := h.judge()
+	effective := h.bases()
+	for _, c := range h.arranged(h.judge()) {
+		effective = append(effective, c.EventWithVersion)
+	}
+	return effective
+}
+
+// bases are the snapshots that count. Several do only where a peer's log was restored and compacted
+// in two ways.
+func (h history) bases() []EventWithVersion {
+	bases := make([]EventWithVersion, 0, len(h.events)+len(h.snapshots.counting))
+	for _, s := range h.snapshots.counting {
+		bases = append(bases, s.inner)
+	}
+	return bases
+}
+
+// arranged are the events beside snapshots that count, in order.
+func (h history) arranged(accepted []judged) []clocked {
 	counting := h.counting(accepted)
 	for _, r := range slices.Backward(accepted) {
 		r.arrange(counting)
 	}
-	effective := make([]EventWithVersion, len(counting))
-	for i, c := range counting {
-		effective[i] = c.EventWithVersion
-	}
-	return effective
+	return counting
 }
 
 // LoadEffective is Effective for one aggregate of a store.
@@ -48,8 +66,10 @@ func LoadEffective(ctx context.Context, store EventStore, aggregateID string) ([
 // history is an aggregate's events, each once.
 type history struct {
 	events      map[string]clocked
-	resolutions []judged // the one that weighs most first
-	unfinished  []string // what resolutions made of which parts are missing
+	resolutions []judged     // the one that weighs most first
+	unfinished  []Resolution // parts of resolutions of which others are missing
+	snapshots   snapshots
+	clock       uint64 // the highest
 }
 
 type clocked struct {
@@ -59,8 +79,9 @@ type clocked struct {
 
 type judged struct {
 	Resolution
-	id    string
-	clock uint64
+	id     string
+	clock  uint64
+	events []string // those that hold it
 }
 
 func readHistory(events []EventWithVersion) history {
@@ -71,20 +92,25 @@ func readHistory(events []EventWithVersion) history {
 		if had, ok := seen[e.Event.ID()]; !ok || had.clock < c.clock {
 			seen[e.Event.ID()] = c
 		}
+		h.clock = max(h.clock, c.clock)
 	}
+	h.snapshots = readSnapshots(seen)
 	groups := map[string]*partial{}
 	for id, c := range seen {
+		if h.snapshots.covered.has(id) {
+			continue
+		}
 		r, ok := ReadResolution(c.Event)
 		switch {
 		case ok && r.Group == "":
-			h.resolutions = append(h.resolutions, judged{r, id, c.clock})
+			h.resolutions = append(h.resolutions, judged{r, id, c.clock, []string{id}})
 		case ok:
 			g := groups[r.Group]
 			if g == nil {
 				g = &partial{parts: map[int]Resolution{}, ids: map[int]string{}}
 				groups[r.Group] = g
 			}
-			g.clock = max(g.clock, c.clock)
+			g.clock, g.events = max(g.clock, c.clock), append(g.events, id)
 			if other, taken := g.ids[r.Part]; !taken || id < other {
 				g.parts[r.Part], g.ids[r.Part] = r, id
 			}
@@ -94,11 +120,11 @@ func readHistory(events []EventWithVersion) history {
 	}
 	for id, g := range groups {
 		if whole, all := joined(g.parts); all {
-			h.resolutions = append(h.resolutions, judged{whole, id, g.clock})
+			h.resolutions = append(h.resolutions, judged{whole, id, g.clock, g.events})
 			continue
 		}
 		for _, part := range g.parts {
-			h.unfinished = append(h.unfinished, part.Made...)
+			h.unfinished = append(h.unfinished, part)
 		}
 	}
 	h.deriveClocks()
@@ -112,9 +138,10 @@ func readHistory(events []EventWithVersion) history {
 // partial is a resolution in parts, by their numbers. Of two parts with one number, which
 // only a faulty peer makes, the one whose event has the lower ID counts.
 type partial struct {
-	parts map[int]Resolution
-	ids   map[int]string // of their events
-	clock uint64
+	parts  map[int]Resolution
+	ids    map[int]string // of their events
+	events []string       // all of these
+	clock  uint64
 }
 
 // judge gives the resolutions that hold, the one that weighs most first.
@@ -137,9 +164,10 @@ func (h history) judge() []judged {
 	return accepted
 }
 
+// hasAll tells whether events are there, or were and are compacted.
 func (h history) hasAll(ids []string) bool {
 	for _, id := range ids {
-		if _, ok := h.events[id]; !ok {
+		if _, ok := h.events[id]; !ok && h.snapshots.covered.lacks(id) {
 			return false
 		}
 	}
@@ -203,8 +231,10 @@ func (h history) counting(accepted []judged) []clocked {
 			out[id] = out[id] || !kept[id]
 		}
 	}
-	for _, id := range h.unfinished {
-		out[id] = out[id] || !kept[id]
+	for _, part := range h.unfinished {
+		for _, id := range part.Made {
+			out[id] = out[id] || !kept[id]
+		}
 	}
 	var counting []clocked
 	for id, c := range h.events {

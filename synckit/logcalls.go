@@ -29,6 +29,9 @@ func (m *Manager) cursor(ctx context.Context, direction Direction) (value string
 }
 
 func (m *Manager) commit(ctx context.Context, c Commit) (committed Committed, err error) {
+	if err := m.addDropping(ctx, &c); err != nil {
+		return committed, err
+	}
 	err = m.callStore(ctx, "commit", func(ctx context.Context) error {
 		committed, err = m.log.Commit(ctx, c)
 		return err

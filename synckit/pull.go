@@ -70,7 +70,7 @@ func (m *Manager) pullAll(ctx context.Context, r *SyncResult) error {
 	if undecided != nil && errors.CodeOf(undecided) != errors.ConflictFailed {
 		return undecided
 	}
-	return cmp.Or(m.noticeMissing(ctx, pushed), undecided)
+	return cmp.Or(m.dropPulled(ctx), m.noticeMissing(ctx, pushed), undecided)
 }
 
 // beginPull is the peer's cursor from which to pull: where the last pull ended, or in a walk

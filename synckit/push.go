@@ -92,13 +92,14 @@ type place struct {
 
 func placeOf(e Entry) place { return place{e.Position, e.Event.ID()} }
 
-// holds tells whether the log still has an event where it was.
+// holds tells whether the log still has an event where it was, or has dropped it: the log then has
+// something behind it.
 func (m *Manager) holds(ctx context.Context, p place) (bool, error) {
 	if p.position == 0 {
 		return true, nil
 	}
 	entries, err := m.read(ctx, p.position-1, 1)
-	return len(entries) > 0 && entries[0].Position == p.position && entries[0].Event.ID() == p.event, err
+	return len(entries) > 0 && (entries[0].Position > p.position || entries[0].Event.ID() == p.event), err
 }
 
 // unsaved is how far was pushed beyond what the store could keep.

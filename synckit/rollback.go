@@ -151,6 +151,7 @@ func undone(of Decision, entries []Entry, restore []EventWithVersion) (d decisio
 	for _, e := range known {
 		d.after = max(d.after, ClockOf(e.Event))
 	}
+	compacted := readHistory(known).snapshots.covered
 	superseded := setOf(idsOf(found.Superseded))
 	kept := setOf(idsOf(found.Kept))
 	for _, e := range restore {
@@ -158,6 +159,8 @@ func undone(of Decision, entries []Entry, restore []EventWithVersion) (d decisio
 		case e.Event == nil:
 			return decision{}, stderrors.New("there is no event")
 		case kept.has(e.Event.ID()):
+		case compacted.has(e.Event.ID()):
+			return decision{}, errors.New(errors.NotFound, "roll back", stderrors.New("what it decided about was compacted"), errors.Metadata{"event": e.Event.ID()})
 		case superseded.lacks(e.Event.ID()):
 			return decision{}, fmt.Errorf("event %.80q is on neither side of the decision", e.Event.ID())
 		default:

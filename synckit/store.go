@@ -56,7 +56,7 @@ const (
 type Log interface {
 	EventStore
 	// Read reads up to limit entries after a position, in order. No entry ever
-	// appears at or below a position that was read before.
+	// appears at or below a position that was read before; entries may be dropped (Dropper).
 	Read(ctx context.Context, after Position, limit int) ([]Entry, error)
 	// Aggregate reads all entries of one aggregate, in order.
 	Aggregate(ctx context.Context, aggregateID string) ([]Entry, error)

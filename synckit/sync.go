@@ -37,7 +37,7 @@ type SyncOptions struct {
 	// ConflictResolver decides conflicts; nil keeps all events of both sides.
 	ConflictResolver ConflictResolver
 	// Filter tells which events sync; nil: all. An event that does not pass when
-	// its turn comes is not looked at again. Resolutions always pass.
+	// its turn comes is not looked at again. Resolutions and snapshots always pass.
 	Filter func(Event) bool
 	// BatchSize is how many events go in one call and one transaction; 0: 100.
 	// While the line does not carry that many within Timeout there are fewer.

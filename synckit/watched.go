@@ -114,7 +114,7 @@ func (w *watched) see(e Entry, peer string) {
 		w.kept++
 	}
 	switch {
-	case e.Origin == peer, e.Event.Type() == ResolutionType:
+	case e.Origin == peer, isOwnKind(e.Event):
 	case e.Origin != "":
 		if e.Position > w.pushedTo {
 			w.foreign[aggregate] = e.Position
@@ -231,8 +231,11 @@ func (m *Manager) placeAt(ctx context.Context, at Position) (place, error) {
 		return place{}, nil
 	}
 	entries, err := m.read(ctx, at-1, 1)
-	if err != nil || len(entries) == 0 || entries[0].Position != at {
+	switch {
+	case err != nil || len(entries) == 0:
 		return place{}, err
+	case entries[0].Position > at: // what stood there was dropped
+		return place{position: at}, nil
 	}
 	return placeOf(entries[0]), nil
 }

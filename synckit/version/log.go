@@ -172,6 +172,31 @@ func (l *versionedLog) ReviewMark(ctx context.Context) (string, error) {
 	return "", errors.New(errors.Unsupported, "mark reviews", nil)
 }
 
+// Drop implements synckit.Dropper, if the log below does. First it keeps what the versions of all
+// entries say: those that are dropped tell it no more.
+func (l *versionedLog) Drop(ctx context.Context, aggregateID string, ids []string) error {
+	below, ok := l.Log.(synckit.Dropper)
+	if !ok {
+		return errors.New(errors.Unsupported, "drop", nil)
+	}
+	if err := l.keepVersions(ctx); err != nil {
+		return err
+	}
+	return below.Drop(ctx, aggregateID, ids)
+}
+
+func (l *versionedLog) keepVersions(ctx context.Context) error {
+	l.versions.Lock()
+	defer l.versions.Unlock()
+	if err := l.catchUp(ctx); err != nil {
+		return err
+	}
+	var keep synckit.Commit
+	l.checkpoint(&keep)
+	_, err := l.Log.Commit(ctx, keep)
+	return err
+}
+
 // Ambiguous implements synckit.ForkFinder.
 func (l *versionedLog) Ambiguous(seen []synckit.Version) func(own synckit.Version) bool {
 	return l.versions.ambiguous(seen)
@@ -197,6 +222,10 @@ func (l *versionedLog) addCheckpoint(commit *synckit.Commit) synckit.Position {
 	if l.seen < l.checked+learnPage {
 		return 0
 	}
+	return l.checkpoint(commit)
+}
+
+func (l *versionedLog) checkpoint(commit *synckit.Commit) synckit.Position {
 	current := l.versions.manager.CurrentVersion()
 	switch current.(type) {
 	case VectorClock, HLC: // Parse reads them again

@@ -50,6 +50,7 @@ var (
 	_ synckit.Log          = (*Store)(nil)
 	_ synckit.ReviewFinder = (*Store)(nil)
 	_ synckit.ReviewMarker = (*Store)(nil)
+	_ synckit.Dropper      = (*Store)(nil)
 )
 
 // Values above this size stand outside the index, and do not count against the

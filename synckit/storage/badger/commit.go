@@ -147,7 +147,11 @@ func (w *writer) append(position synckit.Position, event synckit.EncodedEvent, e
 
 // known is for an event whose ID is there already.
 func (w *writer) known(position synckit.Position, event synckit.EncodedEvent, origin string) error {
-	there, err := getEvent(w.txn, position)
+	value, err := get(w.txn, eventKey(position))
+	if err != nil || value == nil { // it was dropped
+		return err
+	}
+	there, err := stored.ParseEvent(value)
 	if err != nil {
 		return err
 	}

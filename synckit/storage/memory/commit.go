@@ -80,10 +80,13 @@ func (s *Store) sort(op string, rows []row, clocksAnew bool) (fresh, known []row
 	inCommit := map[string]synckit.EncodedEvent{}
 	for _, r := range rows {
 		there, duplicate := inCommit[r.event.ID]
+		dropped := false
 		if index, ok := s.byID[r.event.ID]; ok {
-			there, duplicate = s.rows[index].event, true
+			there, duplicate, dropped = s.rows[index].event, true, s.rows[index].dropped
 		}
 		switch {
+		case dropped:
+			continue
 		case duplicate && !there.Same(r.event):
 			return nil, nil, stored.Reused(op, r.event.ID)
 		case duplicate:

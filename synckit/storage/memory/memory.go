@@ -32,6 +32,7 @@ var (
 	_ synckit.Log          = (*Store)(nil)
 	_ synckit.ReviewFinder = (*Store)(nil)
 	_ synckit.ReviewMarker = (*Store)(nil)
+	_ synckit.Dropper      = (*Store)(nil)
 )
 
 // row keeps the encoding, so that what a caller does with its event later
@@ -41,6 +42,7 @@ type row struct {
 	version   synckit.Version // the event's own, or nil
 	origin    string
 	confirmed bool
+	dropped   bool // only the ID is left
 }
 
 type cursorKey struct {

@@ -34,7 +34,7 @@ func (s *Store) load(version synckit.Version, indexes []int) ([]synckit.EventWit
 	since := s.after(version)
 	events := make([]synckit.EventWithVersion, 0, len(indexes))
 	for _, index := range indexes {
-		if synckit.Position(index) < since.Position || !since.Passes(s.rows[index].version) {
+		if synckit.Position(index) < since.Position || s.rows[index].dropped || !since.Passes(s.rows[index].version) {
 			continue
 		}
 		entry, err := s.entry(index)
@@ -77,10 +77,13 @@ func (s *Store) Read(ctx context.Context, after synckit.Position, limit int) ([]
 	if err := s.usable(ctx, "read"); err != nil {
 		return nil, err
 	}
-	if after >= synckit.Position(len(s.rows)) || limit < 1 {
-		return nil, nil
+	var indexes []int
+	for index := int(min(after, synckit.Position(len(s.rows)))); index < len(s.rows) && len(indexes) < limit; index++ {
+		if !s.rows[index].dropped {
+			indexes = append(indexes, index)
+		}
 	}
-	return s.entries(s.from(int(after), min(limit, len(s.rows)-int(after))))
+	return s.entries(indexes)
 }
 
 // Aggregate implements synckit.Log.

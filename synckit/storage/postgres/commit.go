@@ -197,13 +197,14 @@ func (w *writer) sort(ctx context.Context, entries []synckit.Entry) (sorted, err
 	if err != nil {
 		return s, err
 	}
-	there := map[string]synckit.EncodedEvent{}
-	found, err := pgx.CollectRows(rows, scanRow)
+	there, dropped := map[string]synckit.EncodedEvent{}, map[string]bool{}
+	found, err := pgx.CollectRows(rows, scanKnown)
 	if err != nil {
 		return s, err
 	}
 	for _, r := range found {
 		there[r.event.ID] = r.event
+		dropped[r.event.ID] = r.dropped
 	}
 	highest, err := w.byAggregate(ctx, w.statements.clocks, aggregates)
 	if err != nil {
@@ -216,6 +217,8 @@ func (w *writer) sort(ctx context.Context, entries []synckit.Entry) (sorted, err
 		known, duplicate := there[event.ID]
 		at, twice := inCommit[event.ID]
 		switch {
+		case dropped[event.ID]:
+			continue
 		case duplicate && !known.Same(event), twice && !s.fresh[at].event.Same(event):
 			return s, stored.Reused(w.op, event.ID)
 		case twice:

@@ -49,6 +49,7 @@ var (
 	_ synckit.Log          = (*Store)(nil)
 	_ synckit.ReviewFinder = (*Store)(nil)
 	_ synckit.ReviewMarker = (*Store)(nil)
+	_ synckit.Dropper      = (*Store)(nil)
 )
 
 func init() {

@@ -23,11 +23,26 @@ type row struct {
 	confirmed bool
 }
 
-func scanRow(from pgx.CollectableRow) (row, error) {
+func scanRow(from pgx.CollectableRow) (row, error) { return scan(from) }
+
+// knownRow is a row that may have been dropped.
+type knownRow struct {
+	row
+	dropped bool
+}
+
+func scanKnown(from pgx.CollectableRow) (r knownRow, err error) {
+	r.row, err = scan(from, &r.dropped)
+	return r, err
+}
+
+func scan(from pgx.CollectableRow, more ...any) (row, error) {
 	var r row
 	var id, eventType, aggregateID []byte
-	err := from.Scan(&r.position, &id, &eventType, &aggregateID, (*[]byte)(&r.event.Data), (*[]byte)(&r.event.Metadata),
-		&r.kind, &r.version, &r.origin, &r.confirmed)
+	err := from.Scan(append([]any{
+		&r.position, &id, &eventType, &aggregateID, (*[]byte)(&r.event.Data), (*[]byte)(&r.event.Metadata),
+		&r.kind, &r.version, &r.origin, &r.confirmed,
+	}, more...)...)
 	r.event.ID, r.event.Type, r.event.AggregateID = string(id), string(eventType), string(aggregateID)
 	return r, err
 }

@@ -14,8 +14,8 @@ import (
 // table's name. A released one is never edited.
 //
 // The row of T_head is locked by each commit before anything else, and stays locked to its
-// end: so positions appear in the order of commits. Nothing is deleted from the table of
-// events. A review that has ended keeps its row without its content, so that a reader who
+// end: so positions appear in the order of commits. No row is deleted from the table of
+// events; one that is dropped keeps its ID. A review that has ended keeps its row without its content, so that a reader who
 // stands there can go on.
 var migrations = []string{
 	`
@@ -53,6 +53,7 @@ var migrations = []string{
 	);
 	CREATE INDEX "T_waiting" ON "T_reviews" (place) WHERE content IS NOT NULL;
 	`,
+	`ALTER TABLE "T" ADD COLUMN dropped BOOLEAN NOT NULL DEFAULT false;`,
 }
 
 func named(table, statement string) string {

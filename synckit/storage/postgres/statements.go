@@ -3,7 +3,7 @@ package postgres
 // statements are all that the store says to its tables.
 type statements struct {
 	lock, setHead                     string
-	insert, find, confirm             string
+	insert, find, confirm, drop       string
 	load, loadAggregate               string
 	page, pageOfAggregate, pageOfType string
 	aggregate, place, latest          string
@@ -25,20 +25,23 @@ func statementsFor(table string) statements {
 		insert: in(`INSERT INTO "T" (position, id, type, aggregate_id, data, metadata, version_kind, version, origin, confirmed, clock)
 			SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::bytea[], $4::bytea[], $5::bytea[], $6::bytea[], $7::text[], $8::bytea[],
 				$9::bytea[], $10::boolean[], $11::bigint[])`),
-		find:    in(`SELECT ` + columns + ` FROM "T" WHERE id = ANY($1)`),
+		find:    in(`SELECT ` + columns + `, dropped FROM "T" WHERE id = ANY($1)`),
 		confirm: in(`UPDATE "T" SET confirmed = true WHERE id = ANY($1) AND NOT confirmed`),
+		drop: in(`UPDATE "T" SET dropped = true, type = '', data = '', metadata = '', version_kind = '', version = '', origin = ''
+			WHERE id = ANY($2) AND aggregate_id = $1 AND position < $3 AND NOT dropped`),
 
-		load:          in(`SELECT ` + columns + ` FROM "T" WHERE position > $1 ORDER BY position`),
-		loadAggregate: in(`SELECT ` + columns + ` FROM "T" WHERE position > $1 AND aggregate_id = $2 ORDER BY position`),
-		page:          in(`SELECT ` + columns + ` FROM "T" WHERE position > $1 ORDER BY position LIMIT $2`),
-		pageOfAggregate: in(`SELECT ` + columns + ` FROM "T" WHERE position > $1 AND aggregate_id = $3
+		load:          in(`SELECT ` + columns + ` FROM "T" WHERE position > $1 AND NOT dropped ORDER BY position`),
+		loadAggregate: in(`SELECT ` + columns + ` FROM "T" WHERE position > $1 AND aggregate_id = $2 AND NOT dropped ORDER BY position`),
+		page:          in(`SELECT ` + columns + ` FROM "T" WHERE position > $1 AND NOT dropped ORDER BY position LIMIT $2`),
+		pageOfAggregate: in(`SELECT ` + columns + ` FROM "T" WHERE position > $1 AND aggregate_id = $3 AND NOT dropped
 			ORDER BY position LIMIT $2`),
-		pageOfType: in(`SELECT ` + columns + ` FROM "T" WHERE position > $1 AND type = $3 ORDER BY position LIMIT $2`),
-		aggregate:  in(`SELECT ` + columns + ` FROM "T" WHERE aggregate_id = $1 ORDER BY position`),
+		pageOfType: in(`SELECT ` + columns + ` FROM "T" WHERE position > $1 AND type = $3 AND NOT dropped ORDER BY position LIMIT $2`),
+		aggregate:  in(`SELECT ` + columns + ` FROM "T" WHERE aggregate_id = $1 AND NOT dropped ORDER BY position`),
 		place:      in(`SELECT coalesce(min(position), 0) FROM "T" WHERE version_kind = $1 AND version = $2`),
 		latest:     in(`SELECT latest FROM "T_head"`),
 
-		newest: in(`SELECT aggregate_id, max(position) FROM "T" WHERE aggregate_id = ANY($1) GROUP BY aggregate_id`),
+		newest: in(`SELECT asked.id, coalesce((SELECT position FROM "T" WHERE aggregate_id = asked.id AND NOT dropped
+			ORDER BY position DESC LIMIT 1), 0) FROM unnest($1::bytea[]) AS asked(id)`),
 		clocks: in(`SELECT aggregate_id, max(clock) FROM "T" WHERE aggregate_id = ANY($1) GROUP BY aggregate_id`),
 
 		cursor: in(`SELECT value FROM "T_cursors" WHERE peer = $1 AND direction = $2`),

@@ -102,7 +102,7 @@ func (s *Store) page(ctx context.Context, after uint64, limit int) ([]synckit.En
 	return entries, nil
 }
 
-// fetch reads entries by their positions.
+// fetch reads entries by their positions, but for those that were dropped.
 func (s *Store) fetch(ctx context.Context, positions []uint64) ([]synckit.Entry, error) {
 	if len(positions) == 0 {
 		return nil, nil
@@ -116,13 +116,9 @@ func (s *Store) fetch(ctx context.Context, positions []uint64) ([]synckit.Entry,
 	if err != nil {
 		return nil, err
 	}
-	messages := make([]redis.XMessage, len(found))
-	for i, command := range found {
-		one := command.(*redis.XMessageSliceCmd).Val()
-		if len(one) != 1 {
-			return nil, fmt.Errorf("entry %d of the log is missing", positions[i])
-		}
-		messages[i] = one[0]
+	messages := make([]redis.XMessage, 0, len(found))
+	for _, command := range found {
+		messages = append(messages, command.(*redis.XMessageSliceCmd).Val()...)
 	}
 	return s.entries(ctx, messages)
 }
@@ -208,8 +204,27 @@ func (s *Store) LoadByAggregate(ctx context.Context, aggregateID string, since s
 	return s.load(ctx, since, func(after uint64) ([]synckit.Entry, error) { return s.pageOf(ctx, aggregateID, after) })
 }
 
-// pageOf reads entries of an aggregate.
+// pageOf reads entries of an aggregate. Where some are dropped meanwhile, it looks again what there is.
 func (s *Store) pageOf(ctx context.Context, aggregateID string, after uint64) ([]synckit.Entry, error) {
+	for attempt := 1; ; attempt++ {
+		positions, err := s.positionsOf(ctx, aggregateID, after)
+		if err != nil {
+			return nil, err
+		}
+		entries, err := s.fetch(ctx, positions)
+		if err != nil || len(entries) == len(positions) {
+			return entries, err
+		}
+		if attempt == maxAttempts {
+			return nil, fmt.Errorf("entries after %d of the log are missing", after)
+		}
+	}
+}
+
+// maxAttempts bounds how often entries may be dropped while they are read.
+const maxAttempts = 100
+
+func (s *Store) positionsOf(ctx context.Context, aggregateID string, after uint64) ([]uint64, error) {
 	found, err := s.between(ctx, s.keys.index(aggregateID), after, chunk)
 	if err != nil {
 		return nil, err
@@ -221,7 +236,7 @@ func (s *Store) pageOf(ctx context.Context, aggregateID string, after uint64) ([
 			return nil, err
 		}
 	}
-	return s.fetch(ctx, positions)
+	return positions, nil
 }
 
 // load reads all that comes after a version, page by page.

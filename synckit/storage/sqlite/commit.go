@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	stderrors "errors"
 
 	"syncline/synckit"
 	"syncline/synckit/storage/internal/stored"
@@ -126,6 +127,9 @@ func insertEvent(ctx context.Context, insert *sql.Stmt, event synckit.EncodedEve
 // known is for an event whose ID is there already.
 func (w *writer) known(ctx context.Context, event synckit.EncodedEvent, origin string) error {
 	there, err := scanRow(w.ready.find.QueryRowContext(ctx, event.ID))
+	if stderrors.Is(err, sql.ErrNoRows) { // it was dropped
+		return nil
+	}
 	if err != nil {
 		return err
 	}

@@ -45,6 +45,7 @@ var migrations = []string{
 	);
 	CREATE INDEX "T_waiting" ON "T_reviews" (place) WHERE content IS NOT NULL;
 	`,
+	`ALTER TABLE "T" ADD COLUMN dropped INTEGER NOT NULL DEFAULT 0;`,
 }
 
 func named(table, statement string) string {

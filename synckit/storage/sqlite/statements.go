@@ -2,7 +2,7 @@ package sqlite
 
 // statements are all that the store says to its tables.
 type statements struct {
-	insert, find, confirm          string
+	insert, find, confirm, drop    string
 	load, loadAggregate            string
 	page, aggregate, place, latest string
 	last                           string
@@ -19,18 +19,20 @@ func statementsFor(table string) statements {
 	return statements{
 		insert: in(`INSERT INTO "T" (id, type, aggregate_id, data, metadata, version_kind, version, origin, confirmed, clock)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`),
-		find:    in(`SELECT ` + columns + ` FROM "T" WHERE id = ?`),
+		find:    in(`SELECT ` + columns + ` FROM "T" WHERE id = ? AND dropped = 0`),
 		confirm: in(`UPDATE "T" SET confirmed = 1 WHERE id = ? AND confirmed = 0`),
+		drop: in(`UPDATE "T" SET dropped = 1, type = '', data = '', metadata = '', version_kind = '', version = '', origin = ''
+			WHERE id = ? AND aggregate_id = ? AND position < (SELECT max(position) FROM "T")`),
 
-		load:          in(`SELECT ` + columns + ` FROM "T" WHERE position > ? ORDER BY position`),
-		loadAggregate: in(`SELECT ` + columns + ` FROM "T" WHERE position > ? AND aggregate_id = ? ORDER BY position`),
-		page:          in(`SELECT ` + columns + ` FROM "T" WHERE position > ? ORDER BY position LIMIT ?`),
-		aggregate:     in(`SELECT ` + columns + ` FROM "T" WHERE aggregate_id = ? ORDER BY position`),
+		load:          in(`SELECT ` + columns + ` FROM "T" WHERE position > ? AND dropped = 0 ORDER BY position`),
+		loadAggregate: in(`SELECT ` + columns + ` FROM "T" WHERE position > ? AND aggregate_id = ? AND dropped = 0 ORDER BY position`),
+		page:          in(`SELECT ` + columns + ` FROM "T" WHERE position > ? AND dropped = 0 ORDER BY position LIMIT ?`),
+		aggregate:     in(`SELECT ` + columns + ` FROM "T" WHERE aggregate_id = ? AND dropped = 0 ORDER BY position`),
 		place:         in(`SELECT coalesce(min(position), 0) FROM "T" WHERE version_kind = ? AND version = ?`),
 		last:          in(`SELECT metadata FROM "T" ORDER BY position DESC LIMIT 1`),
 		latest:        in(`SELECT coalesce(max(position), 0) FROM "T"`),
 
-		newest: in(`SELECT coalesce(max(position), 0) FROM "T" WHERE aggregate_id = ?`),
+		newest: in(`SELECT coalesce((SELECT position FROM "T" WHERE aggregate_id = ? AND dropped = 0 ORDER BY position DESC LIMIT 1), 0)`),
 		clock:  in(`SELECT coalesce(max(clock), 0) FROM "T" WHERE aggregate_id = ?`),
 
 		cursor: in(`SELECT value FROM "T_cursors" WHERE peer = ? AND direction = ?`),

@@ -117,6 +117,11 @@ var logChecks = map[string]func(*testing.T, synckit.Log){
 	"log: times are above what is known":          times,
 	"log: a commit relies on aggregates":          unchanged,
 	"log: a commit ends and adds the same review": endAndAdd,
+	"log: dropped entries":                        dropped,
+	"log: dropped IDs that come again":            droppedAgain,
+	"log: dropped entries are no change":          droppedUnchanged,
+	"log: hostile names are dropped":              droppedHostile,
+	"log: reading beside a drop":                  readingBesideDrop,
 }
 
 var durableChecks = map[string]func(*testing.T, func() synckit.EventStore){
@@ -125,4 +130,5 @@ var durableChecks = map[string]func(*testing.T, func() synckit.EventStore){
 	"durable: times go on":                  durableTimes,
 	"durable: positions go on":              durablePositions,
 	"durable: an unfinished commit":         durableNothing,
+	"durable: dropped entries":              durableDropped,
 }

@@ -149,8 +149,11 @@ func (p *logPages) resolve(ctx context.Context, id, since string) (place, syncki
 	if err != nil {
 		return place{}, 0, err
 	}
-	if len(entries) == 0 || entries[0].Position != after || fingerprint(entries[0].Event.ID()) != c.fingerprint {
+	switch {
+	case len(entries) == 0, entries[0].Position == after && fingerprint(entries[0].Event.ID()) != c.fingerprint:
 		return place{}, 0, lost("another event stands there")
+	case entries[0].Position > after: // it was dropped, for the log goes on behind it
+		return c, after, nil
 	}
 	return c, after, nil
 }

@@ -56,6 +56,28 @@ func TestARestoredLogLosesCursors(t *testing.T) {
 	}
 }
 
+// A cursor that stands at an event which was dropped goes on, and so does one at the end.
+func TestCursorsStandAtDroppedEvents(t *testing.T) {
+	t.Parallel()
+	store := memory.New()
+	l := peerlog.New(store, nil)
+	l.Push(t.Context(), events(0, 5))
+	page, err := l.Page(t.Context(), peerlog.Query{Limit: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Drop(t.Context(), "n", []string{"0", "2", "4"}); err != nil {
+		t.Fatal(err)
+	}
+	rest, err := l.Page(t.Context(), peerlog.Query{Cursor: page.Cursor, Limit: 5})
+	if err != nil || len(rest.Items) != 2 || rest.Items[0].Event.ID != "3" || rest.Items[1].Event.ID != "4" {
+		t.Errorf("%v, %v", rest, err)
+	}
+	if end, err := l.End(t.Context()); err != nil || end != rest.Cursor {
+		t.Errorf("the end is %q, %v, want %q", end, err, rest.Cursor)
+	}
+}
+
 func TestPagesAreBoundedInBytes(t *testing.T) {
 	t.Parallel()
 	store := memory.New()

@@ -24,6 +24,9 @@ func (l *Log) PushAfter(ctx context.Context, events []synckit.EventWithVersion, 
 	defer l.tellPushed()
 	if log, ok := l.store.(synckit.Log); ok {
 		committed, err := commit(ctx, log, events...)
+		if err == nil {
+			err = synckit.DropCovered(ctx, log, events)
+		}
 		switch {
 		case err == nil:
 			if pages, ok := l.pages.(*logPages); ok && after != nil && len(committed.Appended) == len(events) {
@@ -80,6 +83,9 @@ func (l *Log) pushEach(ctx context.Context, events []synckit.EventWithVersion) *
 func (l *Log) storeOne(ctx context.Context, e synckit.EventWithVersion) error {
 	if log, ok := l.store.(synckit.Log); ok {
 		_, err := commit(ctx, log, e)
+		if err == nil {
+			err = synckit.DropCovered(ctx, log, []synckit.EventWithVersion{e})
+		}
 		return err
 	}
 	err := l.store.Store(ctx, e.Event, e.Version)
