@@ -23,6 +23,7 @@ var (
 	_ synckit.NamedTransport    = (*Transport)(nil)
 	_ synckit.CheckingTransport = (*Transport)(nil)
 	_ synckit.ReadingTransport  = (*Transport)(nil)
+	_ synckit.DroppingTransport = (*Transport)(nil)
 )
 
 // Over seals what a transport carries. Closing it closes the transport.
@@ -154,6 +155,14 @@ func (t *Transport) Subscribe(ctx context.Context, handler func([]synckit.EventW
 		}
 		return handler(opened)
 	})
+}
+
+// Drop implements synckit.DroppingTransport, if the transport can.
+func (t *Transport) Drop(ctx context.Context, ids []string) error {
+	if dropping, ok := t.inner.(synckit.DroppingTransport); ok {
+		return dropping.Drop(ctx, ids)
+	}
+	return errors.New(errors.Unsupported, "drop", nil)
 }
 
 // Close implements synckit.Transport.

@@ -45,6 +45,7 @@ var (
 	_ synckit.SkippingTransport = (*Transport)(nil)
 	_ synckit.NamedTransport    = (*Transport)(nil)
 	_ synckit.CheckingTransport = (*Transport)(nil)
+	_ synckit.DroppingTransport = (*Transport)(nil)
 )
 
 // New makes a transport of a client; nil options are the defaults.

@@ -86,6 +86,7 @@ var tests = []test{
 	{"a peer that is away", pushesLater, []Ability{Stopping}},
 	{"a subscription resumes", resumesSubscription, []Ability{Stopping}},
 	{"what cannot be read holds up nothing", readsAround, []Ability{Paging, Injecting}},
+	{"what is dropped is gone", drops, []Ability{Paging}},
 	{"only what is stored is acknowledged", acknowledgesWhatIsStored, []Ability{Failing}},
 }
 
