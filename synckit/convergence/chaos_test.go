@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 
 	"syncline/synckit"
+	synckiterrors "syncline/synckit/errors"
 )
 
 var (
@@ -90,6 +91,10 @@ func (m *mortalLog) Reviews(ctx context.Context, after string, limit int) (revie
 	return reviews, err
 }
 
+func (m *mortalLog) Drop(ctx context.Context, aggregate string, ids []string) error {
+	return m.around(func() error { return m.Log.(synckit.Dropper).Drop(ctx, aggregate, ids) })
+}
+
 // chaosTransport loses, doubles, cuts and delays what goes through it while the
 // network is bad, in a process that can be killed.
 type chaosTransport struct {
@@ -122,6 +127,19 @@ func (c *chaosTransport) Push(ctx context.Context, events []synckit.EventWithVer
 		default:
 			return c.PagedTransport.Push(ctx, events)
 		}
+	})
+}
+
+func (c *chaosTransport) Drop(ctx context.Context, ids []string) error {
+	return c.around(func() error {
+		dropping, can := c.PagedTransport.(synckit.DroppingTransport)
+		switch {
+		case !can:
+			return synckiterrors.New(synckiterrors.Unsupported, "drop", nil)
+		case c.bad() && c.random.IntN(4) == 0:
+			return errNetwork
+		}
+		return dropping.Drop(ctx, ids)
 	})
 }
 

@@ -158,7 +158,10 @@ func (h *synclineHub) restart() {
 
 // all reads a hub's log.
 func all(ctx context.Context, h hub) ([]synckit.EventWithVersion, error) {
-	transport := h.connect()
+	return allThrough(ctx, h.connect())
+}
+
+func allThrough(ctx context.Context, transport synckit.PagedTransport) ([]synckit.EventWithVersion, error) {
 	defer transport.Close()
 	var events []synckit.EventWithVersion
 	for cursor := ""; ; {

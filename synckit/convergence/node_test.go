@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"syncline/synckit"
 	"syncline/synckit/storage/badger"
@@ -35,7 +36,11 @@ func (n *node) open() {
 	if n.resolver != nil {
 		options.ConflictResolver = n.resolver(n.log)
 	}
-	n.manager = synckit.NewSyncManager(&mortalLog{n.log, n.fuse}, n.transport, options)
+	log := n.log
+	if n.w.trial.log != nil {
+		log = n.w.trial.log(log)
+	}
+	n.manager = synckit.NewSyncManager(&mortalLog{log, n.fuse}, n.transport, options)
 }
 
 func (n *node) openStore() synckit.Log {
@@ -105,6 +110,10 @@ func (n *node) write() {
 
 // step does something at random.
 func (n *node) step() {
+	if n.w.trial.compacts && !n.offline && n.w.random.IntN(5) == 0 {
+		n.sync(compacting)
+		return
+	}
 	switch r := n.w.random.IntN(20); {
 	case r < 8:
 		n.write()
@@ -121,6 +130,9 @@ func (n *node) step() {
 	}
 }
 
+// compacting is what sync is told to compact.
+const compacting = -1
+
 // sync may be killed on the way, and the app may write meanwhile.
 func (n *node) sync(r int) {
 	if n.w.random.IntN(3) == 0 {
@@ -131,6 +143,14 @@ func (n *node) sync(r int) {
 	}
 	ctx := n.w.t.Context()
 	switch {
+	case r == compacting:
+		aggregate := fmt.Sprint("aggregate-", n.w.random.IntN(n.w.trial.aggregates))
+		bad := n.w.bad
+		n.w.bad = bad && n.w.random.IntN(2) == 0 // many calls have to succeed
+		done, err := n.manager.Compact(ctx, aggregate, time.Time{}, sum)
+		if n.w.bad = bad; err == nil && done.Covered > 0 && n.w.trial.compactions != nil {
+			*n.w.trial.compactions++
+		}
 	case r < 17:
 		_, _ = n.manager.Sync(ctx)
 	case r < 19:

@@ -22,6 +22,10 @@ type trial struct {
 	steps      int
 	// transport is put around each node's; nil: nothing.
 	transport func(synckit.PagedTransport) synckit.PagedTransport
+	compacts  bool // nodes compact aggregates at times
+	// compactions counts those that succeeded; may be nil.
+	compactions *int
+	log         func(synckit.Log) synckit.Log // put around each node's; nil: nothing
 }
 
 func (t trial) String() string {
@@ -47,6 +51,7 @@ type world struct {
 	// that its node held then.
 	knew     map[string][]string
 	problems []string
+	twice    bool // an event may count twice
 }
 
 // run tries and gives what went wrong.
@@ -54,7 +59,7 @@ func run(t testing.TB, trial trial) (problems []string) {
 	t.Helper()
 	w := &world{
 		t: t, trial: trial, random: rand.New(rand.NewPCG(trial.seed, 0)),
-		hub: hubs[trial.hub](t), knew: map[string][]string{}, bad: true,
+		hub: hubOf(t, trial.hub), knew: map[string][]string{}, bad: true,
 	}
 	if trial.store == "redis" {
 		w.redis = testservers.StartRedis(t).URL()
@@ -74,12 +79,24 @@ func run(t testing.TB, trial trial) (problems []string) {
 		w.nodes[w.random.IntN(len(w.nodes))].step()
 		if w.random.IntN(trial.steps) == 0 { // about once
 			w.hub.restart()
+			w.moveTo(w.hub)
 		}
 	}
-	if w.settle() {
+	switch {
+	case !w.settle():
+	case trial.compacts:
+		w.checkCompacted()
+	default:
 		w.check()
 	}
 	return w.problems
+}
+
+func hubOf(t testing.TB, name string) hub {
+	if name == "replaced" {
+		return newReplacedHub(t)
+	}
+	return hubs[name](t)
 }
 
 func (w *world) problem(format string, args ...any) {
@@ -94,6 +111,10 @@ func (w *world) connect(h hub) synckit.PagedTransport {
 }
 
 func (w *world) wrote(id string, known []synckit.EventWithVersion) {
+	if w.trial.compacts {
+		w.knew[id] = contentOf(synckit.Effective(known))
+		return
+	}
 	ids := []string{}
 	for _, e := range known {
 		ids = append(ids, e.Event.ID())
