@@ -31,13 +31,23 @@ export function fromBase64(text: string): Bytes {
   return bytes;
 }
 
-/** Text as UTF-8 in the scalar `Bytes`. Throws a `RangeError` for half a surrogate pair, which UTF-8 does not have. */
-export function encodeText(text: string): string {
+/** Text as UTF-8. Throws a `RangeError` for half a surrogate pair, which UTF-8 does not have. */
+export function toUTF8(text: string): Bytes {
   if (/\p{Surrogate}/u.test(text)) throw new RangeError('half of a character: a surrogate without its other half');
-  return toBase64(new TextEncoder().encode(text));
+  return new TextEncoder().encode(text);
+}
+
+/** The text in bytes. Throws a `TypeError` if they are not UTF-8. */
+export function fromUTF8(bytes: Uint8Array): string {
+  return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+}
+
+/** Text as UTF-8 in the scalar `Bytes`. Throws a `RangeError` for half a surrogate pair. */
+export function encodeText(text: string): string {
+  return toBase64(toUTF8(text));
 }
 
 /** The text in a scalar `Bytes`, as it was encoded. Throws a `TypeError` if it is not UTF-8. */
 export function decodeText(data: string): string {
-  return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(fromBase64(data));
+  return fromUTF8(fromBase64(data));
 }

@@ -1,9 +1,9 @@
-import { sha256 } from '@noble/hashes/sha2.js';
 import * as secp256k1 from '@noble/secp256k1';
 
 import { fromHex, toHex } from './bytes.js';
 import type { Bytes } from './bytes.js';
 import { SynclineError } from './errors.js';
+import { sha256 } from './sha256.js';
 
 /** 27 + 4: the first header byte of a compact signature by a compressed key. */
 const HEADER = 31;

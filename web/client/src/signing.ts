@@ -1,7 +1,6 @@
-import { sha256 } from '@noble/hashes/sha2.js';
-
 import { toBase64, toHex } from './bytes.js';
 import type { Identity } from './identity.js';
+import { sha256 } from './sha256.js';
 
 /** What of a request is signed. */
 export interface Message {

@@ -51,6 +51,7 @@ export function synclineCollectionOptions<T extends object>({ store, getKey, pre
         else batch.update(id, (present) => (present ? { ...present, ...changes } : modified));
       }
     });
+    await opened.told(); // or what was written would be out of sight until then
   };
   return {
     getKey,

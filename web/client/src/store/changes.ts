@@ -25,6 +25,9 @@ export class Changes {
   #failed = 0;
   /** The last transaction that this tab knows to be there. */
   #seen = 0;
+  /** So many are reading everything for the first time. */
+  #joining = 0;
+  #waiting: [version: number, resolve: () => void][] = [];
 
   constructor(
     private readonly ledger: Ledger,
@@ -38,38 +41,51 @@ export class Changes {
     let early: Change[] | undefined = []; // what comes while it reads
     let since = 0;
     let missed = false;
+    const read = async (reader: Reader) => {
+      await listener.reload(reader);
+      since = reader.meta.version;
+    };
     const joined: Listener = {
       change(change) {
         if (early) early.push(change);
         else if (change.version > since) listener.change(change);
       },
       async reload(reader) {
-        if (early) {
-          missed = true;
-          return;
-        }
-        await listener.reload(reader);
-        since = reader.meta.version;
+        if (early) missed = true;
+        else await read(reader);
       },
     };
     this.#listeners.add(joined);
+    this.#joining++;
     const leave = () => void this.#listeners.delete(joined);
     try {
       do {
         missed = false;
-        await this.ledger.read(async (reader) => {
-          await listener.reload(reader);
-          since = reader.meta.version;
-        });
+        await this.ledger.read(read);
       } while (missed);
+      const waiting = early;
+      early = undefined;
+      for (const change of waiting) joined.change(change);
+      return leave;
     } catch (error) {
       leave();
       throw error;
+    } finally {
+      this.#joining--;
+      this.#release();
     }
-    const waiting = early;
-    early = undefined;
-    for (const change of waiting) joined.change(change);
-    return leave;
+  }
+
+  /** Resolves when everybody was told of all that is known to be there by now, or cannot be. */
+  told(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#waiting.push([this.#seen, resolve]);
+      this.#release();
+    });
+  }
+
+  #release(all?: boolean): void {
+    this.#waiting = this.#waiting.filter(([version, resolve]) => (!all && this.#listeners.size && (this.#joining || version > this.version)) || void resolve());
   }
 
   receive(change: Change): void {
@@ -96,6 +112,7 @@ export class Changes {
     }
     if (this.#seen > this.version) this.#timer ??= setTimeout(() => void this.reload(), LONGEST_GAP * 2 ** Math.min(this.#failed, 5));
     else this.#stopWaiting();
+    this.#release();
   }
 
   #stopWaiting(): void {
@@ -107,6 +124,7 @@ export class Changes {
   restart(): void {
     this.version = this.#seen = 0;
     this.#early.clear();
+    this.#release(true);
     this.#again = true;
     void this.reload();
   }
@@ -117,6 +135,7 @@ export class Changes {
       .catch((error) => {
         this.#failed++;
         this.failed(error);
+        this.#release(true);
       })
       .finally(() => {
         this.#reloading = undefined;
@@ -142,5 +161,6 @@ export class Changes {
   close(): void {
     this.#stopWaiting();
     this.#listeners.clear();
+    this.#release();
   }
 }

@@ -71,14 +71,14 @@ export function mergeFields<T>({ id, base, mine, theirs }: Conflict<T>, left: (v
     return mine;
   }
   const before: Record<string, unknown> = isObject(base) ? base : {};
-  const merged: Record<string, unknown> = {};
+  const merged: [field: string, value: unknown][] = [];
   for (const field of new Set([...Object.keys(theirs), ...Object.keys(mine)])) {
     const [was, own, other] = [before, mine, theirs].map((value) => (Object.hasOwn(value, field) ? value[field] : undefined));
     const kept = isEqual(own, was) ? other : own;
     if (!isEqual(own, was) && !isEqual(other, was) && !isEqual(own, other)) left({ id, field, kept, left: other });
-    if (kept !== undefined) Object.defineProperty(merged, field, { value: kept, enumerable: true, configurable: true, writable: true }); // also __proto__
+    if (kept !== undefined) merged.push([field, kept]);
   }
-  return merged as T;
+  return Object.fromEntries(merged) as T; // which may have a field __proto__
 }
 
 /** Merges what waits for a record with what the server has of it. */

@@ -1,5 +1,5 @@
 import { newNonce } from '../signing.js';
-import type { Writer } from './ledger.js';
+import type { Ledger, Writer } from './ledger.js';
 import { ERASED, setAside } from './queue.js';
 import { bytesOf, revisionOf } from './rows.js';
 import type { Row, State } from './rows.js';
@@ -21,10 +21,10 @@ export function positionOf({ cursor, walk }: Writer['meta']): string {
  * Applies a page and then moves the cursor, in one transaction. A page that another tab applied meanwhile is left
  * alone. At the end of a walk from the beginning goes what it did not bring.
  */
-export async function apply(writer: Writer, from: string, page: Page): Promise<void> {
+async function apply(writer: Writer, from: string, page: Page, rowOf: (id: string) => Promise<Row | undefined> | undefined): Promise<void> {
   if (positionOf(writer.meta) !== from) return;
   const { meta } = writer;
-  const rows = await Promise.all(page.records.map(({ id }) => writer.row(id)));
+  const rows = await Promise.all(page.records.map(({ id }) => rowOf(id)));
   for (const [i, { id, ...state }] of page.records.entries()) {
     arrive(writer, rows[i] ?? { id, server: null, writes: [] }, state, meta.walk?.n);
   }
@@ -33,6 +33,27 @@ export async function apply(writer: Writer, from: string, page: Page): Promise<v
   if (meta.walk) await endWalk(writer, page.head);
   meta.imported = undefined;
   meta.complete = true;
+}
+
+/** Applies pages. While it fills a store that was empty, and nobody else writes to that, it looks for no row that is not there. */
+export class Filler {
+  /** Of rows that it wrote. There are no others after a transaction, which is named here by its database and number. */
+  readonly #ids = new Set<string>();
+  #alone: string | undefined;
+
+  constructor(private readonly ledger: Ledger) {}
+
+  async apply(from: string, page: Page): Promise<void> {
+    let after: string | undefined;
+    await this.ledger.write('write', async (writer) => {
+      const { life, version, complete, cursor } = writer.meta;
+      const knows = this.#alone === life + version || (!complete && cursor === null && (await writer.rows().next()).done);
+      if (knows) after = life + (version + 1);
+      await apply(writer, from, page, (id) => (knows && !this.#ids.has(id) ? undefined : writer.row(id)));
+    });
+    this.#alone = after;
+    if (after) for (const { id } of page.records) this.#ids.add(id);
+  }
 }
 
 /** The state of a record comes from the feed. */

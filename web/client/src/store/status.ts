@@ -40,13 +40,15 @@ interface Told {
 }
 
 /** What the database says of it. */
-type Known = Pick<Meta, 'pending' | 'refused' | 'complete' | 'evicted'>;
+type Known = Pick<Meta, 'life' | 'pending' | 'refused' | 'complete' | 'evicted'>;
 
-type Seen = Pick<Status, keyof Known | 'uploaded'>;
+type Seen = Pick<Status, Exclude<keyof Known, 'life'> | 'uploaded'>;
 
 /** What is known of a store's status, and who is told. */
 export class StatusBoard {
   status: Status;
+  /** Of which database that is. */
+  life: string;
   readonly #listeners = new Set<(status: Status) => void>();
   /** Writes that were lost, as long as the database does not say so itself. */
   #lost: number;
@@ -57,6 +59,7 @@ export class StatusBoard {
     private readonly witness: Witness | undefined,
   ) {
     this.#lost = meta.evicted?.pending ?? 0;
+    this.life = meta.life;
     this.#seenLast = this.#seen(meta);
     this.status = { connection: 'connecting', ...this.#seenLast };
   }
@@ -97,6 +100,7 @@ export class StatusBoard {
 
   change(known: Known): void {
     const seen = this.#seen(known);
+    this.life = known.life;
     this.witness?.note(atStake(seen));
     if (!isEqual(seen, this.#seenLast)) this.#set((this.#seenLast = seen));
   }

@@ -241,6 +241,11 @@ export class Store<T> {
     };
   }
 
+  /** @internal Resolves when all watches were told of what was written here. */
+  told(): Promise<void> {
+    return this.#changes.told();
+  }
+
   /** How things are. */
   get status(): Status {
     return this.#board.status;
@@ -256,9 +261,10 @@ export class Store<T> {
     return this.#ledger.read(async ({ meta }) => this.#board.isUploaded(meta));
   }
 
-  /** Takes `evicted`, if it is in the status, off it, in all tabs: the app knows what was lost, or the person does. */
+  /** Takes `evicted`, if it is in the status, off it, in all tabs: the app knows what was lost, or the person does. Another loss since then stays. */
   async acknowledge(): Promise<void> {
-    if (this.status.evicted) await this.#ledger.write('durable', async ({ meta }) => void (meta.evicted = null));
+    const { life, status } = this.#board;
+    if (status.evicted) await this.#ledger.write('durable', async ({ meta }) => void (meta.life === life && (meta.evicted = null)));
   }
 
   /** What is set aside, oldest first. To edit one, write its record again. */

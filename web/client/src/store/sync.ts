@@ -5,7 +5,7 @@ import { followHints } from '../hints.js';
 import type { Live } from '../hints.js';
 import type { Ledger } from './ledger.js';
 import type { Merger } from './merge.js';
-import { apply, positionOf, walkAgain } from './mirror.js';
+import { Filler, positionOf, walkAgain } from './mirror.js';
 import type { Page } from './mirror.js';
 import { clashed, claim, refused, renamed, stored } from './queue.js';
 import type { Turn } from './queue.js';
@@ -115,6 +115,8 @@ export class Syncer {
   /** Fetches pages until there are no more. */
   async #pullAll(signal: AbortSignal): Promise<void> {
     this.#pullWanted = false;
+    const filler = new Filler(this.ledger);
+    let next: { after: string; page: Promise<Page> } | undefined; // is fetched while the one before it is applied
     for (let more = true; more; ) {
       const { meta } = await this.ledger.read(async (reader) => reader);
       const { imported, walk } = meta;
@@ -122,7 +124,7 @@ export class Syncer {
       let { cursor } = meta;
       let page: Page | undefined;
       try {
-        page = await this.remote.page(cursor, signal);
+        page = await (next?.after === cursor ? next.page : this.remote.page(cursor, signal));
         signal.throwIfAborted();
         if (!cursor && walk?.from) await this.remote.page((cursor = walk.from), signal, 1);
       } catch (error) {
@@ -136,8 +138,12 @@ export class Syncer {
           continue;
         }
       }
-      if (imported || page.records.length > 0 || page.cursor !== meta.cursor) await this.ledger.write('write', (writer) => apply(writer, from, page));
       more = page.hasMore;
+      if (more) {
+        next = { after: page.cursor, page: this.remote.page(page.cursor, signal) };
+        next.page.catch(() => {}); // told when its turn comes
+      }
+      if (imported || page.records.length > 0 || page.cursor !== meta.cursor) await filler.apply(from, page);
     }
   }
 

@@ -1,4 +1,4 @@
-import { decodeText, encodeText, fromBase64, toBase64 } from '../bytes.js';
+import { fromBase64, fromUTF8, toBase64, toUTF8 } from '../bytes.js';
 import { SynclineError } from '../errors.js';
 import type { Content } from './rows.js';
 
@@ -42,11 +42,11 @@ const CODECS: Record<'json' | 'text' | 'bytes', Codec<unknown>> = {
     encode(value) {
       const text = JSON.stringify(value) as string | undefined;
       if (text === undefined) throw new TypeError('the value has no JSON');
-      return fromBase64(encodeText(text));
+      return toUTF8(text);
     },
-    decode: (bytes) => JSON.parse(decodeText(toBase64(bytes))),
+    decode: (bytes) => JSON.parse(fromUTF8(bytes)),
   },
-  text: { encode: (text) => fromBase64(encodeText(text as string)), decode: (bytes) => decodeText(toBase64(bytes)) },
+  text: { encode: (text) => toUTF8(text as string), decode: fromUTF8 },
   bytes: { encode: (bytes) => bytes as Uint8Array, decode: (bytes) => bytes },
 };
 

@@ -63,17 +63,20 @@ export class Watch<R extends { id: string }> implements Listener {
   }
 
   change({ views }: Change): void {
-    let records = this.#records;
-    for (const [id, view] of views) {
-      if (!this.#covers(id)) continue;
+    const records = this.#records;
+    let changed: R[] | undefined;
+    let at = 0; // up to there, `records` are in `changed`
+    for (const [id, view] of views.filter(([each]) => this.#covers(each)).sort(([a], [b]) => (a < b ? -1 : 1))) {
       const place = placeOf(records, id);
       const known = records[place]?.id === id ? [records[place]] : [];
       const next = view ? [this.read(view)] : [];
       if (isEqual(known, next)) continue;
-      if (records === this.#records) records = [...records];
-      records.splice(place, known.length, ...next);
+      changed ??= records.slice(0, (at = place));
+      while (at < place) changed.push(records[at++]!);
+      changed.push(...next);
+      at += known.length;
     }
-    if (records !== this.#records) this.#tell(records);
+    if (changed) this.#tell(changed.concat(records.slice(at)));
   }
 
   async reload(reader: Reader): Promise<void> {
@@ -91,7 +94,7 @@ export class Watch<R extends { id: string }> implements Listener {
   #covers(id: string): boolean {
     if (this.#ids) return this.#ids.has(id);
     const { from, above, below } = rangeOf(this.#query);
-    return id >= from && (above === undefined || id > above) && (below === undefined || id < below);
+    return !(id < from || id <= above! || id >= below!); // no text is before undefined, or after it
   }
 }
 

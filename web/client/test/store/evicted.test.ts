@@ -135,6 +135,28 @@ test('a database that had nothing the server lacks is filled again by itself, al
   await live.dispose();
 });
 
+test('a loss is acknowledged that the app was told of, and not one since then', async () => {
+  const { network, tab, remove, crash, close } = browser();
+  const store = await tab();
+  await store.put('old', 1).synced;
+  network.down = true;
+  const lose = async (ids: string[]) => {
+    for (const id of ids) await store.put(id, 1);
+    crash();
+    await remove();
+  };
+  await lose(['a']);
+  await store.list();
+  await when(store, ({ evicted }) => evicted?.pending === 1);
+  await lose(['b', 'c']);
+  await store.acknowledge(); // finds a database of which nothing is known yet
+  await when(store, ({ evicted }) => evicted?.pending === 3);
+  assert.equal(await store.isUploaded(), false);
+  await store.acknowledge();
+  await when(store, ({ evicted }) => !evicted);
+  close();
+});
+
 test('a number of a write that was lost with the database names none of the next, and a loss that nobody was told of is not acknowledged', async () => {
   const { network, tab, remove, crash, close } = browser();
   const store = await tab();

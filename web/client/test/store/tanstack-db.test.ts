@@ -185,6 +185,30 @@ test('nothing is shown that was overtaken, while many changes are under way', as
   assert.equal(notes.get('1')?.text, String(last));
 });
 
+test('what was written stays shown when it is settled, also while a change before it is not known of here', async (t) => {
+  const [device] = devicesOf(t) as [Device];
+  const here = await device.tab<Note>();
+  const notes = notesOf(here);
+  await notes.insert(note('1', 'milk')).isPersisted.promise;
+  const mute = await device.tab<Note>({ tabs: { channel: undefined, locks: undefined } }); // as one that ends before it tells the others
+  const seen: string[] = [];
+  notes.subscribeChanges((changes) => changes.forEach(({ type, key, value }) => seen.push(`${type} ${key} ${value.text}`)));
+  for (let n = 0; n < 3; n++) {
+    await mute.put('other', note(`other ${n}`));
+    await Promise.all([notes.insert(note(`new ${n}`)), notes.update('1', (draft) => void (draft.text = `milk ${n}`))].map(({ isPersisted }) => isPersisted.promise));
+    assert.deepEqual([notes.has(`new ${n}`), notes.get('1')?.text], [true, `milk ${n}`]);
+  }
+  assert.deepEqual(seen.filter((each) => each.startsWith('delete') || each.endsWith(' milk')), []);
+  const other = notesOf(here); // is shown what is there, while something is written
+  const loading = other.preload();
+  await other.insert(note('early')).isPersisted.promise;
+  assert.ok(other.has('early'));
+  await loading;
+  const closed = notes.insert(note('last')).isPersisted.promise;
+  here.close();
+  await closed.catch(() => {}); // ends
+});
+
 test('a record that is no item is left out, and told of', async (t) => {
   const [device] = devicesOf(t) as [Device];
   const store = (await device.tab()) as Store<any>;
