@@ -1,6 +1,7 @@
 export { bundle } from './bundle.js';
 export { issueCertificate } from './certificates.js';
-export { launchChromium, launchProfile } from './chromium.js';
+export { launchChromium, launchProfile, startChromium } from './chromium.js';
+export type { Killable } from './chromium.js';
 export { freePort, listen } from './ports.js';
 export { Server } from './server.js';
 export type { Environment } from './server.js';
