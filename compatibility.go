@@ -20,6 +20,7 @@ import (
 	"syncline/internal/ratelimit"
 	"syncline/locks"
 	"syncline/record"
+	"syncline/storage/records"
 )
 
 // maxGRPCStreams bounds the calls at once of a connection to GRPC_LISTEN_ADDRESS,
@@ -27,19 +28,20 @@ import (
 const maxGRPCStreams = 5
 
 // newBreez serves the clients of Breez data-sync by what serves all others.
-func newBreez(cfg config.Config, records *record.Service, feeds *feed.Feed, lockService *locks.Service, shared coordination, verifier *auth.Verifier,
+func newBreez(cfg config.Config, store *records.Store, written *record.Service, feeds *feed.Feed, lockService *locks.Service, shared coordination, verifier *auth.Verifier,
 	recoverKey signing.Recoverer, gate *ratelimit.Gate, output *budget.Pool, figures *metrics.Metrics, log *slog.Logger,
 ) *breez.Service {
+	var pulls breez.Pulls
+	if cfg.DatabaseURL != "" && cfg.RedisURL == "" { // instances have nothing in common but the database
+		pulls = store
+	}
 	calls := breez.New(breez.Config{
-		Records: records, Feed: feeds, Locks: lockService, Bus: shared.bus,
+		Records: written, Feed: feeds, Locks: lockService, Bus: shared.bus, Pulls: pulls, PollInterval: cfg.FeedPollInterval,
 		Verifier: verifier, Recover: recoverKey, Limiter: gate, Output: output,
 		MaxStreams: cfg.MaxConnections, MaxAge: cfg.ConnectionMaxAge, Log: log,
 		Observe: figures.Observe, Refused: func(code string) { figures.Refused("call", code) },
 		Guard: func(next http.Handler) http.Handler { return shared.onlyOneDatabase(gate.Middleware(next)) },
 	})
-	if cfg.DatabaseURL != "" && cfg.RedisURL == "" {
-		log.Warn("without REDIS_URL, and with several instances, a new wallet with more records than one reply takes may stop at the first 1000 until its next change")
-	}
 	figures.Gauge("syncline_breez_streams", "Open calls of ListenChanges.", func() float64 { return float64(calls.Streams()) })
 	return calls
 }
@@ -65,6 +67,7 @@ func serveBreez(server *lifecycle.Server, api *http.ServeMux, calls *breez.Servi
 	for i := range server.Listeners { // what clients may have open, they share
 		server.Listeners[i].Connections.Most = max(1, cfg.MaxConnections/len(server.Listeners))
 	}
+	server.Loops = append(server.Loops, calls.Run)
 	others := server.Drain
 	server.Drain = func(ctx context.Context) error {
 		var group errgroup.Group

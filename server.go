@@ -173,7 +173,7 @@ func serve(ctx context.Context, cfg config.Config, db *storage.DB, stderr *logqu
 		Log:     log,
 	}
 	if cfg.BreezCompatibility {
-		calls := newBreez(cfg, records, feeds, lockService, shared, verifier, recovery.PublicKey, gate, memory.Output, figures, log)
+		calls := newBreez(cfg, store, records, feeds, lockService, shared, verifier, recovery.PublicKey, gate, memory.Output, figures, log)
 		serveBreez(&server, mux, calls, cfg, log)
 	}
 	if shown != nil {

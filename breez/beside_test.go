@@ -3,12 +3,10 @@ package breez_test
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"io"
 	"net/http"
-	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -255,13 +253,7 @@ func TestByTLS(t *testing.T) {
 	grpc, web := testservers.FreeAddress(t), testservers.FreeAddress(t)
 	server := testservers.StartSyncline(t, switchedOn, "TLS_CERT_FILE="+certificate.File, "TLS_KEY_FILE="+certificate.KeyFile,
 		"GRPC_LISTEN_ADDRESS="+grpc, "GRPC_WEB_LISTEN_ADDRESS="+web)
-	pem, err := os.ReadFile(certificate.File)
-	if err != nil {
-		t.Fatal(err)
-	}
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(pem)
-	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, ForceAttemptHTTP2: true}
+	transport := &http.Transport{TLSClientConfig: trusting(t, certificate), ForceAttemptHTTP2: true}
 	t.Cleanup(transport.CloseIdleConnections)
 	reach := func(address string, form connect.ClientOption) device {
 		return device{t, newUser(t), syncpbconnect.NewSyncerClient(&http.Client{Transport: transport}, "https://"+address, form), "by TLS"}
@@ -275,5 +267,100 @@ func TestByTLS(t *testing.T) {
 		if got := d.list(0); len(got) != 1 || string(got[0].GetData()) != "hello" {
 			t.Errorf("%v", got)
 		}
+	}
+}
+
+// While Redis is away, which keeps the locks, a request for one is told so and takes nothing; records go on.
+func TestRedisAway(t *testing.T) {
+	t.Parallel()
+	redis := testservers.StartRedis(t)
+	server := testservers.StartSyncline(t, switchedOn, "DATABASE_URL="+testservers.StartPostgres(t).NewURL(t), "REDIS_URL="+redis.URL())
+	u := newUser(t)
+	for _, p := range protocols {
+		d := device{t, u, p.client(t, server.Address), ""}
+		if err := d.setLock(&syncpb.SetLockRequest{LockName: "before", InstanceId: phone, Acquire: true}); err != nil {
+			t.Fatalf("%s: %v", p.name, err)
+		}
+	}
+	redis.Kill()
+	for _, p := range protocols {
+		d := device{t, u, p.client(t, server.Address), ""}
+		for what, in := range map[string]*syncpb.SetLockRequest{
+			"exclusive": {LockName: p.name, InstanceId: phone, Acquire: true, Exclusive: true},
+			"shared":    {LockName: p.name, InstanceId: phone, Acquire: true},
+			"a renewal": {LockName: "before", InstanceId: phone, Acquire: true},
+			"a release": {LockName: "before", InstanceId: phone},
+		} {
+			err := d.setLock(in)
+			if mustFail(t, err, connect.CodeUnavailable, "try again"); err != nil && containsFold(err.Error(), "127.0.0.1") {
+				t.Errorf("%s, %s: %v", p.name, what, err)
+			}
+		}
+		_, err := d.client.GetLock(t.Context(), connect.NewRequest(getLockRequest(u, "before", d.now())))
+		mustFail(t, err, connect.CodeUnavailable, "try again")
+		d.set(p.name, nil, 0)
+	}
+	redis.Start()
+	other := device{t, u, protocols[0].client(t, server.Address), ""}
+	testservers.Await(t, "locks are kept again", func(context.Context) bool {
+		_, err := other.client.GetLock(t.Context(), connect.NewRequest(getLockRequest(u, "before", other.now())))
+		return err == nil
+	})
+	for _, p := range protocols { // nothing was granted
+		if other.locked(p.name) {
+			t.Errorf("%s: the lock is held", p.name)
+		}
+		var err error
+		testservers.Await(t, "locks are given again", func(context.Context) bool {
+			err = other.setLock(&syncpb.SetLockRequest{LockName: p.name, InstanceId: laptop, Acquire: true, Exclusive: true})
+			return connect.CodeOf(err) != connect.CodeUnavailable || err == nil
+		})
+		if err != nil {
+			t.Errorf("%s: %v", p.name, err)
+		}
+	}
+}
+
+// Of a restore from backup, which begins a new epoch, these clients are told nothing: their positions from
+// before go on, and revisions go on above all that were given.
+func TestAfterARestore(t *testing.T) {
+	t.Parallel()
+	server := testservers.StartSyncline(t, switchedOn)
+	d := device{t, newUser(t), protocols[0].client(t, server.Address), "device"}
+	first := d.set("a", []byte("kept"), 0)
+	second := d.set("b", []byte("kept, too"), 0)
+	if err := server.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if _, stderr, err := testservers.Run(t, []string{"SQLITE_DIR_PATH=" + server.Dir}, "new-epoch"); err != nil {
+		t.Fatal(err, stderr)
+	}
+	server.Start()
+	listed := func(since uint64, want ...uint64) {
+		t.Helper()
+		var got []uint64
+		for _, r := range d.list(since) {
+			got = append(got, r.GetRevision())
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("after %d: revisions %d, want %d", since, got, want)
+		}
+	}
+	const lost = 7 // a position of a device that saw what the backup lacks
+	listed(0, first, second)
+	listed(first, second)
+	listed(second)
+	listed(lost)
+	heard := d.listen()
+	if reply, err := d.trySet(t.Context(), &syncpb.Record{Id: "a", Revision: lost}); err != nil || reply.GetStatus() != syncpb.SetRecordStatus_CONFLICT {
+		t.Errorf("over a revision that was lost: %v, %v", reply, err)
+	}
+	third := d.set("a", []byte("newer"), first)
+	heard.next("device")
+	if third <= 1<<50 {
+		t.Errorf("revision %d follows a restore", third)
+	}
+	for _, since := range []uint64{second, lost} { // also the lost one's device hears of it
+		listed(since, third)
 	}
 }

@@ -59,14 +59,17 @@ type Limiter interface {
 
 // Config is what a Service stands on.
 type Config struct {
-	Records  *record.Service
-	Feed     *feed.Feed
-	Locks    *locks.Service
-	Bus      pubsub.Bus // tells streams of all instances that there is more to pull
-	Verifier Verifier
-	Recover  signing.Recoverer
-	Limiter  Limiter
-	Output   *budget.Pool // memory for answers
+	Records *record.Service
+	Feed    *feed.Feed
+	Locks   *locks.Service
+	Bus     pubsub.Bus // tells streams that there is more to pull
+	// Pulls tells it to streams at other instances, at most PollInterval later. Nil: Bus does.
+	Pulls        Pulls
+	PollInterval time.Duration
+	Verifier     Verifier
+	Recover      signing.Recoverer
+	Limiter      Limiter
+	Output       *budget.Pool // memory for answers
 	// MaxStreams bounds the calls of ListenChanges that are open at a time.
 	MaxStreams int
 	// MaxAge is how long after its first notification a stream is ended, so that its client signs again.
@@ -97,6 +100,7 @@ type Service struct {
 	draining context.Context // ends when all streams are to
 	drain    context.CancelFunc
 	streams  streams
+	asks     asks
 }
 
 // New makes a Service.
@@ -107,7 +111,7 @@ func New(config Config) *Service {
 	if config.RecheckInterval == 0 {
 		config.RecheckInterval = time.Minute
 	}
-	s := &Service{Config: config}
+	s := &Service{Config: config, asks: asks{bus: config.Bus, counts: config.Pulls, known: make(map[record.Owner]*count)}}
 	s.draining, s.drain = context.WithCancel(context.Background())
 	s.guarded = http.HandlerFunc(s.serve)
 	if config.Guard != nil {

@@ -69,13 +69,14 @@ type listener struct {
 	principal auth.Principal
 	stream    *connect.ServerStream[syncpb.Notification]
 	changes   *feed.Follower
+	told      record.Revision // of the newest change that it was told of
 	pulls     pubsub.Subscription
 	woken     chan struct{} // holds one word that changes or pulls have something
 }
 
 func (s *Service) listen(ctx context.Context, end context.CancelCauseFunc, p auth.Principal, stream *connect.ServerStream[syncpb.Notification]) (*listener, error) {
 	owner := record.Owner(p.Key)
-	pulls, err := s.Bus.Subscribe(ctx, owner, pullTopic)
+	pulls, err := s.asks.subscribe(ctx, owner)
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +143,7 @@ func (l *listener) run(ctx context.Context) error {
 }
 
 // tell sends what is there to tell. Changes that wait may share a notification if
-// the same device made them.
+// the same device made them, or none that is known.
 func (l *listener) tell(ctx context.Context) error {
 	var waiting *syncpb.Notification
 	send := func() error {
@@ -168,13 +169,14 @@ func (l *listener) tell(ctx context.Context) error {
 			}
 			return l.tellToPull(ctx)
 		}
-		next := notificationOf(event)
-		if waiting != nil && waiting.GetClientId() != next.GetClientId() {
-			if err := send(); err != nil {
-				return err
+		for _, next := range l.notificationsOf(event) {
+			if waiting != nil && waiting.GetClientId() != next.GetClientId() {
+				if err := send(); err != nil {
+					return err
+				}
 			}
+			waiting = next
 		}
-		waiting = next
 	}
 }
 
@@ -184,12 +186,21 @@ func isCut(err error) bool {
 	return tooOld || otherEpoch
 }
 
-// notificationOf has no device for the event that the subscription stands.
-func notificationOf(event feed.Event) *syncpb.Notification {
+// notificationsOf an event is one: of the device that made the change, or of none where that gave no
+// name, and for the event that the subscription stands. Changes before it that the feed left out, because
+// their records were changed again since, have one of none: whose they were is not known, and a device that
+// passes over notifications of its own must not pass over those.
+func (l *listener) notificationsOf(event feed.Event) []*syncpb.Notification {
+	leftOut := event.Record != nil && event.Record.Revision > l.told+1
+	l.told = event.Cursor.Position()
 	if event.Record == nil || event.Record.ClientID == "" {
-		return &syncpb.Notification{}
+		return []*syncpb.Notification{{}}
 	}
-	return &syncpb.Notification{ClientId: &event.Record.ClientID}
+	named := &syncpb.Notification{ClientId: &event.Record.ClientID}
+	if leftOut {
+		return []*syncpb.Notification{{}, named}
+	}
+	return []*syncpb.Notification{named}
 }
 
 // tellToPull tells, if somebody asked for it, that there is more to pull.

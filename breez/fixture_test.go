@@ -3,6 +3,7 @@ package breez_test
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/base32"
 	"fmt"
 	"net/http"
@@ -35,6 +36,7 @@ type protocol struct {
 	http2   bool
 	strict  bool            // no second connection while the first is full
 	shared  *http.Transport // is used as it is; nil: each client has one of its own
+	tls     *tls.Config     // nil: nothing is encrypted
 }
 
 var protocols = []protocol{
@@ -56,7 +58,11 @@ func (p protocol) compressed() protocol {
 
 func (p protocol) client(t *testing.T, address string) syncpbconnect.SyncerClient {
 	t.Helper()
-	return syncpbconnect.NewSyncerClient(&http.Client{Transport: p.transport(t)}, "http://"+address, p.options...)
+	scheme := "http://"
+	if p.tls != nil {
+		scheme = "https://"
+	}
+	return syncpbconnect.NewSyncerClient(&http.Client{Transport: p.transport(t)}, scheme+address, p.options...)
 }
 
 func (p protocol) transport(t *testing.T) *http.Transport {
@@ -67,7 +73,12 @@ func (p protocol) transport(t *testing.T) *http.Transport {
 	transport := new(http.Transport)
 	transport.Protocols = new(http.Protocols)
 	transport.Protocols.SetHTTP1(!p.http2)
-	transport.Protocols.SetUnencryptedHTTP2(p.http2)
+	if p.tls == nil {
+		transport.Protocols.SetUnencryptedHTTP2(p.http2)
+	} else {
+		transport.Protocols.SetHTTP2(p.http2)
+		transport.TLSClientConfig = p.tls.Clone()
+	}
 	transport.HTTP2 = &http.HTTP2Config{ // it pings as the SDKs do, also while nothing is to be heard
 		StrictMaxConcurrentRequests: p.strict, SendPingTimeout: 5 * time.Second, PingTimeout: time.Minute,
 	}

@@ -2,6 +2,8 @@ package breez_test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"net"
 	"os"
 	"os/exec"
@@ -16,18 +18,30 @@ import (
 	"syncline/internal/testservers"
 )
 
-// Clients reach the service through nginx as the documents set it up, save for TLS: gRPC at one of its
-// ports, gRPC-Web at the other.
+// Clients reach the service through nginx as the documents set it up: gRPC by HTTP/2 at one of its ports,
+// gRPC-Web at the other, both by TLS.
 func TestThroughNginx(t *testing.T) {
 	t.Parallel()
 	web := testservers.FreeAddress(t)
 	server := testservers.StartSyncline(t, switchedOn, "GRPC_WEB_LISTEN_ADDRESS="+web)
 	proxy := startNginx(t, server.Address, web)
+	for address, want := range map[string]string{proxy.grpc: "h2", proxy.web: "http/1.1"} {
+		offer := proxy.tls.Clone()
+		offer.NextProtos = []string{"h2", "http/1.1"} // as browsers and most clients do
+		conn, err := tls.Dial("tcp", address, offer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := conn.ConnectionState().NegotiatedProtocol; got != want {
+			t.Errorf("%s speaks %q, want %q", address, got, want)
+		}
+		conn.Close()
+	}
 	for name, clients := range map[string][2]syncpbconnect.SyncerClient{
-		"gRPC":                   {protocols[0].client(t, proxy.grpc), protocols[0].client(t, proxy.grpc)},
-		"gRPC-Web":               {protocols[2].client(t, proxy.web), protocols[2].client(t, proxy.web)},
-		"gRPC and gRPC-Web":      {protocols[0].client(t, proxy.grpc), protocols[2].client(t, proxy.web)},
-		"gRPC-Web, beside nginx": {protocols[2].client(t, proxy.web), protocols[2].client(t, web)},
+		"gRPC":                   {proxy.gRPC().client(t, proxy.grpc), proxy.gRPC().client(t, proxy.grpc)},
+		"gRPC-Web":               {proxy.gRPCWeb().client(t, proxy.web), proxy.gRPCWeb().client(t, proxy.web)},
+		"gRPC and gRPC-Web":      {proxy.gRPC().client(t, proxy.grpc), proxy.gRPCWeb().client(t, proxy.web)},
+		"gRPC-Web, beside nginx": {proxy.gRPCWeb().client(t, proxy.web), protocols[2].client(t, web)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			u := newUser(t)
@@ -49,7 +63,7 @@ func TestAddressesThroughNginx(t *testing.T) {
 	for i, way := range []struct {
 		protocol
 		address string
-	}{{protocols[0], proxy.grpc}, {protocols[2], proxy.web}} {
+	}{{proxy.gRPC(), proxy.grpc}, {proxy.gRPCWeb(), proxy.web}} {
 		from := func(last int) device {
 			p := way.protocol
 			p.shared = p.transport(t)
@@ -77,8 +91,21 @@ func documentedBlock(t *testing.T) string {
 	return block
 }
 
-// nginx has an address for gRPC, and one for gRPC-Web.
-type nginx struct{ grpc, web string }
+// nginx has an address for gRPC, and one for gRPC-Web, and a certificate in which tls trusts.
+type nginx struct {
+	grpc, web string
+	tls       *tls.Config
+}
+
+// gRPC is how clients speak at the first, and gRPCWeb at the second.
+func (n nginx) gRPC() protocol { return n.encrypted(protocols[0]) }
+
+func (n nginx) gRPCWeb() protocol { return n.encrypted(protocols[2]) }
+
+func (n nginx) encrypted(p protocol) protocol {
+	p.tls = n.tls
+	return p
+}
 
 // startNginx runs it as the documents have it, in front of these.
 func startNginx(t *testing.T, grpc, web string) nginx {
@@ -96,11 +123,15 @@ func startNginx(t *testing.T, grpc, web string) nginx {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	proxy := nginx{testservers.FreeAddress(t), testservers.FreeAddress(t)}
+	certificate, err := testservers.NewCertificate(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := nginx{testservers.FreeAddress(t), testservers.FreeAddress(t), trusting(t, certificate)}
 	for _, change := range [][2]string{
-		{"listen 443 ssl http2;", "listen " + proxy.grpc + " http2;"},
+		{"listen 443 ssl http2;", "listen " + proxy.grpc + " ssl http2;"},
 		{"grpc://127.0.0.1:8080", "grpc://" + grpc},
-		{"listen 442 ssl;", "listen " + proxy.web + ";"},
+		{"listen 442 ssl;", "listen " + proxy.web + " ssl;"},
 		{"http://127.0.0.1:8081", "http://" + web},
 	} {
 		if strings.Count(block, change[0]) != 1 {
@@ -108,7 +139,8 @@ func startNginx(t *testing.T, grpc, web string) nginx {
 		}
 		block = strings.Replace(block, change[0], change[1], 1)
 	}
-	conf := "events {}\nerror_log stderr;\npid pid;\ndaemon off;\nhttp {\naccess_log off;\n"
+	conf := "events {}\nerror_log stderr;\npid pid;\ndaemon off;\nhttp {\naccess_log off;\n" +
+		"ssl_certificate " + certificate.File + ";\nssl_certificate_key " + certificate.KeyFile + ";\n"
 	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
 		conf += kind + "_temp_path " + filepath.Join(dir, kind) + ";\n"
 	}
@@ -140,4 +172,16 @@ func startNginx(t *testing.T, grpc, web string) nginx {
 		})
 	}
 	return proxy
+}
+
+// trusting trusts a certificate that vouches for itself.
+func trusting(t *testing.T, certificate testservers.Certificate) *tls.Config {
+	t.Helper()
+	pem, err := os.ReadFile(certificate.File)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(pem)
+	return &tls.Config{RootCAs: roots}
 }

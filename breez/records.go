@@ -16,7 +16,6 @@ import (
 	"syncline/auth"
 	"syncline/breez/syncpb"
 	"syncline/internal/input"
-	"syncline/pubsub"
 	"syncline/record"
 )
 
@@ -244,13 +243,4 @@ func appendChange(b []byte, r record.Record) []byte {
 		b = protowire.AppendBytes(protowire.AppendTag(b, dataField, protowire.BytesType), r.Data)
 	}
 	return b
-}
-
-// pullTopic tells streams that there is more to pull, though nothing changed.
-const pullTopic pubsub.Topic = "breez: pull"
-
-func (s *Service) tellToPull(ctx context.Context, owner record.Owner) {
-	if err := s.Bus.Publish(context.WithoutCancel(ctx), pubsub.Hint{Owner: owner, Topic: pullTopic}); err != nil {
-		s.Log.WarnContext(ctx, "clients are not told that there is more to pull; they learn it with the next change", "owner", owner.Short(), "error", err)
-	}
 }

@@ -43,7 +43,9 @@ type Account struct {
 	// the owner's own, -1 for none; 0: the server's
 	QuotaRecords int64 `json:"quota_records,omitempty"`
 	// the owner's own, -1 for none; 0: the server's
-	QuotaBytes   int64 `json:"quota_bytes,omitempty"`
+	QuotaBytes int64 `json:"quota_bytes,omitempty"`
+	// how often clients that do not page were to pull again, where instances have no broker
+	Pulls        int64 `json:"pulls,omitempty"`
 	selectValues sql.SelectValues
 }
 
@@ -54,7 +56,7 @@ func (*Account) scanValues(columns []string) ([]any, error) {
 		switch columns[i] {
 		case account.FieldID:
 			values[i] = new([]byte)
-		case account.FieldHead, account.FieldFloor, account.FieldErased, account.FieldRecordCount, account.FieldStoredBytes, account.FieldFenceToken, account.FieldCreatedAt, account.FieldTombstones, account.FieldMutationBytes, account.FieldFences, account.FieldHolders, account.FieldForgottenToken, account.FieldQuotaRecords, account.FieldQuotaBytes:
+		case account.FieldHead, account.FieldFloor, account.FieldErased, account.FieldRecordCount, account.FieldStoredBytes, account.FieldFenceToken, account.FieldCreatedAt, account.FieldTombstones, account.FieldMutationBytes, account.FieldFences, account.FieldHolders, account.FieldForgottenToken, account.FieldQuotaRecords, account.FieldQuotaBytes, account.FieldPulls:
 			values[i] = new(sql.NullInt64)
 		default:
 			values[i] = new(sql.UnknownType)
@@ -161,6 +163,12 @@ func (_m *Account) assignValues(columns []string, values []any) error {
 			} else if value.Valid {
 				_m.QuotaBytes = value.Int64
 			}
+		case account.FieldPulls:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field pulls", values[i])
+			} else if value.Valid {
+				_m.Pulls = value.Int64
+			}
 		default:
 			_m.selectValues.Set(columns[i], values[i])
 		}
@@ -238,6 +246,9 @@ func (_m *Account) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("quota_bytes=")
 	builder.WriteString(fmt.Sprintf("%v", _m.QuotaBytes))
+	builder.WriteString(", ")
+	builder.WriteString("pulls=")
+	builder.WriteString(fmt.Sprintf("%v", _m.Pulls))
 	builder.WriteByte(')')
 	return builder.String()
 }

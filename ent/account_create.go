@@ -218,6 +218,20 @@ func (_c *AccountCreate) SetNillableQuotaBytes(v *int64) *AccountCreate {
 	return _c
 }
 
+// SetPulls sets the "pulls" field.
+func (_c *AccountCreate) SetPulls(v int64) *AccountCreate {
+	_c.mutation.SetPulls(v)
+	return _c
+}
+
+// SetNillablePulls sets the "pulls" field if the given value is not nil.
+func (_c *AccountCreate) SetNillablePulls(v *int64) *AccountCreate {
+	if v != nil {
+		_c.SetPulls(*v)
+	}
+	return _c
+}
+
 // SetID sets the "id" field.
 func (_c *AccountCreate) SetID(v []byte) *AccountCreate {
 	_c.mutation.SetID(v)
@@ -315,6 +329,10 @@ func (_c *AccountCreate) defaults() {
 		v := account.DefaultQuotaBytes
 		_c.mutation.SetQuotaBytes(v)
 	}
+	if _, ok := _c.mutation.Pulls(); !ok {
+		v := account.DefaultPulls
+		_c.mutation.SetPulls(v)
+	}
 }
 
 // check runs all checks and user-defined validators on the builder.
@@ -360,6 +378,9 @@ func (_c *AccountCreate) check() error {
 	}
 	if _, ok := _c.mutation.QuotaBytes(); !ok {
 		return &ValidationError{Name: "quota_bytes", err: errors.New(`ent: missing required field "Account.quota_bytes"`)}
+	}
+	if _, ok := _c.mutation.Pulls(); !ok {
+		return &ValidationError{Name: "pulls", err: errors.New(`ent: missing required field "Account.pulls"`)}
 	}
 	return nil
 }
@@ -452,6 +473,10 @@ func (_c *AccountCreate) createSpec() (*Account, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.QuotaBytes(); ok {
 		_spec.SetField(account.FieldQuotaBytes, field.TypeInt64, value)
 		_node.QuotaBytes = value
+	}
+	if value, ok := _c.mutation.Pulls(); ok {
+		_spec.SetField(account.FieldPulls, field.TypeInt64, value)
+		_node.Pulls = value
 	}
 	return _node, _spec
 }
@@ -754,6 +779,24 @@ func (u *AccountUpsert) UpdateQuotaBytes() *AccountUpsert {
 // AddQuotaBytes adds v to the "quota_bytes" field.
 func (u *AccountUpsert) AddQuotaBytes(v int64) *AccountUpsert {
 	u.Add(account.FieldQuotaBytes, v)
+	return u
+}
+
+// SetPulls sets the "pulls" field.
+func (u *AccountUpsert) SetPulls(v int64) *AccountUpsert {
+	u.Set(account.FieldPulls, v)
+	return u
+}
+
+// UpdatePulls sets the "pulls" field to the value that was provided on create.
+func (u *AccountUpsert) UpdatePulls() *AccountUpsert {
+	u.SetExcluded(account.FieldPulls)
+	return u
+}
+
+// AddPulls adds v to the "pulls" field.
+func (u *AccountUpsert) AddPulls(v int64) *AccountUpsert {
+	u.Add(account.FieldPulls, v)
 	return u
 }
 
@@ -1096,6 +1139,27 @@ func (u *AccountUpsertOne) AddQuotaBytes(v int64) *AccountUpsertOne {
 func (u *AccountUpsertOne) UpdateQuotaBytes() *AccountUpsertOne {
 	return u.Update(func(s *AccountUpsert) {
 		s.UpdateQuotaBytes()
+	})
+}
+
+// SetPulls sets the "pulls" field.
+func (u *AccountUpsertOne) SetPulls(v int64) *AccountUpsertOne {
+	return u.Update(func(s *AccountUpsert) {
+		s.SetPulls(v)
+	})
+}
+
+// AddPulls adds v to the "pulls" field.
+func (u *AccountUpsertOne) AddPulls(v int64) *AccountUpsertOne {
+	return u.Update(func(s *AccountUpsert) {
+		s.AddPulls(v)
+	})
+}
+
+// UpdatePulls sets the "pulls" field to the value that was provided on create.
+func (u *AccountUpsertOne) UpdatePulls() *AccountUpsertOne {
+	return u.Update(func(s *AccountUpsert) {
+		s.UpdatePulls()
 	})
 }
 
@@ -1605,6 +1669,27 @@ func (u *AccountUpsertBulk) AddQuotaBytes(v int64) *AccountUpsertBulk {
 func (u *AccountUpsertBulk) UpdateQuotaBytes() *AccountUpsertBulk {
 	return u.Update(func(s *AccountUpsert) {
 		s.UpdateQuotaBytes()
+	})
+}
+
+// SetPulls sets the "pulls" field.
+func (u *AccountUpsertBulk) SetPulls(v int64) *AccountUpsertBulk {
+	return u.Update(func(s *AccountUpsert) {
+		s.SetPulls(v)
+	})
+}
+
+// AddPulls adds v to the "pulls" field.
+func (u *AccountUpsertBulk) AddPulls(v int64) *AccountUpsertBulk {
+	return u.Update(func(s *AccountUpsert) {
+		s.AddPulls(v)
+	})
+}
+
+// UpdatePulls sets the "pulls" field to the value that was provided on create.
+func (u *AccountUpsertBulk) UpdatePulls() *AccountUpsertBulk {
+	return u.Update(func(s *AccountUpsert) {
+		s.UpdatePulls()
 	})
 }
 

@@ -321,6 +321,27 @@ func (_u *AccountUpdate) AddQuotaBytes(v int64) *AccountUpdate {
 	return _u
 }
 
+// SetPulls sets the "pulls" field.
+func (_u *AccountUpdate) SetPulls(v int64) *AccountUpdate {
+	_u.mutation.ResetPulls()
+	_u.mutation.SetPulls(v)
+	return _u
+}
+
+// SetNillablePulls sets the "pulls" field if the given value is not nil.
+func (_u *AccountUpdate) SetNillablePulls(v *int64) *AccountUpdate {
+	if v != nil {
+		_u.SetPulls(*v)
+	}
+	return _u
+}
+
+// AddPulls adds value to the "pulls" field.
+func (_u *AccountUpdate) AddPulls(v int64) *AccountUpdate {
+	_u.mutation.AddPulls(v)
+	return _u
+}
+
 // Mutation returns the AccountMutation object of the builder.
 func (_u *AccountUpdate) Mutation() *AccountMutation {
 	return _u.mutation
@@ -445,6 +466,12 @@ func (_u *AccountUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	}
 	if value, ok := _u.mutation.AddedQuotaBytes(); ok {
 		_spec.AddField(account.FieldQuotaBytes, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.Pulls(); ok {
+		_spec.SetField(account.FieldPulls, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedPulls(); ok {
+		_spec.AddField(account.FieldPulls, field.TypeInt64, value)
 	}
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
 		if _, ok := err.(*sqlgraph.NotFoundError); ok {
@@ -760,6 +787,27 @@ func (_u *AccountUpdateOne) AddQuotaBytes(v int64) *AccountUpdateOne {
 	return _u
 }
 
+// SetPulls sets the "pulls" field.
+func (_u *AccountUpdateOne) SetPulls(v int64) *AccountUpdateOne {
+	_u.mutation.ResetPulls()
+	_u.mutation.SetPulls(v)
+	return _u
+}
+
+// SetNillablePulls sets the "pulls" field if the given value is not nil.
+func (_u *AccountUpdateOne) SetNillablePulls(v *int64) *AccountUpdateOne {
+	if v != nil {
+		_u.SetPulls(*v)
+	}
+	return _u
+}
+
+// AddPulls adds value to the "pulls" field.
+func (_u *AccountUpdateOne) AddPulls(v int64) *AccountUpdateOne {
+	_u.mutation.AddPulls(v)
+	return _u
+}
+
 // Mutation returns the AccountMutation object of the builder.
 func (_u *AccountUpdateOne) Mutation() *AccountMutation {
 	return _u.mutation
@@ -914,6 +962,12 @@ func (_u *AccountUpdateOne) sqlSave(ctx context.Context) (_node *Account, err er
 	}
 	if value, ok := _u.mutation.AddedQuotaBytes(); ok {
 		_spec.AddField(account.FieldQuotaBytes, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.Pulls(); ok {
+		_spec.SetField(account.FieldPulls, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedPulls(); ok {
+		_spec.AddField(account.FieldPulls, field.TypeInt64, value)
 	}
 	_node = &Account{config: _u.config}
 	_spec.Assign = _node.assignValues

@@ -76,6 +76,8 @@ type AccountMutation struct {
 	addquota_records   *int64
 	quota_bytes        *int64
 	addquota_bytes     *int64
+	pulls              *int64
+	addpulls           *int64
 	clearedFields      map[string]struct{}
 	done               bool
 	oldValue           func(context.Context) (*Account, error)
@@ -970,6 +972,62 @@ func (m *AccountMutation) ResetQuotaBytes() {
 	m.addquota_bytes = nil
 }
 
+// SetPulls sets the "pulls" field.
+func (m *AccountMutation) SetPulls(i int64) {
+	m.pulls = &i
+	m.addpulls = nil
+}
+
+// Pulls returns the value of the "pulls" field in the mutation.
+func (m *AccountMutation) Pulls() (r int64, exists bool) {
+	v := m.pulls
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPulls returns the old "pulls" field's value of the Account entity.
+// If the Account object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AccountMutation) OldPulls(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPulls is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPulls requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPulls: %w", err)
+	}
+	return oldValue.Pulls, nil
+}
+
+// AddPulls adds i to the "pulls" field.
+func (m *AccountMutation) AddPulls(i int64) {
+	if m.addpulls != nil {
+		*m.addpulls += i
+	} else {
+		m.addpulls = &i
+	}
+}
+
+// AddedPulls returns the value that was added to the "pulls" field in this mutation.
+func (m *AccountMutation) AddedPulls() (r int64, exists bool) {
+	v := m.addpulls
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetPulls resets all changes to the "pulls" field.
+func (m *AccountMutation) ResetPulls() {
+	m.pulls = nil
+	m.addpulls = nil
+}
+
 // Where appends a list predicates to the AccountMutation builder.
 func (m *AccountMutation) Where(ps ...predicate.Account) {
 	m.predicates = append(m.predicates, ps...)
@@ -1004,7 +1062,7 @@ func (m *AccountMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *AccountMutation) Fields() []string {
-	fields := make([]string, 0, 14)
+	fields := make([]string, 0, 15)
 	if m.head != nil {
 		fields = append(fields, account.FieldHead)
 	}
@@ -1047,6 +1105,9 @@ func (m *AccountMutation) Fields() []string {
 	if m.quota_bytes != nil {
 		fields = append(fields, account.FieldQuotaBytes)
 	}
+	if m.pulls != nil {
+		fields = append(fields, account.FieldPulls)
+	}
 	return fields
 }
 
@@ -1083,6 +1144,8 @@ func (m *AccountMutation) Field(name string) (ent.Value, bool) {
 		return m.QuotaRecords()
 	case account.FieldQuotaBytes:
 		return m.QuotaBytes()
+	case account.FieldPulls:
+		return m.Pulls()
 	}
 	return nil, false
 }
@@ -1120,6 +1183,8 @@ func (m *AccountMutation) OldField(ctx context.Context, name string) (ent.Value,
 		return m.OldQuotaRecords(ctx)
 	case account.FieldQuotaBytes:
 		return m.OldQuotaBytes(ctx)
+	case account.FieldPulls:
+		return m.OldPulls(ctx)
 	}
 	return nil, fmt.Errorf("unknown Account field %s", name)
 }
@@ -1227,6 +1292,13 @@ func (m *AccountMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetQuotaBytes(v)
 		return nil
+	case account.FieldPulls:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPulls(v)
+		return nil
 	}
 	return fmt.Errorf("unknown Account field %s", name)
 }
@@ -1277,6 +1349,9 @@ func (m *AccountMutation) AddedFields() []string {
 	if m.addquota_bytes != nil {
 		fields = append(fields, account.FieldQuotaBytes)
 	}
+	if m.addpulls != nil {
+		fields = append(fields, account.FieldPulls)
+	}
 	return fields
 }
 
@@ -1313,6 +1388,8 @@ func (m *AccountMutation) AddedField(name string) (ent.Value, bool) {
 		return m.AddedQuotaRecords()
 	case account.FieldQuotaBytes:
 		return m.AddedQuotaBytes()
+	case account.FieldPulls:
+		return m.AddedPulls()
 	}
 	return nil, false
 }
@@ -1420,6 +1497,13 @@ func (m *AccountMutation) AddField(name string, value ent.Value) error {
 		}
 		m.AddQuotaBytes(v)
 		return nil
+	case account.FieldPulls:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddPulls(v)
+		return nil
 	}
 	return fmt.Errorf("unknown Account numeric field %s", name)
 }
@@ -1488,6 +1572,9 @@ func (m *AccountMutation) ResetField(name string) error {
 		return nil
 	case account.FieldQuotaBytes:
 		m.ResetQuotaBytes()
+		return nil
+	case account.FieldPulls:
+		m.ResetPulls()
 		return nil
 	}
 	return fmt.Errorf("unknown Account field %s", name)

@@ -71,6 +71,10 @@ func init() {
 	accountDescQuotaBytes := accountFields[14].Descriptor()
 	// account.DefaultQuotaBytes holds the default value on creation for the quota_bytes field.
 	account.DefaultQuotaBytes = accountDescQuotaBytes.Default.(int64)
+	// accountDescPulls is the schema descriptor for pulls field.
+	accountDescPulls := accountFields[15].Descriptor()
+	// account.DefaultPulls holds the default value on creation for the pulls field.
+	account.DefaultPulls = accountDescPulls.Default.(int64)
 	lockFields := schema.Lock{}.Fields()
 	_ = lockFields
 	// lockDescUsedAt is the schema descriptor for used_at field.

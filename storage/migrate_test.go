@@ -187,6 +187,7 @@ func backToFirstVersion(t *testing.T, db *storage.DB) {
 		"ALTER TABLE syncline_accounts DROP COLUMN fences",
 		"ALTER TABLE syncline_accounts DROP COLUMN quota_records",
 		"ALTER TABLE syncline_accounts DROP COLUMN quota_bytes",
+		"ALTER TABLE syncline_accounts DROP COLUMN pulls",
 		"DELETE FROM syncline_migrations WHERE version_id >= 2",
 	} {
 		if _, err := db.Write.ExecContext(t.Context(), statement); err != nil {

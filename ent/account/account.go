@@ -39,6 +39,8 @@ const (
 	FieldQuotaRecords = "quota_records"
 	// FieldQuotaBytes holds the string denoting the quota_bytes field in the database.
 	FieldQuotaBytes = "quota_bytes"
+	// FieldPulls holds the string denoting the pulls field in the database.
+	FieldPulls = "pulls"
 	// Table holds the table name of the account in the database.
 	Table = "syncline_accounts"
 )
@@ -60,6 +62,7 @@ var Columns = []string{
 	FieldForgottenToken,
 	FieldQuotaRecords,
 	FieldQuotaBytes,
+	FieldPulls,
 }
 
 // ValidColumn reports if the column name is valid (part of the table columns).
@@ -101,6 +104,8 @@ var (
 	DefaultQuotaRecords int64
 	// DefaultQuotaBytes holds the default value on creation for the "quota_bytes" field.
 	DefaultQuotaBytes int64
+	// DefaultPulls holds the default value on creation for the "pulls" field.
+	DefaultPulls int64
 )
 
 // OrderOption defines the ordering options for the Account queries.
@@ -179,4 +184,9 @@ func ByQuotaRecords(opts ...sql.OrderTermOption) OrderOption {
 // ByQuotaBytes orders the results by the quota_bytes field.
 func ByQuotaBytes(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldQuotaBytes, opts...).ToFunc()
+}
+
+// ByPulls orders the results by the pulls field.
+func ByPulls(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldPulls, opts...).ToFunc()
 }

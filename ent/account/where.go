@@ -123,6 +123,11 @@ func QuotaBytes(v int64) predicate.Account {
 	return predicate.Account(sql.FieldEQ(FieldQuotaBytes, v))
 }
 
+// Pulls applies equality check predicate on the "pulls" field. It's identical to PullsEQ.
+func Pulls(v int64) predicate.Account {
+	return predicate.Account(sql.FieldEQ(FieldPulls, v))
+}
+
 // HeadEQ applies the EQ predicate on the "head" field.
 func HeadEQ(v int64) predicate.Account {
 	return predicate.Account(sql.FieldEQ(FieldHead, v))
@@ -681,6 +686,46 @@ func QuotaBytesLT(v int64) predicate.Account {
 // QuotaBytesLTE applies the LTE predicate on the "quota_bytes" field.
 func QuotaBytesLTE(v int64) predicate.Account {
 	return predicate.Account(sql.FieldLTE(FieldQuotaBytes, v))
+}
+
+// PullsEQ applies the EQ predicate on the "pulls" field.
+func PullsEQ(v int64) predicate.Account {
+	return predicate.Account(sql.FieldEQ(FieldPulls, v))
+}
+
+// PullsNEQ applies the NEQ predicate on the "pulls" field.
+func PullsNEQ(v int64) predicate.Account {
+	return predicate.Account(sql.FieldNEQ(FieldPulls, v))
+}
+
+// PullsIn applies the In predicate on the "pulls" field.
+func PullsIn(vs ...int64) predicate.Account {
+	return predicate.Account(sql.FieldIn(FieldPulls, vs...))
+}
+
+// PullsNotIn applies the NotIn predicate on the "pulls" field.
+func PullsNotIn(vs ...int64) predicate.Account {
+	return predicate.Account(sql.FieldNotIn(FieldPulls, vs...))
+}
+
+// PullsGT applies the GT predicate on the "pulls" field.
+func PullsGT(v int64) predicate.Account {
+	return predicate.Account(sql.FieldGT(FieldPulls, v))
+}
+
+// PullsGTE applies the GTE predicate on the "pulls" field.
+func PullsGTE(v int64) predicate.Account {
+	return predicate.Account(sql.FieldGTE(FieldPulls, v))
+}
+
+// PullsLT applies the LT predicate on the "pulls" field.
+func PullsLT(v int64) predicate.Account {
+	return predicate.Account(sql.FieldLT(FieldPulls, v))
+}
+
+// PullsLTE applies the LTE predicate on the "pulls" field.
+func PullsLTE(v int64) predicate.Account {
+	return predicate.Account(sql.FieldLTE(FieldPulls, v))
 }
 
 // And groups predicates with the AND operator between them.

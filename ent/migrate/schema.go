@@ -26,6 +26,7 @@ var (
 		{Name: "forgotten_token", Type: field.TypeInt64, Default: 0},
 		{Name: "quota_records", Type: field.TypeInt64, Default: 0},
 		{Name: "quota_bytes", Type: field.TypeInt64, Default: 0},
+		{Name: "pulls", Type: field.TypeInt64, Default: 0},
 	}
 	// SynclineAccountsTable holds the schema information for the "syncline_accounts" table.
 	SynclineAccountsTable = &schema.Table{

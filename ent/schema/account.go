@@ -31,5 +31,6 @@ func (Account) Fields() []ent.Field {
 		field.Int64("forgotten_token").Default(0).Comment("fences that are not there any more stood at it or below"),
 		field.Int64("quota_records").Default(0).Comment("the owner's own, -1 for none; 0: the server's"),
 		field.Int64("quota_bytes").Default(0).Comment("the owner's own, -1 for none; 0: the server's"),
+		field.Int64("pulls").Default(0).Comment("how often clients that do not page were to pull again, where instances have no broker"),
 	}
 }

@@ -15,6 +15,7 @@ func TestStoreOnPartitionedPostgres(t *testing.T) {
 	t.Run("suite", func(t *testing.T) {
 		recordtest.Run(t, func(t *testing.T) recordtest.Harness { return harness(server.Open(t)) })
 	})
+	t.Run("pulls", func(t *testing.T) { testPulls(t, server.Open(t)) })
 	server.RequireOwnersNamed(t, []string{
 		"FROM syncline_accounts WHERE owner = k.owner LIMIT 1 FOR UPDATE",
 		"INSERT INTO syncline_accounts (owner) SELECT",
@@ -33,6 +34,8 @@ func TestStoreOnPartitionedPostgres(t *testing.T) {
 		"LEFT JOIN syncline_accounts ON owner = $1",
 		"SELECT id, revision, deleted, schema_version, client_id, updated_at, data FROM syncline_records WHERE owner = $1",
 		`SELECT "syncline_records"."id"`,
+		`UPDATE "syncline_accounts" SET "pulls"`,
+		`SELECT "syncline_accounts"."owner", "syncline_accounts"."pulls" FROM`,
 		`SELECT "syncline_accounts"."owner", "syncline_accounts"."head" FROM "syncline_accounts" WHERE "syncline_accounts"."owner" IN ($1, $2, $3, $4)`,
 	}, []string{ // a new epoch
 		"INSERT INTO syncline_restored_heads",

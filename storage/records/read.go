@@ -74,12 +74,8 @@ const maxParameters = 1 << 14
 func (s *Store) Heads(ctx context.Context, owners []record.Owner) (map[record.Owner]record.Revision, error) {
 	heads := make(map[record.Owner]record.Revision, len(owners))
 	for some := range slices.Chunk(owners, maxParameters) {
-		keys := make([][]byte, len(some))
-		for i := range some {
-			keys[i] = some[i][:]
-		}
 		err := s.reading(ctx, func(ctx context.Context) error {
-			rows, err := s.read.Account.Query().Where(account.IDIn(padded(keys)...)).Select(account.FieldID, account.FieldHead).All(ctx)
+			rows, err := s.read.Account.Query().Where(account.IDIn(keysOf(some)...)).Select(account.FieldID, account.FieldHead).All(ctx)
 			for _, row := range rows {
 				heads[record.Owner(row.ID)] = record.Revision(row.Head)
 			}
@@ -90,6 +86,15 @@ func (s *Store) Heads(ctx context.Context, owners []record.Owner) (map[record.Ow
 		}
 	}
 	return heads, nil
+}
+
+// keysOf are the keys of owners' accounts for one statement: see padded.
+func keysOf(owners []record.Owner) [][]byte {
+	keys := make([][]byte, len(owners))
+	for i := range owners {
+		keys[i] = owners[i][:]
+	}
+	return padded(keys)
 }
 
 // padded repeats the first of some keys until their number is a power of two: each

@@ -18,6 +18,7 @@ import (
 // Writes that wait at the same time share a transaction: see commit.
 type Store struct {
 	read   *ent.Client
+	write  *ent.Client // for what needs no engine
 	rows   storage.Reader
 	now    func() time.Time
 	engine *commit.Engine
@@ -37,7 +38,7 @@ func (s *Store) WhenTracesExceed(f func(record.Owner)) { s.tracesExceed = f }
 
 // New keeps records in a migrated database, by its engine.
 func New(db *storage.DB, engine *commit.Engine) *Store {
-	return &Store{read: db.Read, rows: db.Rows(), now: time.Now, engine: engine}
+	return &Store{read: db.Read, write: db.Write, rows: db.Rows(), now: time.Now, engine: engine}
 }
 
 // transactionTime bounds a read, so that a database that stopped answering does
