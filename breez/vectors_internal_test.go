@@ -135,6 +135,9 @@ func makeVectors(t *testing.T) vectors {
 		made.Accepted = append(made.Accepted, sign(c.name, c.call, c.text, byte(i+1), false))
 	}
 	made.Accepted = append(made.Accepted, sign("a high s", "GetLock", calls[18].text, 77, true), sign("a high s of a record", "SetRecord", calls[0].text, 78, true))
+	for header := range byte(4) { // those of 33 and 34 come once in 2^128 signatures
+		made.Accepted = append(made.Accepted, withHeader(t, fmt.Sprintf("a header byte of %d, and a small r", 31+header), "SetRecord", calls[0].text, 31+header))
+	}
 
 	compact := func() []byte {
 		raw, err := zbase32.DecodeString(made.Accepted[0].Signature)
@@ -167,6 +170,8 @@ func makeVectors(t *testing.T) vectors {
 		{"a header byte of 27: a key that is not compressed", change(0, 27)},
 		{"a header byte of 30", change(0, 30)},
 		{"a header byte of 35", change(0, 35)},
+		{"a header byte of 33, and an r that is no remainder", change(0, 33)},
+		{"a header byte of 34, and an r that is no remainder", change(0, 34)},
 		{"a header byte of 0", change(0, 0)},
 		{"r is 0", change(1, zero...)},
 		{"r is the order", change(1, order...)},
@@ -225,4 +230,21 @@ func sign(name, call, text string, n byte, highS bool) vector {
 		compact[0] = 31 + ((compact[0] - 31) ^ 1)
 	}
 	return vector{name, hex.EncodeToString(secret), call, text, hex.EncodeToString(sum[:]), zbase32.EncodeToString(compact), hex.EncodeToString(key.PubKey().SerializeCompressed())}
+}
+
+// withHeader is a signature with the header byte and the smallest r for which there is one, made without a
+// private key: the owner is whoever decred's library recovers.
+func withHeader(t *testing.T, name, call, text string, header byte) vector {
+	t.Helper()
+	sum := digestOf(written, plain{text: text})
+	compact := bytes.Repeat([]byte{0x42}, 65)
+	compact[0] = header
+	clear(compact[1:33])
+	for compact[32] = 1; compact[32] < 100; compact[32]++ { // half of all numbers are on the curve
+		if key, compressed, err := ecdsa.RecoverCompact(compact, sum[:]); err == nil && compressed {
+			return vector{Name: name, Call: call, Text: text, Digest: hex.EncodeToString(sum[:]), Signature: zbase32.EncodeToString(compact), Owner: hex.EncodeToString(key.SerializeCompressed())}
+		}
+	}
+	t.Fatal("there is no signature with such an r")
+	return vector{}
 }
