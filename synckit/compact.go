@@ -298,8 +298,11 @@ func (m *Manager) pullHeld(ctx context.Context, aggregateID string) ([]EventWith
 	if m.reviewed.waits(aggregateID) {
 		return nil, errors.New(errors.ConflictFailed, op, stderrors.New("a conflict waits to be decided"), errors.Metadata{"aggregate": aggregateID})
 	}
+	if err := m.recallAgain(ctx); err != nil {
+		return nil, err
+	}
 	entries, err := m.aggregate(ctx, aggregateID)
-	return eventsOf(slices.DeleteFunc(entries, func(e Entry) bool { return e.Origin != m.options.Peer && !e.Confirmed })), err
+	return eventsOf(slices.DeleteFunc(entries, func(e Entry) bool { return !m.watched.held.holds(e, m.options.Peer) })), err
 }
 
 // compactionBatch is how many events of a proposal go in one call: some hundred kilobytes.

@@ -8,13 +8,13 @@ import (
 	"syncline/synckit/errors"
 )
 
-// Which events are in conflict: an event written here that the peer's log was
+// Which events are in conflict: an event of the own log that the peer's log was
 // not yet seen to hold, and one pulled before it is. Neither writer could know of
 // the other's event. The peer's log thereby says who resolves: of two nodes with
 // such events, only the one whose event stands later meets the other's before
-// its own; the first finds its own confirmed when the other's comes. Events of
-// other peers that are still to be pushed to this one count like those written
-// here. Where both events have a CausalVersion, these must be concurrent as well; but
+// its own; the first finds its own confirmed when the other's comes. Events that came
+// from other peers count like those written here, and so do those that this one has
+// lost. Where both events have a CausalVersion, these must be concurrent as well; but
 // where the node was restored or reinstalled, versions that claim to know of its
 // events may mean others that it had written before (ForkFinder).
 //
@@ -36,7 +36,7 @@ func (m *Manager) decideGroup(ctx context.Context, in *intake, g *group, more bo
 		return err
 	}
 	in.commit.Unchanged[g.aggregateID] = s.newest
-	c := newComparison(s, m.watched.pushedTo, in.ambiguous)
+	c := newComparison(s, in.ambiguous)
 	for _, e := range g.events {
 		c.take(e, s.known.has(e.Event.ID()))
 	}
@@ -111,22 +111,21 @@ func newest(entries []Entry) Position {
 
 // comparison is what is pending of an aggregate beside what the peer brings.
 type comparison struct {
-	pending  map[string]Entry // what the peer was not seen to hold, before this
-	pushedTo Position
-	gone     idSet              // of pending: what it was seen to hold now
-	fresh    []EventWithVersion // what the log does not hold, in order
-	first    int                // in fresh: the first in conflict
-	local    idSet              // IDs in conflict, of either side
-	remote   idSet
-	left     int  // of local: what is not gone
-	marked   bool // all that was pending is in local
+	pending map[string]Entry   // what the peer was not seen to hold, before this
+	gone    idSet              // of pending: what it was seen to hold now
+	fresh   []EventWithVersion // what the log does not hold, in order
+	first   int                // in fresh: the first in conflict
+	local   idSet              // IDs in conflict, of either side
+	remote  idSet
+	left    int  // of local: what is not gone
+	marked  bool // all that was pending is in local
 	// ambiguous tells which versions of own events others may count for other events.
 	ambiguous func(own Version) bool
 	forked    bool // one of own events has the version of another event, or may have
 }
 
-func newComparison(s *state, pushedTo Position, ambiguous func(own Version) bool) *comparison {
-	return &comparison{pending: s.pending, pushedTo: pushedTo, ambiguous: ambiguous, gone: idSet{}, local: idSet{}, remote: idSet{}}
+func newComparison(s *state, ambiguous func(own Version) bool) *comparison {
+	return &comparison{pending: s.pending, ambiguous: ambiguous, gone: idSet{}, local: idSet{}, remote: idSet{}}
 }
 
 // take takes in the peer's next event: one that the log holds, which the peer is
@@ -153,7 +152,7 @@ func (c *comparison) meet(e EventWithVersion) {
 		met = false
 		var claimed []string // own events that this one's writer knew of, if versions can be believed
 		for id, p := range c.pending {
-			if c.gone.has(id) || p.Origin != "" && p.Position <= c.pushedTo {
+			if c.gone.has(id) {
 				continue
 			}
 			switch order := orderOf(p.Version, e.Version); {

@@ -36,10 +36,19 @@ func (m *Manager) erasedAt(upTo Position, left string) Cursor {
 	return m.at(erased, strings.TrimSpace(upTo.String()+" "+left))
 }
 
-// beginErasure takes in that the peer's log was erased, and gives that error.
-func (m *Manager) beginErasure(ctx context.Context, r *SyncResult, reason error) error {
+// beginErasure takes in that the peer's log was erased, as it told when it was asked for what comes
+// after a cursor, and gives that error.
+func (m *Manager) beginErasure(ctx context.Context, r *SyncResult, reason error, asked Cursor) error {
 	m.options.Logger.Warn("the peer's log was erased: what is not pushed waits in the reviews", "peer", m.options.Peer)
-	newest, err := m.commit(ctx, Commit{})
+	newest, err := m.commit(ctx, Commit{}) // before it is looked whether another process has noted it: what is stored after that is newer
+	noted := false
+	if err == nil {
+		noted, err = m.isErasureNoted(ctx, asked)
+	}
+	if noted {
+		r.Erased = true
+		return reason
+	}
 	if err == nil {
 		_, err = m.commit(ctx, Commit{Cursors: []Cursor{m.erasedAt(newest.Latest, erasing)}})
 	}
@@ -47,6 +56,17 @@ func (m *Manager) beginErasure(ctx context.Context, r *SyncResult, reason error)
 		return errors.New(errors.Erased, "sync", err) // by which code nothing is pushed, though it could not be kept
 	}
 	return m.endErasure(ctx, r, erasure{newest.Latest, erasing, !m.options.PullOnly}, reason)
+}
+
+// isErasureNoted tells whether another process has found that the peer's log was erased, since this
+// one read a cursor: it is dealing with that, or has gone on from another cursor.
+func (m *Manager) isErasureNoted(ctx context.Context, asked Cursor) (bool, error) {
+	_, left, err := m.erasedUpTo(ctx)
+	if err != nil || left == erasing {
+		return err == nil, err
+	}
+	now, err := m.cursor(ctx, asked.Direction)
+	return err == nil && now != asked.Value, err
 }
 
 // resumeErasure goes on where a process was ended in the middle, or with what one that never pushes
@@ -94,7 +114,7 @@ func (m *Manager) beginAfter(ctx context.Context, e erasure) error {
 	fresh := Commit{Cursors: []Cursor{m.erasedAt(e.upTo, notPushed)}}
 	if e.pushes {
 		fresh.Cursors = []Cursor{
-			m.at(Pushing, e.upTo.String()), m.at(seen, e.upTo.String()), m.at(pushingMissed.asked, ""), m.erasedAt(e.upTo, ""),
+			m.at(Pushing, e.upTo.String()), m.at(pushedTwice, e.upTo.String()), m.at(pushingMissed.asked, ""), m.erasedAt(e.upTo, ""),
 		}
 		if d.name != "" {
 			fresh.Cursors = append(fresh.Cursors, m.done(pushingAgain, d.name))
@@ -102,7 +122,8 @@ func (m *Manager) beginAfter(ctx context.Context, e erasure) error {
 	}
 	if e.left == erasing {
 		fresh.Cursors = append(fresh.Cursors,
-			m.at(Pulling, ""), m.at(pullingAgain.reached, ""), m.at(probing, ""), m.at(watching, e.upTo.String()))
+			m.at(Pulling, ""), m.at(pullingAgain.reached, ""), m.at(probing, ""), m.at(watching, e.upTo.String()),
+			m.at(holding, held{known: []span{{1, e.upTo}}}.String()))
 	}
 	_, err = m.commit(ctx, fresh)
 	m.watched = watched{}

@@ -86,9 +86,9 @@ func TestWhatThePeerLosesBehindWhatWasReadIsPushedAgain(t *testing.T) {
 	}
 }
 
-// What a node had passed on from another peer is not looked for where the log only ends earlier. It is
-// pushed again where the peer has lost its whole log.
-func TestWhatWasPassedOnIsPushedAgainWithTheWholeLog(t *testing.T) {
+// What a node had passed on from another peer is pushed again as its own is, where the peer's log
+// ends earlier and where it is lost.
+func TestWhatWasPassedOnIsPushedAgain(t *testing.T) {
 	t.Parallel()
 	hub, elsewhere := newHub(t), newHub(t)
 	line := newScripted(hub)
@@ -104,8 +104,12 @@ func TestWhatWasPassedOnIsPushedAgainWithTheWholeLog(t *testing.T) {
 	}
 	a.push()
 	check(t, "at the peer", logOf(t, hub), "a1 f")
-	line.overHub(t, shortened(t, hub, 1))
-	check(t, "pushed", a.sync().EventsPushed, 0)
+	short := shortened(t, hub, 1)
+	line.overHub(t, short)
+	check(t, "pushed", a.sync().EventsPushed, 1)
+	check(t, "at the peer", logOf(t, short), "a1 f")
+	a.sync()
+	check(t, "pushed later", a.sync().EventsPushed, 0)
 	empty := newHub(t)
 	line.overHub(t, empty)
 	check(t, "pushed", a.sync().EventsPushed, 2)
@@ -234,7 +238,7 @@ func TestWhatAnEarlierReleasePushedIsNotMissing(t *testing.T) {
 	review := a.onlyReview()
 	check(t, "decided", a.Decide(t.Context(), review.ID, review.Local), nil)
 	_, err := a.store.Commit(t.Context(), synckit.Commit{Cursors: []synckit.Cursor{
-		{Peer: "hub", Direction: "seen"}, {Peer: "hub", Direction: synckit.Direction("decided " + review.ID)},
+		{Peer: "hub", Direction: "seen"}, {Peer: "hub", Direction: "held"}, {Peer: "hub", Direction: synckit.Direction("decided " + review.ID)},
 	}})
 	check(t, "error", err, nil)
 	m := synckit.NewSyncManager(a.store, line, nil)
@@ -388,7 +392,7 @@ func TestACursorThatIsTooOld(t *testing.T) {
 }
 
 // The peer's log was erased, and is then restored from a backup: what is older than the erasure is
-// not pushed for that, and in no conflict with what comes.
+// not pushed for that, and in no conflict with what comes. What is newer is.
 func TestARestoreAfterAnErasure(t *testing.T) {
 	t.Parallel()
 	hub := newHub(t)
@@ -429,7 +433,7 @@ func TestARestoreAfterAnErasure(t *testing.T) {
 	a.write("x", "a4")
 	_, err = a.Sync(t.Context())
 	check(t, "error", err, nil)
-	check(t, "conflicts", sides, []string{"a4 | h"})
+	check(t, "conflicts", sides, []string{"a3 a4 | h"}) // the restored log has not a3 either
 	check(t, "at the peer", logOf(t, restored), "h a3 a4")
 }
 

@@ -25,8 +25,7 @@ type Manager struct {
 	peer     peerReader
 	watched  watched
 	reviewed reviewed
-	seen     Position // of the own log: what is at or below is at the peer, as far as this run knows
-	again    string   // the walk in which the peer's log is pulled; empty: an ordinary pull
+	again    string // the walk in which the peer's log is pulled; empty: an ordinary pull
 	skip     skip
 	pulling  portion
 	pushing  portion
@@ -120,7 +119,6 @@ func (m *Manager) run(ctx context.Context, op string, f func(context.Context, *S
 	defer m.results.deliver(m.options.Logger)
 	defer m.release()
 	m.status.syncing()
-	m.seen = 0
 	r := &SyncResult{StartTime: time.Now()}
 	m.learnPortions(ctx)
 	before := [2]int{m.pulling.now, m.pushing.now}

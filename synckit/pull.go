@@ -35,14 +35,14 @@ func (m *Manager) pullAll(ctx context.Context, r *SyncResult) error {
 	if err != nil {
 		return err
 	}
-	if err := m.noticeOthers(ctx, at, pushed); err != nil {
+	if err := m.noticeOthers(ctx, at); err != nil {
 		return err
 	}
 	source := m.peer.begin()
 	for begun := false; ; {
 		page, err := m.pullPage(ctx, source, at)
 		if isLoss(err) && at != "" && !begun {
-			if err := m.lost(ctx, r, err); err != nil {
+			if err := m.lost(ctx, r, err, m.pulled(at)); err != nil {
 				return err
 			}
 			if pushed, err = m.pushCursor(ctx); err != nil {
@@ -70,7 +70,7 @@ func (m *Manager) pullAll(ctx context.Context, r *SyncResult) error {
 	if undecided != nil && errors.CodeOf(undecided) != errors.ConflictFailed {
 		return undecided
 	}
-	return cmp.Or(m.dropPulled(ctx), m.noticeMissing(ctx, pushed), undecided)
+	return cmp.Or(m.dropPulled(ctx), m.noticeMissing(ctx, pushed, at), undecided)
 }
 
 // beginPull is the peer's cursor from which to pull: where the last pull ended, or in a walk
@@ -147,6 +147,11 @@ func (m *Manager) took(ctx context.Context, in *intake, committed Committed, r *
 	for aggregate, c := range in.compared {
 		m.watched.confirm(aggregate, c.gone)
 	}
+	if in.held != "" {
+		m.watched.saw(in.known)
+		m.watched.stored = in.held
+	}
+	m.watched.appended(in.commit.Append, committed, m.options.Peer)
 	m.reviewed.apply(in.commit, m.options.Peer)
 	r.ConflictsResolved += in.resolved
 	r.ReviewsAdded += in.parked
@@ -182,6 +187,8 @@ func reusedID(err error) string {
 type intake struct {
 	commit   Commit
 	pulled   map[string]bool // IDs of the page
+	known    []string        // those of them that the log was known to hold
+	held     string          // what of the own log the peer holds, after the page, as it is stored
 	parked   int             // reviews added
 	resolved int             // conflicts
 	compared map[string]*comparison
@@ -205,11 +212,10 @@ func (m *Manager) plan(ctx context.Context, page Page, reused map[string]error) 
 	}
 	in.ambiguous = m.ambiguous(events)
 	order, groups := byAggregate(events)
-	if m.options.ConflictResolver != nil || len(m.reviewed.aggregate) > 0 {
-		if err := m.watch(ctx); err != nil {
+	if len(events) > 0 {
+		if err := m.noteHeld(ctx, in, events); err != nil {
 			return nil, err
 		}
-		in.commit.Cursors = append(in.commit.Cursors, m.at(watching, m.watched.mark()))
 	}
 	parked, decided := map[string]bool{}, []Entry(nil)
 	for _, aggregate := range order {
@@ -227,6 +233,21 @@ func (m *Manager) plan(ctx context.Context, page Page, reused map[string]error) 
 	in.commit.Append = append(in.commit.Append, decided...)
 	in.commit.Cursors = append(in.commit.Cursors, m.pulled(page.Cursor))
 	return in, nil
+}
+
+// noteHeld finds out which of a page's events stand in the own log, which the peer is thereby seen to
+// hold.
+func (m *Manager) noteHeld(ctx context.Context, in *intake, events []EventWithVersion) error {
+	if err := m.watch(ctx); err != nil {
+		return err
+	}
+	in.known = idsOf(events)
+	in.held = m.watched.afterSeeing(in.known).String()
+	in.commit.Cursors = append(in.commit.Cursors, m.at(holding, in.held))
+	if m.options.ConflictResolver != nil {
+		in.commit.Cursors = append(in.commit.Cursors, m.at(watching, m.watched.mark()))
+	}
+	return nil
 }
 
 // group is a page's events of one aggregate.

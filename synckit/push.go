@@ -19,7 +19,6 @@ type pushCursor struct {
 	all      bool     // of a walk: push also what came from the peer, which has lost its log
 	second   Position // of a walk: what is at or below was pushed before
 	erased   Position // what is at or below is not pushed: the peer's log was erased after it
-	unseen   bool     // it was never kept up to where nothing is missing: what was pushed until now counts as that
 }
 
 // allPrefix begins the ordinary cursor of a push of all, as an earlier release stored it.
@@ -140,15 +139,10 @@ func (m *Manager) pushAll(ctx context.Context, r *SyncResult) error {
 	if err != nil {
 		return err
 	}
-	kept, err := m.cursor(ctx, seen)
-	if err != nil {
+	if err := m.beginSkip(ctx); err != nil {
 		return err
 	}
-	m.seen = max(m.seen, parsePosition(kept))
-	if at.walk == "" && !at.all && kept == "" {
-		m.seen, at.unseen = at.position, true
-	}
-	if err := m.beginSkip(ctx); err != nil {
+	if err := m.recallAgain(ctx); err != nil { // after: what others have seen up to the pull's cursor is in it
 		return err
 	}
 	for {
@@ -173,7 +167,7 @@ func (m *Manager) pushAll(ctx context.Context, r *SyncResult) error {
 		if len(entries) < most {
 			return m.endPush(ctx, next)
 		}
-		at, at.unseen = next, false
+		at = next
 	}
 }
 
@@ -184,9 +178,13 @@ func (m *Manager) endPush(ctx context.Context, at pushCursor) error {
 	}
 	ended := Commit{Cursors: []Cursor{m.at(Pushing, at.position.String())}}
 	if at.walk != "" {
+		twice, err := m.cursor(ctx, pushedTwice)
+		if err != nil {
+			return err
+		}
 		ended.Cursors = append(ended.Cursors, m.done(at.kind, at.walk))
-		if at.second > m.seen {
-			ended.Cursors = append(ended.Cursors, m.at(seen, at.second.String()))
+		if at.second > parsePosition(twice) {
+			ended.Cursors = append(ended.Cursors, m.at(pushedTwice, at.second.String()))
 		}
 	}
 	_, err := m.commit(ctx, ended)
@@ -203,6 +201,7 @@ type batch struct {
 	refused map[string]error // by ID: what must not be sent, or what the peer will not take
 	waiting map[string]bool  // by ID: what is neither stored nor refused
 	end     string           // the peer's cursor after what was sent, if all of it stands next there; else empty
+	held    string           // what the peer is known to hold afterwards, as it is stored; empty: as before
 }
 
 // pushBatch sends entries and gives the position up to which that is done.
@@ -222,28 +221,22 @@ func (m *Manager) pushBatch(ctx context.Context, at pushCursor, entries []Entry,
 	next := at
 	if next.position = done.position; next.position > at.position {
 		commit := Commit{Cursors: []Cursor{m.pushed(next)}, AddReviews: m.refusals(b)}
-		if err := m.addSkip(ctx, b, &commit); err != nil {
+		if err := m.addSkip(ctx, at.position, b, &commit); err != nil {
 			return at.position, err
 		}
-		looked := m.seen
-		if at.walk == "" && !at.all && at.position <= looked && !b.awaits(next.position) {
-			looked = max(looked, next.position)
-		}
-		if looked > m.seen || at.unseen {
-			commit.Cursors = append(commit.Cursors, m.at(seen, looked.String()))
+		if err := m.beginHeld(ctx, b, &commit); err != nil {
+			return at.position, err
 		}
 		_, err := m.commit(ctx, commit)
 		m.endSkip(b, err)
 		switch {
 		case err == nil:
-			m.seen = looked
 			m.unsaved.Store(nil)
 		case errors.CodeOf(err) != errors.StorageFailed || len(commit.AddReviews) > 0:
 			return at.position, err
 		default: // the peer has it all the same
 			m.unsaved.Store(&unsaved{place: done, walk: at.walk, all: at.all})
 		}
-		m.watched.pushed(next.position)
 	}
 	b.report(r)
 	return next.position, failed
@@ -351,17 +344,6 @@ func (b *batch) report(r *SyncResult) {
 		r.Errors = append(r.Errors, b.refused[e.Event.ID()])
 		r.ReviewsAdded++
 	}
-}
-
-// awaits tells whether something of the batch, up to a position, is to come back with a pull before
-// it is known that the peer has it.
-func (b *batch) awaits(upTo Position) bool {
-	sent := setOf(idsOf(b.send))
-	return b.end == "" && slices.ContainsFunc(b.entries, func(e Entry) bool {
-		id := e.Event.ID()
-		_, refused := b.refused[id]
-		return e.Position <= upTo && e.Origin == "" && !e.Confirmed && sent.has(id) && !refused
-	})
 }
 
 // refusedBeforeWaiting are the refused entries before the first that waits.

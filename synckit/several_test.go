@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"syncline/synckit"
+	"syncline/synckit/errors"
 	"syncline/synckit/storage/memory"
 	"syncline/synckit/transport/memtransport"
 )
@@ -220,4 +221,39 @@ func TestAPullThatGoesOnDoesNotHideAnother(t *testing.T) {
 	got := strings.Fields(a.log())
 	slices.Sort(got)
 	check(t, "log", got, numberedIDs("h", 1, 7))
+}
+
+// Two processes are told at once that the peer's log was erased. What was written after the first has
+// dealt with that is not taken for older by the second.
+func TestTwoProcessesLearnOfAnErasure(t *testing.T) {
+	t.Parallel()
+	hub := newHub(t)
+	lines := [2]*scripted{newScripted(hub), newScripted(hub)}
+	a := nodeOver(t, lines[0], synckit.SyncOptions{})
+	other := synckit.NewSyncManager(a.store, lines[1], nil)
+	t.Cleanup(func() { other.Close() })
+	a.write("x", "a1")
+	a.sync()
+	a.write("x", "a2")
+	erased := func(context.Context, string, int) (synckit.Page, error) {
+		return synckit.Page{}, errors.New(errors.Erased, "pull", nil)
+	}
+	empty := newHub(t)
+	lines[1].pullPage = erased
+	lines[0].pullPage = func(ctx context.Context, since string, limit int) (synckit.Page, error) {
+		lines[0].pullPage = nil
+		r, err := other.Sync(ctx)
+		checkCode(t, err, errors.Erased)
+		check(t, "reviews", r.ReviewsAdded, 1)
+		lines[0].overHub(t, empty)
+		a.write("x", "a3")
+		return erased(ctx, since, limit)
+	}
+	r, err := a.Sync(t.Context())
+	checkCode(t, err, errors.Erased)
+	check(t, "erased", r.Erased, true)
+	check(t, "reviews", r.ReviewsAdded, 0)
+	check(t, "pushed", a.sync().EventsPushed, 1)
+	check(t, "at the peer", logOf(t, empty), "a3")
+	check(t, "waits", a.stats(), synckit.Stats{Reviews: 1})
 }

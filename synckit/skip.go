@@ -26,9 +26,10 @@ func (m *Manager) beginSkip(ctx context.Context) (err error) {
 	return err
 }
 
-// addSkip adds to a push's commit that what was sent need not be pulled. Where a conflict
-// of it is staged it is, for what the peer has behind it is in no conflict with it.
-func (m *Manager) addSkip(ctx context.Context, b *batch, commit *Commit) error {
+// addSkip adds to a push's commit that what was sent, of entries after a position, need not be
+// pulled. Where a conflict of it is staged it is, for what the peer has behind it is in no
+// conflict with it.
+func (m *Manager) addSkip(ctx context.Context, after Position, b *batch, commit *Commit) error {
 	if b.end == "" {
 		return nil
 	}
@@ -38,6 +39,9 @@ func (m *Manager) addSkip(ctx context.Context, b *batch, commit *Commit) error {
 	if slices.ContainsFunc(b.send, func(e EventWithVersion) bool { return m.reviewed.staged[e.Event.AggregateID()] != nil }) {
 		b.end, m.skip.known = "", false
 		return nil
+	}
+	if err := m.recall(ctx); err != nil {
+		return err
 	}
 	if m.options.ConflictResolver != nil {
 		if err := m.watch(ctx); err != nil {
@@ -51,8 +55,10 @@ func (m *Manager) addSkip(ctx context.Context, b *batch, commit *Commit) error {
 		}
 	}
 	commit.Cursors = append(commit.Cursors, m.at(Pulling, b.end))
-	if m.watched.ready {
-		m.watched.skipped(b.entries, sent)
+	m.watched.skipped(after, b.entries, sent, m.options.Peer)
+	b.held = m.watched.held.String()
+	commit.Cursors = append(commit.Cursors, m.at(holding, b.held))
+	if m.options.ConflictResolver != nil {
 		commit.Cursors = append(commit.Cursors, m.at(watching, m.watched.mark()))
 	}
 	return nil
@@ -60,54 +66,64 @@ func (m *Manager) addSkip(ctx context.Context, b *batch, commit *Commit) error {
 
 // endSkip takes in whether a push's commit succeeded.
 func (m *Manager) endSkip(b *batch, err error) {
-	switch {
-	case b.end == "":
-	case err != nil: // what was noted as seen is not
-		m.watched.ready, m.watched.states, m.skip.known = false, nil, false
-	default:
-		if m.watched.pulledTo == m.skip.after {
-			m.watched.pulledTo = b.end
-		}
-		m.skip.after = b.end
+	if err != nil { // what was noted as seen is not
+		m.watched.ready, m.watched.states = false, nil
+		m.skip.known = m.skip.known && b.end == ""
+		return
 	}
+	if b.held != "" {
+		m.watched.stored = b.held
+	}
+	if b.end == "" {
+		return
+	}
+	if m.watched.pulledTo == m.skip.after {
+		m.watched.pulledTo = b.end
+	}
+	m.skip.after = b.end
 }
 
-// skipped notes that the peer holds what was sent of entries, which follow one another in
-// the own log, without having been asked for it.
-func (w *watched) skipped(entries []Entry, sent idSet) {
-	type own struct {
-		ids         idSet
+// skipped notes that the peer holds what was sent of entries, without having been asked for it. They
+// follow one another in the own log, after a position.
+func (w *watched) skipped(after Position, entries []Entry, sent idSet, peer string) {
+	type group struct {
+		ids         idSet // what could be in conflict, and was sent
 		first, last Position
-		whole       bool
+		whole       bool // nothing else could be
 	}
-	found := map[string]*own{}
+	found := map[string]*group{}
 	for _, e := range entries {
-		if e.Origin != "" {
-			continue
+		id, aggregate := e.Event.ID(), e.Event.AggregateID()
+		if w.waiting != nil && w.canConflict(e, peer) {
+			g := found[aggregate]
+			if g == nil {
+				g = &group{ids: idSet{}, first: e.Position, whole: true}
+				found[aggregate] = g
+			}
+			if g.last = e.Position; sent.has(id) {
+				g.ids[id] = struct{}{}
+			} else {
+				g.whole = false
+			}
 		}
-		o := found[e.Event.AggregateID()]
-		if o == nil {
-			o = &own{ids: idSet{}, first: e.Position, whole: true}
-			found[e.Event.AggregateID()] = o
-		}
-		o.ids[e.Event.ID()] = struct{}{}
-		o.last, o.whole = e.Position, o.whole && sent.has(e.Event.ID())
-		if sent.lacks(e.Event.ID()) {
-			delete(o.ids, e.Event.ID())
+		w.held.add(after+1, e.Position-1) // nothing stands there
+		if after = e.Position; sent.has(id) || e.Origin != peer || w.held.brought(e, peer) {
+			w.held.add(e.Position, e.Position)
+			delete(w.awaited, id)
 		}
 	}
-	for aggregate, o := range found {
-		waits, there := w.own[aggregate]
+	for aggregate, g := range found {
+		waits, there := w.waiting[aggregate]
 		_, read := w.states[aggregate]
 		switch {
 		case !there:
 		case read:
-			w.confirm(aggregate, o.ids)
-		case !o.whole || waits.first < o.first: // something of it stays pending
-		case waits.last <= o.last:
-			delete(w.own, aggregate)
+			w.confirm(aggregate, g.ids)
+		case !g.whole || waits.first < g.first: // something of it stays pending
+		case waits.last <= g.last:
+			delete(w.waiting, aggregate)
 		default:
-			w.own[aggregate] = span{o.last + 1, waits.last}
+			w.waiting[aggregate] = span{g.last + 1, waits.last}
 		}
 	}
 }

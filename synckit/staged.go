@@ -165,8 +165,7 @@ func (m *Manager) stage(in *intake, g *group, s *state) {
 	}
 	before := m.reviewed.staged[g.aggregateID]
 	for _, id := range slices.Sorted(maps.Keys(s.pending)) {
-		p := s.pending[id]
-		if (p.Origin == "" || p.Position > m.watched.pushedTo) && (before == nil || before.noted.lacks(id)) {
+		if before == nil || before.noted.lacks(id) {
 			r.Local = append(r.Local, EventWithVersion{Event: NewEvent(id, "", g.aggregateID, nil, nil)})
 		}
 	}
@@ -274,7 +273,7 @@ func (m *Manager) replay(ctx context.Context, in *intake, entries []Entry, reuse
 		}
 		reviews[i], seen = r, append(seen, r.Remote...)
 	}
-	c := newComparison(&state{pending: map[string]Entry{}}, 0, m.ambiguous(seen)) // the log has not got them yet
+	c := newComparison(&state{pending: map[string]Entry{}}, m.ambiguous(seen)) // the log has not got them yet
 	for _, r := range reviews {
 		for _, e := range r.Local {
 			if entry, there := byID[e.Event.ID()]; there {

@@ -38,7 +38,7 @@ type Entry struct {
 	Position Position
 	// Origin is the peer that the event came from; empty for one written here.
 	Origin string
-	// Confirmed says that a peer's log was seen to hold the event.
+	// Confirmed says that some peer's log was seen to hold the event.
 	Confirmed bool
 }
 
