@@ -164,7 +164,7 @@ func (c compaction) plan(h history) (plan, error) {
 	}
 	content = content.withTimeOf(folded)
 	covered := len(ids)
-	all, groups := h.snapshots.tier(ids)
+	all, groups := h.snapshots.cover(ids)
 	events, err := propose(c.aggregateID, all, groups, content, h.clock+1)
 	return plan{events, covered}, err
 }
@@ -200,7 +200,7 @@ func (h history) compactable(before time.Time) (folded []EventWithVersion, ids i
 			ids[id] = struct{}{}
 		}
 	}
-	for _, id := range h.settled(ids) {
+	for _, id := range h.about(ids) {
 		ids[id] = struct{}{}
 	}
 	return folded, ids
@@ -224,9 +224,9 @@ func (h history) undecided() idSet {
 	return ids
 }
 
-// settled are the events that hold resolutions which are not needed any more once some are
+// about are the events that hold resolutions which are not needed any more once some are
 // compacted: those about nothing else, unless they bear upon one that is still needed.
-func (h history) settled(compacted idSet) (events []string) {
+func (h history) about(compacted idSet) (events []string) {
 	needed, left := idSet{}, slices.Clone(h.resolutions)
 	isGone := func(id string) bool { return compacted.has(id) || h.snapshots.covered.has(id) }
 	for again := true; again; {
@@ -249,9 +249,9 @@ func (h history) settled(compacted idSet) (events []string) {
 	return events
 }
 
-// tier adds to what a new snapshot stands for what earlier ones stand for. Groups of coverage that are much larger
+// cover adds to what a new snapshot stands for what earlier ones stand for. Groups of coverage that are much larger
 // are only named: so an ID is written anew a few times, not with each snapshot.
-func (s *snapshots) tier(ids idSet) (all, groups []string) {
+func (s *snapshots) cover(ids idSet) (all, groups []string) {
 	ids = maps.Clone(ids)
 	for _, one := range s.counting {
 		groups = append(groups, one.covers...)

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -139,16 +140,26 @@ func TestASnapshotTakesThePlaceOfEvents(t *testing.T) {
 // Nodes that compact at once, at whatever steps, agree on one snapshot, and nothing is in two.
 func TestNodesThatCompactAtOnce(t *testing.T) {
 	t.Parallel()
-	for step := range 2 { // of the first: which call of Push the second comes before
-		t.Run(fmt.Sprint("before push ", step), func(t *testing.T) {
+	for step := range 4 { // of the first: which call of Push the second comes before, at a node or in the log itself
+		where := [...]string{"a node", "the log itself"}[step/2]
+		t.Run(fmt.Sprint("before push ", step%2, " by ", where), func(t *testing.T) {
 			t.Parallel()
 			hub := newHub(t)
-			between := &interrupted{SkippingTransport: memtransport.New("hub", hub), at: step}
+			between := &interrupted{SkippingTransport: memtransport.New("hub", hub), at: step % 2}
 			a, b := nodeOver(t, between, synckit.SyncOptions{}), newNode(t, hub, synckit.SyncOptions{})
 			a.write("x", "a1", "a2")
 			a.sync()
 			b.write("x", "b1")
-			between.then = func() { b.write("x", "b2"); b.compact("x") }
+			between.then = func() {
+				if b.write("x", "b2"); step < 2 {
+					b.compact("x")
+					return
+				}
+				b.sync()
+				if _, err := synckit.CompactLog(t.Context(), hub, "x", time.Time{}, sum); err != nil {
+					t.Error(err)
+				}
+			}
 			a.compact("x")
 			a.sync()
 			b.sync()
@@ -165,6 +176,40 @@ func TestNodesThatCompactAtOnce(t *testing.T) {
 	}
 }
 
+// Nodes that write and compact all the time have each event once.
+func TestNodesThatCompactAllTheTime(t *testing.T) {
+	t.Parallel()
+	hub := newHub(t)
+	var nodes []node
+	var running sync.WaitGroup
+	for i := range 4 {
+		n := newNode(t, hub, synckit.SyncOptions{BatchSize: 3})
+		nodes = append(nodes, n)
+		running.Go(func() {
+			for round := range 15 {
+				n.write("x", fmt.Sprintf("n%d-%d", i, round))
+				_, err := n.Compact(t.Context(), "x", time.Time{}, sum)
+				if err != nil && errors.CodeOf(err) != errors.Outdated {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	running.Wait()
+	for range 3 {
+		for _, n := range nodes {
+			n.sync()
+		}
+	}
+	for _, n := range nodes {
+		expect(t, "content", n.content("x"), nodes[0].content("x"))
+		counts := strings.Fields(n.content("x"))
+		if slices.Sort(counts); len(counts) != 60 || len(slices.Compact(counts)) != 60 {
+			t.Errorf("%d events count", len(counts))
+		}
+	}
+}
+
 // Two nodes have proposed, and one has not seen the other's proposal when it commits its own.
 func TestTheFirstProposalIsCommitted(t *testing.T) {
 	t.Parallel()
@@ -177,6 +222,7 @@ func TestTheFirstProposalIsCommitted(t *testing.T) {
 	committing, others, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 	first.then = func() { close(committing); <-others }
 	second.then = func() {
+		a.write("x", "a3") // so that the two are not the same
 		b.write("x", "b1")
 		go func() {
 			_, err := a.Compact(t.Context(), "x", time.Time{}, sum)
@@ -195,7 +241,7 @@ func TestTheFirstProposalIsCommitted(t *testing.T) {
 		b.sync()
 	}
 	for _, n := range []node{a, b} {
-		expect(t, "content", n.content("x"), "a1 b0 a2 b1")
+		expect(t, "content", n.content("x"), "a1 b0 a2 a3 b1")
 	}
 }
 

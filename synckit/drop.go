@@ -34,7 +34,11 @@ const maxDrop = 1000
 // were stored completes a snapshot. Who serves a log calls it after each push. Logs that
 // are no Dropper keep all.
 func DropCovered(ctx context.Context, log Log, stored []EventWithVersion) error {
-	for _, aggregate := range compactedIn(stored) {
+	var aggregates []string
+	for _, e := range stored {
+		aggregates = addCompacted(aggregates, e.Event)
+	}
+	for _, aggregate := range aggregates {
 		if err := dropCovered(ctx, log, aggregate); err != nil {
 			return err
 		}
@@ -42,17 +46,12 @@ func DropCovered(ctx context.Context, log Log, stored []EventWithVersion) error 
 	return nil
 }
 
-// compactedIn are the aggregates in which one of some events completes a snapshot.
-func compactedIn(events []EventWithVersion) (aggregates []string) {
-	for _, e := range events {
-		if e.Event == nil || e.Event.Type() != commitmentType && e.Event.Type() != coverageType && e.Event.Type() != SnapshotType {
-			continue
-		}
-		if aggregate := e.Event.AggregateID(); !slices.Contains(aggregates, aggregate) {
-			aggregates = append(aggregates, aggregate)
-		}
+// addCompacted adds an event's aggregate to others, if the event may complete a snapshot.
+func addCompacted(aggregates []string, e Event) []string {
+	if e == nil || e.Type() == ResolutionType || !isOwnKind(e) || slices.Contains(aggregates, e.AggregateID()) {
+		return aggregates
 	}
-	return aggregates
+	return append(aggregates, e.AggregateID())
 }
 
 func dropCovered(ctx context.Context, log Log, aggregateID string) error {
@@ -88,11 +87,10 @@ const dropping Direction = "drop"
 
 // addDropping adds to a commit that what it completes is to be followed by a drop.
 func (m *Manager) addDropping(ctx context.Context, c *Commit) error {
-	events := make([]EventWithVersion, len(c.Append))
-	for i, e := range c.Append {
-		events[i] = e.EventWithVersion
+	var fresh []string
+	for _, e := range c.Append {
+		fresh = addCompacted(fresh, e.Event)
 	}
-	fresh := compactedIn(events)
 	if len(fresh) == 0 {
 		return nil
 	}
@@ -129,6 +127,9 @@ func (m *Manager) dropPulled(ctx context.Context) error {
 		}
 	}
 	m.watched.states = nil
+	if now, err := m.toDrop(ctx); err != nil || !slices.Equal(now, aggregates) { // another process has added to it
+		return err
+	}
 	_, err = m.commit(ctx, Commit{Cursors: []Cursor{m.at(dropping, "")}})
 	return err
 }

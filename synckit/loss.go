@@ -164,5 +164,9 @@ func (m *Manager) isMissing(ctx context.Context, e Entry) (bool, error) {
 	if decided, err := m.isDecided(ctx, e); decided || err != nil {
 		return false, err
 	}
-	return m.passes(e.Event)
+	if passes, err := m.passes(e.Event); !passes || err != nil {
+		return false, err
+	}
+	entries, err := m.aggregate(ctx, e.Event.AggregateID())
+	return err == nil && readHistory(eventsOf(entries)).snapshots.covered.lacks(id), err // what was compacted is to be missing
 }

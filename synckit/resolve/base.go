@@ -10,8 +10,8 @@ import (
 
 // FromLog makes a ThreeWayMerge's Base of what a store holds: the aggregate's
 // effective events that both sides build on, one after the other. These are the
-// ones that are on neither side and have lower clocks than all that are. Events
-// whose data are no objects are passed over.
+// ones that are on neither side and have lower clocks than all that are, and what
+// was compacted. Events whose data are no objects are passed over.
 func FromLog(store synckit.EventStore) func(ctx context.Context, local, remote []synckit.EventWithVersion) (json.RawMessage, error) {
 	return func(ctx context.Context, local, remote []synckit.EventWithVersion) (json.RawMessage, error) {
 		all := both(local, remote)
@@ -36,7 +36,8 @@ func state(history []synckit.EventWithVersion, conflict []sided) fields {
 	}
 	object := fields{}
 	for _, e := range history {
-		if in[e.Event.ID()] || synckit.ClockOf(e.Event) >= lowest {
+		compacted := e.Event.Metadata()[synckit.SnapshotKey] == true
+		if in[e.Event.ID()] || synckit.ClockOf(e.Event) >= lowest && !compacted {
 			continue
 		}
 		if patch, err := fieldsOf(e.Event); err == nil {

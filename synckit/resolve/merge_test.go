@@ -176,6 +176,28 @@ func TestFailuresEndTheMerge(t *testing.T) {
 	}
 }
 
+// A snapshot is in the base, also of an event whose writer did not know of it.
+func TestTheBaseOfACompactedLog(t *testing.T) {
+	t.Parallel()
+	log := memory.New()
+	for _, e := range []synckit.EventWithVersion{change("h1", 1, `{"a":0}`), change("h2", 2, `{"b":0}`)} {
+		if err := log.Store(t.Context(), e.Event, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	aggregate := change("h1", 1, `{}`).Event.AggregateID()
+	_, err := synckit.CompactLog(t.Context(), log, aggregate, time.Time{}, func([]synckit.EventWithVersion) (synckit.Event, error) {
+		return synckit.NewEvent("", "State", "", json.RawMessage(`{"a":0,"b":0}`), nil), nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := resolve.FromLog(log)(t.Context(), events{change("l1", 3, `{"a":1}`)}, events{change("r1", 3, `{"b":1}`)})
+	if err != nil || string(text) != `{"a":0,"b":0}` {
+		t.Errorf("base %s, %v", text, err)
+	}
+}
+
 // TestTheBaseFromALog has a history in a store, of which both sides know all but
 // their own events.
 func TestTheBaseFromALog(t *testing.T) {
