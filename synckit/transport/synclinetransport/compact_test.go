@@ -46,7 +46,7 @@ func (d device) records(c *client.Client) int {
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	return int(viewer.RecordCount)
+	return viewer.RecordCount
 }
 
 // cutTransport cannot delete more than some times.
