@@ -91,6 +91,9 @@ func (m *Manager) admissible(e Event) error {
 		encoded, err = Encode(e)
 		return err
 	})
+	if err == nil {
+		err = CheckClock(e)
+	}
 	if err != nil || e.Type() == ResolutionType {
 		return err
 	}

@@ -3,6 +3,7 @@ package synckit
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"strconv"
 	"time"
 )
@@ -28,7 +29,8 @@ const TimeKey = "synckit.time"
 const MaxAhead = 24 * time.Hour
 
 // maxClock is the largest clock that JSON numbers carry exactly everywhere. A
-// larger one, which only a faulty peer sends, counts as none.
+// larger one, which only a faulty peer sends, is refused (CheckClock), and counts as none where an
+// earlier release has taken it.
 const maxClock = 1<<53 - 1
 
 // Clock is the event's clock; 0 if it has none.
@@ -110,6 +112,20 @@ func (e EncodedEvent) Stamped(clock uint64, at time.Time) EncodedEvent {
 
 // TimeOf is an event's time; zero if it has none.
 func TimeOf(e Event) time.Time { return timeOf(numberOf(e.Metadata()[TimeKey])) }
+
+// CheckClock tells why an event from elsewhere is not taken: its clock or its time is no number above 0
+// that JSON carries exactly everywhere. As such numbers count as none, a log that passed the event
+// on would give it a clock of its own, and it would not stand in the same place on all nodes. The
+// error has the code InvalidEvent.
+func CheckClock(e Event) error {
+	metadata := e.Metadata()
+	for _, key := range []string{ClockKey, TimeKey} {
+		if value, there := metadata[key]; there && numberOf(value) == 0 {
+			return invalid(e.ID(), fmt.Errorf("%s is %.40q, which is no number from 1 to 2^53-1", key, fmt.Sprint(value)))
+		}
+	}
+	return nil
+}
 
 // ClockOf is an event's clock; 0 if it has none.
 func ClockOf(e Event) uint64 { return numberOf(e.Metadata()[ClockKey]) }

@@ -14,6 +14,7 @@ import (
 	"syncline/synckit/errors"
 	"syncline/synckit/storage/memory"
 	"syncline/synckit/transport/internal/peerlog"
+	"syncline/synckit/transport/internal/wire"
 	"syncline/synckit/transport/memtransport"
 	"syncline/synckit/version"
 )
@@ -431,5 +432,19 @@ func TestNextEndsWithItsContext(t *testing.T) {
 	cancel()
 	if _, err := l.Next(ctx, peerlog.Query{Limit: 1}, time.Minute); !stderrors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
+	}
+}
+
+// A clock that not all can read is refused where it comes in: the log would give the event one of its own.
+func TestAClockThatNotAllCanReadIsRefused(t *testing.T) {
+	t.Parallel()
+	store := memory.New()
+	received := []wire.Event{
+		{Event: synckit.EncodedEvent{ID: "bad", Metadata: []byte(`{ "synckit.clock" : 9007199254740992 }`)}},
+		{Event: synckit.EncodedEvent{ID: "sound", Metadata: []byte(`{ "synckit.clock" : 9007199254740991 }`)}},
+	}
+	_, outcome := peerlog.New(store, nil).Receive(t.Context(), received, nil)
+	if errors.CodeOf(outcome.Refused["bad"]) != errors.InvalidEvent || fmt.Sprint(outcome.Stored) != "[sound]" {
+		t.Errorf("%+v", outcome)
 	}
 }

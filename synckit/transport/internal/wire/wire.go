@@ -45,6 +45,9 @@ func (parse VersionParser) OrOwn(ctx context.Context, text string) (synckit.Vers
 // text that is not UTF-8 into other text, and so make it another event.
 func Encode(e synckit.EventWithVersion) (Event, error) {
 	encoded, err := synckit.Encode(e.Event)
+	if err == nil {
+		err = synckit.CheckClock(e.Event)
+	}
 	if err != nil {
 		return Event{}, err
 	}
@@ -88,6 +91,9 @@ func (e Event) Decode(ctx context.Context, parse VersionParser) (synckit.EventWi
 		e.Event.Data = json.RawMessage("null") // some leave out what is null
 	}
 	event, err := e.Event.Decode()
+	if err == nil {
+		err = synckit.CheckClock(event)
+	}
 	if err != nil {
 		return synckit.EventWithVersion{}, err
 	}
