@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"sync/atomic"
 
 	"syncline/synckit/errors"
 )
@@ -62,6 +63,9 @@ type event struct {
 	data                       interface{}
 	metadata                   map[string]interface{}
 	written                    json.RawMessage // metadata as Encode writes it; nil: that is to be found out
+	// encoded is what Encode gave: an event is encoded once from where it is stored or read to where
+	// it is sent. nil: it was not yet.
+	encoded atomic.Pointer[EncodedEvent]
 }
 
 func (e *event) ID() string                       { return e.id }
@@ -99,8 +103,24 @@ type EncodedEvent struct {
 // maxNameBytes bounds an event's ID, type and aggregate ID.
 const maxNameBytes = 255
 
-// Encode checks an event and encodes it. Its error has the code InvalidEvent.
+// Encode checks an event and encodes it. Its error has the code InvalidEvent. What it gives may be
+// given again: do not change its bytes.
 func Encode(e Event) (EncodedEvent, error) {
+	known, ok := e.(*event)
+	if !ok {
+		return encode(e)
+	}
+	if done := known.encoded.Load(); done != nil {
+		return *done, nil
+	}
+	encoded, err := encode(e)
+	if err == nil {
+		known.encoded.Store(&encoded)
+	}
+	return encoded, err
+}
+
+func encode(e Event) (EncodedEvent, error) {
 	encoded := EncodedEvent{ID: e.ID(), Type: e.Type(), AggregateID: e.AggregateID()}
 	if err := encoded.check(); err != nil {
 		return EncodedEvent{}, err
