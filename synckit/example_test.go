@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log"
 	"os"
+	"time"
 
 	"syncline/synckit"
 	"syncline/synckit/errors"
@@ -33,6 +34,40 @@ func Example() {
 	// Output:
 	// 1 pushed, 0 pulled
 	// 0 pushed, 1 pulled
+}
+
+// Deposits become one balance, here and at the peer.
+func ExampleManager_Compact() {
+	ctx, store, hub := context.Background(), memory.New(), memory.New()
+	for i, amount := range []int{10, 20, 12} {
+		event := synckit.NewEvent(fmt.Sprint("deposit-", i+1), "Deposited", "account-1", amount, nil)
+		if err := store.Store(ctx, event, nil); err != nil {
+			log.Fatal(err)
+		}
+	}
+	manager := synckit.NewSyncManager(store, memtransport.New("hub", hub), nil)
+	balance := func(balance int, e synckit.Event) (int, error) {
+		var amount int
+		err := synckit.DecodeData(e, &amount) // of a balance, too: it stands for what came before
+		return balance + amount, err
+	}
+	done, err := manager.Compact(ctx, "account-1", time.Time{}, func(events []synckit.EventWithVersion) (synckit.Event, error) {
+		sum, err := synckit.Fold(events, 0, balance)
+		return synckit.NewEvent("", "Balance", "account-1", sum, nil), err
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	effective, err := manager.Effective(ctx, "account-1")
+	if err != nil {
+		log.Fatal(err)
+	}
+	sum, err := synckit.Fold(effective, 0, balance)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Fprintln(os.Stdout, done.Covered, "compacted,", len(effective), effective[0].Event.Type(), sum)
+	// Output: 3 compacted, 1 Balance 42
 }
 
 func ExampleNewSyncManagerBuilder() {

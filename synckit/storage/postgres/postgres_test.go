@@ -63,6 +63,7 @@ func TestOnOneServer(t *testing.T) {
 	t.Run("a subscription that has ended", func(t *testing.T) { t.Parallel(); endedSubscriptions(t, url) })
 	t.Run("a shared time that cannot be true", func(t *testing.T) { t.Parallel(); wrongTime(t, url) })
 	t.Run("stores open one database at once", func(t *testing.T) { t.Parallel(); opensAtOnce(t, url) })
+	t.Run("tables of an older release", func(t *testing.T) { t.Parallel(); older(t, url) })
 	t.Run("tables of a newer release", func(t *testing.T) { t.Parallel(); newer(t, url) })
 	t.Run("NewManager", func(t *testing.T) { t.Parallel(); manager(t, url) })
 }
@@ -258,6 +259,37 @@ func opensAtOnce(t *testing.T, url string) {
 		})
 	}
 	opening.Wait()
+}
+
+// older opens tables that were made before entries could be dropped.
+func older(t *testing.T, url string) {
+	config := postgres.Config{ConnectionString: url, TableName: "older"}
+	before := open(t, config)
+	for _, id := range []string{"one", "two", "three"} {
+		if err := before.Store(t.Context(), synckit.NewEvent(id, "NoteTaken", "x", id, nil), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before.Close()
+	admin, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Close(context.WithoutCancel(t.Context()))
+	for _, statement := range []string{`ALTER TABLE older DROP COLUMN dropped`, `DELETE FROM older_schema WHERE version = 2`} {
+		if _, err := admin.Exec(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := open(t, config)
+	defer s.Close()
+	if err := s.Drop(t.Context(), "x", []string{"two"}); err != nil {
+		t.Fatal(err)
+	}
+	left, err := s.Aggregate(t.Context(), "x")
+	if err != nil || len(left) != 2 || left[0].Event.ID() != "one" || left[1].Event.ID() != "three" {
+		t.Errorf("%v, %v", left, err)
+	}
 }
 
 func newer(t *testing.T, url string) {

@@ -97,3 +97,23 @@ func TestMissingTablesAreReported(t *testing.T) {
 		}
 	}
 }
+
+// Tables that were made before entries could be dropped are brought up to date.
+func TestTablesOfAnOlderReleaseAreBroughtUpToDate(t *testing.T) {
+	t.Parallel()
+	source := file(t)
+	before := open(t, sqlite.Config{DataSourceName: source})
+	for _, id := range []string{"one", "two", "three"} {
+		store(t, before, id)
+	}
+	_ = before.Close()
+	exec(t, source, "ALTER TABLE events DROP COLUMN dropped; DELETE FROM events_schema WHERE version = 2")
+	s := closeAtEnd(t, open(t, sqlite.Config{DataSourceName: source}))
+	if err := s.Drop(t.Context(), "x", []string{"two"}); err != nil {
+		t.Fatal(err)
+	}
+	left, err := s.Aggregate(t.Context(), "x")
+	if err != nil || len(left) != 2 || left[0].Event.ID() != "one" || left[1].Event.ID() != "three" {
+		t.Errorf("%v, %v", left, err)
+	}
+}

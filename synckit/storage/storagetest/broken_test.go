@@ -1,6 +1,7 @@
 package storagetest_test
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"os/exec"
@@ -30,6 +31,15 @@ type broken struct {
 	review func(reviews []synckit.Review) []synckit.Review
 	wake   func() <-chan struct{}
 	cursor func(value string) string
+	drop   func(ctx context.Context, log synckit.Dropper, aggregate string, ids []string) error
+}
+
+func (b *broken) Drop(ctx context.Context, aggregate string, ids []string) error {
+	dropper := b.Log.(synckit.Dropper)
+	if b.drop != nil {
+		return b.drop(ctx, dropper, aggregate, ids)
+	}
+	return dropper.Drop(ctx, aggregate, ids)
 }
 
 func (b *broken) Store(ctx context.Context, e synckit.Event, v synckit.Version) error {
@@ -234,6 +244,14 @@ var faults = map[string]struct {
 			return log.Commit(ctx, c)
 		}}
 	}, "log: what belongs to decisions"},
+	"drops nothing": {func(log synckit.Log) *broken {
+		return &broken{Log: log, drop: func(context.Context, synckit.Dropper, string, []string) error { return nil }}
+	}, "log: dropped entries"},
+	"drops from all aggregates": {func(log synckit.Log) *broken {
+		return &broken{Log: log, drop: func(ctx context.Context, to synckit.Dropper, _ string, ids []string) error {
+			return cmp.Or(to.Drop(ctx, "x", ids), to.Drop(ctx, "y", ids))
+		}}
+	}, "log: dropped entries"},
 	"keeps clocks of elsewhere": {func(log synckit.Log) *broken {
 		return &broken{Log: log, store: func(ctx context.Context, log synckit.Log, e synckit.Event, v synckit.Version) error {
 			_, err := log.Commit(ctx, eventsCommit(e, v, ""))
