@@ -204,14 +204,14 @@ func (i importTarget) killedAtOwner(url, source string, all []user) {
 	}
 }
 
-// killedAtSync kills it when a thread of it has had the disk sync so often that some owners are there; all of
-// them, each of whom takes one, take more than its few threads do until then.
+// killedAtSync kills it when a thread of it has had the disk sync so often that some owners are there, for the
+// database's own beginning takes fewer; all of them, each of whom takes one, take more than its few threads do until then.
 func (i importTarget) killedAtSync(source string, all int) {
 	i.Helper()
 	command := i.command(i.Context(), source)
 	const calls = "fsync,fdatasync"
 	command.Args = append([]string{
-		"strace", "-f", "-o", "/dev/null", "-e", "trace=" + calls, "-e", fmt.Sprintf("inject=%s:signal=KILL:when=%d", calls, all/20), command.Path,
+		"strace", "-f", "-o", "/dev/null", "-e", "trace=" + calls, "-e", fmt.Sprintf("inject=%s:signal=KILL:when=%d", calls, 20+all/20), command.Path,
 	}, command.Args[1:]...)
 	var err error
 	if command.Path, err = exec.LookPath("strace"); err != nil {
