@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -45,17 +44,11 @@ var deployments = map[string]func(t *testing.T) [2]*testservers.Syncline{
 			testservers.StartSyncline(t, switchedOn, database, redis),
 		}
 	},
-}
-
-// everyDeployment are these, and several instances that have nothing in common but a database.
-var everyDeployment = func() map[string]func(t *testing.T) [2]*testservers.Syncline {
-	all := maps.Clone(deployments)
-	all["PostgreSQL"] = func(t *testing.T) [2]*testservers.Syncline {
-		env := []string{switchedOn, "DATABASE_URL=" + testservers.StartPostgres(t).NewURL(t)}
+	"PostgreSQL": func(t *testing.T) [2]*testservers.Syncline { // which is all that they have in common
+		env := []string{switchedOn, "DATABASE_URL=" + testservers.StartPostgres(t).NewURL(t), "FEED_POLL_INTERVAL=100ms"}
 		return [2]*testservers.Syncline{testservers.StartSyncline(t, env...), testservers.StartSyncline(t, env...)}
-	}
-	return all
-}()
+	},
+}
 
 func TestDevices(t *testing.T) {
 	t.Parallel()

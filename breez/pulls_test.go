@@ -31,7 +31,7 @@ func fill(t *testing.T, api *client.Client, records, size int) {
 // where its pulls go to another instance than its stream.
 func TestPullingByNotifications(t *testing.T) {
 	t.Parallel()
-	for name, start := range everyDeployment {
+	for name, start := range deployments {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			servers := start(t)
@@ -120,7 +120,7 @@ func TestListingBelowTheFloor(t *testing.T) {
 // instance; after one that had everything, none is.
 func TestCutReplyTellsStreams(t *testing.T) {
 	t.Parallel()
-	for deployment, start := range everyDeployment {
+	for deployment, start := range deployments {
 		t.Run(deployment, func(t *testing.T) {
 			t.Parallel()
 			servers := start(t)
