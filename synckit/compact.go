@@ -56,11 +56,11 @@ func (m *Manager) Compact(ctx context.Context, aggregateID string, before time.T
 		read:  func(ctx context.Context) ([]EventWithVersion, error) { return m.pullHeld(ctx, aggregateID) },
 		write: m.pushCompaction,
 	}
-	done, err := c.run(ctx)
+	done, fresh, err := c.run(ctx)
 	if err != nil {
 		return done, err
 	}
-	return done, m.dropAtPeer(ctx, aggregateID)
+	return done, m.dropAtPeer(ctx, aggregateID, fresh)
 }
 
 // CompactLog is Compact for a log that has no peer of its own, such as one behind a handler: all of
@@ -79,7 +79,7 @@ func CompactLog(ctx context.Context, log Log, aggregateID string, before time.Ti
 		_, err := log.Commit(ctx, commit)
 		return err
 	}
-	done, err := c.run(ctx)
+	done, _, err := c.run(ctx)
 	if err != nil {
 		return done, err
 	}
@@ -99,12 +99,14 @@ type compaction struct {
 // maxRounds bounds how often others may be first.
 const maxRounds = 20
 
-func (c compaction) run(ctx context.Context) (done Compacted, err error) {
-	proposals := map[string]int{} // own ones: how much each covers
+// run compacts until what was proposed counts, or there is nothing to propose. fresh is what the newest
+// snapshot, if it was made here, stands for that none before did.
+func (c compaction) run(ctx context.Context) (done Compacted, fresh idSet, err error) {
+	proposals := map[string]plan{} // own ones
 	for range maxRounds {
 		events, err := c.read(ctx)
 		if err != nil {
-			return done, err
+			return done, fresh, err
 		}
 		h := readHistory(events)
 		if next, there := h.snapshots.next(events); there {
@@ -113,36 +115,38 @@ func (c compaction) run(ctx context.Context) (done Compacted, err error) {
 				err = c.write(ctx, []Event{commit})
 			}
 			if err != nil {
-				return done, err
+				return done, fresh, err
 			}
 			continue
 		}
 		finished := len(proposals) > 0
 		for _, s := range h.snapshots.counting {
-			covered, own := proposals[s.Event.ID()]
+			proposal, own := proposals[s.Event.ID()]
 			done.Snapshot, finished = s.inner, finished && own
 			if own {
-				done.Covered = covered
+				done.Covered, fresh = proposal.covered, proposal.fresh
 			}
 		}
 		if finished {
-			return done, nil
+			return done, fresh, nil
 		}
-		plan, err := c.plan(h)
-		if err != nil || len(plan.events) == 0 {
-			return done, err
+		next, err := c.plan(h)
+		if err != nil || len(next.events) == 0 {
+			return done, fresh, err
 		}
-		if err := c.write(ctx, plan.events); err != nil {
-			return done, err
+		if err := c.write(ctx, next.events); err != nil {
+			return done, fresh, err
 		}
-		proposals[plan.events[len(plan.events)-1].ID()] = plan.covered
+		proposals[next.events[len(next.events)-1].ID()] = next
 	}
-	return done, errors.New(errors.Outdated, "compact", stderrors.New("others compact it all the time"), errors.Metadata{"aggregate": c.aggregateID})
+	return done, fresh, errors.New(errors.Outdated, "compact", stderrors.New("others compact it all the time"), errors.Metadata{"aggregate": c.aggregateID})
 }
 
+// plan is a proposal.
 type plan struct {
 	events  []Event // none: there is nothing to compact
-	covered int
+	covered int     // how many events, earlier coverage aside
+	fresh   idSet   // all that no snapshot before stands for
 }
 
 func (c compaction) plan(h history) (plan, error) {
@@ -163,10 +167,15 @@ func (c compaction) plan(h history) (plan, error) {
 		return plan{}, err
 	}
 	content = content.withTimeOf(folded)
-	covered := len(ids)
 	all, groups := h.snapshots.cover(ids)
-	events, err := propose(c.aggregateID, all, groups, content, h.clock+1)
-	return plan{events, covered}, err
+	p := plan{covered: len(ids), fresh: idSet{}}
+	for _, id := range all {
+		if h.snapshots.covered.lacks(id) {
+			p.fresh[id] = struct{}{}
+		}
+	}
+	p.events, err = propose(c.aggregateID, all, groups, content, h.clock+1)
+	return p, err
 }
 
 // compactable gives the events that a snapshot can be made of, in order, and the IDs of

@@ -640,6 +640,53 @@ func TestManyEventsAreCompacted(t *testing.T) {
 	}
 }
 
+// What was deleted at the peer before is not deleted again, unless a process was killed on the way.
+func TestEachEventIsDeletedAtThePeerOnce(t *testing.T) {
+	t.Parallel()
+	transport := &deleting{PagedTransport: memtransport.New("hub", newHub(t))}
+	a := nodeOver(t, transport, synckit.SyncOptions{})
+	for i := range 100 {
+		a.write("x", fmt.Sprint("a", i))
+	}
+	a.compact("x")
+	if len(transport.deleted) != 100 {
+		t.Errorf("%d are deleted of 100", len(transport.deleted))
+	}
+	a.compact("x")
+	a.write("x", "b")
+	a.compact("x")
+	if n := len(transport.deleted); n > 110 || !slices.Contains(transport.deleted, "b") {
+		t.Errorf("%d are deleted in the end", n)
+	}
+	a.write("x", "c")
+	transport.fails = true
+	if _, err := a.Compact(t.Context(), "x", time.Time{}, sum); err == nil {
+		t.Fatal("it did not fail")
+	}
+	transport.fails = false
+	a.write("x", "d")
+	transport.deleted = nil
+	a.compact("x")
+	if !slices.Contains(transport.deleted, "c") || !slices.Contains(transport.deleted, "d") {
+		t.Errorf("deleted after a failure: %v", transport.deleted)
+	}
+}
+
+// deleting is a transport that notes what it is to delete.
+type deleting struct {
+	synckit.PagedTransport
+	deleted []string
+	fails   bool
+}
+
+func (d *deleting) Drop(_ context.Context, ids []string) error {
+	if d.fails {
+		return errKilled
+	}
+	d.deleted = append(d.deleted, ids...)
+	return nil
+}
+
 func TestWhatCannotBeCompacted(t *testing.T) {
 	t.Parallel()
 	hub := newHub(t)

@@ -3,6 +3,7 @@ package synckit
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"slices"
 
 	"syncline/synckit/errors"
@@ -134,8 +135,9 @@ func (m *Manager) dropPulled(ctx context.Context) error {
 	return err
 }
 
-// dropAtPeer deletes at the peer what snapshots stand for, unless it is known to be deleted.
-func (m *Manager) dropAtPeer(ctx context.Context, aggregateID string) error {
+// dropAtPeer deletes at the peer what snapshots stand for, unless it is known to be deleted. fresh is what the
+// newest stands for and those before do not.
+func (m *Manager) dropAtPeer(ctx context.Context, aggregateID string, fresh idSet) error {
 	transport, ok := m.transport.(DroppingTransport)
 	if !ok {
 		return nil
@@ -154,12 +156,11 @@ func (m *Manager) dropAtPeer(ctx context.Context, aggregateID string) error {
 	if err != nil || done == newest {
 		return err
 	}
-	covered := make([]string, 0, len(s.covered))
-	for id := range s.covered {
-		covered = append(covered, id)
+	gone := s.covered
+	if fresh.has(done) && len(s.counting) == 1 { // what those before stand for was deleted
+		gone = fresh
 	}
-	slices.Sort(covered)
-	for some := range slices.Chunk(covered, maxDrop) {
+	for some := range slices.Chunk(slices.Sorted(maps.Keys(gone)), maxDrop) {
 		err := m.callTransport(ctx, "drop", func(ctx context.Context) error { return transport.Drop(ctx, some) })
 		if errors.CodeOf(err) == errors.Unsupported {
 			return nil
