@@ -512,3 +512,36 @@ func TestManyStreamsInLittleMemory(t *testing.T) {
 	}
 	d.set("a", nil, 0)
 }
+
+// When an owner's account is erased, streams end, so that their clients come back, and find nothing.
+func TestErasureEndsStreams(t *testing.T) {
+	t.Parallel()
+	for name, start := range deployments {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			servers := start(t)
+			u := newUser(t)
+			api := u.graphQL(t, servers[0])
+			d := device{t, u, protocols[0].client(t, servers[1].Address), "device"}
+			d.set("a", nil, 0)
+			var streams []stream
+			for _, p := range protocols {
+				streams = append(streams, device{t, u, p.client(t, servers[1].Address), ""}.listen())
+			}
+			if _, err := api.EraseAccount(t.Context(), api.Owner()); err != nil {
+				t.Fatal(err)
+			}
+			for _, s := range streams {
+				for s.Receive() { // of nobody: a broker that was lost for a moment
+				}
+				mustFail(t, s.Err(), connect.CodeUnavailable, "listen again")
+			}
+			again := d.listen()
+			if got := d.list(0); len(got) != 0 {
+				t.Errorf("%v", got)
+			}
+			d.set("b", nil, 0)
+			again.next("device")
+		})
+	}
+}

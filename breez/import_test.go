@@ -1,6 +1,7 @@
 package breez_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -277,7 +278,7 @@ func goesOn(t *testing.T, d device, each int) {
 	}
 }
 
-// What is over today's limits is listed as it is. It can be written again, or deleted, where the id is one of
+// The source is only read. What is over today's limits is listed as it is. It can be written again, or deleted, where the id is one of
 // today's. What is over what can be kept is named.
 func TestImportOverLimits(t *testing.T) {
 	t.Parallel()
@@ -290,10 +291,17 @@ func TestImportOverLimits(t *testing.T) {
 		datasynctest.Record{User: u.owner(), ID: longest + "i", Data: []byte("a"), Revision: 3},
 		datasynctest.Record{User: u.owner(), ID: "larger than is kept", Data: make([]byte, 4<<20), Revision: 4},
 	)
+	before, err := os.ReadFile(source.Source)
+	if err != nil {
+		t.Fatal(err)
+	}
 	dir := "SQLITE_DIR_PATH=" + t.TempDir()
 	out, stderr, err := testservers.Run(t, []string{dir}, "import", "breez", "--create", source.Source)
 	if err == nil {
 		t.Error("what cannot be kept is passed over")
+	}
+	if after, err := os.ReadFile(source.Source); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("the source is not what it was (%v)", err)
 	}
 	for _, want := range []string{
 		`record "` + longest + `": over today's limits, and kept as it is`, `record "` + ordinary + `": over today's limits, and kept as it is`,
