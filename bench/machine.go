@@ -75,7 +75,7 @@ func syncTime(path string) (time.Duration, error) {
 func peers(root string) map[string]string {
 	m := map[string]string{}
 	for name, module := range map[string]string{
-		"etcd": "go.etcd.io/etcd/server/v3", "nats": "github.com/nats-io/nats-server/v2", "pocketbase": "github.com/pocketbase/pocketbase",
+		"etcd": "go.etcd.io/etcd/server/v3", "nats": "github.com/nats-io/nats-server/v2", "centrifuge": "github.com/centrifugal/centrifuge", "pocketbase": "github.com/pocketbase/pocketbase",
 	} {
 		file, err := os.ReadFile(filepath.Join(root, "bench", name, "go.mod"))
 		if err != nil {

@@ -54,7 +54,7 @@ func main() {
 	flag.StringVar(&o.baseline, "baseline", defaultBaseline, "git revision to compare with; empty for none")
 	flag.StringVar(&o.out, "out", "results", "directory of the results")
 	flag.StringVar(&o.dir, "dir", os.TempDir(), "where programs are built and databases lie: it should be on the disk that matters")
-	flag.BoolVar(&o.peers, "peers", true, "measure PocketBase, etcd and NATS, too")
+	flag.BoolVar(&o.peers, "peers", true, "measure PocketBase, etcd, NATS and Centrifuge, too")
 	flag.BoolVar(&o.check, "check", false, "compare with the run that -out holds, and fail if a row got worse by more than its noise; results go into -out/check; neither a baseline nor a peer is measured")
 	flag.BoolVar(&o.profile, "profile", false, "take CPU profiles of Syncline, too; figures are then a little lower")
 	flag.Parse()

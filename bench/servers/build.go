@@ -1,6 +1,6 @@
 // Package servers builds and starts what the benchmark measures, each as a
 // process of its own on a loopback port: Syncline as it is, as it was, and with
-// signatures switched off, the plain yardstick, PocketBase, etcd, NATS, and the
+// signatures switched off, the plain yardstick, PocketBase, etcd, NATS, Centrifuge, and the
 // databases beside them.
 package servers
 
@@ -28,6 +28,7 @@ const (
 	PocketBase Program = "pocketbase" // with its defaults
 	SyncKit    Program = "synckit"    // a store of the library behind its HTTP handler
 	Etcd       Program = "etcd"       // with its defaults: it syncs each commit
+	Centrifuge Program = "centrifuge" // what Centrifugo is made of, with a history in memory
 	NATS       Program = "nats"       // with JetStream and its defaults: it syncs every 2 minutes, unless Spec.SyncEach
 	launcher   Program = "slowdisk"   // starts others with slow syncs
 )
@@ -86,7 +87,7 @@ func (b *Builder) build(ctx context.Context, p Program, target string) error {
 		return goBuild(ctx, bench, target, "./cmd/synckitd")
 	case launcher:
 		return goBuild(ctx, bench, target, "./cmd/slowdisk")
-	case PocketBase, Etcd, NATS: // a module each
+	case PocketBase, Etcd, NATS, Centrifuge: // a module each
 		return goBuild(ctx, filepath.Join(bench, string(p)), target, ".")
 	}
 	return fmt.Errorf("unknown program %q", p)

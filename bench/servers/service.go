@@ -70,6 +70,8 @@ func (b *Builder) Start(ctx context.Context, spec Spec) (_ *Service, err error) 
 		return s, s.startSyncKit(ctx, program, slow)
 	case Etcd:
 		return s, s.startEtcd(ctx, program, slow)
+	case Centrifuge:
+		return s, s.startCentrifuge(ctx, program, slow)
 	case NATS:
 		return s, s.startNATS(ctx, program, spec.SyncEach, slow)
 	}
@@ -174,6 +176,15 @@ func (s *Service) startEtcd(ctx context.Context, program string, slow slowness) 
 	return s.start(ctx, "etcd", cmd, address, "/health", slow)
 }
 
+func (s *Service) startCentrifuge(ctx context.Context, program string, slow slowness) error {
+	address, err := freeAddress(ctx)
+	if err != nil {
+		return err
+	}
+	s.pprof = address
+	return s.start(ctx, "Centrifuge", command(ctx, program, "-listen", address), address, "/healthz", slow)
+}
+
 func (s *Service) startNATS(ctx context.Context, program string, syncEach bool, slow slowness) error {
 	address, err := freeAddress(ctx)
 	if err != nil {
@@ -265,7 +276,7 @@ type Memory struct {
 }
 
 // Resident collects the first instance's garbage, and tells how many bytes the
-// operating system gave it. Syncline, etcd and NATS can be asked.
+// operating system gave it. Syncline, etcd, NATS and Centrifuge can be asked.
 func (s *Service) Resident(ctx context.Context) (int64, error) {
 	for range 2 { // the second frees what finalizers held
 		if err := get(ctx, s.pprof, "/debug/pprof/heap?gc=1", io.Discard); err != nil {

@@ -14,13 +14,14 @@ import (
 const catchUpSize = 200
 
 // catchUp reads all changes from the first on, on one connection: Syncline's in
-// pages over a WebSocket, the others' by a watch from the first revision.
+// pages over a WebSocket, Centrifuge's in pages of its history, and the others' by a watch
+// from the first revision.
 var catchUp = Workload{
 	Name:     "catchup",
-	About:    "all changes of 200 B from the first on, on one connection, beside etcd and NATS",
+	About:    "all changes of 200 B from the first on, on one connection, beside etcd, NATS and Centrifuge",
 	Headline: recordsFigure,
 	Run: func(ctx context.Context, l *Lab) error {
-		return l.onStores(ctx, func(s *stores) error {
+		return l.onStores(ctx, watchedSpecs(), func(s *stores) error {
 			contenders, err := s.catchingUp(ctx, l.Size.CatchUp)
 			if err != nil {
 				return err

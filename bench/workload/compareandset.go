@@ -17,7 +17,7 @@ var compareAndSet = Workload{
 	About:    "compare-and-set writes of 1 KiB, beside etcd and NATS",
 	Headline: rateFigure,
 	Run: func(ctx context.Context, l *Lab) error {
-		return l.onStores(ctx, func(s *stores) error {
+		return l.onStores(ctx, keyValueSpecs(), func(s *stores) error {
 			for _, connections := range l.Size.Connections {
 				contenders, err := s.creating(ctx, connections)
 				if err != nil {
@@ -61,12 +61,12 @@ func (o other) creating(ctx context.Context, connections int) (contender, error)
 	if err != nil {
 		return contender{}, err
 	}
-	before, err := conns[0].Count(ctx)
+	var told tally
+	verify, err := told.verify(ctx, conns[0])
 	if err != nil {
 		closeConns(conns)
 		return contender{}, err
 	}
-	var told tally
 	next := make([]int, connections)
 	run := func(ctx context.Context, d time.Duration) load.Outcome {
 		return load.Loop(ctx, connections, d, func(ctx context.Context, worker int) (time.Duration, error) {
@@ -80,17 +80,26 @@ func (o other) creating(ctx context.Context, connections int) (contender, error)
 			return took, err
 		})
 	}
-	verify := func(ctx context.Context) error {
-		n, err := conns[0].Count(ctx)
-		if err != nil {
-			return err
-		}
-		return told.check(n - before)
-	}
 	return contender{
 		name: o.name, yardstick: o.yardstick, service: o.service,
 		run: run, verify: verify, close: func() { closeConns(conns) },
 	}, nil
+}
+
+// verify counts keys now, and later again; nil where there are none to be counted.
+func (t *tally) verify(ctx context.Context, conn kv.Conn) (func(context.Context) error, error) {
+	store, ok := conn.(kv.Store)
+	if !ok {
+		return nil, nil
+	}
+	before, err := store.Count(ctx)
+	return func(ctx context.Context) error {
+		n, err := store.Count(ctx)
+		if err != nil {
+			return err
+		}
+		return t.check(n - before)
+	}, err
 }
 
 func (t *tally) count(err error) {
@@ -117,7 +126,7 @@ var leases = Workload{
 	About:    "locks that expire, taken and released, beside etcd and NATS",
 	Headline: rateFigure,
 	Run: func(ctx context.Context, l *Lab) error {
-		return l.onStores(ctx, func(s *stores) error {
+		return l.onStores(ctx, keyValueSpecs(), func(s *stores) error {
 			var contenders []contender
 			for _, store := range s.synclines {
 				c, err := locking(store, l.most())
@@ -135,7 +144,7 @@ var leases = Workload{
 					name: o.name, service: o.service, close: func() { closeConns(conns) },
 					run: func(ctx context.Context, d time.Duration) load.Outcome {
 						return load.Loop(ctx, len(conns), d, func(ctx context.Context, worker int) (time.Duration, error) {
-							return lockOnce(ctx, conns[worker], "lock-"+strconv.Itoa(worker))
+							return lockOnce(ctx, conns[worker].(kv.Store), "lock-"+strconv.Itoa(worker))
 						})
 					},
 				})
@@ -145,7 +154,7 @@ var leases = Workload{
 	},
 }
 
-func lockOnce(ctx context.Context, conn kv.Conn, name string) (time.Duration, error) {
+func lockOnce(ctx context.Context, conn kv.Store, name string) (time.Duration, error) {
 	began := time.Now()
 	unlock, err := conn.Lock(ctx, name)
 	if err != nil {

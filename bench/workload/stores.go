@@ -9,14 +9,14 @@ import (
 )
 
 // stores are those that are compared in one run: Syncline, with signatures and
-// without, and other makers' key-value stores, which ask for none.
+// without, and other makers' servers, which ask for none.
 type stores struct {
 	plain     *servers.Service
 	synclines []named
 	others    []other
 }
 
-// other is another maker's store.
+// other is another maker's server.
 type other struct {
 	named
 	dial kv.Dial
@@ -41,9 +41,9 @@ func (l *Lab) synclineSpecs() []storeSpec {
 	return specs
 }
 
-// otherSpecs are other makers' stores, each with its default for syncs, and one
-// run with a sync for each commit where that is not the default.
-func otherSpecs() []storeSpec {
+// keyValueSpecs are other makers' key-value stores, each with its default for syncs, and
+// one run with a sync for each commit where that is not the default.
+func keyValueSpecs() []storeSpec {
 	return []storeSpec{
 		{"etcd (syncs each commit)", servers.Spec{Program: servers.Etcd}},
 		{"NATS KV (syncs every 2 minutes)", servers.Spec{Program: servers.NATS}},
@@ -51,15 +51,20 @@ func otherSpecs() []storeSpec {
 	}
 }
 
-// onStores starts all stores for a workload. It does nothing where other makers'
+// watchedSpecs are those, and what has watchers and a history, but no keys.
+func watchedSpecs() []storeSpec {
+	return append(keyValueSpecs(), storeSpec{"Centrifuge (in memory)", servers.Spec{Program: servers.Centrifuge}})
+}
+
+// onStores starts Syncline and others for a workload. It does nothing where other makers'
 // programs take no part.
-func (l *Lab) onStores(ctx context.Context, run func(*stores) error) (err error) {
+func (l *Lab) onStores(ctx context.Context, others []storeSpec, run func(*stores) error) (err error) {
 	if !l.Peers {
 		return nil
 	}
 	s := &stores{}
 	defer s.stop()
-	l.Say("starting Syncline, etcd and NATS")
+	l.Say("starting Syncline and %d others", len(others))
 	if s.plain, err = l.Builder.Start(ctx, servers.Spec{Program: servers.Plain}); err != nil {
 		return err
 	}
@@ -70,7 +75,7 @@ func (l *Lab) onStores(ctx context.Context, run func(*stores) error) (err error)
 		}
 		s.synclines = append(s.synclines, named{name: spec.name, service: service})
 	}
-	for _, spec := range otherSpecs() {
+	for _, spec := range others {
 		o, err := l.startOther(ctx, spec)
 		if err != nil {
 			return fmt.Errorf("start %s: %w", spec.name, err)
@@ -86,8 +91,12 @@ func (l *Lab) startOther(ctx context.Context, spec storeSpec) (other, error) {
 		return other{}, err
 	}
 	o := other{named: named{name: spec.name, service: service}}
-	if spec.Program == servers.Etcd {
+	switch spec.Program {
+	case servers.Etcd:
 		o.dial = kv.Etcd(service.Addresses[0])
+		return o, nil
+	case servers.Centrifuge:
+		o.dial = kv.Centrifuge(service.Addresses[0])
 		return o, nil
 	}
 	o.dial, err = kv.NATS(ctx, service.Addresses[0])

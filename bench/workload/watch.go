@@ -16,10 +16,10 @@ import (
 // watchers, on a connection each, have the change.
 var watch = Workload{
 	Name:     "watch",
-	About:    "from the start of a write to its change at the last watcher, beside etcd and NATS",
+	About:    "from the start of a write to its change at the last watcher, beside etcd, NATS and Centrifuge",
 	Headline: p50Figure,
 	Run: func(ctx context.Context, l *Lab) error {
-		return l.onStores(ctx, func(s *stores) error {
+		return l.onStores(ctx, watchedSpecs(), func(s *stores) error {
 			for _, n := range l.Size.Watchers {
 				contenders, err := s.watched(ctx, n)
 				if err != nil {
@@ -103,7 +103,7 @@ const residentFigure = "kB per watcher"
 // watchers tells what idle watchers of other keys cost: memory, and the writers' time.
 var watchers = Workload{
 	Name:     "watchers",
-	About:    "memory of idle watchers, and what they cost writers of other keys, beside etcd and NATS",
+	About:    "memory of idle watchers, and what they cost writers of other keys, beside etcd, NATS and Centrifuge",
 	Headline: residentFigure,
 	Run: func(ctx context.Context, l *Lab) error {
 		if !l.Peers {
@@ -114,7 +114,7 @@ var watchers = Workload{
 				return fmt.Errorf("%s: %w", spec.name, err)
 			}
 		}
-		for _, spec := range otherSpecs() {
+		for _, spec := range watchedSpecs() {
 			if err := l.idleWatchers(ctx, spec); err != nil {
 				return fmt.Errorf("%s: %w", spec.name, err)
 			}
