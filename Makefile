@@ -51,6 +51,13 @@ verify: setup ## run all tests under the race detector and at full length, hosti
 bench: ## measure this machine; BENCH='-quick' for an impression
 	cd bench && go run . $(BENCH)
 
+.PHONY: bench-web
+bench-web: setup ## measure the offline store in Chromium beside RxDB, PouchDB and idb; BENCH='--quick' for an impression
+	npm run build --prefix web --workspace client
+	npm run build --prefix web --workspace testing
+	npm ci --prefix web/bench --no-audit --no-fund --loglevel=error
+	npm start --prefix web/bench -- $(BENCH)
+
 .PHONY: profile
 profile: setup ## take anew the profile that the server is compiled by, default.pgo: a quarter of an hour
 	@scripts/profile.sh
