@@ -247,7 +247,7 @@ class Documents<T> {
       const sent = open.slice(0, fitting(open, most));
       const writes = sent.map(({ id, data }) => ({ id, data, revision: present.get(id)?.revision ?? 0, schemaVersion: String(schema.version) }));
       try {
-        const { status, results } = await this.remote.write({ mutationId: newNonce(), writes }, this.signal);
+        const { status, results } = await this.remote.write(newNonce(), writes, this.signal);
         if (status === 'SUCCESS') open = open.slice(sent.length);
         // Nothing was written: what clashed is judged by what is there now, and what was skipped is sent again.
         else for (const [i, { status, record }] of results.entries()) if (status === 'CONFLICT') present.set(sent[i]!.id, this.#stateOf(sent[i]!.id, record));

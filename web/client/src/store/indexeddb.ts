@@ -71,6 +71,7 @@ export function indexedDBStorage(name: string, options: IndexedDBOptions = {}): 
       let result;
       try {
         result = await work(within(transaction));
+        if (mode !== 'read') transaction.commit(); // does not wait until each request was answered
       } catch (error) {
         try {
           transaction.abort();
@@ -118,9 +119,7 @@ function keys({ from, above, below }: Range): IDBKeyRange | null {
 
 function open(name: string, { indexedDB, version = VERSION, onBlocked }: IndexedDBOptions): Promise<IDBDatabase> {
   return new Promise((resolve, reject) => {
-    const factory = indexedDB ?? globalThis.indexedDB; // asking for it throws where site data are blocked
-    if (!factory) return reject(new Error('no IndexedDB'));
-    const request = factory.open(name, version);
+    const request = (indexedDB ?? globalThis.indexedDB).open(name, version); // throws where there is none, and where site data are blocked
     request.onupgradeneeded = () => {
       const there = request.result.objectStoreNames;
       for (const table of TABLES) if (!there.contains(table)) request.result.createObjectStore(table);

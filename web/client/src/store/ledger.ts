@@ -2,7 +2,7 @@ import { SynclineError } from '../errors.js';
 import { newNonce } from '../signing.js';
 import { bytesOf, viewOf } from './rows.js';
 import type { Ending, Meta, Refused, Row, Unit, View } from './rows.js';
-import type { Key, Mode, Range, Storage, Table, Transaction } from './storage.js';
+import type { Mode, Range, Storage, Table, Transaction } from './storage.js';
 
 /** How many rows a transaction reads at a time: what a browser hands over without a pause that is felt. */
 const ROWS = 2000;
@@ -26,17 +26,22 @@ export interface Change extends Pick<Meta, 'life' | 'pending' | 'refused' | 'com
 
 /** Reads within a transaction. */
 export class Reader {
+  /** Rows that were read by their ids. */
+  protected readonly known = new Map<string, Promise<Row | undefined>>();
+
   constructor(
     protected readonly transaction: Transaction,
     readonly meta: Meta,
   ) {}
 
   row(id: string): Promise<Row | undefined> {
-    return this.transaction.get('records', id) as Promise<Row | undefined>;
+    const row = this.known.get(id) ?? (this.transaction.get('records', id) as Promise<Row | undefined>);
+    this.known.set(id, row);
+    return row;
   }
 
   /** The rows that a unit writes. */
-  rowsOf({ ids }: Unit): Promise<Row[]> {
+  rowsOf({ ids }: Pick<Unit, 'ids'>): Promise<Row[]> {
     return Promise.all(ids.map((id) => this.row(id) as Promise<Row>));
   }
 
@@ -54,20 +59,21 @@ export class Reader {
 
   /** Units that wait, in order. */
   units(): AsyncGenerator<Unit> {
-    return this.#all('writes', {}, ({ seq }: Unit) => seq, UNITS);
+    return this.#all('writes', {}, UNITS);
   }
 
   /** Rows in order of their ids. */
   rows(range: Range = {}): AsyncGenerator<Row> {
-    return this.#all('records', range, ({ id }: Row) => id, ROWS);
+    return this.#all('records', range, ROWS);
   }
 
-  async *#all<T>(table: Table, range: Range, keyOf: (value: T) => Key, limit: number): AsyncGenerator<T> {
+  async *#all<T extends { seq?: number; id?: string }>(table: Table, range: Range, limit: number): AsyncGenerator<T> {
     for (let { above } = range; ; ) {
       const portion = (await this.transaction.list(table, { ...range, above, limit })) as T[];
       yield* portion;
       if (portion.length < limit) return;
-      above = keyOf(portion.at(-1)!);
+      const { seq, id } = portion.at(-1)!;
+      above = seq ?? id;
     }
   }
 }
@@ -82,7 +88,8 @@ export class Writer extends Reader {
     const waits = kept.writes.length > 0;
     const row: Row = { ...kept, ...(waits && { base: base ?? null }), ...(waits && lost !== undefined && { lost }), ...(waits && refused && { refused }) };
     this.#views.set(row.id, viewOf(row));
-    if (row.server === null && row.writes.length === 0) this.transaction.delete('records', row.id);
+    this.known.delete(row.id);
+    if (row.server === null && !waits) this.transaction.delete('records', row.id);
     else this.transaction.put('records', row.id, row);
   }
 

@@ -35,32 +35,30 @@ async function apply(writer: Writer, from: string, page: Page, rowOf: (id: strin
   meta.complete = true;
 }
 
-/** Applies pages. While it fills a store that was empty, and nobody else writes to that, it looks for no row that is not there. */
-export class Filler {
+/** Answers what applies pages. While it fills a store that was empty, and nobody else writes to that, it looks for no row that is not there. */
+export function filling(ledger: Ledger): (from: string, page: Page) => Promise<void> {
   /** Of rows that it wrote. There are no others after a transaction, which is named here by its database and number. */
-  readonly #ids = new Set<string>();
-  #alone: string | undefined;
-
-  constructor(private readonly ledger: Ledger) {}
-
-  async apply(from: string, page: Page): Promise<void> {
+  const ids = new Set<string>();
+  let alone: string | undefined;
+  return async (from, page) => {
     let after: string | undefined;
-    await this.ledger.write('write', async (writer) => {
+    await ledger.write('write', async (writer) => {
       const { life, version, complete, cursor } = writer.meta;
-      const knows = this.#alone === life + version || (!complete && cursor === null && (await writer.rows().next()).done);
+      const knows = alone === life + version || (!complete && cursor === null && (await writer.rows().next()).done);
       if (knows) after = life + (version + 1);
-      await apply(writer, from, page, (id) => (knows && !this.#ids.has(id) ? undefined : writer.row(id)));
+      await apply(writer, from, page, (id) => (knows && !ids.has(id) ? undefined : writer.row(id)));
     });
-    this.#alone = after;
-    if (after) for (const { id } of page.records) this.#ids.add(id);
-  }
+    alone = after;
+    if (after) for (const { id } of page.records) ids.add(id);
+  };
 }
 
 /** The state of a record comes from the feed. */
-function arrive(writer: Writer, row: Row, state: State, walk: number | undefined): void {
+function arrive(writer: Writer, row: Row, state: State, walk: number | undefined): unknown {
   const { lost, ...kept } = row;
   const marked = walk === undefined ? kept : { ...kept, walk };
-  if (row.server && state.revision < row.server.revision) return writer.putRow(marked);
+  const ahead = state.revision - revisionOf(row.server);
+  if (ahead < 0 || (!ahead && state.data !== null)) return walk && writer.putRow(marked); // as it is known here
   if (state.data === null && row.writes.length === 0) return writer.putRow({ ...marked, server: null });
   const precedes = lost !== undefined && state.revision <= lost; // what was lost was made upon it
   writer.putRow({ ...marked, server: state, ...(precedes && { base: state }) });

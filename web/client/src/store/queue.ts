@@ -137,7 +137,6 @@ export async function setAside(writer: Writer, unit: Unit, reason: { code: strin
 export interface Turn {
   /** Empty: there is nothing to send. */
   writes: Outgoing[];
-  mutationId: string;
   /** As it was noted. */
   claim?: Claim;
   /** Where each unit begins among the writes. */
@@ -151,19 +150,19 @@ export interface Turn {
  * before, holds up nothing else. Undefined amid a walk, or after an import: what the server has is not known before all is fetched.
  */
 export async function claim(writer: Writer, limit: number, held: ReadonlySet<string>): Promise<Turn | undefined> {
-  const turn: Turn = { writes: [], mutationId: '', units: [], stale: [] };
+  const turn: Turn = { writes: [], units: [], stale: [] };
   const { meta } = writer;
   if (meta.walk || meta.imported) return undefined;
   if (meta.claims[0] && !(Math.abs(Date.now() - meta.claims[0].at) < REMEMBERED)) await expire(writer);
   const [first] = meta.claims;
   if (first) {
-    turn.mutationId = first.mutationId;
     turn.claim = first;
     for (const seq of first.seqs) await take(writer, turn, (await writer.unit(seq))!);
     return turn;
   }
   const waiting = new Set(held);
   let bytes = 0;
+  let mutationId = '';
   for await (const unit of writer.units()) {
     const rows = await writer.rowsOf(unit);
     const stale = rows.filter((row) => row.writes[0]!.seq === unit.seq && isStale(row)).map(({ id }) => id);
@@ -175,12 +174,12 @@ export async function claim(writer: Writer, limit: number, held: ReadonlySet<str
     const early = rows.some((row) => row.writes[0]!.seq !== unit.seq); // what comes before is in this turn
     if (early || (turn.writes.length > 0 && (turn.writes.length + unit.ids.length > limit || bytes + unit.bytes * 1.4 > MOST_BYTES))) break;
     bytes += unit.bytes * 1.4;
-    turn.mutationId ||= unit.mutationId;
+    mutationId ||= unit.mutationId;
     await take(writer, turn, unit);
     if (turn.writes.length >= limit) break;
   }
   if (turn.writes.length > 0) {
-    turn.claim = { mutationId: turn.mutationId, seqs: turn.units.map(({ seq }) => seq), at: Date.now() };
+    turn.claim = { mutationId, seqs: turn.units.map(({ seq }) => seq), at: Date.now() };
     meta.claims = [turn.claim];
   }
   return turn;
@@ -222,8 +221,7 @@ async function judge(writer: Writer, { seqs }: Claim): Promise<void> {
 
 async function take(reader: Reader, turn: Turn, unit: Unit): Promise<void> {
   turn.units.push({ seq: unit.seq, at: turn.writes.length });
-  for (const id of unit.ids) {
-    const { writes, base } = (await reader.row(id))!;
+  for (const { id, writes, base } of await reader.rowsOf(unit)) {
     const { data, schemaVersion } = writes[0]!;
     turn.writes.push({ id, data, schemaVersion, revision: revisionOf(base) });
   }
@@ -280,8 +278,9 @@ export interface Answer {
 /** The server has all of a turn. */
 export async function stored(writer: Writer, turn: Turn, answers: readonly Answer[]): Promise<void> {
   if (!isCurrent(writer, turn)) return;
-  for (const [i, { id }] of turn.writes.entries()) {
-    const row = (await writer.row(id))!;
+  const units = await Promise.all(turn.units.map(({ seq }) => writer.unit(seq)));
+  const rows = await writer.rowsOf({ ids: turn.writes.map(({ id }) => id) });
+  for (const [i, row] of rows.entries()) {
     const [{ data, schemaVersion }, ...later] = row.writes as [Pending, ...Pending[]];
     const { newRevision, record } = answers[i]!;
     const own: State = { data, schemaVersion, revision: newRevision!, updatedAt: record?.updatedAt ?? '' };
@@ -289,9 +288,9 @@ export async function stored(writer: Writer, turn: Turn, answers: readonly Answe
     const server = now.revision > revisionOf(row.server) ? now : row.server;
     writer.putRow({ ...row, server, base: own, writes: later });
   }
-  for (const { seq } of turn.units) {
-    writer.removeUnit((await writer.unit(seq))!);
-    writer.end(seq);
+  for (const unit of units) {
+    writer.removeUnit(unit!);
+    writer.end(unit!.seq);
   }
   writer.meta.claims = writer.meta.claims.slice(1);
 }

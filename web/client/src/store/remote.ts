@@ -1,9 +1,10 @@
+import { toUTF8 } from '../bytes.js';
 import { fromGraphQLErrors, SynclineError } from '../errors.js';
 import { sendOnce, targetOf } from '../fetch.js';
 import type { Session } from '../session.js';
 import type { FeedRecord } from '../types.js';
 import type { Page } from './mirror.js';
-import type { Answer, Turn } from './queue.js';
+import type { Answer, Outgoing } from './queue.js';
 import type { State } from './rows.js';
 
 const RECORD = 'id data revision schemaVersion deleted updatedAt';
@@ -28,7 +29,7 @@ export class Remote {
     return { ...changes, records: changes.records.map((record) => ({ id: record.id, ...stateOf(record) })) };
   }
 
-  async write({ mutationId, writes }: Pick<Turn, 'mutationId' | 'writes'>, signal: AbortSignal): Promise<{ status: Answer['status']; results: Answer[] }> {
+  async write(mutationId: string, writes: readonly Outgoing[], signal: AbortSignal): Promise<{ status: Answer['status']; results: Answer[] }> {
     const { clientId } = this.options;
     const input = {
       mutationId,
@@ -44,7 +45,7 @@ export class Remote {
   async call<T>(query: string, variables: Record<string, unknown>, signal: AbortSignal): Promise<T> {
     this.#tenure.throwIfAborted(); // the session signs as another user now
     const { session, options } = this;
-    const body = new TextEncoder().encode(JSON.stringify({ query, variables }));
+    const body = toUTF8(JSON.stringify({ query, variables }));
     const init: RequestInit = { method: 'POST', headers: { 'content-type': 'application/json' }, body, redirect: 'manual' };
     const { response, error } = await sendOnce(session, options, { url: targetOf(session.url), init, body, identity: session.identity }, signal);
     if (error) throw error;

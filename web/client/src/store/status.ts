@@ -107,8 +107,7 @@ export class StatusBoard {
 
   /** The database is gone. Answers with how many writes. */
   lost(): number {
-    this.#lost = atStake(this.status);
-    return this.#lost;
+    return (this.#lost = atStake(this.status));
   }
 
   /** Whether the server has everything. */

@@ -353,7 +353,7 @@ export class Store<T> {
     });
     if (new Set(steps.map(({ id }) => id)).size > LARGEST_BATCH) throw new SynclineError('BAD_USER_INPUT', `a batch has at most ${LARGEST_BATCH} records`);
     const kept = await this.#ledger.write('durable', async (writer) => [await this.#apply(writer, steps), writer.meta.life] as [number | undefined, string]);
-    if (this.#persist) void askToPersist();
+    if (this.#persist) void (globalThis as { navigator?: Partial<Navigator> }).navigator?.storage?.persist?.().catch(() => {});
     this.#persist = false;
     return kept;
   }
@@ -415,11 +415,6 @@ interface Told {
   /** A tab begins, and this is what it found. */
   asks?: Position;
   refresh?: boolean;
-}
-
-async function askToPersist(): Promise<void> {
-  const { storage } = (globalThis as { navigator?: Partial<Navigator> }).navigator ?? {};
-  await storage?.persist?.().catch(() => false);
 }
 
 /**

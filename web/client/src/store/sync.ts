@@ -5,7 +5,7 @@ import { followHints } from '../hints.js';
 import type { Live } from '../hints.js';
 import type { Ledger } from './ledger.js';
 import type { Merger } from './merge.js';
-import { Filler, positionOf, walkAgain } from './mirror.js';
+import { filling, positionOf, walkAgain } from './mirror.js';
 import type { Page } from './mirror.js';
 import { clashed, claim, refused, renamed, stored } from './queue.js';
 import type { Turn } from './queue.js';
@@ -67,7 +67,7 @@ export class Syncer {
         await this.#sync(signal);
         failed = 0;
         reached = true;
-        this.#reportIdle();
+        this.report(this.options.live && !this.#subscribed ? 'connecting' : 'live');
         // While changes elsewhere are heard of, only what another tab may have queued before it ended.
         if ((await this.#wait(woken, (this.options.pollSeconds ?? 15) * 1000, signal)) && !this.#subscribed) this.#pullWanted = true;
       } catch (cause) {
@@ -101,10 +101,6 @@ export class Syncer {
     return hasPassed;
   }
 
-  #reportIdle(): void {
-    this.report(this.options.live && !this.#subscribed ? 'connecting' : 'live');
-  }
-
   async #sync(signal: AbortSignal): Promise<void> {
     for (;;) {
       if (this.#pullWanted) await this.#pullAll(signal);
@@ -115,7 +111,7 @@ export class Syncer {
   /** Fetches pages until there are no more. */
   async #pullAll(signal: AbortSignal): Promise<void> {
     this.#pullWanted = false;
-    const filler = new Filler(this.ledger);
+    const fill = filling(this.ledger);
     let next: { after: string; page: Promise<Page> } | undefined; // is fetched while the one before it is applied
     for (let more = true; more; ) {
       const { meta } = await this.ledger.read(async (reader) => reader);
@@ -143,7 +139,7 @@ export class Syncer {
         next = { after: page.cursor, page: this.remote.page(page.cursor, signal) };
         next.page.catch(() => {}); // told when its turn comes
       }
-      if (imported || page.records.length > 0 || page.cursor !== meta.cursor) await filler.apply(from, page);
+      if (imported || page.records.length > 0 || page.cursor !== meta.cursor) await fill(from, page);
     }
   }
 
@@ -166,7 +162,7 @@ export class Syncer {
     if (turn.writes.length === 0) return merged;
     this.report('syncing');
     try {
-      const { status, results } = await this.remote.write(turn, signal);
+      const { status, results } = await this.remote.write(turn.claim!.mutationId, turn.writes, signal);
       if (status === 'SUCCESS') await this.ledger.write('write', (writer) => stored(writer, turn, results));
       else {
         await this.ledger.write('write', (writer) => clashed(writer, turn, results));
@@ -203,11 +199,15 @@ export class Syncer {
 
   /** Hears that there is something to fetch. What that is comes by pages, which show no half of a batch. */
   async #subscribe(signal: AbortSignal): Promise<void> {
-    if (!this.options.live) return;
-    const heard = (subscribed: boolean) => {
-      this.#subscribed = subscribed;
-      this.pull();
-    };
-    await followHints(this.options.live, heard, signal);
+    const { live } = this.options;
+    if (live)
+      await followHints(
+        live,
+        (subscribed) => {
+          this.#subscribed = subscribed;
+          this.pull();
+        },
+        signal,
+      );
   }
 }

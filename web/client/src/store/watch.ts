@@ -57,7 +57,7 @@ export class Watch<R extends { id: string }> implements Listener {
     private readonly read: (view: View) => R,
     private readonly listener: (records: R[]) => void,
   ) {
-    const ids = typeof watched === 'string' ? [watched] : isList(watched) ? watched : undefined;
+    const ids = typeof watched === 'string' ? [watched] : Array.isArray(watched) ? (watched as readonly string[]) : undefined;
     this.#ids = ids && new Set([...ids].sort());
     this.#query = ids ? {} : { ...(watched as Query) }; // as it is now: the app may change its own
   }
@@ -81,7 +81,7 @@ export class Watch<R extends { id: string }> implements Listener {
 
   async reload(reader: Reader): Promise<void> {
     const views = this.#ids
-      ? (await Promise.all([...this.#ids].map((id) => reader.row(id)))).flatMap((row) => (row && viewOf(row)) ?? [])
+      ? (await reader.rowsOf({ ids: [...this.#ids] })).flatMap((row) => (row && viewOf(row)) ?? [])
       : await select(reader, this.#query);
     this.#tell(views.map(this.read));
   }
@@ -96,10 +96,6 @@ export class Watch<R extends { id: string }> implements Listener {
     const { from, above, below } = rangeOf(this.#query);
     return !(id < from || id <= above! || id >= below!); // no text is before undefined, or after it
   }
-}
-
-function isList(watched: Watched): watched is readonly string[] {
-  return Array.isArray(watched);
 }
 
 function placeOf(records: readonly { id: string }[], id: string): number {
