@@ -499,6 +499,42 @@ func TestADecisionAboutWhatWasCompacted(t *testing.T) {
 	}
 }
 
+// A conflict that waits for a person is decided as ever, though all of it was compacted meanwhile.
+func TestAConflictThatWaitsIsCompacted(t *testing.T) {
+	t.Parallel()
+	for name, keep := range map[string]func(synckit.Review) []synckit.EventWithVersion{
+		"for what counts": func(r synckit.Review) []synckit.EventWithVersion {
+			return synckit.Effective(slices.Concat(r.Local, r.Remote))
+		},
+		"for one side": func(r synckit.Review) []synckit.EventWithVersion { return r.Local },
+		"for neither":  func(synckit.Review) []synckit.EventWithVersion { return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			hub := newHub(t)
+			a, b := newNode(t, hub, synckit.SyncOptions{}), newNode(t, hub, synckit.SyncOptions{ConflictResolver: resolve.Review{}})
+			a.write("x", "a1")
+			b.write("x", "b1")
+			a.sync()
+			b.sync()
+			a.compact("x")
+			a.write("x", "a2")
+			a.sync()
+			b.sync()
+			r := b.onlyReview()
+			if err := b.Decide(t.Context(), r.ID, keep(r)); err != nil {
+				t.Fatal(err)
+			}
+			b.sync()
+			a.sync()
+			want := map[string]string{"for what counts": "a1 b1 a2", "for one side": "a1 b1", "for neither": "a1 b1"}[name]
+			for _, n := range []node{a, b} { // what was compacted is decided, what came since is not
+				expect(t, "content", n.content("x"), want)
+			}
+		})
+	}
+}
+
 // What comes again after it was compacted counts for nothing.
 func TestCompactedEventsThatComeAgain(t *testing.T) {
 	t.Parallel()

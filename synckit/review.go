@@ -57,6 +57,8 @@ func (m *Manager) Reviews(ctx context.Context, after string, limit int) ([]Revie
 // A decision that the peer would not take, for an event that is too large, is
 // refused with the peer's reason, and the review waits on.
 //
+// Snapshots (see Compact) are passed over: they count by themselves.
+//
 // An event that cannot be opened (SealedType) is not taken: it would keep out what it holds.
 //
 // An event that the peer refused stays in the log if it is kept; the peer is not
@@ -125,10 +127,10 @@ func (r Review) takes(kept []EventWithVersion) []EventWithVersion {
 }
 
 // withoutResolutions leaves out of an answer the resolutions that came with the
-// review's events: they take part by themselves.
+// review's events, and snapshots: they take part by themselves.
 func (r Review) withoutResolutions(kept []EventWithVersion) []EventWithVersion {
 	return slices.DeleteFunc(slices.Clone(kept), func(e EventWithVersion) bool {
-		return reserved(e.Event) && slices.Contains(idsOf(r.Remote), e.Event.ID())
+		return isSnapshot(e.Event) || reserved(e.Event) && slices.Contains(idsOf(r.Remote), e.Event.ID())
 	})
 }
 

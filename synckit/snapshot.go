@@ -54,6 +54,11 @@ type commitment struct {
 	Snapshot string `json:"snapshot"`
 }
 
+// isSnapshot tells whether an event is a snapshot as Effective gives it.
+func isSnapshot(e Event) bool {
+	return e.Metadata()[SnapshotKey] == true && strings.HasPrefix(e.ID(), SnapshotType+":")
+}
+
 // isOwnKind tells whether an event is the library's own: such events always sync, and no app is
 // asked about them.
 func isOwnKind(e Event) bool {

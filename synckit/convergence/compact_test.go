@@ -57,7 +57,7 @@ func TestNodesThatCompactConverge(t *testing.T) {
 				t.Parallel()
 				trials := uint64(2)
 				if verify {
-					trials = 20
+					trials = 5
 				}
 				converge(t, trials, func(seed uint64) trial { return compactionTrial(seed, hub, resolvers) })
 			})
