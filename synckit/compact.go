@@ -167,14 +167,14 @@ func (c compaction) plan(h history) (plan, error) {
 		return plan{}, err
 	}
 	content = content.withTimeOf(folded)
-	all, groups := h.snapshots.cover(ids)
+	all := h.snapshots.cover(ids)
 	p := plan{covered: len(ids), fresh: idSet{}}
 	for _, id := range all {
 		if h.snapshots.covered.lacks(id) {
 			p.fresh[id] = struct{}{}
 		}
 	}
-	p.events, err = propose(c.aggregateID, all, groups, content, h.clock+1)
+	p.events, err = propose(c.aggregateID, all, content, h.clock+1)
 	return p, err
 }
 
@@ -258,23 +258,17 @@ func (h history) about(compacted idSet) (events []string) {
 	return events
 }
 
-// cover adds to what a new snapshot stands for what earlier ones stand for. Groups of coverage that are much larger
-// are only named: so an ID is written anew a few times, not with each snapshot.
-func (s *snapshots) cover(ids idSet) (all, groups []string) {
+// cover adds to what a new snapshot stands for what those that count stand for, and their coverage: it
+// depends on none that another snapshot, made where a peer was restored, may have dropped.
+func (s *snapshots) cover(ids idSet) []string {
 	ids = maps.Clone(ids)
 	for _, one := range s.counting {
-		groups = append(groups, one.covers...)
-	}
-	slices.Sort(groups)
-	groups = slices.Compact(groups)
-	slices.SortStableFunc(groups, func(a, b string) int { return len(s.groups[a].ids) - len(s.groups[b].ids) })
-	for len(groups) > 0 && len(s.groups[groups[0]].ids) <= 2*len(ids) {
-		for _, id := range slices.Concat(s.groups[groups[0]].ids, s.groups[groups[0]].events) {
+		group := s.groups[one.covers]
+		for _, id := range slices.Concat(group.ids, group.events) {
 			ids[id] = struct{}{}
 		}
-		groups = groups[1:]
 	}
-	return slices.Collect(maps.Keys(ids)), groups
+	return slices.Sorted(maps.Keys(ids))
 }
 
 // withTimeOf is a snapshot with the time of the latest event that it is made of.

@@ -619,7 +619,7 @@ func TestALogWithoutPeerIsCompacted(t *testing.T) {
 	}
 }
 
-// Thousands of events are covered in parts, and an ID is not written anew each time.
+// Thousands of events are covered in parts, and the parts of earlier snapshots go.
 func TestManyEventsAreCompacted(t *testing.T) {
 	t.Parallel()
 	hub := newHub(t)
@@ -665,8 +665,8 @@ func TestManyEventsAreCompacted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if last := entries[len(entries)-1].Position; len(entries) > 20 || last > synckit.Position(written+60) {
-		t.Errorf("%d entries, up to %d", len(entries), last)
+	if len(entries) > 20 {
+		t.Errorf("%d entries", len(entries))
 	}
 	for _, e := range entries {
 		encoded, err := synckit.Encode(e.Event)

@@ -39,7 +39,7 @@ type proposed struct {
 	Type     string          `json:"type"`
 	Data     json.RawMessage `json:"data"`
 	Metadata json.RawMessage `json:"metadata,omitempty"`
-	Covers   []string        `json:"covers"` // groups of coverage
+	Covers   string          `json:"covers"` // the group of coverage
 }
 
 // coverage is a part of the IDs that a snapshot stands for. Its group is named after all of them.
@@ -73,7 +73,7 @@ func isOwnKind(e Event) bool {
 type snapshot struct {
 	clocked                   // the event that holds it
 	inner    EventWithVersion // the app's, as Effective gives it
-	covers   []string         // groups of coverage
+	covers   string           // the group of coverage
 	ids      idSet            // what it stands for
 	commitBy string           // the event that commits it; empty: it is a proposal
 }
@@ -157,17 +157,9 @@ func joinCoverage(name string, parts map[string]coverage) (coverGroup, bool) {
 
 // complete finds what a snapshot stands for, if all of that is there.
 func (s *snapshots) complete(one *snapshot) bool {
-	one.ids = idSet{}
-	for _, name := range one.covers {
-		group, there := s.groups[name]
-		if !there {
-			return false
-		}
-		for _, id := range group.ids {
-			one.ids[id] = struct{}{}
-		}
-	}
-	return len(one.covers) > 0
+	group, there := s.groups[one.covers]
+	one.ids = setOf(group.ids)
+	return there
 }
 
 func (s *snapshots) add(one snapshot) {
@@ -238,8 +230,7 @@ func (s snapshot) commit() (Event, error) {
 }
 
 // propose makes the events of a proposal: the coverage, then the snapshot.
-func propose(aggregateID string, ids, groups []string, content EncodedEvent, clock uint64) ([]Event, error) {
-	slices.Sort(ids)
+func propose(aggregateID string, ids []string, content EncodedEvent, clock uint64) ([]Event, error) {
 	own := digest(ids...)
 	var events []Event
 	cut := chunks(ids)
@@ -251,10 +242,8 @@ func propose(aggregateID string, ids, groups []string, content EncodedEvent, clo
 		id := coverageType + ":" + digest(aggregateID, string(data))
 		events = append(events, NewEvent(id, coverageType, aggregateID, json.RawMessage(data), map[string]interface{}{ClockKey: clock}))
 	}
-	covers := append([]string{own}, groups...)
-	slices.Sort(covers)
 	at := content.Time()
-	data, err := json.Marshal(proposed{Type: content.Type, Data: content.Data, Metadata: content.WithClock(0).Metadata, Covers: covers})
+	data, err := json.Marshal(proposed{Type: content.Type, Data: content.Data, Metadata: content.WithClock(0).Metadata, Covers: own})
 	if err != nil {
 		return nil, err
 	}
