@@ -596,6 +596,44 @@ func TestAPeerThatLostItsLogGetsTheSnapshot(t *testing.T) {
 	expect(t, "held", held(t, b.store), "a3")
 }
 
+// Where a peer was restored and compacted in two ways, nothing of either is lost.
+func TestTwoSnapshotsOfARestoredPeer(t *testing.T) {
+	t.Parallel()
+	before, restored := newHub(t), newHub(t)
+	a, b := newNode(t, before, synckit.SyncOptions{}), newNode(t, before, synckit.SyncOptions{})
+	for i := range 10 {
+		a.write("x", fmt.Sprint("a", i))
+	}
+	a.compact("x")
+	b.sync()
+	for i := range 30 {
+		a.write("x", fmt.Sprint("later", i))
+	}
+	a.compact("x")
+	moved := func(n node) node {
+		transport := memtransport.New("hub", restored)
+		m := synckit.NewSyncManager(n.store, transport, nil)
+		t.Cleanup(func() { m.Close(); transport.Close() })
+		return node{m, n.store, t}
+	}
+	b = moved(b)
+	b.write("x", "b")
+	b.compact("x")
+	a = moved(a)
+	a.sync()
+	b.sync()
+	b.compact("x")
+	a.sync()
+	for _, n := range []node{a, b} {
+		counts := strings.Fields(n.content("x"))
+		slices.Sort(counts)
+		if counts = slices.Compact(counts); len(counts) != 41 {
+			t.Errorf("%d of 41 events count", len(counts))
+		}
+	}
+	expect(t, "content", a.content("x"), b.content("x"))
+}
+
 func TestALogWithoutPeerIsCompacted(t *testing.T) {
 	t.Parallel()
 	hub := newHub(t)
