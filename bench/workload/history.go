@@ -181,9 +181,12 @@ func writeHistory(ctx context.Context, store synckit.Log, events, aggregates int
 	return nil
 }
 
+// leastHeap is what less of is noise, in MB. Nothing at all has no exponent.
+const leastHeap = 0.1
+
 // watchHeap looks at this process's heap every few milliseconds, while it is collected as
 // by default. The function that it returns stops that, and tells the most that there was
-// more than at first, in MB.
+// more than at first, in MB, or leastHeap.
 func watchHeap() (most func() float64) {
 	seldom := debug.SetGCPercent(100)
 	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
@@ -209,6 +212,6 @@ func watchHeap() (most func() float64) {
 	return func() float64 {
 		debug.SetGCPercent(seldom)
 		close(stop)
-		return float64(<-result) / 1e6
+		return max(float64(<-result)/1e6, leastHeap)
 	}
 }
