@@ -233,7 +233,7 @@ func sign(name, call, text string, n byte, highS bool) vector {
 }
 
 // withHeader is a signature with the header byte and the smallest r for which there is one, made without a
-// private key: the owner is whoever decred's library recovers.
+// private key: the owner is the key that decred's library recovers.
 func withHeader(t *testing.T, name, call, text string, header byte) vector {
 	t.Helper()
 	sum := digestOf(written, plain{text: text})

@@ -30,16 +30,23 @@ func TestNewEventsAreLeftOut(t *testing.T) {
 	}
 }
 
-// What a resolution decided stays decided, and resolutions about what is gone go as well.
-func TestDecisionsAreCompacted(t *testing.T) {
-	t.Parallel()
+// decidedForTheFirst are two nodes whose conflict, of a1 and b1, the second has decided.
+func decidedForTheFirst(t *testing.T) (a, b node) {
+	t.Helper()
 	hub := newHub(t)
 	options := synckit.SyncOptions{ConflictResolver: resolve.FirstWriteWins{}}
-	a, b := newNode(t, hub, options), newNode(t, hub, options)
+	a, b = newNode(t, hub, options), newNode(t, hub, options)
 	a.write("x", "a1")
 	b.write("x", "b1")
 	a.sync()
 	b.sync()
+	return a, b
+}
+
+// What a resolution decided stays decided, and resolutions about what is gone go as well.
+func TestDecisionsAreCompacted(t *testing.T) {
+	t.Parallel()
+	a, b := decidedForTheFirst(t)
 	decisions, err := b.Decisions(t.Context(), "x", 0, 10)
 	if err != nil || len(decisions) != 1 {
 		t.Fatalf("%v, %v", decisions, err)
@@ -67,13 +74,7 @@ func TestDecisionsAreCompacted(t *testing.T) {
 // A decision stays while something of what it is about does.
 func TestADecisionAboutWhatIsLeftOut(t *testing.T) {
 	t.Parallel()
-	hub := newHub(t)
-	options := synckit.SyncOptions{ConflictResolver: resolve.FirstWriteWins{}}
-	a, b := newNode(t, hub, options), newNode(t, hub, options)
-	a.write("x", "a1")
-	b.write("x", "b1")
-	a.sync()
-	b.sync()
+	a, b := decidedForTheFirst(t)
 	entries, err := b.store.Aggregate(t.Context(), "x")
 	if err != nil {
 		t.Fatal(err)

@@ -15,7 +15,7 @@ import { Relay } from '../relay.js';
 import { random } from '../store/convergence.js';
 import type { Report, Role, Value } from './pages/convergence.js';
 
-/** Numbers of writes that a tab has until it is opened anew. */
+/** Numbers of writes that a tab has until it is opened again. */
 const NUMBERS = 100_000;
 
 /** What tabs told of, by which the end is judged. */
@@ -71,7 +71,7 @@ class Computer {
     await Promise.all(this.tabs.map((tab) => this.open(tab)));
   }
 
-  /** Opens a tab, or opens it anew. */
+  /** Opens a tab, or opens it again. */
   async open(tab: Tab): Promise<void> {
     const page = await this.#browser!.context.newPage();
     tab.page = page;

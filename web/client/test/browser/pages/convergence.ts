@@ -29,7 +29,7 @@ let pending = new Set<string>();
 let rests = true;
 let over: Promise<void> = Promise.resolve();
 
-/** Writes of one tab until it is opened anew: all that a round writes is to fit into a page of changes, which shows no half of a batch. */
+/** Writes of one tab until it is opened again: all that a round writes is to fit into a page of changes, which shows no half of a batch. */
 const MOST = 40;
 
 const chance = (one: number) => Math.random() * one < 1;
